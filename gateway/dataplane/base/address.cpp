@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fairlead/base/address.hpp"
+
+#include <arpa/inet.h>
+
+#include <array>
+#include <charconv>
+
+namespace fairlead {
+namespace {
+
+constexpr std::uint32_t kV4Bits = 96;  // prefix bits in front of a v4-mapped address
+
+const unsigned char* bytes_of(const fl_addr& raw) { return reinterpret_cast<const unsigned char*>(&raw); }
+
+bool equal_prefix(const fl_addr& a, const fl_addr& b, std::uint32_t bits) {
+  const std::size_t whole = bits / 8;
+  if (std::memcmp(&a, &b, whole) != 0) return false;
+  if (bits % 8 == 0) return true;
+  const int shift = static_cast<int>(8 - bits % 8);
+  return bytes_of(a)[whole] >> shift == bytes_of(b)[whole] >> shift;
+}
+
+bool host_bits_zero(const fl_addr& raw, std::uint32_t bits) {
+  for (std::uint32_t bit = bits; bit < 128; ++bit)
+    if (bytes_of(raw)[bit / 8] & (0x80U >> (bit % 8))) return false;
+  return true;
+}
+
+}  // namespace
+
+std::optional<Address> Address::parse(std::string_view text) {
+  std::array<char, INET6_ADDRSTRLEN> buffer{};
+  if (text.size() >= buffer.size()) return std::nullopt;
+  std::memcpy(buffer.data(), text.data(), text.size());
+  in_addr v4{};
+  if (inet_pton(AF_INET, buffer.data(), &v4) == 1) return from_v4(v4.s_addr);
+  fl_addr raw{};
+  if (inet_pton(AF_INET6, buffer.data(), &raw) == 1) return Address(raw);
+  return std::nullopt;
+}
+
+Address Address::from_v4(__be32 network_order) {
+  fl_addr raw{};
+  raw.word[2] = htonl(0xffff);
+  raw.word[3] = network_order;
+  return Address(raw);
+}
+
+bool Address::is_v4() const { return raw_.word[0] == 0 && raw_.word[1] == 0 && raw_.word[2] == htonl(0xffff); }
+
+bool Address::is_unspecified() const {
+  return raw_.word[0] == 0 && raw_.word[1] == 0 && (raw_.word[2] == 0 || is_v4()) && raw_.word[3] == 0;
+}
+
+bool Address::is_loopback() const {
+  if (is_v4()) return ntohl(raw_.word[3]) >> 24 == 127;
+  return raw_.word[0] == 0 && raw_.word[1] == 0 && raw_.word[2] == 0 && raw_.word[3] == htonl(1);
+}
+
+std::string Address::text() const {
+  std::array<char, INET6_ADDRSTRLEN> buffer{};
+  if (is_v4()) {
+    inet_ntop(AF_INET, &raw_.word[3], buffer.data(), buffer.size());
+  } else {
+    inet_ntop(AF_INET6, &raw_, buffer.data(), buffer.size());
+  }
+  return buffer.data();
+}
+
+std::optional<Cidr> Cidr::parse(std::string_view text) {
+  const auto slash = text.find('/');
+  const auto address = Address::parse(text.substr(0, slash));
+  if (!address) return std::nullopt;
+  const std::uint32_t base = address->is_v4() ? kV4Bits : 0;
+  std::uint32_t bits = 128 - base;
+  if (slash != std::string_view::npos) {
+    const auto digits = text.substr(slash + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
+    if (error != std::errc{} || end != digits.data() + digits.size() || bits > 128 - base) return std::nullopt;
+  }
+  if (!host_bits_zero(address->raw(), bits + base)) return std::nullopt;
+  return Cidr{*address, bits + base};
+}
+
+bool Cidr::contains(const Address& other) const { return equal_prefix(address.raw(), other.raw(), prefix); }
+
+bool Cidr::contains(const Cidr& other) const { return other.prefix >= prefix && contains(other.address); }
+
+std::string Cidr::text() const {
+  const bool v4 = address.is_v4() && prefix >= kV4Bits;
+  return address.text() + "/" + std::to_string(v4 ? prefix - kV4Bits : prefix);
+}
+
+}  // namespace fairlead
+
+std::size_t std::hash<fairlead::Address>::operator()(const fairlead::Address& address) const noexcept {
+  return std::hash<std::string_view>{}(
+      std::string_view(reinterpret_cast<const char*>(&address.raw()), sizeof(fl_addr)));
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "fairlead/model/objects.hpp"
+
+namespace fairlead::model {
+
+/// Names one object. A RefusedPolicy goes by the kind of the policy that it stands for.
+struct ObjectKey {
+  Kind kind;
+  std::string ns;
+  std::string name;
+
+  auto operator<=>(const ObjectKey&) const = default;
+  [[nodiscard]] std::string text() const;  ///< "Service default/web"
+};
+
+using ObjectPtr = std::shared_ptr<const Object>;
+
+/// object empty: it is gone.
+struct Change {
+  ObjectKey key;
+  ObjectPtr object;
+};
+
+using ChangeSet = std::vector<Change>;
+
+/// All objects that are in force, by kind and name. A change set is applied whole.
+/// Owner: the daemon. Thread: its main thread.
+class Cluster {
+ public:
+  void apply(const ChangeSet& changes);
+
+  [[nodiscard]] ObjectPtr find(const ObjectKey& key) const;
+  /// All objects of a kind, sorted by namespace and name.
+  [[nodiscard]] const std::map<ObjectKey, ObjectPtr>& objects(Kind kind) const;
+  /// The slices of a service, sorted by name.
+  [[nodiscard]] std::vector<std::shared_ptr<const EndpointSlice>> slices(const std::string& ns,
+                                                                        const std::string& service) const;
+
+ private:
+  std::map<Kind, std::map<ObjectKey, ObjectPtr>> objects_;
+  std::map<std::pair<std::string, std::string>, std::map<std::string, std::shared_ptr<const EndpointSlice>>> slices_;
+};
+
+}  // namespace fairlead::model

@@ -1,0 +1,9 @@
+# One list of warnings for all of our own code; all are errors.
+add_library(fairlead_warnings INTERFACE)
+target_compile_options(fairlead_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wimplicit-fallthrough -Wnull-dereference -Wformat=2)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 reports false positives of these two inside its own std::expected and std::string under -O2.
+  target_compile_options(fairlead_warnings INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-null-dereference)
+endif()

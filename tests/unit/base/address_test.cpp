@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fairlead/base/address.hpp"
+
+#include <gtest/gtest.h>
+
+namespace fairlead {
+namespace {
+
+TEST(Address, ParsesBothFamiliesAndPrintsThemBack) {
+  for (const char* text : {"10.0.0.1", "2001:db8::1", "::1", "255.255.255.255"}) {
+    const auto address = Address::parse(text);
+    ASSERT_TRUE(address) << text;
+    EXPECT_EQ(address->text(), text);
+  }
+  EXPECT_EQ(Address::parse("::ffff:10.0.0.1"), Address::parse("10.0.0.1"));
+}
+
+TEST(Address, RefusesWhatIsNoAddress) {
+  for (const char* text : {"", "10.0.0", "10.0.0.256", "fe80::1%eth0", "[::1]", "10.0.0.1:80", "::g"})
+    EXPECT_FALSE(Address::parse(text)) << text;
+}
+
+TEST(Cidr, HoldsWhatItCovers) {
+  const auto block = Cidr::parse("10.1.0.0/16");
+  ASSERT_TRUE(block);
+  EXPECT_TRUE(block->contains(*Address::parse("10.1.255.255")));
+  EXPECT_FALSE(block->contains(*Address::parse("10.2.0.0")));
+  EXPECT_FALSE(block->contains(*Address::parse("2001:db8::1")));
+  EXPECT_TRUE(block->contains(*Cidr::parse("10.1.2.0/24")));
+  EXPECT_FALSE(block->contains(*Cidr::parse("10.0.0.0/8")));
+  EXPECT_EQ(block->text(), "10.1.0.0/16");
+  EXPECT_TRUE(Cidr::parse("0.0.0.0/0")->contains(*Address::parse("8.8.8.8")));
+}
+
+TEST(Cidr, RefusesHostBitsAndBadPrefixes) {
+  for (const char* text : {"10.0.0.1/8", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/x", "/8"})
+    EXPECT_FALSE(Cidr::parse(text)) << text;
+}
+
+}  // namespace
+}  // namespace fairlead
