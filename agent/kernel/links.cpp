@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/kernel/links.hpp"
+
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+
+namespace fairlead::kernel {
+namespace {
+
+constexpr const char* kLinkPrefix = "link_";
+constexpr std::uint64_t kCgroupRootInode = 1;
+constexpr ino_t kInitialCgroupNamespace = 0xEFFFFFFBU;  // PROC_CGROUP_INIT_INO, fixed in the kernel
+
+Result<std::string> find_mount() {
+  std::ifstream mounts("/proc/self/mounts");
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream fields(line);
+    std::string device;
+    std::string path;
+    std::string type;
+    if (fields >> device >> path >> type && type == "cgroup2") return path;
+  }
+  return fail("no cgroup2 file system is mounted; mount it (mount -t cgroup2 none /sys/fs/cgroup) or name one by --cgroup");
+}
+
+bool in_initial_namespace() {
+  struct stat info {};
+  return ::stat("/proc/self/ns/cgroup", &info) == 0 && info.st_ino == kInitialCgroupNamespace;
+}
+
+/// The cgroup that a link is attached to; 0 where there is none any more.
+std::uint64_t cgroup_of(int link) {
+  bpf_link_info info{};
+  std::uint32_t length = sizeof info;
+  if (bpf_obj_get_info_by_fd(link, &info, &length) != 0 || info.type != BPF_LINK_TYPE_CGROUP) return 0;
+  return info.cgroup.cgroup_id;
+}
+
+}  // namespace
+
+std::string link_name(const std::string& program) { return kLinkPrefix + program; }
+
+Result<Cgroup> open_cgroup(const std::string& path) {
+  Cgroup cgroup;
+  cgroup.path = path;
+  if (path.empty()) {
+    FL_TRY(cgroup.path, find_mount());
+  }
+  cgroup.fd = Fd(::open(cgroup.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!cgroup.fd) return fail(system_error("opening cgroup " + cgroup.path, errno));
+  struct statfs system {};
+  if (::fstatfs(cgroup.fd.get(), &system) != 0 || static_cast<unsigned long>(system.f_type) != CGROUP2_SUPER_MAGIC)
+    return fail("cgroup " + cgroup.path + ": found another file system, expected cgroup2");
+  struct stat info {};
+  if (::fstat(cgroup.fd.get(), &info) != 0) return fail(system_error("looking at cgroup " + cgroup.path, errno));
+  cgroup.id = info.st_ino;  // kernfs: the inode number is the cgroup's id (64-bit systems, 5.5)
+  cgroup.root_namespace = in_initial_namespace();
+  cgroup.root = info.st_ino == kCgroupRootInode;
+  return cgroup;
+}
+
+Result<> attach_pinned(const PinDirectory& pins, const Cgroup& cgroup, const Attachment& what) {
+  const std::string name = link_name(what.program);
+  const Fd old = pins.open(name);
+  if (old && cgroup_of(old.get()) == cgroup.id) {
+    if (bpf_link_update(old.get(), what.program_fd, nullptr) == 0) return {};
+    // Falls through: a link of another attach type under this name, or one whose cgroup died just now.
+  }
+  const Fd link(bpf_link_create(what.program_fd, cgroup.fd.get(), static_cast<bpf_attach_type>(what.attach_type), nullptr));
+  if (!link) return fail(system_error("attaching " + what.program + " to cgroup " + cgroup.path, errno));
+  FL_CHECK(pins.pin(link.get(), name));
+  if (old && bpf_link_detach(old.get()) != 0 && errno != ENOLINK)
+    return fail(system_error("detaching what " + pins.path(name) + " was before", errno));
+  return {};
+}
+
+Result<> detach_pinned(const PinDirectory& pins, const std::string& program) {
+  const std::string name = link_name(program);
+  // Not every link type can be detached by force; dropping the pin then ends it with its last holder.
+  if (const Fd link = pins.open(name)) bpf_link_detach(link.get());
+  return pins.remove(name);
+}
+
+Result<> uninstall(const std::string& pin_dir) {
+  const auto pins = PinDirectory::at(pin_dir);
+  const auto names = pins.names();
+  for (const auto& name : names)
+    if (name.starts_with(kLinkPrefix)) {
+      const std::string program = name.substr(std::string(kLinkPrefix).size());
+      FL_CHECK(detach_pinned(pins, program));
+    }
+  for (const auto& name : names) FL_CHECK(pins.remove(name));
+  return pins.remove_directory();
+}
+
+}  // namespace fairlead::kernel

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "agent/kernel/pins.hpp"
+#include "fairlead/base/fd.hpp"
+#include "fairlead/base/result.hpp"
+
+namespace fairlead::kernel {
+
+/// The cgroup that programs are attached to.
+struct Cgroup {
+  Fd fd;
+  std::uint64_t id = 0;
+  std::string path;
+  bool root = false;            ///< of the hierarchy as this process sees it
+  bool root_namespace = false;  ///< whether what it sees is the whole hierarchy
+};
+
+/// path empty: the root of the cgroup2 mount, wherever that is.
+Result<Cgroup> open_cgroup(const std::string& path);
+
+struct Attachment {
+  std::string program;
+  int program_fd;
+  int attach_type;  ///< enum bpf_attach_type
+};
+
+/// Pins a link of the program to the cgroup as link_<program>. A link pinned there before is given the new program in
+/// one step; one that leads elsewhere (other cgroup, cgroup removed) is replaced, the new one first.
+Result<> attach_pinned(const PinDirectory& pins, const Cgroup& cgroup, const Attachment& what);
+
+[[nodiscard]] std::string link_name(const std::string& program);
+
+/// Detaches for good, whoever else holds the link, and removes the pin.
+Result<> detach_pinned(const PinDirectory& pins, const std::string& program);
+
+/// Removes every link, program and map of the directory, and the directory. Sockets keep working: balanced ones go on
+/// to the backend they have.
+Result<> uninstall(const std::string& pin_dir);
+
+}  // namespace fairlead::kernel

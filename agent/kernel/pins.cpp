@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/kernel/pins.hpp"
+
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+namespace fairlead::kernel {
+namespace {
+
+constexpr const char* kBpffs = "/sys/fs/bpf";
+
+bool is_bpffs(const std::string& path) {
+  struct statfs info {};
+  return ::statfs(path.c_str(), &info) == 0 && static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC;
+}
+
+Result<> mount_bpffs() {
+  if (is_bpffs(kBpffs)) return {};
+  if (::mount("bpf", kBpffs, "bpf", 0, "mode=0700") != 0)
+    return fail(system_error(std::string("no bpffs on ") + kBpffs + "; mounting it", errno));
+  return {};
+}
+
+}  // namespace
+
+Result<PinDirectory> PinDirectory::make(std::string path) {
+  if (path.starts_with(std::string(kBpffs) + "/")) FL_CHECK(mount_bpffs());
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return fail("making pin directory " + path + ": " + error.message(), error.value());
+  if (!is_bpffs(path)) return fail("pin directory " + path + ": found another file system, expected bpffs");
+  ::chmod(path.c_str(), 0700);
+  return PinDirectory(std::move(path));
+}
+
+std::vector<std::string> PinDirectory::names() const {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(path_, error), end; !error && entry != end; entry.increment(error))
+    names.push_back(entry->path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Fd PinDirectory::open(const std::string& name) const { return Fd(bpf_obj_get(path(name).c_str())); }
+
+Result<> PinDirectory::pin(int fd, const std::string& name) const {
+  // bpffs refuses dots in names. What a killed agent left under the passing name goes first.
+  const std::string target = path(name);
+  const std::string passing = target + "_next";
+  if (::unlink(passing.c_str()) != 0 && errno != ENOENT) return fail(system_error("removing " + passing, errno));
+  if (bpf_obj_pin(fd, passing.c_str()) != 0) return fail(system_error("pinning " + passing, errno));
+  if (std::rename(passing.c_str(), target.c_str()) != 0) return fail(system_error("renaming " + passing, errno));
+  return {};
+}
+
+Result<> PinDirectory::remove(const std::string& name) const {
+  if (::unlink(path(name).c_str()) != 0 && errno != ENOENT) return fail(system_error("removing pin " + path(name), errno));
+  return {};
+}
+
+Result<> PinDirectory::remove_directory() const {
+  if (::rmdir(path_.c_str()) != 0 && errno != ENOENT) return fail(system_error("removing " + path_, errno));
+  return {};
+}
+
+Result<Fd> lock_pins(const std::string& pin_dir, const std::string& run_dir) {
+  std::error_code error;
+  std::filesystem::create_directories(run_dir, error);
+  if (error) return fail("making " + run_dir + ": " + error.message(), error.value());
+  std::string name = pin_dir;
+  std::replace(name.begin(), name.end(), '/', '_');
+  const std::string path = run_dir + "/lock" + name;
+  Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file) return fail(system_error("opening lock " + path, errno));
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    std::array<char, 16> owner{};
+    const auto length = ::pread(file.get(), owner.data(), owner.size() - 1, 0);
+    const std::string pid(owner.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
+    return fail("another fairlead-agent (pid " + (pid.empty() ? "unknown" : pid) + ") already serves " + pin_dir, errno);
+  }
+  const std::string pid = std::to_string(::getpid());
+  if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), pid.data(), pid.size(), 0) < 0)
+    return fail(system_error("writing lock " + path, errno));
+  return file;
+}
+
+}  // namespace fairlead::kernel

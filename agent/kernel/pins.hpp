@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fairlead/base/fd.hpp"
+#include "fairlead/base/result.hpp"
+
+namespace fairlead::kernel {
+
+/// A directory of pins in bpffs. Pinning replaces what has the name in one step, so a name never leads nowhere.
+/// Owner: Datapath. Thread: main.
+class PinDirectory {
+ public:
+  /// Makes the directory; mounts bpffs on /sys/fs/bpf where nothing is mounted yet.
+  static Result<PinDirectory> make(std::string path);
+  /// Only looks; a directory that does not exist is an empty one.
+  static PinDirectory at(std::string path) { return PinDirectory(std::move(path)); }
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] std::string path(const std::string& name) const { return path_ + "/" + name; }
+  [[nodiscard]] std::vector<std::string> names() const;
+  /// Nothing if there is no such pin.
+  [[nodiscard]] Fd open(const std::string& name) const;
+  Result<> pin(int fd, const std::string& name) const;
+  Result<> remove(const std::string& name) const;
+  /// Removes the directory itself, which must be empty.
+  Result<> remove_directory() const;
+
+ private:
+  explicit PinDirectory(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+/// The lock that says which agent owns a pin directory; held as long as the descriptor is open. Fails at once, naming
+/// the owner's pid, where another process holds it.
+Result<Fd> lock_pins(const std::string& pin_dir, const std::string& run_dir);
+
+}  // namespace fairlead::kernel

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/kernel/skeleton.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "datapath.skel.h"
+#include "fairlead/abi/names.h"
+
+namespace fairlead::kernel {
+namespace {
+
+constexpr const char* kSettingsMap = "fl_settings";
+
+/// Pins outlive the agent, and so must all maps but those of constants, which belong to one load of the programs.
+bool is_pinned(const bpf_map* map) { return !bpf_map__is_internal(map); }
+
+/// Whether clients are sent somewhere else by it: such hooks go in last, when those that count and answer stand.
+bool sends_clients(const bpf_program* program) {
+  switch (bpf_program__expected_attach_type(program)) {
+    case BPF_CGROUP_INET4_CONNECT:
+    case BPF_CGROUP_INET6_CONNECT:
+    case BPF_CGROUP_UDP4_SENDMSG:
+    case BPF_CGROUP_UDP6_SENDMSG:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Result<bpf_map_info> shape_of(int fd) {
+  bpf_map_info info{};
+  std::uint32_t length = sizeof info;
+  if (bpf_obj_get_info_by_fd(fd, &info, &length) != 0) return fail(system_error("asking for a map's shape", errno));
+  return info;
+}
+
+bool same_shape(const bpf_map* map, const bpf_map_info& pinned) {
+  return pinned.type == bpf_map__type(map) && pinned.key_size == bpf_map__key_size(map) &&
+         pinned.value_size == bpf_map__value_size(map);
+}
+
+/// The version that the pinned settings name; 0 where they cannot be read.
+std::uint32_t pinned_version(int fd) {
+  const auto info = shape_of(fd);
+  if (!info || info->value_size < sizeof(std::uint32_t) || info->key_size != sizeof(std::uint32_t)) return 0;
+  std::vector<std::uint32_t> row(info->value_size / sizeof(std::uint32_t) + 2);
+  const std::uint32_t zero = 0;
+  return bpf_map_lookup_elem(fd, &zero, row.data()) == 0 ? row[0] : 0;
+}
+
+}  // namespace
+
+struct Datapath::Skeleton {
+  datapath* data = datapath::open();
+  Skeleton() = default;
+  ~Skeleton() { datapath::destroy(data); }
+  Skeleton(const Skeleton&) = delete;
+  Skeleton& operator=(const Skeleton&) = delete;
+
+  template <class Function>
+  void each_program(Function function) const {
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, data->obj) function(program);
+  }
+  [[nodiscard]] std::vector<bpf_map*> pinned_maps() const {
+    std::vector<bpf_map*> maps;
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, data->obj) if (is_pinned(map)) maps.push_back(map);
+    // The settings carry the version: pinned last, they say that all others are there.
+    std::stable_partition(maps.begin(), maps.end(), [](bpf_map* m) { return std::string(bpf_map__name(m)) != kSettingsMap; });
+    return maps;
+  }
+};
+
+Datapath::Datapath(PinDirectory pins, Cgroup cgroup) : pins_(std::move(pins)), cgroup_(std::move(cgroup)) {}
+
+Datapath::~Datapath() {
+  if (settings_ != nullptr) ::munmap(settings_, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
+}
+
+Result<std::unique_ptr<Datapath>> Datapath::load(const DatapathOptions& options) {
+  FL_TRY(auto cgroup, open_cgroup(options.cgroup));
+  FL_TRY(auto pins, PinDirectory::make(options.pin_dir));
+  std::unique_ptr<Datapath> self(new Datapath(std::move(pins), std::move(cgroup)));
+  self->features_ = probe_programs();
+  FL_CHECK(self->open(options));
+  FL_TRY(self->adopted_, self->adopt_maps());
+  if (!self->adopted_) {
+    // Maps that were adopted before one that does not fit was met: start over with a clean object.
+    FL_CHECK(self->open(options));
+    // Growing tables pin themselves from here on: a death before attach() has to read as torn, not as adoptable.
+    FL_CHECK(self->pins_.remove(kSettingsMap));
+  }
+  LibbpfLog log;
+  if (const int error = datapath::load(self->skeleton_->data); error != 0)
+    return fail(system_error("loading the programs", -error).message + "\n" + log.text(), -error);
+  FL_CHECK(self->map_settings());
+  return self;
+}
+
+Result<> Datapath::open(const DatapathOptions& options) {
+  LibbpfLog log;
+  skeleton_ = std::make_unique<Skeleton>();
+  if (skeleton_->data == nullptr) return fail("opening the BPF object: " + log.text(), errno);
+  for (const auto& [name, entries] : options.sizes) {
+    bpf_map* map = bpf_object__find_map_by_name(skeleton_->data->obj, name.c_str());
+    if (map == nullptr || bpf_map__set_max_entries(map, entries) != 0)
+      return fail("sizing map " + name + " to " + std::to_string(entries) + " entries", errno);
+  }
+  skeleton_->each_program([this](bpf_program* program) {
+    const std::string name = bpf_program__name(program);
+    const bool lacking = std::any_of(features_.begin(), features_.end(),
+                                     [&](const Feature& feature) { return feature.name == name && !feature.available; });
+    if (lacking) bpf_program__set_autoload(program, false);
+  });
+  return {};
+}
+
+Result<bool> Datapath::adopt_maps() {
+  const Fd pinned_settings = pins_.open(kSettingsMap);
+  if (!pinned_settings) {
+    if (!pins_.names().empty()) replaced_because_ = "the pins are torn: no " + pins_.path(kSettingsMap);
+    return false;
+  }
+  const auto version = pinned_version(pinned_settings.get());
+  if (version != FL_ABI_VERSION) {
+    replaced_because_ = "the pins are of version " + std::to_string(version) + ", this agent's is " + std::to_string(FL_ABI_VERSION);
+    return false;
+  }
+  for (bpf_map* map : skeleton_->pinned_maps()) {
+    const std::string name = bpf_map__name(map);
+    const Fd fd = pins_.open(name);
+    if (!fd) {
+      replaced_because_ = "the pins are torn: no " + pins_.path(name);
+      return false;
+    }
+    const auto shape = shape_of(fd.get());
+    if (!shape || !same_shape(map, *shape)) {
+      replaced_because_ = "pinned map " + pins_.path(name) + " has another type or size";
+      return false;
+    }
+    if (const int error = bpf_map__reuse_fd(map, fd.get()); error != 0)
+      return fail(system_error("adopting map " + pins_.path(name), -error));
+  }
+  return true;
+}
+
+Result<> Datapath::map_settings() {
+  const int fd = bpf_object__find_map_fd_by_name(skeleton_->data->obj, kSettingsMap);
+  void* page = ::mmap(nullptr, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (page == MAP_FAILED) return fail(system_error("mapping fl_settings", errno));
+  settings_ = static_cast<fl_settings*>(page);
+  settings_->abi_version = FL_ABI_VERSION;
+  return {};
+}
+
+Result<> Datapath::attach() {
+  std::vector<Attachment> first;
+  std::vector<Attachment> last;
+  skeleton_->each_program([&](bpf_program* program) {
+    if (is_optional(program)) return;  // those come and go with need: they are paid for by every packet or call
+    (sends_clients(program) ? last : first)
+        .push_back({bpf_program__name(program), bpf_program__fd(program), bpf_program__expected_attach_type(program)});
+  });
+  first.insert(first.end(), last.begin(), last.end());
+  for (const auto& attachment : first) {
+    FL_CHECK(attach_pinned(pins_, cgroup_, attachment));
+    attached_.push_back(attachment.program);
+  }
+  FL_CHECK(pin_maps());
+  return remove_strangers();
+}
+
+Result<> Datapath::attach_program(const std::string& name) {
+  const bpf_program* program = bpf_object__find_program_by_name(skeleton_->data->obj, name.c_str());
+  if (program == nullptr || bpf_program__fd(program) < 0) return fail("attaching " + name + ": this kernel did not take it");
+  FL_CHECK(attach_pinned(pins_, cgroup_, {name, bpf_program__fd(program), bpf_program__expected_attach_type(program)}));
+  if (std::find(attached_.begin(), attached_.end(), name) == attached_.end()) attached_.push_back(name);
+  return {};
+}
+
+Result<> Datapath::detach_program(const std::string& name) {
+  std::erase(attached_, name);
+  return detach_pinned(pins_, name);
+}
+
+Result<> Datapath::pin_maps() {
+  if (adopted_) return {};
+  for (bpf_map* map : skeleton_->pinned_maps()) {
+    const std::string name = bpf_map__name(map);
+    // The tables' inner maps may have grown, and been pinned, while they were filled.
+    const bool inner = bpf_object__find_map_by_name(skeleton_->data->obj, (name + "_of").c_str()) != nullptr;
+    int fd = bpf_map__fd(map);
+    Fd current;
+    if (inner) {
+      const std::uint32_t zero = 0;
+      std::uint32_t id = 0;
+      const int outer = bpf_object__find_map_fd_by_name(skeleton_->data->obj, (name + "_of").c_str());
+      if (bpf_map_lookup_elem(outer, &zero, &id) != 0) return fail(system_error("reading " + name + "_of", errno));
+      current = Fd(bpf_map_get_fd_by_id(id));
+      if (!current) return fail(system_error("opening the map in " + name + "_of", errno));
+      fd = current.get();
+    }
+    FL_CHECK(pins_.pin(fd, name));
+  }
+  return {};
+}
+
+Result<> Datapath::remove_strangers() {
+  // Links of programs that an earlier agent had and that are not attached now, and maps that this one does not know.
+  std::vector<std::string> known;
+  for (bpf_map* map : skeleton_->pinned_maps()) known.emplace_back(bpf_map__name(map));
+  for (const auto& name : pins_.names()) {
+    if (name.starts_with("link_")) {
+      const std::string program = name.substr(5);
+      const bool ours = std::find(attached_.begin(), attached_.end(), program) != attached_.end();
+      // Links in pods' namespaces (link_sk_lookup_<netns>) and of needs are their modules' to judge.
+      const bpf_program* same = bpf_object__find_program_by_name(skeleton_->data->obj, program.c_str());
+      if (!ours && (same != nullptr || !program.starts_with("fl_sk_lookup"))) FL_CHECK(detach_pinned(pins_, program));
+    } else if (std::find(known.begin(), known.end(), name) == known.end()) {
+      FL_CHECK(pins_.remove(name));
+    }
+  }
+  return {};
+}
+
+Result<Fd> Datapath::map(const std::string& name) const {
+  const int fd = bpf_object__find_map_fd_by_name(skeleton_->data->obj, name.c_str());
+  if (fd < 0) return fail("there is no map " + name, ENOENT);
+  Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) return fail(system_error("duplicating map " + name, errno));
+  return copy;
+}
+
+int Datapath::program(const std::string& name) const {
+  const bpf_program* program = bpf_object__find_program_by_name(skeleton_->data->obj, name.c_str());
+  return program == nullptr ? -1 : bpf_program__fd(program);
+}
+
+}  // namespace fairlead::kernel

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/kernel/links.hpp"
+#include "agent/kernel/pins.hpp"
+#include "agent/kernel/probe.hpp"
+#include "fairlead/abi/settings.h"
+#include "fairlead/base/fd.hpp"
+#include "fairlead/base/result.hpp"
+
+namespace fairlead::kernel {
+
+struct DatapathOptions {
+  std::string cgroup;   ///< empty: root of the cgroup2 mount
+  std::string pin_dir;
+  std::vector<std::pair<std::string, std::uint32_t>> sizes;  ///< map -> entries, for maps that are made anew
+};
+
+/// The kernel half: programs and maps. load() changes nothing that runs; the caller then fills the tables, and attach()
+/// puts the programs in force, replacing those of an earlier agent link by link.
+/// Owner: the agent. Thread: main.
+class Datapath {
+ public:
+  static Result<std::unique_ptr<Datapath>> load(const DatapathOptions& options);
+  ~Datapath();
+
+  /// Attaches what belongs to the cgroup at all times, pins maps and links, removes pins that are not ours any more.
+  Result<> attach();
+  /// For programs that are attached only while they are needed (fl_guard and such).
+  Result<> attach_program(const std::string& program);
+  Result<> detach_program(const std::string& program);
+
+  /// Maps of an earlier agent are in use: their contents are to be adopted.
+  [[nodiscard]] bool adopted() const { return adopted_; }
+  /// Why they are not, for the log; empty on a first start.
+  [[nodiscard]] const std::string& replaced_because() const { return replaced_because_; }
+  /// A descriptor of the caller's own.
+  [[nodiscard]] Result<Fd> map(const std::string& name) const;
+  /// Where the map is (or will be) pinned.
+  [[nodiscard]] std::string pin_of(const std::string& map) const { return pins_.path(map); }
+  /// The program's descriptor; -1 where this kernel did not take it or it does not exist.
+  [[nodiscard]] int program(const std::string& name) const;
+  [[nodiscard]] const std::vector<Feature>& features() const { return features_; }
+  [[nodiscard]] const Cgroup& cgroup() const { return cgroup_; }
+  /// Row 0 of fl_settings, shared with the running programs.
+  [[nodiscard]] fl_settings& settings() { return *settings_; }
+
+ private:
+  struct Skeleton;
+  Datapath(PinDirectory pins, Cgroup cgroup);
+  Result<> open(const DatapathOptions& options);
+  Result<bool> adopt_maps();
+  Result<> map_settings();
+  Result<> pin_maps();
+  Result<> remove_strangers();
+
+  PinDirectory pins_;
+  Cgroup cgroup_;
+  std::unique_ptr<Skeleton> skeleton_;
+  std::vector<Feature> features_;
+  std::vector<std::string> attached_;
+  bool adopted_ = false;
+  std::string replaced_because_;
+  fl_settings* settings_ = nullptr;
+};
+
+}  // namespace fairlead::kernel

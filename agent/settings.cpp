@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/settings.hpp"
+
+#include <libfyaml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <set>
+#include <string_view>
+
+namespace fairlead::agent {
+namespace {
+
+template <class Number>
+bool take_number(Number& target, std::string_view value) {
+  const auto end = value.data() + value.size();
+  const auto result = std::from_chars(value.data(), end, target);
+  return result.ec == std::errc{} && result.ptr == end;
+}
+
+bool take_switch(bool& target, std::string_view value) {
+  target = value == "on" || value == "true";
+  return target || value == "off" || value == "false";
+}
+
+template <std::string Settings::* Field>
+bool text(Settings& settings, const std::string& value) {
+  settings.*Field = value;
+  return !value.empty();
+}
+
+template <std::string Settings::* Field>
+bool absolute_path(Settings& settings, const std::string& value) {
+  settings.*Field = value;
+  return value.starts_with('/');
+}
+
+template <bool Settings::* Field>
+bool on_off(Settings& settings, const std::string& value) {
+  return take_switch(settings.*Field, value);
+}
+
+bool take_redirect(Settings& settings, const std::string& value) {
+  if (value == "off" || value == "false") settings.redirect = FL_REDIRECT_OFF;  // YAML 1.1 habits write off as false
+  else if (value == "opted-in") settings.redirect = FL_REDIRECT_OPTED_IN;
+  else if (value == "all") settings.redirect = FL_REDIRECT_ALL;
+  else return false;
+  return true;
+}
+
+bool take_default(Settings& settings, const std::string& value) {
+  settings.default_deny = value == "closed";
+  return settings.default_deny || value == "open";
+}
+
+bool take_ports(Settings& settings, const std::string& value) {
+  const auto dash = value.find('-');
+  if (dash == std::string::npos) return false;
+  const std::string_view all(value);
+  return take_number(settings.node_port_low, all.substr(0, dash)) && take_number(settings.node_port_high, all.substr(dash + 1)) &&
+         settings.node_port_low > 0 && settings.node_port_low <= settings.node_port_high;
+}
+
+bool take_series(Settings& settings, const std::string& value) {
+  return take_number(settings.max_series, value) && settings.max_series >= 16 && settings.max_series <= 1'000'000;
+}
+
+bool take_metrics(Settings& settings, const std::string& value) {
+  settings.metrics = value == "off" || value == "false" ? "" : value;
+  return settings.metrics.empty() || value.rfind(':') != std::string::npos;
+}
+
+bool take_level(Settings& settings, const std::string& value) {
+  settings.log_level = value;
+  return value == "debug" || value == "info" || value == "warning" || value == "error";
+}
+
+constexpr SettingKind kKinds[] = {
+    {"config", "a path", "directory (or file) of YAML and JSON objects, followed by inotify", text<&Settings::config>},
+    {"cgroup", "an absolute path", "cgroup2 directory to attach to (default: root of the cgroup2 mount)", absolute_path<&Settings::cgroup>},
+    {"pin-dir", "an absolute path", "directory in bpffs for maps and links", absolute_path<&Settings::pin_dir>},
+    {"run-dir", "an absolute path", "directory for the lock", absolute_path<&Settings::run_dir>},
+    {"socket", "an absolute path", "unix socket for fairctl", absolute_path<&Settings::socket>},
+    {"metrics", "ADDRESS:PORT or off", "where Prometheus scrapes", take_metrics},
+    {"node", "a name", "this node's name in the configuration (default: host name)", text<&Settings::node>},
+    {"flow-log", "an absolute path", "file for flows as JSON lines", absolute_path<&Settings::flow_log>},
+    {"log-level", "debug, info, warning or error", "what is logged to stderr", take_level},
+    {"redirect", "off, opted-in or all", "same-node redirection", take_redirect},
+    {"balance", "on or off", "service addresses are balanced", on_off<&Settings::balance>},
+    {"policy", "on or off", "NetworkPolicy and AuthorizationPolicy are enforced", on_off<&Settings::policy>},
+    {"default-policy", "open or closed", "for workloads that no policy selects", take_default},
+    {"series", "on or off", "metrics per workload pair", on_off<&Settings::series>},
+    {"flows", "on or off", "flow events", on_off<&Settings::flows>},
+    {"label-unknown", "on or off", "series of peers that are no workload carry their address", on_off<&Settings::label_unknown>},
+    {"end-tcp", "on or off", "TCP sockets to a removed endpoint are ended (UDP always are)", on_off<&Settings::end_tcp>},
+    {"max-series", "a number from 16 to 1000000", "cap on metrics series in the kernel", take_series},
+    {"node-ports", "FROM-TO", "range of NodePorts", take_ports},
+};
+
+struct DocumentDeleter {
+  void operator()(fy_document* document) const { fy_document_destroy(document); }
+};
+
+Result<> take_pair(Settings& settings, std::set<std::string>& seen, const std::string& file, fy_node_pair* pair) {
+  fy_node* key = fy_node_pair_key(pair);
+  fy_node* value = fy_node_pair_value(pair);
+  const char* name = key == nullptr ? nullptr : fy_node_get_scalar0(key);
+  if (name == nullptr) return fail(file + ": found a key that is no name, expected names of settings");
+  const fy_mark* mark = fy_token_start_mark(fy_node_get_scalar_token(key));
+  const std::string where = file + ":" + std::to_string(mark == nullptr ? 0 : mark->line + 1);
+  if (!seen.insert(name).second) return fail(where + ": " + name + ": found a second time, expected once");
+  const char* scalar = value == nullptr ? nullptr : fy_node_get_scalar0(value);
+  if (scalar == nullptr && value != nullptr && !fy_node_is_scalar(value))
+    return fail(where + ": " + name + ": found a list or mapping, expected a single value");
+  return take_setting(settings, where, name, scalar == nullptr ? "" : scalar);
+}
+
+}  // namespace
+
+std::span<const SettingKind> setting_kinds() { return kKinds; }
+
+Result<> take_setting(Settings& settings, const std::string& where, const std::string& name, const std::string& value) {
+  const auto kind = std::find_if(std::begin(kKinds), std::end(kKinds), [&](const SettingKind& k) { return name == k.name; });
+  if (kind == std::end(kKinds)) return fail(where + ": found unknown setting \"" + name + "\"");
+  if (!kind->take(settings, value)) return fail(where + ": " + name + ": found \"" + value + "\", expected " + kind->expected);
+  return {};
+}
+
+Result<> read_settings(Settings& settings, const std::string& file) {
+  fy_parse_cfg config{};
+  const std::unique_ptr<fy_document, DocumentDeleter> document(fy_document_build_from_file(&config, file.c_str()));
+  if (!document) return fail(file + ": cannot be read as YAML");
+  fy_node* root = fy_document_root(document.get());
+  if (root == nullptr) return {};
+  if (!fy_node_is_mapping(root)) return fail(file + ": found no mapping, expected settings as \"name: value\"");
+  std::set<std::string> seen;
+  void* cursor = nullptr;
+  while (fy_node_pair* pair = fy_node_mapping_iterate(root, &cursor)) FL_CHECK(take_pair(settings, seen, file, pair));
+  return {};
+}
+
+}  // namespace fairlead::agent
