@@ -127,7 +127,10 @@ Connected connect_tcp(const std::string& address, std::uint16_t port, const Netn
   Connected result;
   in(ns, [&] {
     result.socket.reset(socket(where.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!result.socket || connect(result.socket.get(), where.get(), where.length) != 0) result.error = errno;
+    // Bounds connect() too, which then answers EINPROGRESS; the kernel's own limit is two minutes.
+    const timeval limit{.tv_sec = 10, .tv_usec = 0};
+    setsockopt(result.socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (!result.socket || connect(result.socket.get(), where.get(), where.length) != 0) result.error = errno == EINPROGRESS ? ETIMEDOUT : errno;
   });
   return result;
 }

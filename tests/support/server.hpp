@@ -60,7 +60,7 @@ struct Connected {
   int error = 0;
 };
 
-/// Connects (blocking) in this thread's namespace, or in ns.
+/// Connects (blocking, 10 s at most: then ETIMEDOUT) in this thread's namespace, or in ns.
 Connected connect_tcp(const std::string& address, std::uint16_t port, const Netns* ns = nullptr);
 /// One line from the socket, without its newline; what came so far if nothing more comes for 5 s.
 std::string read_line(const Fd& socket);
