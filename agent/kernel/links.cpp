@@ -77,7 +77,8 @@ Result<> attach_pinned(const PinDirectory& pins, const Cgroup& cgroup, const Att
   const Fd link(bpf_link_create(what.program_fd, cgroup.fd.get(), static_cast<bpf_attach_type>(what.attach_type), nullptr));
   if (!link) return fail(system_error("attaching " + what.program + " to cgroup " + cgroup.path, errno));
   FL_CHECK(pins.pin(link.get(), name));
-  if (old && bpf_link_detach(old.get()) != 0 && errno != ENOLINK)
+  // EINVAL: what was pinned is no link at all, and is gone with its pin.
+  if (old && bpf_link_detach(old.get()) != 0 && errno != ENOLINK && errno != EINVAL)
     return fail(system_error("detaching what " + pins.path(name) + " was before", errno));
   return {};
 }

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's life, by the real binary in a cgroup and pin directory of its own.
+#include <bpf/bpf.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "agent/kernel/pins.hpp"
+#include "fairlead/abi/names.h"
+#include "fairlead/abi/settings.h"
+#include "support/agent_process.hpp"
+#include "support/cgroup.hpp"
+#include "support/command.hpp"
+#include "support/pin_dir.hpp"
+#include "support/process.hpp"
+
+namespace fairlead {
+namespace {
+
+namespace fs = std::filesystem;
+
+class AgentTest : public ::testing::Test {
+ protected:
+  AgentTest() : folder_(fs::temp_directory_path() / test::unique_name("lifecycle")) {
+    fs::create_directories(folder_ / "config");
+  }
+  ~AgentTest() override { fs::remove_all(folder_); }
+
+  std::vector<std::string> command(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words{test::built_program("fairlead-agent"), "--config", folder_ / "config", "--cgroup",
+                                   cgroup_.path(), "--pin-dir", pins_.path(), "--run-dir", folder_ / "run", "--socket",
+                                   folder_ / "agent.sock", "--metrics", "127.0.0.1:0"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  std::unique_ptr<test::Process> start(const std::vector<std::string>& more = {}) const {
+    auto agent = std::make_unique<test::Process>(test::ProcessOptions{.argv = command(more)});
+    EXPECT_TRUE(agent->wait_for("ready\n")) << agent->output();
+    return agent;
+  }
+  Fd pin(const std::string& name) const { return kernel::PinDirectory::at(pins_.path()).open(name); }
+  std::uint32_t map_id(const std::string& name) const {
+    bpf_map_info info{};
+    std::uint32_t length = sizeof info;
+    const Fd fd = pin(name);
+    return fd && bpf_obj_get_info_by_fd(fd.get(), &info, &length) == 0 ? info.id : 0;
+  }
+  fl_settings settings() const {
+    fl_settings row{};
+    const std::uint32_t zero = 0;
+    bpf_map_lookup_elem(pin("fl_settings").get(), &zero, &row);
+    return row;
+  }
+
+  fs::path folder_;
+  test::TempCgroup cgroup_{"lifecycle"};
+  test::PinDir pins_;
+};
+
+TEST_F(AgentTest, ReadyMeansPinnedAndSigtermLeavesAllInPlace) {
+  auto agent = start({"--redirect", "all", "--default-policy", "closed"});
+  EXPECT_EQ(settings().abi_version, static_cast<std::uint32_t>(FL_ABI_VERSION));
+  EXPECT_EQ(settings().redirect, static_cast<std::uint32_t>(FL_REDIRECT_ALL));
+  EXPECT_EQ(settings().default_deny, 1U);
+  EXPECT_NE(settings().host_netns, 0U);
+  EXPECT_EQ(agent->stop(), 0);
+  EXPECT_TRUE(pin("fl_settings"));
+}
+
+TEST_F(AgentTest, KilledAndStartedAgainAdoptsTheMaps) {
+  auto agent = start();
+  const auto socks = map_id("fl_socks");
+  const auto services = map_id("fl_services");
+  ASSERT_NE(socks, 0U);
+  for (int round = 0; round < 3; ++round) {
+    agent->signal(SIGKILL);
+    agent->wait();
+    agent = start();
+    EXPECT_EQ(map_id("fl_socks"), socks);
+    EXPECT_EQ(map_id("fl_services"), services);
+    EXPECT_NE(agent->output().find("adopted the state"), std::string::npos) << agent->output();
+  }
+}
+
+TEST_F(AgentTest, TheSecondAgentSaysSoAndEnds) {
+  const auto agent = start();
+  const auto second = test::try_run(command());
+  EXPECT_EQ(second.status, 1);
+  EXPECT_NE(second.output.find("another fairlead-agent (pid " + std::to_string(agent->pid()) + ") already serves"),
+            std::string::npos)
+      << second.output;
+}
+
+TEST_F(AgentTest, TornPinsAreReplacedAsAWhole) {
+  for (const std::string lost : {"fl_services_of", "fl_settings", "fl_socks"}) {
+    start()->stop();
+    const auto before = map_id("fl_pairs");
+    ASSERT_TRUE(kernel::PinDirectory::at(pins_.path()).remove(lost));
+    const auto agent = start();
+    EXPECT_NE(agent->output().find("torn"), std::string::npos) << agent->output();
+    EXPECT_NE(map_id("fl_pairs"), before) << lost;
+    EXPECT_NE(map_id(lost), 0U);
+  }
+}
+
+TEST_F(AgentTest, AnotherVersionIsReplacedAsAWhole) {
+  start()->stop();
+  const auto before = map_id("fl_socks");
+  auto row = settings();
+  row.abi_version = FL_ABI_VERSION + 1;
+  const std::uint32_t zero = 0;
+  ASSERT_EQ(bpf_map_update_elem(pin("fl_settings").get(), &zero, &row, BPF_ANY), 0);
+  const auto agent = start();
+  EXPECT_NE(map_id("fl_socks"), before);
+  EXPECT_EQ(settings().abi_version, static_cast<std::uint32_t>(FL_ABI_VERSION));
+}
+
+TEST_F(AgentTest, AMapOfAnotherShapeUnderOurNameIsNotAdopted) {
+  start()->stop();
+  const auto pins = kernel::PinDirectory::at(pins_.path());
+  const Fd odd(bpf_map_create(BPF_MAP_TYPE_HASH, "odd", 4, 4, 1, nullptr));
+  ASSERT_TRUE(pins.pin(odd.get(), "fl_netns"));
+  const auto agent = start();
+  EXPECT_NE(agent->output().find("fl_netns has another type or size"), std::string::npos) << agent->output();
+}
+
+TEST_F(AgentTest, PinsThatNobodyKnowsGo) {
+  start()->stop();
+  const auto pins = kernel::PinDirectory::at(pins_.path());
+  const Fd odd(bpf_map_create(BPF_MAP_TYPE_HASH, "odd", 4, 4, 1, nullptr));
+  ASSERT_TRUE(pins.pin(odd.get(), "fl_of_yore"));
+  const auto agent = start();
+  EXPECT_FALSE(pin("fl_of_yore"));
+}
+
+TEST_F(AgentTest, UninstallLeavesNothingAndIsRefusedWhileAnAgentRuns) {
+  auto agent = start();
+  EXPECT_EQ(test::try_run(command({"uninstall"})).status, 1);
+  agent->stop();
+  const auto gone = test::try_run(command({"uninstall"}));
+  EXPECT_EQ(gone.status, 0) << gone.output;
+  EXPECT_FALSE(fs::exists(pins_.path()));
+}
+
+TEST_F(AgentTest, SystemdIsToldWhenReady) {
+  const std::string path = folder_ / "notify";
+  const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::setenv("NOTIFY_SOCKET", path.c_str(), 1), 0);
+  const auto agent = start();
+  ::unsetenv("NOTIFY_SOCKET");
+  char text[64] = {};
+  ASSERT_GT(::recv(socket.get(), text, sizeof text - 1, 0), 0);
+  EXPECT_STREQ(text, "READY=1");
+}
+
+TEST_F(AgentTest, SettingsFileIsReadAndFlagsWin) {
+  const std::string file = folder_ / "settings.yaml";
+  std::ofstream(file) << "redirect: off\npolicy: off\nmax-series: 512\n";
+  const auto agent = start({"--settings", file, "--redirect", "all"});
+  EXPECT_EQ(settings().redirect, static_cast<std::uint32_t>(FL_REDIRECT_ALL));
+  EXPECT_EQ(settings().policy, 0U);
+}
+
+struct BadSettings {
+  const char* content;
+  const char* complaint;
+};
+class BadSettingsTest : public AgentTest, public ::testing::WithParamInterface<BadSettings> {};
+
+TEST_P(BadSettingsTest, NamesLineFoundAndExpected) {
+  const std::string file = folder_ / "settings.yaml";
+  std::ofstream(file) << GetParam().content;
+  const auto ended = test::try_run(command({"--settings", file}));
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_NE(ended.output.find(file + GetParam().complaint), std::string::npos) << ended.output;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, BadSettingsTest,
+    ::testing::Values(BadSettings{"policy: on\nredirect: maybe\n", ":2: redirect: found \"maybe\", expected off, opted-in or all"},
+                      BadSettings{"colour: red\n", ":1: found unknown setting \"colour\""},
+                      BadSettings{"policy: on\npolicy: off\n", ""},
+                      BadSettings{"policy: [on]\n", ":1: policy: found a list or mapping, expected a single value"},
+                      BadSettings{"- policy\n", ": found no mapping"}, BadSettings{"a: [\n", ": cannot be read as YAML"},
+                      BadSettings{"max-series: 5\n", ":1: max-series: found \"5\", expected a number from 16 to 1000000"},
+                      BadSettings{"node-ports: 9-1\n", ":1: node-ports: found \"9-1\", expected FROM-TO"},
+                      BadSettings{"pin-dir: here\n", ":1: pin-dir: found \"here\", expected an absolute path"},
+                      BadSettings{"metrics: nine\n", ":1: metrics: found \"nine\", expected ADDRESS:PORT or off"}));
+
+}  // namespace
+}  // namespace fairlead
