@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "agent/datapath/services.hpp"
+
+namespace fairlead::datapath {
+namespace {
+
+std::string joined(const std::string& ns, const std::string& name) { return ns + "/" + name; }
+
+template <class T>
+std::shared_ptr<const T> as(const model::ObjectPtr& object) {
+  if (object == nullptr || !std::holds_alternative<T>(*object)) return nullptr;
+  return {object, &std::get<T>(*object)};
+}
+
+}  // namespace
+
+void Services::change_slice(const model::Change& change, Names& names) {
+  const auto key = joined(change.key.ns, change.key.name);
+  if (const auto old = slices_.find(key); old != slices_.end()) names.insert(old->second);
+  const auto slice = as<model::EndpointSlice>(change.object);
+  if (slice == nullptr) {
+    slices_.erase(key);
+    return;
+  }
+  const auto service = joined(slice->metadata.ns, slice->service);
+  slices_[key] = service;
+  names.insert(service);
+}
+
+void Services::change_rule(const model::Cluster& cluster, const model::Change& change, Names& names, Applied& applied) {
+  const auto rule = as<model::DestinationRule>(change.object);
+  if (rule != nullptr) std::ranges::copy(rules_.warnings(*rule), std::back_inserter(applied.warnings));
+  const auto hosts = rules_.set(change.key.ns, change.key.name, rule);
+  if (hosts.empty()) return;
+  for (const auto& [key, unused] : cluster.objects(model::Kind::kService)) {
+    const auto fqdn = rules_.fqdn(key.ns, key.name);
+    if (std::ranges::any_of(hosts, [&](const auto& host) { return host_matches(host, fqdn); }))
+      names.insert(joined(key.ns, key.name));
+  }
+}
+
+/// Whether zones or regions changed: Nodes change often in ways that do not concern balancing.
+bool Services::change_node(const model::Cluster& cluster) {
+  Topology now;
+  now.node = options_.node_name;
+  for (const auto& [key, object] : cluster.objects(model::Kind::kNode)) {
+    const auto node = as<model::Node>(object);
+    if (node == nullptr) continue;
+    if (!node->zone.empty()) now.regions[node->zone] = node->region;
+    if (key.name != now.node) continue;
+    now.zone = node->zone;
+    now.region = node->region;
+  }
+  if (now == topology_) return false;
+  topology_ = std::move(now);
+  return true;
+}
+
+Result<> Services::write_node_addresses(const model::Cluster& cluster, Applied& applied) {
+  std::set<Address> wanted(options_.node_addresses.begin(), options_.node_addresses.end());
+  const auto node = as<model::Node>(cluster.find({model::Kind::kNode, "", options_.node_name}));
+  if (node != nullptr) wanted.insert(node->addresses.begin(), node->addresses.end());
+  for (const auto& address : wanted) {
+    if (node_addrs_.contains(address)) continue;
+    FL_CHECK(tables_.node_addrs.update(address.raw(), 1U));
+    ++applied.rows_written;
+  }
+  for (const auto& address : node_addrs_) {
+    if (wanted.contains(address)) continue;
+    FL_CHECK(tables_.node_addrs.remove(address.raw()));
+    ++applied.rows_deleted;
+  }
+  node_addrs_ = std::move(wanted);
+  return {};
+}
+
+Services::Names Services::affected(const model::Cluster& cluster, const model::ChangeSet& changes, Applied& applied) {
+  Names names;
+  bool nodes = first_apply_;
+  for (const auto& change : changes) {
+    switch (change.key.kind) {
+      case model::Kind::kService: names.insert(joined(change.key.ns, change.key.name)); break;
+      case model::Kind::kEndpointSlice: change_slice(change, names); break;
+      case model::Kind::kDestinationRule: change_rule(cluster, change, names, applied); break;
+      case model::Kind::kNode: nodes = true; break;
+      default: break;
+    }
+  }
+  if ((nodes && change_node(cluster)) || first_apply_)
+    for (const auto& [key, unused] : cluster.objects(model::Kind::kService)) names.insert(joined(key.ns, key.name));
+  return names;
+}
+
+}  // namespace fairlead::datapath
