@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "agent/kernel/capabilities.hpp"
 #include "agent/kernel/pins.hpp"
 #include "agent/kernel/skeleton.hpp"
 #include "agent/notify.hpp"
@@ -95,12 +96,15 @@ Result<> Agent::Parts::apply_settings() const {
 }
 
 Result<> Agent::Parts::start() {
+  FL_CHECK(kernel::require_capabilities());
   FL_TRY(signals, take_signals());
   FL_TRY(lock, kernel::lock_pins(settings.pin_dir, settings.run_dir));
   FL_TRY(loop, event::Loop::create());
   FL_CHECK(loop->watch(signals.get(), EPOLLIN, [this](std::uint32_t) { handle_signals(); }));
   FL_CHECK(load_kernel());
-  return datapath->attach();
+  FL_CHECK(datapath->attach());
+  // Servers and their threads start below this line only: threads inherit what is left.
+  return kernel::drop_capabilities();
 }
 
 void Agent::Parts::handle_signals() {

@@ -2,6 +2,7 @@
 // The agent's life, by the real binary in a cgroup and pin directory of its own.
 #include <bpf/bpf.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -146,6 +147,33 @@ TEST_F(AgentTest, UninstallLeavesNothingAndIsRefusedWhileAnAgentRuns) {
   const auto gone = test::try_run(command({"uninstall"}));
   EXPECT_EQ(gone.status, 0) << gone.output;
   EXPECT_FALSE(fs::exists(pins_.path()));
+}
+
+TEST_F(AgentTest, RunsWithTheKeptCapabilitiesOnly) {
+  const auto agent = start();
+  std::ifstream status("/proc/" + std::to_string(agent->pid()) + "/status");
+  std::uint64_t kept = 0;
+  for (const int number : {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH})
+    kept |= 1ULL << number;
+  int seen = 0;
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("NoNewPrivs:")) {
+      EXPECT_EQ(line.back(), '1');
+    }
+    if (!line.starts_with("CapPrm:") && !line.starts_with("CapEff:") && !line.starts_with("CapBnd:")) continue;
+    EXPECT_EQ(std::stoull(line.substr(8), nullptr, 16), kept) << line;
+    ++seen;
+  }
+  EXPECT_EQ(seen, 3);
+}
+
+TEST_F(AgentTest, WithoutCapabilitiesItSaysWhatIsMissing) {
+  std::vector<std::string> words{"setpriv", "--bounding-set=-net_admin,-sys_admin", "--inh-caps=-all"};
+  const auto agent = command();
+  words.insert(words.end(), agent.begin(), agent.end());
+  const auto ended = test::try_run(words);
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_NE(ended.output.find("found no cap_net_admin, cap_sys_admin, expected"), std::string::npos) << ended.output;
 }
 
 TEST_F(AgentTest, SystemdIsToldWhenReady) {
