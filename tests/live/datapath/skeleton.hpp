@@ -17,14 +17,14 @@ class Maps {
  public:
   static Result<std::unique_ptr<Maps>> load() {
     std::unique_ptr<Maps> maps(new Maps);
-    maps->skeleton_ = datapath::open();
+    maps->skeleton_ = ::datapath::open();
     if (maps->skeleton_ == nullptr) return fail("opening the skeleton", errno);
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, maps->skeleton_->obj) bpf_program__set_autoload(program, false);
-    if (datapath::load(maps->skeleton_) != 0) return fail(system_error("loading maps", errno));
+    if (::datapath::load(maps->skeleton_) != 0) return fail(system_error("loading maps", errno));
     return maps;
   }
-  ~Maps() { datapath::destroy(skeleton_); }
+  ~Maps() { ::datapath::destroy(skeleton_); }
   Maps(const Maps&) = delete;
   Maps& operator=(const Maps&) = delete;
 
@@ -35,7 +35,7 @@ class Maps {
 
  private:
   Maps() = default;
-  datapath* skeleton_ = nullptr;
+  ::datapath* skeleton_ = nullptr;
 };
 
 }  // namespace fairlead::test
