@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <charconv>
+
+#include "gateway/dataplane/config/kinds.hpp"
+
+namespace fairlead::config {
+namespace {
+
+void read_cidrs(Reader& reader, View at, std::vector<Cidr>& out) {
+  reader.items(at, [&](View item) {
+    if (const auto block = reader.cidr(item)) out.push_back(*block);
+  });
+}
+
+void read_source(Reader& reader, View at, model::AuthorizationSource& out) {
+  reader.fields(at, [&](View field) {
+    const auto key = field.key();
+    if (key == "principals") return read_strings(reader, field, out.principals);
+    if (key == "notPrincipals") return read_strings(reader, field, out.not_principals);
+    if (key == "namespaces") return read_strings(reader, field, out.namespaces);
+    if (key == "notNamespaces") return read_strings(reader, field, out.not_namespaces);
+    if (key == "serviceAccounts") return read_strings(reader, field, out.service_accounts);
+    if (key == "notServiceAccounts") return read_strings(reader, field, out.not_service_accounts);
+    if (key == "ipBlocks") return read_cidrs(reader, field, out.ip_blocks);
+    if (key == "notIpBlocks") return read_cidrs(reader, field, out.not_ip_blocks);
+    reader.unenforceable(field);
+  });
+}
+
+void read_port_strings(Reader& reader, View at, std::vector<std::uint16_t>& out) {
+  reader.items(at, [&](View item) {
+    std::uint16_t port = 0;
+    const auto text = item.text();
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), port);
+    if (text.empty() || code != std::errc{} || end != text.data() + text.size() || port == 0)
+      return reader.error(item, "a number from 1 to 65535, in quotes");
+    out.push_back(port);
+  });
+}
+
+void read_operation(Reader& reader, View at, model::AuthorizationOperation& out) {
+  reader.fields(at, [&](View field) {
+    if (field.key() == "ports") return read_port_strings(reader, field, out.ports);
+    if (field.key() == "notPorts") return read_port_strings(reader, field, out.not_ports);
+    reader.unenforceable(field);
+  });
+}
+
+void read_condition(Reader& reader, View at, model::AuthorizationCondition& out) {
+  reader.fields(at, [&](View field) {
+    if (field.key() == "key") {
+      const auto key = reader.one_of(field, {"source.ip", "source.namespace", "source.principal", "source.serviceAccount",
+                                             "destination.ip", "destination.port"});
+      if (key) out.attribute = static_cast<model::AuthorizationCondition::Attribute>(*key);
+    } else if (field.key() == "values") {
+      read_strings(reader, field, out.values);
+    } else if (field.key() == "notValues") {
+      read_strings(reader, field, out.not_values);
+    } else {
+      reader.unenforceable(field);
+    }
+  });
+  if (!at.find("key")) return reader.missing(at, "key", "an attribute such as source.ip");
+  if (out.values.empty() && out.not_values.empty()) reader.missing(at, "values", "values or notValues");
+}
+
+void read_rule(Reader& reader, View at, model::AuthorizationRule& out) {
+  const auto inner = [&](View list, std::string_view name, auto&& read) {
+    reader.items(list, [&](View item) {
+      reader.fields(item, [&](View field) {
+        if (field.key() != name) reader.unenforceable(field);
+      });
+      const auto found = item.find(name);
+      if (!found) return reader.missing(item, name, "a mapping");
+      read(found);
+    });
+  };
+  reader.fields(at, [&](View field) {
+    if (field.key() == "from") {
+      inner(field, "source", [&](View source) { read_source(reader, source, out.from.emplace_back()); });
+    } else if (field.key() == "to") {
+      inner(field, "operation", [&](View operation) { read_operation(reader, operation, out.to.emplace_back()); });
+    } else if (field.key() == "when") {
+      reader.items(field, [&](View item) { read_condition(reader, item, out.when.emplace_back()); });
+    } else {
+      reader.unenforceable(field);
+    }
+  });
+}
+
+}  // namespace
+
+model::AuthorizationPolicy read_authorization_policy(Reader& reader, View root) {
+  model::AuthorizationPolicy out;
+  out.metadata = read_metadata(reader, root, true);
+  reader.fields(root.find("spec"), [&](View field) {
+    if (field.key() == "selector") {
+      reader.fields(field, [&](View part) {
+        if (part.key() != "matchLabels") return reader.unenforceable(part);
+        out.selector.match_labels = read_labels(reader, part);
+      });
+    } else if (field.key() == "action") {
+      const auto action = reader.one_of(field, {"ALLOW", "DENY", "AUDIT"});
+      if (action) out.action = static_cast<model::AuthorizationPolicy::Action>(*action);
+    } else if (field.key() == "rules") {
+      reader.items(field, [&](View item) { read_rule(reader, item, out.rules.emplace_back()); });
+    } else {
+      reader.unenforceable(field);
+    }
+  });
+  return out;
+}
+
+std::optional<model::RefusedPolicy> refused_authorization_policy(View root, const std::string& reason) {
+  const auto spec = root.find("spec");
+  if (const auto action = spec.find("action"); action && action.text() == "AUDIT") return std::nullopt;
+  Diagnostics ignored;
+  Reader reader(root, {}, ignored);
+  model::RefusedPolicy out{.metadata = read_identity(root, true), .kind = model::Kind::kAuthorizationPolicy, .pods = {},
+                           .ingress = true, .egress = false, .reason = reason};
+  if (const auto labels = spec.find("selector").find("matchLabels")) out.pods.match_labels = read_labels(reader, labels);
+  if (reader.failed()) out.pods = {};
+  return out;
+}
+
+}  // namespace fairlead::config

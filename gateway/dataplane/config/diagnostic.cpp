@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fairlead/config/diagnostic.hpp"
+
+namespace fairlead::config {
+
+std::string Diagnostic::text() const {
+  std::string out = file;
+  if (line > 0) out.append(":").append(std::to_string(line)).append(":").append(std::to_string(column));
+  out += severity == Severity::kError ? ": error: " : ": warning: ";
+  if (!object.empty()) out.append(object).append(": ");
+  if (!field.empty()) out.append(field).append(": ");
+  if (found.empty()) return out += expected;  // a remark, not a mismatch
+  return out.append("found ").append(found).append(", expected ").append(expected);
+}
+
+}  // namespace fairlead::config

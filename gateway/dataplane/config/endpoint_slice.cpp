@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "gateway/dataplane/config/kinds.hpp"
+
+namespace fairlead::config {
+namespace {
+
+enum class AddressType : std::uint8_t { kIpv4, kIpv6, kFqdn };
+
+void read_endpoint_addresses(Reader& reader, View at, AddressType type, model::Endpoint& out) {
+  reader.items(at, [&](View item) {
+    const auto address = reader.address(item);
+    if (!address) return;
+    if (address->is_v4() != (type == AddressType::kIpv4))
+      return reader.error(item, type == AddressType::kIpv4 ? "an IPv4 address, as addressType says" : "an IPv6 address, as addressType says");
+    if (address->is_unspecified()) return reader.error(item, "an address that can be reached");
+    out.addresses.push_back(*address);
+  });
+  out.addresses.shrink_to_fit();
+}
+
+void read_conditions(Reader& reader, View at, model::Endpoint& out) {
+  std::optional<bool> serving;
+  reader.fields(at, [&](View field) {
+    if (field.key() == "ready") {
+      reader.read(field, out.ready);
+    } else if (field.key() == "serving") {
+      reader.read(field, serving.emplace(true));
+    } else if (field.key() == "terminating") {
+      reader.read(field, out.terminating);
+    } else {
+      reader.unknown(field);
+    }
+  });
+  out.serving = serving.value_or(out.ready);  // discovery/v1: nil serving means as ready
+}
+
+void read_hints(Reader& reader, View at, model::Endpoint& out) {
+  reader.fields(at, [&](View field) {
+    const bool zones = field.key() == "forZones";
+    if (!zones && field.key() != "forNodes") return reader.unknown(field);
+    reader.items(field, [&](View item) {
+      const auto name = item.find("name");
+      if (!name) return reader.missing(item, "name", zones ? "a zone" : "a node");
+      reader.read(name, (zones ? out.hint_zones : out.hint_nodes).emplace_back());
+    });
+  });
+}
+
+void read_target(Reader& reader, View at, model::Endpoint& out) {
+  const auto kind = at.find("kind");
+  const auto name = at.find("name");
+  if (kind && name && kind.text() == "Pod") reader.read(name, out.target_pod);
+}
+
+void read_endpoint(Reader& reader, View at, AddressType type, model::Endpoint& out) {
+  reader.fields(at, [&](View field) {
+    const auto key = field.key();
+    if (key == "addresses") {
+      read_endpoint_addresses(reader, field, type, out);
+    } else if (key == "conditions") {
+      read_conditions(reader, field, out);
+    } else if (key == "nodeName") {
+      reader.read(field, out.node);
+    } else if (key == "zone") {
+      reader.read(field, out.zone);
+    } else if (key == "hints") {
+      read_hints(reader, field, out);
+    } else if (key == "targetRef") {
+      read_target(reader, field, out);
+    } else if (key != "hostname" && key != "deprecatedTopology") {
+      reader.unknown(field);
+    }
+  });
+  if (at.is_mapping() && !at.find("addresses")) reader.missing(at, "addresses", "at least one address");
+  if (at.is_null()) reader.error(at, "a mapping");
+}
+
+bool read_endpoint_port(Reader& reader, View at, model::EndpointPort& out) {
+  bool served = true;
+  reader.fields(at, [&](View field) {
+    if (field.key() == "name") {
+      reader.read(field, out.name);
+    } else if (field.key() == "port") {
+      reader.read_port(field, out.port);
+    } else if (field.key() == "protocol") {
+      const auto protocol = read_protocol(reader, field, false);
+      if (protocol) out.protocol = *protocol;
+      served = protocol.has_value();
+    } else if (field.key() != "appProtocol") {
+      reader.unknown(field);
+    }
+  });
+  if (at.is_null()) reader.error(at, "a mapping");
+  if (at.is_mapping() && !at.find("port")) {
+    reader.warn(at, "a port without a number (all ports) is not served: left out");
+    return false;
+  }
+  return served;
+}
+
+template <class T>
+void reserve_for(View at, std::vector<T>& out) {
+  std::size_t count = 0;
+  if (at && at.is_sequence())
+    for (auto item = at.first(); item; item = item.next()) ++count;
+  out.reserve(count);
+}
+
+void read_ports(Reader& reader, View at, model::EndpointSlice& out) {
+  reserve_for(at, out.ports);
+  reader.items(at, [&](View item) {
+    model::EndpointPort port;
+    if (!read_endpoint_port(reader, item, port)) return;
+    const bool twice = std::ranges::any_of(out.ports, [&](const auto& other) { return other.name == port.name; });
+    if (twice) return reader.error(item, "each port name once in a slice");
+    out.ports.push_back(std::move(port));
+  });
+}
+
+}  // namespace
+
+model::EndpointSlice read_endpoint_slice(Reader& reader, View root) {
+  model::EndpointSlice out;
+  out.metadata = read_metadata(reader, root, true);
+  if (const auto* service = model::find_label(out.metadata.labels, "kubernetes.io/service-name")) out.service = *service;
+  const auto type = root.find("addressType");
+  if (!type) {
+    reader.missing(root, "addressType", "IPv4, IPv6 or FQDN");
+    return out;
+  }
+  const auto found = reader.one_of(type, {"IPv4", "IPv6", "FQDN"});
+  read_ports(reader, root.find("ports"), out);
+  if (!found) return out;
+  if (static_cast<AddressType>(*found) == AddressType::kFqdn) {
+    reader.warn(type, "FQDN endpoints are not served: the slice is left empty");
+    return out;
+  }
+  reserve_for(root.find("endpoints"), out.endpoints);
+  reader.items(root.find("endpoints"), [&](View item) {
+    read_endpoint(reader, item, static_cast<AddressType>(*found), out.endpoints.emplace_back());
+  });
+  return out;
+}
+
+}  // namespace fairlead::config

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "gateway/dataplane/config/reader.hpp"
+#include "fairlead/model/objects.hpp"
+
+// One function a kind: reads the object below `root`; what is wrong is noted in the reader, and the object is used
+// only where nothing failed.
+namespace fairlead::config {
+
+model::Namespace read_namespace(Reader& reader, View root);
+model::Node read_node(Reader& reader, View root);
+model::Pod read_pod(Reader& reader, View root);
+model::Service read_service(Reader& reader, View root);
+model::EndpointSlice read_endpoint_slice(Reader& reader, View root);
+model::DestinationRule read_destination_rule(Reader& reader, View root);
+model::NetworkPolicy read_network_policy(Reader& reader, View root);
+model::AuthorizationPolicy read_authorization_policy(Reader& reader, View root);
+
+/// What closes the workloads of a policy that was refused; nothing where leaving it out opens nothing (AUDIT).
+/// Whatever of its selector cannot be read is left out, so that it selects more rather than less.
+std::optional<model::RefusedPolicy> refused_network_policy(View root, const std::string& reason);
+std::optional<model::RefusedPolicy> refused_authorization_policy(View root, const std::string& reason);
+
+/// Only the name and namespace, "default" where a namespaced kind has none; without remarks.
+model::Metadata read_identity(View root, bool namespaced);
+model::Metadata read_metadata(Reader& reader, View root, bool namespaced);
+/// A map of strings, sorted by key.
+model::Labels read_labels(Reader& reader, View at);
+model::Selector read_selector(Reader& reader, View at);
+void read_strings(Reader& reader, View at, std::vector<std::string>& out);
+void read_addresses(Reader& reader, View at, std::vector<Address>& out);
+/// TCP or UDP; nothing for SCTP (warned of, or an error where `strict`) and for what is no protocol (error).
+std::optional<model::Protocol> read_protocol(Reader& reader, View at, bool strict);
+/// A port number or an IANA service name.
+model::IntOrName read_int_or_name(Reader& reader, View at);
+bool is_dns_label(std::string_view text);
+bool is_dns_subdomain(std::string_view text);
+
+}  // namespace fairlead::config

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fairlead/model/objects.hpp"
+
+#include <algorithm>
+
+namespace fairlead::model {
+namespace {
+
+bool holds(const SelectorRequirement& requirement, const Labels& labels) {
+  const std::string* value = find_label(labels, requirement.key);
+  const bool listed = value != nullptr && std::ranges::find(requirement.values, *value) != requirement.values.end();
+  switch (requirement.op) {
+    case SelectorOperator::kIn: return listed;
+    case SelectorOperator::kNotIn: return !listed;  // true without the label as well, as in Kubernetes
+    case SelectorOperator::kExists: return value != nullptr;
+    case SelectorOperator::kDoesNotExist: return value == nullptr;
+  }
+  return false;
+}
+
+}  // namespace
+
+const std::string* find_label(const Labels& labels, std::string_view key) {
+  const auto found = std::ranges::lower_bound(labels, key, {}, [](const auto& entry) -> std::string_view { return entry.first; });
+  return found != labels.end() && found->first == key ? &found->second : nullptr;
+}
+
+std::string_view kind_name(Kind kind) {
+  switch (kind) {
+    case Kind::kNamespace: return "Namespace";
+    case Kind::kNode: return "Node";
+    case Kind::kPod: return "Pod";
+    case Kind::kService: return "Service";
+    case Kind::kEndpointSlice: return "EndpointSlice";
+    case Kind::kDestinationRule: return "DestinationRule";
+    case Kind::kNetworkPolicy: return "NetworkPolicy";
+    case Kind::kAuthorizationPolicy: return "AuthorizationPolicy";
+  }
+  return "unknown kind";
+}
+
+bool Selector::matches(const Labels& labels) const {
+  for (const auto& [key, value] : match_labels) {
+    const std::string* found = find_label(labels, key);
+    if (found == nullptr || *found != value) return false;
+  }
+  return std::ranges::all_of(match_expressions, [&](const auto& requirement) { return holds(requirement, labels); });
+}
+
+}  // namespace fairlead::model
