@@ -20,7 +20,8 @@ ProcessOptions command_line(const AgentOptions& options) {
   add("--pin-dir", options.pin_dir);
   add("--socket", options.socket);
   add("--node", options.node);
-  add("--metrics", options.metrics);
+  add("--run-dir", options.run_dir);
+  add("--metrics", options.metrics.empty() ? "off" : options.metrics);
   process.argv.insert(process.argv.end(), options.more.begin(), options.more.end());
   return process;
 }

@@ -19,6 +19,7 @@ struct AgentOptions {
   std::string cgroup{};
   std::string pin_dir{};
   std::string socket{};   ///< path of the admin socket
+  std::string run_dir{};  ///< of its lock
   std::string node{};     ///< empty: the machine's name
   std::string metrics{};  ///< "127.0.0.1:0"; empty: none
   std::string netns{};    ///< the node's namespace; empty: the caller's
