@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 
+#include "agent/configuration.hpp"
 #include "agent/kernel/capabilities.hpp"
 #include "agent/kernel/pins.hpp"
 #include "agent/kernel/skeleton.hpp"
@@ -52,6 +54,13 @@ void report_cgroup(const kernel::Cgroup& cgroup, bool asked_for) {
     spdlog::warn("{} IS NOT THE ROOT OF THE CGROUP HIERARCHY: processes outside of it are not served", cgroup.path);
 }
 
+std::string node_name(const Settings& settings) {
+  if (!settings.node.empty()) return settings.node;
+  char name[HOST_NAME_MAX + 1] = {};
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
 }  // namespace
 
 struct Agent::Parts {
@@ -60,6 +69,7 @@ struct Agent::Parts {
   Fd lock;
   std::unique_ptr<event::Loop> loop;
   std::unique_ptr<kernel::Datapath> datapath;
+  std::unique_ptr<Configuration> configuration;
 
   Result<> start();
   Result<> load_kernel();
@@ -102,6 +112,9 @@ Result<> Agent::Parts::start() {
   FL_TRY(loop, event::Loop::create());
   FL_CHECK(loop->watch(signals.get(), EPOLLIN, [this](std::uint32_t) { handle_signals(); }));
   FL_CHECK(load_kernel());
+  FL_TRY(configuration, Configuration::open(settings.config, node_name(settings), settings.pin_dir, *datapath));
+  FL_CHECK(configuration->load());
+  FL_CHECK(configuration->follow(*loop));
   FL_CHECK(datapath->attach());
   // Servers and their threads start below this line only: threads inherit what is left.
   return kernel::drop_capabilities();
@@ -110,7 +123,10 @@ Result<> Agent::Parts::start() {
 void Agent::Parts::handle_signals() {
   signalfd_siginfo info{};
   while (::read(signals.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    if (info.ssi_signo == SIGHUP) continue;
+    if (info.ssi_signo == SIGHUP) {
+      configuration->reread();
+      continue;
+    }
     spdlog::info("signal {}: ending, the programs stay in place", info.ssi_signo);
     loop->stop();
   }

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "agent/agent.hpp"
+#include "agent/configuration.hpp"
 #include "agent/kernel/links.hpp"
 #include "agent/kernel/pins.hpp"
 #include "agent/settings.hpp"
@@ -43,6 +44,15 @@ Result<> uninstall(const Settings& settings) {
   return fairlead::kernel::uninstall(settings.pin_dir);
 }
 
+int check(const std::string& directory) {
+  const auto refused = fairlead::agent::check_configuration(directory);
+  if (!refused) {
+    std::cerr << "fairlead-agent: " << refused.error().message << "\n";
+    return 1;
+  }
+  return *refused == 0 ? 0 : 1;
+}
+
 int run(int count, char** arguments) {
   CLI::App app("fairlead-agent: balances, authorizes, redirects and measures this node's connections in the kernel");
   std::string settings_file;
@@ -53,7 +63,11 @@ int run(int count, char** arguments) {
            std::string("--") + kind.name, [&flags, name = std::string(kind.name)](const std::string& value) { flags[name] = value; },
            kind.help)->type_name(kind.expected);
   const auto* uninstall_command = app.add_subcommand("uninstall", "remove every program, map and pin")->fallthrough();
+  auto* check_command = app.add_subcommand("check", "validate a configuration without touching the kernel");
+  std::string directory;
+  check_command->add_option("DIR", directory, "directory or file")->required();
   CLI11_PARSE(app, count, arguments);
+  if (check_command->parsed()) return check(directory);
   Settings settings;
   if (const auto gathered = gather(settings, settings_file, flags); !gathered) return report(gathered);
   if (uninstall_command->parsed()) return report(uninstall(settings));

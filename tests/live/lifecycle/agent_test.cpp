@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's life, by the real binary in a cgroup and pin directory of its own.
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
@@ -14,12 +15,15 @@
 
 #include "agent/kernel/pins.hpp"
 #include "fairlead/abi/names.h"
+#include "fairlead/abi/service.h"
 #include "fairlead/abi/settings.h"
+#include "fairlead/base/address.hpp"
 #include "support/agent_process.hpp"
 #include "support/cgroup.hpp"
 #include "support/command.hpp"
 #include "support/pin_dir.hpp"
 #include "support/process.hpp"
+#include "support/wait.hpp"
 
 namespace fairlead {
 namespace {
@@ -197,6 +201,83 @@ TEST_F(AgentTest, SettingsFileIsReadAndFlagsWin) {
   const auto agent = start({"--settings", file, "--redirect", "all"});
   EXPECT_EQ(settings().redirect, static_cast<std::uint32_t>(FL_REDIRECT_ALL));
   EXPECT_EQ(settings().policy, 0U);
+}
+
+constexpr const char* kService = R"(apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: default}
+spec:
+  clusterIP: 10.96.0.10
+  clusterIPs: [10.96.0.10]
+  ports: [{port: 80, targetPort: 8080, protocol: TCP}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, namespace: default, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{port: 8080, protocol: TCP}]
+endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]
+)";
+
+class ConfiguredAgentTest : public AgentTest {
+ protected:
+  void write(const std::string& name, const std::string& content) const {
+    std::ofstream(folder_ / "passing") << content;
+    fs::rename(folder_ / "passing", folder_ / "config" / name);
+  }
+  /// The service of 10.96.0.10:80 in the kernel's table; 0: none.
+  std::uint32_t service_in_kernel() const {
+    fl_frontend_key key{};
+    key.addr = Address::parse("10.96.0.10")->raw();
+    key.port = htons(80);
+    key.proto = FL_TCP;
+    fl_frontend value{};
+    return bpf_map_lookup_elem(pin("fl_frontends").get(), &key, &value) == 0 ? value.service_id : 0;
+  }
+};
+
+TEST_F(ConfiguredAgentTest, ReadyMeansInTheKernelAndChangesFollow) {
+  write("web.yaml", kService);
+  auto agent = start();
+  const auto id = service_in_kernel();
+  EXPECT_NE(id, 0U);
+  agent->signal(SIGKILL);
+  agent->wait();
+  EXPECT_EQ(service_in_kernel(), id);
+  agent = start();
+  EXPECT_EQ(service_in_kernel(), id);
+  fs::remove(folder_ / "config" / "web.yaml");
+  EXPECT_TRUE(test::eventually([&] { return service_in_kernel() == 0; })) << agent->output();
+  write("web.yaml", kService);
+  EXPECT_TRUE(test::eventually([&] { return service_in_kernel() != 0; })) << agent->output();
+}
+
+TEST_F(ConfiguredAgentTest, WhatVanishedWhileTheAgentWasAwayGoes) {
+  write("web.yaml", kService);
+  start()->stop();
+  ASSERT_NE(service_in_kernel(), 0U);
+  fs::remove(folder_ / "config" / "web.yaml");
+  const auto agent = start();
+  EXPECT_EQ(service_in_kernel(), 0U);
+}
+
+TEST_F(ConfiguredAgentTest, BadFilesDoNotHoldBackTheOthers) {
+  write("web.yaml", kService);
+  write("bad.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: bad}\nspec: {ports: [{port: http}]}\n");
+  const auto agent = start();
+  EXPECT_NE(service_in_kernel(), 0U);
+  EXPECT_NE(agent->output().find("bad.yaml:4"), std::string::npos) << agent->output();
+}
+
+TEST_F(ConfiguredAgentTest, CheckNamesWhatIsWrongAndTouchesNoKernel) {
+  write("web.yaml", kService);
+  const auto binary = test::built_program("fairlead-agent");
+  EXPECT_EQ(test::try_run({binary, "check", folder_ / "config"}).status, 0);
+  write("bad.yaml", "kind: Service\napiVersion: v1\nmetadata: {name: bad}\nspec: {ports: [{port: http}]}\n");
+  const auto bad = test::try_run({binary, "check", folder_ / "config"});
+  EXPECT_EQ(bad.status, 1);
+  EXPECT_NE(bad.output.find("bad.yaml:4"), std::string::npos) << bad.output;
+  EXPECT_FALSE(pin("fl_settings"));
 }
 
 struct BadSettings {
