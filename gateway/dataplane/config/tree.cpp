@@ -65,8 +65,8 @@ void TreeReader::take_diagnostics() {
   if (const auto* found = fy_diag_errors_iterate(diag_, &cursor)) {
     std::string message = found->msg == nullptr ? "" : found->msg;
     while (!message.empty() && message.back() == '\n') message.pop_back();
-    refuse(static_cast<std::uint32_t>(std::max(found->line, 0)) + 1,
-           static_cast<std::uint32_t>(std::max(found->column, 0)) + 1, std::move(message));
+    refuse(static_cast<std::uint32_t>(std::max(found->line, 1)),  // unlike marks, from 1
+           static_cast<std::uint32_t>(std::max(found->column, 1)), std::move(message));
   }
   refuse(1, 1, "not readable as YAML or JSON");
 }
