@@ -56,7 +56,9 @@ std::string LibbpfLog::gist() const {
   std::string found;
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("processed ") && !before.empty()) found = before;
-    if (!line.empty() && !line.starts_with("--")) before = line;
+    // What libbpf says after the cause, of the object as a whole.
+    const bool closing = line.starts_with("libbpf: failed to load object") || line.starts_with("libbpf: failed to load BPF skeleton");
+    if (!line.empty() && !line.starts_with("--") && !closing) before = line;
   }
   return found.empty() ? before : found;
 }
