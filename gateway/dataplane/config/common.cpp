@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
 
 #include "gateway/dataplane/config/kinds.hpp"
 
@@ -7,6 +8,7 @@ namespace fairlead::config {
 namespace {
 
 constexpr std::size_t kLabelValueMax = 63;
+constexpr std::uint64_t kMostGeneration = std::uint64_t{1} << 62;
 
 bool is_lower_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 bool is_alnum(char c) { return is_lower_alnum(c) || (c >= 'A' && c <= 'Z'); }
@@ -44,6 +46,29 @@ void read_annotations(Reader& reader, View at, model::Labels& out) {
     reader.read(field, out.emplace_back(field.key(), std::string{}).second);
   });
   sort_labels(out);
+}
+
+/// "2021-07-15T01:02:03Z", as the API server writes it, in seconds since 1970.
+std::int64_t read_timestamp(Reader& reader, View at) {
+  constexpr std::string_view kForm = "dddd-dd-ddTdd:dd:ddZ";
+  const auto text = at.text();
+  bool good = at.is_string() && text.size() == kForm.size();
+  for (std::size_t i = 0; good && i < kForm.size(); ++i)
+    good = kForm[i] == 'd' ? text[i] >= '0' && text[i] <= '9' : text[i] == kForm[i];
+  if (good) {
+    const auto part = [&](std::size_t from, std::size_t count) {
+      unsigned value = 0;
+      for (const char c : text.substr(from, count)) value = value * 10 + static_cast<unsigned>(c - '0');
+      return value;
+    };
+    const std::chrono::year_month_day day{std::chrono::year(static_cast<int>(part(0, 4))),
+                                          std::chrono::month(part(5, 2)), std::chrono::day(part(8, 2))};
+    const std::chrono::seconds time{part(11, 2) * 3600 + part(14, 2) * 60 + part(17, 2)};
+    if (day.ok() && part(11, 2) < 24 && part(14, 2) < 60 && part(17, 2) < 60)
+      return (std::chrono::sys_days(day).time_since_epoch() + time).count();
+  }
+  reader.error(at, "a time such as 2021-07-15T01:02:03Z");
+  return 0;
 }
 
 void read_name(Reader& reader, View metadata, model::Metadata& out) {
@@ -122,12 +147,15 @@ model::Metadata read_metadata(Reader& reader, View root, bool namespaced) {
   }
   reader.fields(metadata, [&](View field) {
     const auto key = field.key();
-    if (key == "uid") reader.read(field, out.uid);
     if (key == "labels") out.labels = read_labels(reader, field);
+    if (key == "creationTimestamp") out.created = read_timestamp(reader, field);
+    if (key == "generation")
+      out.generation = static_cast<std::int64_t>(reader.number(field, 0, kMostGeneration).value_or(1));
     if (key == "annotations") read_annotations(reader, field, out.annotations);
     if (key == "namespace" && namespaced) {
       reader.read(field, out.ns);
-      if (field.is_string() && !is_dns_label(out.ns)) reader.error(field, "a namespace: lower-case letters, digits and '-', at most 63 characters");
+      if (field.is_string() && !is_dns_label(out.ns))
+        reader.error(field, "a namespace: lower-case letters, digits and '-', at most 63 characters");
     }
   });
   if (metadata.is_mapping()) read_name(reader, metadata, out);

@@ -6,7 +6,8 @@ namespace fairlead::config {
 std::string Diagnostic::text() const {
   std::string out = file;
   if (line > 0) out.append(":").append(std::to_string(line)).append(":").append(std::to_string(column));
-  out += severity == Severity::kError ? ": error: " : ": warning: ";
+  if (!out.empty()) out += ": ";
+  out += severity == Severity::kError ? "error: " : "warning: ";
   if (!object.empty()) out.append(object).append(": ");
   if (!field.empty()) out.append(field).append(": ");
   if (found.empty()) return out += expected;  // a remark, not a mismatch

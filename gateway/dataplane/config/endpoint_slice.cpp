@@ -13,7 +13,8 @@ void read_endpoint_addresses(Reader& reader, View at, AddressType type, model::E
     const auto address = reader.address(item);
     if (!address) return;
     if (address->is_v4() != (type == AddressType::kIpv4))
-      return reader.error(item, type == AddressType::kIpv4 ? "an IPv4 address, as addressType says" : "an IPv6 address, as addressType says");
+      return reader.error(item, type == AddressType::kIpv4 ? "an IPv4 address, as addressType says"
+                                                           : "an IPv6 address, as addressType says");
     if (address->is_unspecified()) return reader.error(item, "an address that can be reached");
     out.addresses.push_back(*address);
   });
@@ -48,12 +49,6 @@ void read_hints(Reader& reader, View at, model::Endpoint& out) {
   });
 }
 
-void read_target(Reader& reader, View at, model::Endpoint& out) {
-  const auto kind = at.find("kind");
-  const auto name = at.find("name");
-  if (kind && name && kind.text() == "Pod") reader.read(name, out.target_pod);
-}
-
 void read_endpoint(Reader& reader, View at, AddressType type, model::Endpoint& out) {
   reader.fields(at, [&](View field) {
     const auto key = field.key();
@@ -67,9 +62,7 @@ void read_endpoint(Reader& reader, View at, AddressType type, model::Endpoint& o
       reader.read(field, out.zone);
     } else if (key == "hints") {
       read_hints(reader, field, out);
-    } else if (key == "targetRef") {
-      read_target(reader, field, out);
-    } else if (key != "hostname" && key != "deprecatedTopology") {
+    } else if (key != "hostname" && key != "targetRef" && key != "deprecatedTopology") {
       reader.unknown(field);
     }
   });
@@ -124,7 +117,8 @@ void read_ports(Reader& reader, View at, model::EndpointSlice& out) {
 model::EndpointSlice read_endpoint_slice(Reader& reader, View root) {
   model::EndpointSlice out;
   out.metadata = read_metadata(reader, root, true);
-  if (const auto* service = model::find_label(out.metadata.labels, "kubernetes.io/service-name")) out.service = *service;
+  if (const auto* service = model::find_label(out.metadata.labels, "kubernetes.io/service-name"))
+    out.service = *service;
   const auto type = root.find("addressType");
   if (!type) {
     reader.missing(root, "addressType", "IPv4, IPv6 or FQDN");

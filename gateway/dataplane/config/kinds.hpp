@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "gateway/dataplane/config/reader.hpp"
 #include "fairlead/model/objects.hpp"
+#include "gateway/dataplane/config/reader.hpp"
 
 // One function a kind: reads the object below `root`; what is wrong is noted in the reader, and the object is used
 // only where nothing failed.
@@ -11,7 +11,8 @@ namespace fairlead::config {
 model::Namespace read_namespace(Reader& reader, View root);
 model::Node read_node(Reader& reader, View root);
 model::Pod read_pod(Reader& reader, View root);
-model::Service read_service(Reader& reader, View root);
+/// serves_addresses: whether a service without an address is worth a remark.
+model::Service read_service(Reader& reader, View root, bool serves_addresses);
 model::EndpointSlice read_endpoint_slice(Reader& reader, View root);
 model::DestinationRule read_destination_rule(Reader& reader, View root);
 model::NetworkPolicy read_network_policy(Reader& reader, View root);

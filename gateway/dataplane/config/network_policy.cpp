@@ -113,8 +113,12 @@ std::optional<model::RefusedPolicy> refused_network_policy(View root, const std:
   Diagnostics ignored;
   Reader reader(root, {}, ignored);
   const auto spec = root.find("spec");
-  model::RefusedPolicy out{.metadata = read_identity(root, true), .kind = model::Kind::kNetworkPolicy, .pods = {},
-                           .ingress = true, .egress = static_cast<bool>(spec.find("egress")), .reason = reason};
+  model::RefusedPolicy out{.metadata = read_identity(root, true),
+                           .kind = model::Kind::kNetworkPolicy,
+                           .pods = {},
+                           .ingress = true,
+                           .egress = static_cast<bool>(spec.find("egress")),
+                           .reason = reason};
   if (const auto selector = spec.find("podSelector")) out.pods = read_selector(reader, selector);
   if (reader.failed()) out.pods = {};
   if (const auto types = spec.find("policyTypes"); types && types.is_sequence()) {

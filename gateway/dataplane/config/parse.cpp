@@ -9,106 +9,117 @@
 namespace fairlead::config {
 namespace {
 
-struct KnownKind {
-  std::string_view name;
-  std::string_view group;  // of apiVersion, before the slash
-  model::Kind kind;
-  bool namespaced;
-};
+/// The agent balances the addresses of services.
+model::Object read_balanced_service(Reader& reader, View root) { return read_service(reader, root, true); }
 
-constexpr std::array<KnownKind, 8> kKinds{{
-    {"Namespace", "", model::Kind::kNamespace, false},
-    {"Node", "", model::Kind::kNode, false},
-    {"Pod", "", model::Kind::kPod, true},
-    {"Service", "", model::Kind::kService, true},
-    {"EndpointSlice", "discovery.k8s.io", model::Kind::kEndpointSlice, true},
-    {"DestinationRule", "networking.istio.io", model::Kind::kDestinationRule, true},
-    {"NetworkPolicy", "networking.k8s.io", model::Kind::kNetworkPolicy, true},
-    {"AuthorizationPolicy", "security.istio.io", model::Kind::kAuthorizationPolicy, true},
+constexpr std::array<KnownKind, 8> kAgentKinds{{
+    {"Namespace", "", model::Kind::kNamespace, false, read_as<read_namespace>},
+    {"Node", "", model::Kind::kNode, false, read_as<read_node>},
+    {"Pod", "", model::Kind::kPod, true, read_as<read_pod>},
+    {"Service", "", model::Kind::kService, true, read_balanced_service},
+    {"EndpointSlice", "discovery.k8s.io", model::Kind::kEndpointSlice, true, read_as<read_endpoint_slice>},
+    {"DestinationRule", "networking.istio.io", model::Kind::kDestinationRule, true, read_as<read_destination_rule>},
+    {"NetworkPolicy", "networking.k8s.io", model::Kind::kNetworkPolicy, true, read_as<read_network_policy>,
+     refused_network_policy},
+    {"AuthorizationPolicy", "security.istio.io", model::Kind::kAuthorizationPolicy, true,
+     read_as<read_authorization_policy>, refused_authorization_policy},
 }};
 
-const KnownKind* find_kind(std::string_view name, std::string_view version) {
+const KnownKind* find_kind(std::string_view name, std::string_view version, const KindTable& table) {
   const auto slash = version.find('/');
   const auto group = slash == std::string_view::npos ? std::string_view{} : version.substr(0, slash);
-  for (const auto& known : kKinds)
+  for (const auto& known : table.kinds)
     if (known.name == name && known.group == group) return &known;
   return nullptr;
 }
 
-model::Object read_object(Reader& reader, View root, model::Kind kind) {
-  switch (kind) {
-    case model::Kind::kNamespace: return read_namespace(reader, root);
-    case model::Kind::kNode: return read_node(reader, root);
-    case model::Kind::kPod: return read_pod(reader, root);
-    case model::Kind::kService: return read_service(reader, root);
-    case model::Kind::kEndpointSlice: return read_endpoint_slice(reader, root);
-    case model::Kind::kDestinationRule: return read_destination_rule(reader, root);
-    case model::Kind::kNetworkPolicy: return read_network_policy(reader, root);
-    case model::Kind::kAuthorizationPolicy: return read_authorization_policy(reader, root);
-  }
-  return model::Namespace{};
-}
-
-model::ObjectPtr stand_in_of(View root, model::Kind kind, const std::string& reason) {
-  std::optional<model::RefusedPolicy> refused;
-  if (kind == model::Kind::kNetworkPolicy) refused = refused_network_policy(root, reason);
-  if (kind == model::Kind::kAuthorizationPolicy) refused = refused_authorization_policy(root, reason);
+model::ObjectPtr stand_in_of(View root, const KnownKind& known, const std::string& reason) {
+  auto refused = known.stand_in == nullptr ? std::nullopt : known.stand_in(root, reason);
   return refused ? std::make_shared<const model::Object>(std::move(*refused)) : nullptr;
 }
 
-void parse_object(View root, bool broken, bool in_list, ParsedText& out);
+/// What holds for all objects of a text.
+struct Scope {
+  const KindTable& kinds;
+  bool broken;
+  bool in_list = false;
+};
 
-void parse_list(View root, bool broken, ParsedText& out) {
+void parse_object(View root, const Scope& scope, ParsedText& out);
+
+void parse_list(View root, Scope scope, ParsedText& out) {
+  scope.in_list = true;
   Reader reader(root, "List", out.diagnostics);
-  reader.items(root.find("items"), [&](View item) { parse_object(item, broken, true, out); });
+  reader.items(root.find("items"), [&](View item) { parse_object(item, scope, out); });
 }
 
-void add_object(View root, const KnownKind& known, bool broken, ParsedText& out) {
+void add_object(View root, const KnownKind& known, const Scope& scope, ParsedText& out) {
   auto identity = read_identity(root, known.namespaced);
   const model::ObjectKey key{known.kind, identity.ns, identity.name};
   Reader reader(root, key.text(), out.diagnostics);
   const std::size_t before = out.diagnostics.size();
-  auto object = read_object(reader, root, known.kind);
+  auto object = known.read(reader, root);
   // Read from a torso it says nothing of its own: the syntax error is reported instead.
-  if (broken) out.diagnostics.resize(before);
+  if (scope.broken) out.diagnostics.resize(before);
   if (key.name.empty()) {
     out.unreadable = true;
     return;
   }
   ParsedObject parsed{.key = key, .object = nullptr, .stand_in = nullptr};
-  if (!broken && !reader.failed()) {
+  if (!scope.broken && !reader.failed()) {
     parsed.object = std::make_shared<const model::Object>(std::move(object));
   } else {
-    parsed.stand_in = stand_in_of(root, known.kind, broken ? "its document cannot be read" : out.diagnostics[before].text());
+    parsed.stand_in =
+        stand_in_of(root, known, scope.broken ? "its document cannot be read" : out.diagnostics[before].text());
   }
   out.objects.push_back(std::move(parsed));
 }
 
-void parse_object(View root, bool broken, bool in_list, ParsedText& out) {
+void parse_object(View root, const Scope& scope, ParsedText& out) {
   if (root.is_null()) return;
   Reader reader(root, "", out.diagnostics);
   const auto kind = root.find("kind");
   const auto version = root.find("apiVersion");
   if (!root.is_mapping() || !kind || !version || !kind.is_string() || !version.is_string()) {
     out.unreadable = true;
-    if (broken) return;
+    if (scope.broken) return;
     if (!root.is_mapping()) return reader.error(root, "an object with apiVersion and kind");
     if (!version) return reader.missing(root, "apiVersion", "an API version such as v1");
     if (!kind) return reader.missing(root, "kind", "a kind such as Service");
     return reader.error(kind.is_string() ? version : kind, "a string");
   }
   if (kind.text().ends_with("List") && root.find("items")) {
-    if (!in_list) return parse_list(root, broken, out);
+    if (!scope.in_list) return parse_list(root, scope, out);
     return reader.error(kind, "no List within a List");
   }
-  if (const auto* known = find_kind(kind.text(), version.text())) return add_object(root, *known, broken, out);
-  if (!broken && !(kind.text() == "List"))
-    reader.warn(kind, "kind " + std::string(kind.text().substr(0, 60)) + " of " + std::string(version.text().substr(0, 60)) + " is not served: ignored");
+  if (const auto* known = find_kind(kind.text(), version.text(), scope.kinds))
+    return add_object(root, *known, scope, out);
+  if (!scope.broken && !(kind.text() == "List"))
+    reader.warn(kind, "kind " + std::string(kind.text().substr(0, 60)) + " of " +
+                          std::string(version.text().substr(0, 60)) + " is not served: ignored");
+}
+
+void note_error(const SyntaxError& error, ParsedText& out) {
+  out.unreadable = true;
+  out.unknown_anchor = error.unknown_anchor;
+  out.diagnostics.push_back(Diagnostic{.severity = Severity::kError,
+                                       .file = {},
+                                       .line = error.line,
+                                       .column = error.column,
+                                       .object = {},
+                                       .field = {},
+                                       .found = {},
+                                       .expected = error.message});
 }
 
 }  // namespace
 
-ParsedText parse_text(std::string_view text, bool json) {
+const KindTable& agent_kinds() {
+  static constexpr KindTable kTable{kAgentKinds};
+  return kTable;
+}
+
+ParsedText parse_text(std::string_view text, bool json, const KindTable& kinds) {
   ParsedText out;
   TreeReader reader(text, json);
   Tree tree;
@@ -116,14 +127,49 @@ ParsedText parse_text(std::string_view text, bool json) {
     const auto outcome = reader.next(tree);
     if (outcome == TreeReader::Outcome::kEnd) return out;
     const bool broken = outcome == TreeReader::Outcome::kError;
-    if (!tree.empty()) parse_object(View(tree, Tree::root()), broken, false, out);
+    if (!tree.empty()) parse_object(View(tree, Tree::root()), {.kinds = kinds, .broken = broken}, out);
     if (!broken) continue;
-    out.unreadable = true;
-    const auto& error = reader.error();
-    out.diagnostics.push_back(Diagnostic{.severity = Severity::kError, .file = {}, .line = error.line, .column = error.column,
-                                         .object = {}, .field = {}, .found = {}, .expected = error.message});
+    note_error(reader.error(), out);
     return out;
   }
+}
+
+ParsedText parse_item(std::string_view text, bool json, const KindTable& kinds) {
+  std::string copy;
+  if (json) {  // without its comma, the rest where it was
+    copy = text;
+    if (const auto comma = copy.find_first_not_of(" \t\r\n"); comma != std::string::npos && copy[comma] == ',')
+      copy[comma] = ' ';
+    text = copy;
+  }
+  ParsedText out;
+  TreeReader reader(text, json);
+  Tree tree;
+  const bool broken = reader.next(tree) == TreeReader::Outcome::kError;
+  View item = tree.empty() ? View{} : View(tree, Tree::root());
+  if (item && !json) item = item.is_sequence() ? item.first() : View{};
+  if (item) parse_object(item, {.kinds = kinds, .broken = broken, .in_list = true}, out);
+  if (broken) note_error(reader.error(), out);
+  if (!item) out.unreadable = true;
+  return out;
+}
+
+bool is_list_frame(std::string_view text, bool json) {
+  TreeReader reader(text, json);
+  Tree tree;
+  if (reader.next(tree) != TreeReader::Outcome::kDocument || tree.empty()) return false;
+  const View root(tree, Tree::root());
+  const auto kind = root.find("kind");
+  const auto version = root.find("apiVersion");
+  if (!kind || !version || !kind.is_string() || !version.is_string() || !kind.text().ends_with("List")) return false;
+  for (auto child = root.first(); child; child = child.next()) {
+    const bool empty = child.is_null() || (child.is_sequence() && !child.first());
+    if (child.key() == "items" && !empty) return false;
+    if (child.key() != "items" && child.key() != "kind" && child.key() != "apiVersion" && child.key() != "metadata")
+      return false;
+  }
+  Tree rest;
+  return reader.next(rest) == TreeReader::Outcome::kEnd;
 }
 
 }  // namespace fairlead::config

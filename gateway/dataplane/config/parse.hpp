@@ -1,13 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "fairlead/config/diagnostic.hpp"
+#include "fairlead/config/directory.hpp"
 #include "fairlead/model/cluster.hpp"
+#include "gateway/dataplane/config/reader.hpp"
 
 namespace fairlead::config {
+
+struct KnownKind {
+  std::string_view name;
+  std::string_view group;  ///< of apiVersion, before the slash
+  model::Kind kind;
+  bool namespaced;
+  model::Object (*read)(Reader& reader, View root);
+  /// Of a policy: what closes its workloads where it was refused.
+  std::optional<model::RefusedPolicy> (*stand_in)(View root, const std::string& reason) = nullptr;
+};
+
+struct KindTable {
+  std::span<const KnownKind> kinds;
+};
+
+/// A reader of one kind as one of any.
+template <auto kRead>
+model::Object read_as(Reader& reader, View root) {
+  return kRead(reader, root);
+}
 
 struct ParsedObject {
   model::ObjectKey key;
@@ -19,9 +43,16 @@ struct ParsedText {
   std::vector<ParsedObject> objects;
   Diagnostics diagnostics;  ///< lines count from the start of the text; no file
   bool unreadable = false;  ///< it broke off: which objects it held is not known
+  bool unknown_anchor = false;  ///< ... at an alias, whose anchor may stand in the text before
 };
 
-/// Reads one document, or several that no `---` line parts.
-ParsedText parse_text(std::string_view text, bool json);
+/// Reads one document, or several that no `---` line parts. Objects of kinds not in `kinds` are passed over.
+ParsedText parse_text(std::string_view text, bool json, const KindTable& kinds = agent_kinds());
+
+/// Reads one item of a List as the file has it: in YAML with its dash, in JSON with the comma before it.
+ParsedText parse_item(std::string_view text, bool json, const KindTable& kinds = agent_kinds());
+
+/// Whether this is a List and no more: what is left of one whose items were cut out.
+bool is_list_frame(std::string_view text, bool json);
 
 }  // namespace fairlead::config

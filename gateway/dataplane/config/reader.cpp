@@ -17,7 +17,8 @@ bool is_bool_text(std::string_view text) {
 
 bool is_number_text(std::string_view text) {
   if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
-  if (text == ".inf" || text == ".Inf" || text == ".INF" || text == ".nan" || text == ".NaN" || text == ".NAN") return true;
+  if (text == ".inf" || text == ".Inf" || text == ".INF" || text == ".nan" || text == ".NaN" || text == ".NAN")
+    return true;
   int base = 10;
   if (text.starts_with("0x")) base = 16;
   if (text.starts_with("0o")) base = 8;
@@ -51,7 +52,7 @@ bool is_plain_key(std::string_view key) {
 }
 
 std::optional<double> unit_in_ms(std::string_view& text) {
-  constexpr std::pair<std::string_view, double> kUnits[] = {{"ns", 1e-6}, {"us", 1e-3}, {"ms", 1.0},
+  constexpr std::pair<std::string_view, double> kUnits[] = {{"ns", 1e-6},       {"us", 1e-3},    {"ms", 1.0},
                                                             {"h", 3'600'000.0}, {"m", 60'000.0}, {"s", 1000.0}};
   for (const auto& [name, factor] : kUnits) {
     if (!text.starts_with(name)) continue;
@@ -113,13 +114,22 @@ std::string Reader::path(View at) const {
 
 void Reader::note(Severity severity, View at, std::string field, std::string found, std::string expected) {
   if (severity == Severity::kError) failed_ = true;
-  out_.push_back(Diagnostic{.severity = severity, .file = {}, .line = at.node().line, .column = at.node().column,
-                            .object = object_, .field = std::move(field), .found = std::move(found),
+  out_.push_back(Diagnostic{.severity = severity,
+                            .file = {},
+                            .line = at.node().line,
+                            .column = at.node().column,
+                            .object = object_,
+                            .field = std::move(field),
+                            .found = std::move(found),
                             .expected = std::move(expected)});
 }
 
 void Reader::error(View at, std::string expected) {
-  note(Severity::kError, at, path(at), shown(at), std::move(expected));
+  note(Severity::kError, at, path(at), hidden_ ? "a value (not shown)" : shown(at), std::move(expected));
+}
+
+void Reader::unknown_field(View at, std::string known) {
+  note(Severity::kError, at, path(at), "an unknown field", std::move(known));
 }
 
 void Reader::missing(View at, std::string_view field, std::string expected) {
@@ -132,13 +142,15 @@ void Reader::warn(View at, std::string remark) { note(Severity::kWarning, at, pa
 
 void Reader::read(View at, std::string& out) {
   if (at.is_null()) return;
-  if (!at.is_string()) return error(at, at.node().type == Tree::Type::kScalar ? "a string (put it in quotes)" : "a string");
+  if (!at.is_string())
+    return error(at, at.node().type == Tree::Type::kScalar ? "a string (put it in quotes)" : "a string");
   out = at.text();
 }
 
 void Reader::read(View at, bool& out) {
   if (at.is_null()) return;
-  if (at.node().type != Tree::Type::kScalar || !at.node().plain || !is_bool_text(at.text())) return error(at, "true or false");
+  if (at.node().type != Tree::Type::kScalar || !at.node().plain || !is_bool_text(at.text()))
+    return error(at, "true or false");
   out = at.text()[0] == 't' || at.text()[0] == 'T';
 }
 
@@ -165,14 +177,18 @@ std::optional<Address> Reader::address(View at) {
 }
 
 std::optional<Cidr> Reader::cidr(View at) {
-  if (at.is_string())
-    if (const auto found = Cidr::parse(at.text())) return found;
-  error(at, "an address block such as 10.0.0.0/8, with no bits set behind its prefix");
-  return std::nullopt;
+  const auto found = at.is_string() ? Cidr::parse(at.text()) : std::nullopt;
+  if (!found) {
+    error(at, "an address block such as 10.0.0.0/8");
+  } else if (Address::parse(at.text().substr(0, at.text().find('/'))) != found->address) {
+    warn(at, "bits are set behind the prefix: read as " + found->text());
+  }
+  return found;
 }
 
 std::optional<std::chrono::milliseconds> Reader::duration(View at, std::chrono::milliseconds least) {
-  constexpr double kMost = 1e11;  // three years: more is a mistake, and would not fit 32-bit milliseconds in the kernel anyway
+  constexpr double kMost =
+      1e11;  // three years: more is a mistake, and would not fit 32-bit milliseconds in the kernel anyway
   const auto value = at.is_string() ? parse_duration_ms(at.text()) : std::nullopt;
   if (value && *value >= static_cast<double>(least.count()) && *value < kMost)
     return std::chrono::milliseconds(static_cast<std::int64_t>(*value));
@@ -184,7 +200,8 @@ std::optional<std::size_t> Reader::one_of(View at, std::initializer_list<std::st
   const auto found = at.is_string() ? std::ranges::find(allowed, at.text()) : allowed.end();
   if (found != allowed.end()) return static_cast<std::size_t>(found - allowed.begin());
   std::string list;
-  for (const auto word : allowed) list.append(list.empty() ? "" : word == *(allowed.end() - 1) ? " or " : ", ").append(word);
+  for (const auto word : allowed)
+    list.append(list.empty() ? "" : word == *(allowed.end() - 1) ? " or " : ", ").append(word);
   error(at, list);
   return std::nullopt;
 }

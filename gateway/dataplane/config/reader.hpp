@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/dataplane/config/tree.hpp"
 #include "fairlead/base/address.hpp"
 #include "fairlead/config/diagnostic.hpp"
+#include "gateway/dataplane/config/tree.hpp"
 
 namespace fairlead::config {
 
@@ -51,13 +51,19 @@ class Reader {
   void error(View at, std::string expected);
   /// A field that should be in `at` and is not.
   void missing(View at, std::string_view field, std::string expected);
+  /// A field that this mapping does not have, where that refuses the object: left out, the object would mean another.
+  void unknown_field(View at, std::string known);
+  /// While true, no value is shown in what is noted.
+  void hide_values(bool hide) { hidden_ = hide; }
   void warn(View at, std::string remark);
   void not_served(View at) { warn(at, "understood, but not served: it has no effect"); }
   void unknown(View at) { warn(at, "unknown field: it has no effect"); }
   [[nodiscard]] bool failed() const { return failed_; }
   [[nodiscard]] View root() const { return root_; }
   /// Within a policy, what cannot be served makes it unenforceable: unknown fields are then errors.
-  void unenforceable(View at) { error(at, "only fields that can be enforced at L4 (the policy is refused as a whole)"); }
+  void unenforceable(View at) {
+    error(at, "only fields that can be enforced at L4 (the policy is refused as a whole)");
+  }
 
   /// Calls f(child) for each child that is not null; an error where `at` is neither null nor a mapping.
   template <class F>
@@ -93,6 +99,7 @@ class Reader {
   std::string object_;
   Diagnostics& out_;
   bool failed_ = false;
+  bool hidden_ = false;
 };
 
 }  // namespace fairlead::config

@@ -11,10 +11,27 @@ constexpr std::uint32_t kDefaultAffinitySeconds = 10800;  // Kubernetes' default
 constexpr std::uint32_t kMostAffinitySeconds = 86400;
 
 bool is_ignored_field(std::string_view key) {
-  constexpr std::array<std::string_view, 7> kIgnored{
-      "allocateLoadBalancerNodePorts", "healthCheckNodePort", "ipFamilies", "ipFamilyPolicy", "loadBalancerClass",
-      "clusterIP" /* the first of clusterIPs */, "sessionAffinityConfig" /* read with sessionAffinity */};
+  constexpr std::array<std::string_view, 7> kIgnored{"allocateLoadBalancerNodePorts",
+                                                     "healthCheckNodePort",
+                                                     "ipFamilies",
+                                                     "ipFamilyPolicy",
+                                                     "loadBalancerClass",
+                                                     "clusterIP" /* the first of clusterIPs */,
+                                                     "sessionAffinityConfig" /* read with sessionAffinity */};
   return std::ranges::find(kIgnored, key) != kIgnored.end();
+}
+
+model::AppProtocol app_protocol_of(std::string_view value) {
+  using enum model::AppProtocol;
+  constexpr std::pair<std::string_view, model::AppProtocol> kNames[] = {{"http", kHttp},
+                                                                        {"https", kHttps},
+                                                                        {"kubernetes.io/h2c", kH2c},
+                                                                        {"kubernetes.io/ws", kWs},
+                                                                        {"kubernetes.io/wss", kWss},
+                                                                        {"grpc", kGrpc},
+                                                                        {"tcp", kTcp}};
+  const auto* found = std::ranges::find(kNames, value, [](const auto& entry) { return entry.first; });
+  return found == std::end(kNames) ? kNone : found->second;
 }
 
 /// Reads one port; false where it is left out.
@@ -24,7 +41,8 @@ bool read_port_entry(Reader& reader, View at, model::ServicePort& out) {
     const auto key = field.key();
     if (key == "name") {
       reader.read(field, out.name);
-      if (field.is_string() && !is_dns_label(out.name)) reader.error(field, "a port's name: lower-case letters, digits and '-'");
+      if (field.is_string() && !is_dns_label(out.name))
+        reader.error(field, "a port's name: lower-case letters, digits and '-'");
     } else if (key == "port") {
       reader.read_port(field, out.port);
     } else if (key == "nodePort") {
@@ -36,7 +54,11 @@ bool read_port_entry(Reader& reader, View at, model::ServicePort& out) {
     } else if (key == "targetPort") {
       const bool zero = !field.is_string() && field.text() == "0";  // as not given, as in Kubernetes
       if (!zero) out.target = read_int_or_name(reader, field);
-    } else if (key != "appProtocol") {
+    } else if (key == "appProtocol") {
+      std::string value;
+      reader.read(field, value);
+      out.app_protocol = app_protocol_of(value);
+    } else {
       reader.unknown(field);
     }
   });
@@ -49,7 +71,8 @@ bool read_port_entry(Reader& reader, View at, model::ServicePort& out) {
   return served;
 }
 
-void check_port(Reader& reader, View at, const model::ServicePort& port, const std::vector<model::ServicePort>& earlier) {
+void check_port(Reader& reader, View at, const model::ServicePort& port,
+                const std::vector<model::ServicePort>& earlier) {
   const bool taken = std::ranges::any_of(
       earlier, [&](const auto& other) { return other.port == port.port && other.protocol == port.protocol; });
   if (taken && port.port != 0) reader.error(at.find("port"), "each port and protocol once in a service");
@@ -104,7 +127,8 @@ void read_distribution(Reader& reader, View at, model::Service& out) {
   // PreferClose is the older name of PreferSameZone.
   const auto found = reader.one_of(at, {"PreferClose", "PreferSameZone", "PreferSameNode"});
   if (!found) return;
-  out.distribution = *found == 2 ? model::TrafficDistribution::kPreferSameNode : model::TrafficDistribution::kPreferSameZone;
+  out.distribution =
+      *found == 2 ? model::TrafficDistribution::kPreferSameNode : model::TrafficDistribution::kPreferSameZone;
 }
 
 void read_spec_field(Reader& reader, View field, model::Service& out) {
@@ -136,6 +160,16 @@ void read_spec_field(Reader& reader, View field, model::Service& out) {
   }
 }
 
+void read_external_name(Reader& reader, View spec, model::Service& out) {
+  const auto at = spec.find("externalName");
+  if (!out.external_name) return;
+  if (!at) return reader.missing(spec, "externalName", "a host name, as the type is ExternalName");
+  reader.read(at, out.external_host);
+  if (out.external_host.ends_with('.')) out.external_host.pop_back();
+  if (at.is_string() && !is_dns_subdomain(out.external_host))
+    reader.error(at, "a host name of lower-case letters, digits, '-' and '.', at most 253 characters");
+}
+
 void read_load_balancer(Reader& reader, View status, model::Service& out) {
   reader.items(status.find("loadBalancer").find("ingress"), [&](View entry) {
     const auto ip = entry.find("ip");
@@ -146,9 +180,18 @@ void read_load_balancer(Reader& reader, View status, model::Service& out) {
   });
 }
 
+/// A manifest that no API server has seen: addresses are given there.
+void warn_of_no_address(Reader& reader, View spec, const model::Service& service) {
+  const bool reached = !service.cluster_ips.empty() || !service.external_ips.empty() ||
+                       !service.load_balancer_ips.empty() || service.headless || service.external_name;
+  if (!reached && !reader.failed())
+    reader.warn(spec,
+                "no address (clusterIPs, externalIPs, a load balancer's): nothing is balanced until one is given");
+}
+
 }  // namespace
 
-model::Service read_service(Reader& reader, View root) {
+model::Service read_service(Reader& reader, View root, bool serves_addresses) {
   model::Service out;
   out.metadata = read_metadata(reader, root, true);
   const auto spec = root.find("spec");
@@ -159,9 +202,11 @@ model::Service read_service(Reader& reader, View root) {
   reader.fields(spec, [&](View field) { read_spec_field(reader, field, out); });
   read_cluster_ips(reader, spec, out);
   read_affinity(reader, spec, out);
+  if (!serves_addresses) read_external_name(reader, spec, out);
   read_load_balancer(reader, root.find("status"), out);
   if (!spec.find("ports") && !out.external_name && !out.headless && spec.is_mapping())
     reader.missing(spec, "ports", "at least one port");
+  if (serves_addresses) warn_of_no_address(reader, spec, out);
   return out;
 }
 

@@ -15,7 +15,7 @@ struct fy_diag;
 namespace fairlead::config {
 
 /// One YAML or JSON document as a flat table of nodes. Texts point into the parsed input where they stand there as
-/// written, so the input must outlive the tree.
+/// written, so the input, and the reader, must outlive the tree.
 /// Owner: a parse. Thread: any, one at a time.
 class Tree {
  public:
@@ -26,6 +26,7 @@ class Tree {
   struct Node {
     Type type = Type::kNull;
     bool plain = false;         ///< a scalar without quotes
+    bool merge = false;         ///< the value of a merge key (<<); gone once its mapping is complete
     std::uint32_t line = 0;     ///< from 1, within the input
     std::uint32_t column = 0;   ///< from 1
     Id parent = kNone;
@@ -53,9 +54,10 @@ struct SyntaxError {
   std::uint32_t line = 0;
   std::uint32_t column = 0;
   std::string message;
+  bool unknown_anchor = false;  ///< it may stand in text before this one
 };
 
-/// Turns text into trees, one document after another.
+/// Turns text into trees, one document after another. Trees must not outlive it.
 /// Owner: a parse. Thread: any, one at a time.
 class TreeReader {
  public:
@@ -75,6 +77,7 @@ class TreeReader {
     Tree::Id last = Tree::kNone;  // child
     std::uint32_t children = 0;
     std::string_view anchor;
+    bool merges = false;          // has a merge key
   };
 
   bool take(fy_event* event, Tree& tree);
@@ -84,21 +87,32 @@ class TreeReader {
   bool open(fy_event* event, Tree& tree, Tree::Type type);
   bool close(Tree& tree);
   bool check_keys(const Tree& tree, const Open& mapping);
+  bool merge(Tree& tree, Tree::Id mapping);
+  bool merge_from(Tree& tree, Tree::Id mapping, Tree::Id from, Tree::Id& last);
+  bool holds(const Tree& tree, Tree::Id mapping, std::string_view key);
   bool refuse(std::uint32_t line, std::uint32_t column, std::string message);
-  Tree::Node node_of(fy_event* event, Tree::Type type) const;
+  Tree::Node node_of(fy_event* event, Tree::Type type);
   std::string_view text_of(fy_event* event, Tree& tree) const;
   std::string_view anchor_of(fy_event* event, Tree& tree) const;
   void take_diagnostics();
+  void refuse_encoding();
+  void refuse_directive();
+  void plain_json();
 
+  std::string changed_;  // the text, where it cannot be parsed as it stands
   std::string_view text_;
   fy_diag* diag_ = nullptr;
   fy_parser* parser_ = nullptr;
   std::vector<Open> open_;
   std::map<std::string_view, Tree::Id> anchors_;
   std::string_view key_;  // read, its value not yet
+  std::uint32_t last_line_ = 1;  // of what was read last
+  std::uint32_t last_column_ = 1;
   std::uint32_t key_line_ = 0;
   std::uint32_t key_column_ = 0;
   bool have_key_ = false;
+  bool merge_key_ = false;      // key_ is <<
+  std::uint32_t compared_ = 0;  // keys, for merging into this document
   SyntaxError error_;
 };
 

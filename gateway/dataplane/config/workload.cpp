@@ -26,7 +26,9 @@ void read_container_ports(Reader& reader, View container, model::Pod& out) {
 
 void read_pod_spec(Reader& reader, View spec, model::Pod& out) {
   if (const auto at = spec.find("nodeName")) reader.read(at, out.node);
-  if (const auto at = spec.find("serviceAccountName")) reader.read(at, out.service_account);
+  // The older name stands alone in manifests; Kubernetes fills in the newer one.
+  for (const char* name : {"serviceAccount", "serviceAccountName"})
+    if (const auto at = spec.find(name); at && !at.text().empty()) reader.read(at, out.service_account);
   if (out.service_account.empty()) out.service_account = "default";
   if (const auto at = spec.find("hostNetwork")) reader.read(at, out.host_network);
   reader.items(spec.find("containers"), [&](View container) { read_container_ports(reader, container, out); });
@@ -70,7 +72,8 @@ model::Node read_node(Reader& reader, View root) {
   model::Node out;
   out.metadata = read_metadata(reader, root, false);
   if (const auto* zone = model::find_label(out.metadata.labels, "topology.kubernetes.io/zone")) out.zone = *zone;
-  if (const auto* region = model::find_label(out.metadata.labels, "topology.kubernetes.io/region")) out.region = *region;
+  if (const auto* region = model::find_label(out.metadata.labels, "topology.kubernetes.io/region"))
+    out.region = *region;
   reader.items(root.find("status").find("addresses"), [&](View item) {
     const auto type = item.find("type");
     const auto address = item.find("address");

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fairlead/model/cluster.hpp"
 
+#include <algorithm>
+
 namespace fairlead::model {
 namespace {
 
 const EndpointSlice* as_slice(const ObjectPtr& object) {
   return object ? std::get_if<EndpointSlice>(object.get()) : nullptr;
 }
+
+const std::string& name_of(const std::shared_ptr<const EndpointSlice>& slice) { return slice->metadata.name; }
 
 }  // namespace
 
@@ -17,16 +21,16 @@ std::string ObjectKey::text() const {
   return out += name;
 }
 
-void Cluster::apply(const ChangeSet& changes) {
-  for (const auto& [key, object] : changes) {
+void Cluster::apply(ChangeSet& changes) {
+  for (auto& [key, object, before] : changes) {
     auto& of_kind = objects_[key.kind];
     const auto old = of_kind.find(key);
-    if (const auto* slice = old == of_kind.end() ? nullptr : as_slice(old->second)) {
-      const auto group = slices_.find({key.ns, slice->service});
-      if (group != slices_.end() && group->second.erase(key.name) > 0 && group->second.empty()) slices_.erase(group);
+    before = old == of_kind.end() ? nullptr : old->second;
+    if (const auto* slice = as_slice(before)) remove_slice(*slice);
+    if (const auto* slice = as_slice(object)) {
+      auto& group = slices_[{key.ns, slice->service}];
+      group.emplace(std::ranges::lower_bound(group, key.name, {}, name_of), object, slice);
     }
-    if (const auto* slice = as_slice(object))
-      slices_[{key.ns, slice->service}][key.name] = std::shared_ptr<const EndpointSlice>(object, slice);
     if (!object) {
       if (old != of_kind.end()) of_kind.erase(old);
     } else if (old != of_kind.end()) {
@@ -49,12 +53,16 @@ const std::map<ObjectKey, ObjectPtr>& Cluster::objects(Kind kind) const {
   return found == objects_.end() ? kNone : found->second;
 }
 
-std::vector<std::shared_ptr<const EndpointSlice>> Cluster::slices(const std::string& ns,
-                                                                  const std::string& service) const {
-  std::vector<std::shared_ptr<const EndpointSlice>> out;
-  if (const auto found = slices_.find({ns, service}); found != slices_.end())
-    for (const auto& [name, slice] : found->second) out.push_back(slice);
-  return out;
+void Cluster::remove_slice(const EndpointSlice& slice) {
+  const auto group = slices_.find({slice.metadata.ns, slice.service});
+  if (group == slices_.end()) return;
+  std::erase_if(group->second, [&](const auto& other) { return other.get() == &slice; });
+  if (group->second.empty()) slices_.erase(group);
+}
+
+Cluster::Slices Cluster::slices(const std::string& ns, const std::string& service) const {
+  const auto found = slices_.find({ns, service});
+  return found == slices_.end() ? Slices{} : found->second;
 }
 
 }  // namespace fairlead::model

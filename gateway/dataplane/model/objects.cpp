@@ -21,7 +21,8 @@ bool holds(const SelectorRequirement& requirement, const Labels& labels) {
 }  // namespace
 
 const std::string* find_label(const Labels& labels, std::string_view key) {
-  const auto found = std::ranges::lower_bound(labels, key, {}, [](const auto& entry) -> std::string_view { return entry.first; });
+  const auto found =
+      std::ranges::lower_bound(labels, key, {}, [](const auto& entry) -> std::string_view { return entry.first; });
   return found != labels.end() && found->first == key ? &found->second : nullptr;
 }
 
@@ -35,6 +36,22 @@ std::string_view kind_name(Kind kind) {
     case Kind::kDestinationRule: return "DestinationRule";
     case Kind::kNetworkPolicy: return "NetworkPolicy";
     case Kind::kAuthorizationPolicy: return "AuthorizationPolicy";
+    case Kind::kGatewayClass: return "GatewayClass";
+    case Kind::kGateway: return "Gateway";
+    case Kind::kListenerSet: return "ListenerSet";
+    case Kind::kHttpRoute: return "HTTPRoute";
+    case Kind::kGrpcRoute: return "GRPCRoute";
+    case Kind::kTlsRoute: return "TLSRoute";
+    case Kind::kTcpRoute: return "TCPRoute";
+    case Kind::kUdpRoute: return "UDPRoute";
+    case Kind::kReferenceGrant: return "ReferenceGrant";
+    case Kind::kBackendTlsPolicy: return "BackendTLSPolicy";
+    case Kind::kSecret: return "Secret";
+    case Kind::kConfigMap: return "ConfigMap";
+    case Kind::kBackendPolicy: return "BackendPolicy";
+    case Kind::kClientPolicy: return "ClientPolicy";
+    case Kind::kRequestPolicy: return "RequestPolicy";
+    case Kind::kConsumer: return "Consumer";
   }
   return "unknown kind";
 }

@@ -14,7 +14,10 @@ enum fl_sock_flags {
 	FL_SOCK_ESTABLISHED = 1 << 4, /* counted as opened */
 	FL_SOCK_CLOSED = 1 << 5,      /* accounted for good */
 	FL_SOCK_DOOMED = 1 << 6,      /* to be ended; doom_reason says why */
-	FL_SOCK_REDIRECT = 1 << 7,    /* both workloads opted in */
+	FL_SOCK_REDIRECT = 1 << 7,    /* has a row in fl_redirs */
+	FL_SOCK_BAD = 1 << 8,	      /* counted against its backend already: slow or lossy */
+	FL_SOCK_TIMED = 1 << 9,	      /* TCP_USER_TIMEOUT is the service's connect timeout */
+	FL_SOCK_WATCHED = 1 << 10,    /* the service puts slow or lossy backends aside */
 };
 
 /* fl_socks (sk_storage): every socket that we have seen connect or be accepted. */
@@ -41,10 +44,93 @@ struct fl_sock {
 	__u64 established_ns; /* 0 until then */
 	__u64 counted_sent;   /* client-to-server bytes already in fl_pairs */
 	__u64 counted_received;
-	__u64 redirected_sent;     /* bytes that this socket sent by redirection: TCP's own counters miss them */
-	__u64 redirected_received; /* bytes that the peer sent to this socket by redirection */
+	__u64 extra_sent;     /* bytes that TCP's own counters miss: sent by redirection; UDP: all that was sent */
+	__u64 extra_received; /* the same for what came to this socket */
+	__u64 counted_redirected; /* TCP: of the two above, already in fl_pairs */
+	__u32 pid;		   /* tgid of the caller of connect(); 0 at the server */
+	__u32 counted_opened;	   /* 1: counted as opened in fl_pairs */
+	char comm[16];
 };
-FL_ABI_SIZE(struct fl_sock, 136);
+FL_ABI_SIZE(struct fl_sock, 168);
+
+/* What fl_sweep_list and fl_sweep_doom write for a socket. */
+struct fl_swept {
+	__u64 netns_cookie;
+	__u64 socket_cookie;
+	struct fl_addr local;
+	struct fl_addr remote;
+	struct fl_addr service_addr;
+	struct fl_addr backend_addr;
+	__be16 local_port;
+	__be16 remote_port;
+	__be16 service_port;
+	__be16 backend_port;
+	__u8 family; /* AF_* of the socket; v4-mapped addresses may stand in AF_INET6 */
+	__u8 proto;
+	__u8 state; /* TCP_* of the socket, UDP too: TCP_ESTABLISHED is connected */
+	__u8 doom_reason;
+	__u32 flags; /* enum fl_sock_flags */
+	__u32 service_state;
+	__u32 service_generation;
+	__u32 backend_id;
+	__u32 backend_generation;
+	__u32 interface; /* bound to; 0: none */
+	__u32 pad;
+};
+FL_ABI_SIZE(struct fl_swept, 120);
+
+/* fl_carried: where the connections of replaced maps (another FL_ABI_VERSION) stand now. */
+struct fl_carried_key {
+	struct fl_addr service_addr;
+	struct fl_addr backend_addr;
+	__be16 service_port;
+	__be16 backend_port;
+	__u8 proto;
+	__u8 pad[3];
+};
+FL_ABI_SIZE(struct fl_carried_key, 40);
+
+struct fl_carried {
+	__u32 service_id;
+	__u32 service_state;
+	__u32 service_generation;
+	__u32 backend_id; /* 0 with generation 1: gone */
+	__u32 backend_generation;
+};
+FL_ABI_SIZE(struct fl_carried, 20);
+
+/* What fl_carry_pair adds to a series of fl_pairs, and fl_carry_count to a counter: sums of replaced maps. */
+struct fl_carried_pair {
+	struct fl_pair_key key;
+	struct fl_pair_stats stats;
+};
+FL_ABI_SIZE(struct fl_carried_pair, 424);
+
+struct fl_carried_count {
+	__u32 counter; /* enum fl_counter */
+	__u32 pad;
+	__u64 value;
+};
+FL_ABI_SIZE(struct fl_carried_count, 16);
+
+/* fl_recount: what fl_sweep_count found, by row of fl_svc_state and of fl_be_state. */
+enum fl_recount_kind {
+	FL_RECOUNT_SERVICE = 0,
+	FL_RECOUNT_BACKEND = 1,
+};
+
+struct fl_recount_key {
+	__u32 kind; /* enum fl_recount_kind */
+	__u32 row;
+	__u32 generation;
+};
+FL_ABI_SIZE(struct fl_recount_key, 12);
+
+struct fl_recount {
+	__u32 active;
+	__u32 pending;
+};
+FL_ABI_SIZE(struct fl_recount, 8);
 
 enum fl_event_type {
 	FL_EVENT_OPEN = 1,   /* only while fl_settings.open_events */

@@ -7,8 +7,8 @@
 
 /* Index of fl_counters (per-CPU array of __u64). Append only; agent/telemetry has the name of each. */
 enum fl_counter {
-	FL_C_CONNECT = 0,	     /* connects seen by the balancer */
-	FL_C_TRANSLATED,	     /* ... of which asked for a service */
+	FL_C_CONNECT = 0,	     /* connects seen, and datagrams of unconnected sockets that needed a backend */
+	FL_C_TRANSLATED,	     /* ... of which were given a backend */
 	FL_C_NO_BACKEND,	     /* ECONNREFUSED: a service without usable endpoint */
 	FL_C_OVER_LIMIT,	     /* ECONNREFUSED: a connection or pending limit */
 	FL_C_ALL_EJECTED,	     /* every candidate was ejected: one was used all the same */
@@ -17,12 +17,12 @@ enum fl_counter {
 	FL_C_DENIED_SERVER,	     /* RST or drop at the listener */
 	FL_C_DENIED_GUARD,	     /* dropped before the listener's namespace was guarded */
 	FL_C_AUDITED,		     /* matched an AUDIT rule */
-	FL_C_STORAGE_FULL,	     /* no memory for socket storage: connection goes on, uncounted */
-	FL_C_SERIES_FULL,	     /* fl_pairs full: accounted to the overflow row */
+	FL_C_STORAGE_FULL,	     /* no memory for socket storage: goes on, uncounted or not redirected */
+	FL_C_SERIES_FULL,	     /* fl_pairs full: additions to the overflow row */
 	FL_C_EVENTS_LOST,	     /* fl_events full */
-	FL_C_AFFINITY_MISS,	     /* affinity pointed to a backend that is gone */
-	FL_C_UDP_PEER_EVICTED,	     /* an unconnected UDP socket used more services than fit its storage */
-	FL_C_SLOT_MISS,		     /* a row changed under a pick: tried again */
+	FL_C_AFFINITY_MISS,	     /* affinity pointed to a backend that cannot be used */
+	FL_C_UDP_PEER_EVICTED,	     /* an unconnected UDP socket's row in fl_udp_peers was lost: more in use than fit */
+	FL_C_SLOT_MISS,		     /* a pick met rows that were changing, and no free candidate beside them */
 	FL_C_REDIRECT_PAIRED,	     /* both ends of a connection found */
 	FL_C_REDIRECT_MESSAGES,	     /* messages that went socket to socket */
 	FL_C_REDIRECT_BYTES,
@@ -37,6 +37,13 @@ enum fl_counter {
 	FL_C_REDIRECT_EXCL_PROGRAM,  /* excluded: program on the list */
 	FL_C_REDIRECT_FULL,	     /* sockhash full */
 	FL_C_SOCKETS_ENDED,	     /* sockets ended: endpoint gone or policy changed */
+	FL_C_REDIRECT_EXCL_URING,    /* excluded: a process that uses io_uring */
+	FL_C_REDIRECT_MSG_FLAGS,     /* a message by TCP: MSG_OOB, MSG_ZEROCOPY */
+	FL_C_REDIRECT_MSG_CALL,	     /* a message by TCP: sendfile, splice, io_uring or another call whose flags are not seen */
+	FL_C_REDIRECT_EXCL_OPTED_OUT, /* excluded: an end opted out after the connection was made */
+	FL_C_REDIRECT_LEFT,	     /* ends that left the sockhash after their connection was excluded */
+	FL_C_REDIRECT_MSG_SHUT,	     /* a message by TCP: one end has sent FIN */
+	FL_C_REDIRECT_UNREAD_CLOSED, /* ends that closed with redirected bytes unread */
 	FL_COUNTERS = 64,
 };
 
@@ -60,6 +67,22 @@ enum fl_reason {
 
 /* Bucket i of a latency histogram counts values below 2^(i+4) microseconds: 16 us, 32 us, ... ; the last is +Inf. */
 #define FL_LATENCY_BUCKETS 24
+
+/* Without comparisons: the verifier follows each outcome of one, and so the rest of a program once for each bucket.
+ * (__builtin_clzll crashes clang 16 for BPF.) */
+static inline __attribute__((always_inline)) int fl_latency_bucket(__u64 us)
+{
+	__u64 bits = us >> 4;
+	int bucket;
+
+	bits |= bits >> 1;
+	bits |= bits >> 2;
+	bits |= bits >> 4;
+	bits |= bits >> 8;
+	bits |= bits >> 16;
+	bucket = __builtin_popcountll(bits);
+	return bucket < FL_LATENCY_BUCKETS ? bucket : FL_LATENCY_BUCKETS - 1;
+}
 
 /* fl_pairs (per-CPU hash): one series. */
 struct fl_pair_key {

@@ -22,10 +22,11 @@ enum fl_workload_flags {
 	FL_WORKLOAD_LOCAL = 1 << 0,    /* on this node */
 	FL_WORKLOAD_REDIRECT = 1 << 1, /* opted in to same-node redirection */
 	FL_WORKLOAD_GUARDED = 1 << 2,  /* its network namespace has fl_sk_lookup attached */
-	FL_WORKLOAD_CLOSED = 1 << 3,   /* a policy for it could not be loaded: nothing passes */
+	FL_WORKLOAD_CLOSED = 1 << 3,   /* a policy for it could not be loaded: it receives nothing */
 	FL_WORKLOAD_HOST = 1 << 4,     /* a node address or hostNetwork pod */
 	FL_WORKLOAD_INGRESS = 1 << 5,  /* some policy restricts what it receives */
 	FL_WORKLOAD_EGRESS = 1 << 6,   /* some policy restricts what it calls */
+	FL_WORKLOAD_CLOSED_EGRESS = 1 << 7, /* as CLOSED: it calls nothing */
 };
 
 /* fl_workloads: keyed by address (struct fl_addr); one row per address of a Pod or node. */
@@ -41,11 +42,24 @@ FL_ABI_SIZE(struct fl_workload, 16);
  * namespace, from the addresses of its devices, so that no moment exists in which a configured pod is unknown;
  * generation tells rows from before a change of fl_workloads. */
 struct fl_netns {
-	struct fl_addr addr; /* the address that identified it */
-	__u32 generation;    /* fl_settings.workload_generation when it was found */
-	__u32 pad;
+	struct fl_addr v4; /* the addresses of it that are in fl_workloads; all zero: none of that family */
+	struct fl_addr v6;
+	__u32 generation;  /* fl_settings.workload_generation when it was found */
+	__u32 fingerprint; /* changes with the namespace's addresses; a row that found nobody is valid for this one only */
 };
-FL_ABI_SIZE(struct fl_netns, 24);
+FL_ABI_SIZE(struct fl_netns, 40);
+
+/* fl_udp_asked (LRU): which socket has sent datagrams to whom, where a policy restricts one of them, so that answers
+ * pass, as by connection tracking. Value: CLOCK_MONOTONIC of the last datagram, in steps. */
+struct fl_udp_asked_key {
+	struct fl_addr local;
+	struct fl_addr remote;
+	__be16 remote_port;
+	__u16 local_port; /* host order */
+};
+FL_ABI_SIZE(struct fl_udp_asked_key, 36);
+
+#define FL_UDP_ASKED_NS (180ULL * 1000000000ULL) /* how long an answer may take; nf_conntrack_udp_timeout_stream is 120 s */
 
 /* fl_cidrs (LPM trie): addresses outside the cluster that policies name. */
 struct fl_cidr_key {

@@ -2,8 +2,8 @@
 /* Services, their backends and the live state that balancing reads.
  *
  * How a change is published without a reader ever seeing half of it: rows of the arrays (slots, backends) are
- * written while nothing refers to them, then the service's hash element is replaced, which the kernel does
- * atomically. Freed rows rest (see SlotAllocator in agent/datapath) before they are used again. */
+ * written while nothing refers to them, then the service's hash elements (its row and its frontends) are replaced, each
+ * of which the kernel does atomically. Freed rows rest (see SlotAllocator in agent/datapath) before they are used again. */
 #ifndef FAIRLEAD_ABI_SERVICE_H
 #define FAIRLEAD_ABI_SERVICE_H
 
@@ -25,12 +25,6 @@ enum fl_frontend_flags {
 	FL_FRONTEND_LOAD_BALANCER = 1 << 2,
 	FL_FRONTEND_NODE_PORT = 1 << 3,
 };
-
-struct fl_frontend {
-	__u32 service_id; /* key of fl_services; never 0 */
-	__u32 flags;	  /* enum fl_frontend_flags */
-};
-FL_ABI_SIZE(struct fl_frontend, 8);
 
 enum fl_algorithm {
 	FL_RANDOM = 0,	    /* weighted, by alias table */
@@ -74,19 +68,37 @@ struct fl_service {
 	__u32 return_ms;	/* after an ejection a backend's share grows from 0 to full over this time; 0: at once */
 	__u32 rtt_limit_us;	/* smoothed RTT above this counts as a failure signal; 0: off */
 	__u32 retrans_limit;	/* retransmissions on one connection that count as a failure signal; 0: off */
-	__u32 connect_timeout_ms; /* 0: the kernel's; enforced through TCP_USER_TIMEOUT/SYN retries where possible */
+	__u32 connect_timeout_ms; /* 0: the kernel's; see bpf/lib/timeout.h */
 };
 FL_ABI_SIZE(struct fl_service, 96);
 
+/* Value of fl_frontends. It has the whole row of fl_services, so that a connect finds both by one lookup: with thousands
+ * of services each row of a hash that is read is two misses in the caches, of the bucket and of the element. */
+struct fl_frontend {
+	__u32 service_id; /* key of fl_services; never 0 */
+	__u32 flags;	  /* enum fl_frontend_flags */
+	struct fl_service service;
+};
+FL_ABI_SIZE(struct fl_frontend, 104);
+
 /* fl_slots: what a pick lands on. A pick of slot i keeps i when a random 32-bit number is below threshold and takes
- * alias otherwise (Walker/Vose), which gives weights in O(1). */
+ * alias otherwise (Walker/Vose), which gives weights in O(1). The rest is copied from the backend's row, so that a pick
+ * reads one cache line; flags and workload_id are changed in place there as here. */
 struct fl_slot {
 	__u32 backend_id;
-	__u32 alias;	 /* offset within the level */
+	__u32 alias;	 /* offset within the level; round robin: of the first slot of the same backend */
 	__u32 threshold; /* 0xffffffff: always this slot */
 	__u32 weight;	 /* for FL_LEAST_CONN; at least 1 */
+	struct fl_addr addr;
+	__be16 port;
+	__u16 pad;
+	__u32 generation; /* of the backend */
+	__u32 service_id;
+	__u32 flags; /* enum fl_backend_flags, but not FL_BACKEND_GONE */
+	__u32 workload_id;
+	__u32 unused[3];
 };
-FL_ABI_SIZE(struct fl_slot, 16);
+FL_ABI_SIZE(struct fl_slot, 64);
 
 /* Entries of one service's Maglev table: a prime; offsets into the slots of level 0. */
 #define FL_MAGLEV_SIZE 16381
@@ -123,11 +135,11 @@ struct fl_backend_state {
 	__u32 generation;	/* row is valid only where it equals fl_backend.generation */
 	__u32 active;		/* established connections, and UDP sockets held */
 	__u32 pending;		/* connects under way */
-	__u32 failures;		/* consecutive */
-	__u64 ejected_until_ns; /* CLOCK_MONOTONIC; 0: never ejected */
-	__u32 ejections;	/* so far, decays as the agent sees good behaviour */
+	__u32 failures;		/* consecutive: failed connects in the low half, bad connections in the high half */
+	__u64 ejected_until_ns; /* CLOCK_MONOTONIC; 0: never ejected; bit 0: still counted in fl_service_state.ejected */
+	__u32 ejections;	/* what the base time was multiplied by; falls with good behaviour, at the next ejection */
 	__u32 srtt_us;		/* smoothed over connections, last writer wins */
-	__u64 total;		/* connections ever given to it */
+	__u64 total;		/* connects, and unconnected UDP sockets, ever given to it */
 	__u64 connect_failures; /* ever */
 	__u64 resets;		/* ever */
 	__u64 retransmissions;	/* ever */
@@ -139,10 +151,10 @@ struct fl_service_state {
 	__u32 generation;
 	__u32 active;
 	__u32 pending;
-	__u32 ejected;	   /* backends ejected now */
+	__u32 ejected;	   /* backends that were ejected and have been given no connect since */
 	__u32 round_robin; /* next position, wraps */
 	__u32 pad;
-	__u64 total;	    /* picks that gave a backend */
+	__u64 total;	    /* connects, and unconnected UDP sockets, that were given a backend */
 	__u64 no_backend;   /* refused: no endpoint */
 	__u64 over_limit;   /* refused: a connection or pending limit */
 	__u64 all_ejected;  /* picks made although every candidate was ejected */
@@ -165,12 +177,19 @@ struct fl_affinity {
 };
 FL_ABI_SIZE(struct fl_affinity, 16);
 
-/* fl_udp_peers (LRU): what an unconnected UDP socket asked for, keyed by who answers. */
+/* fl_udp_peers (LRU): what an unconnected UDP socket asked for. Two rows each: by what was asked, so that the socket
+ * stays with its backend, and by who answers, so that the answer seems to come from what was asked. */
+enum fl_udp_peer_kind {
+	FL_UDP_ASKED = 0,
+	FL_UDP_ANSWER = 1,
+};
+
 struct fl_udp_peer_key {
 	__u64 cookie; /* socket cookie */
 	struct fl_addr addr;
 	__be16 port;
-	__u16 pad[3];
+	__u16 kind; /* enum fl_udp_peer_kind */
+	__u16 pad[2];
 };
 FL_ABI_SIZE(struct fl_udp_peer_key, 32);
 

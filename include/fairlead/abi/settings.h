@@ -11,6 +11,13 @@ enum fl_redirect_mode {
 	FL_REDIRECT_ALL = 2,
 };
 
+/* What cannot be seen or put right on this kernel. */
+enum fl_redirect_lacking {
+	FL_REDIRECT_SPLICE_UNSEEN = 1 << 0,
+	FL_REDIRECT_INQ_WRONG = 1 << 1, /* FIONREAD leaves out what came one of both ways */
+	FL_REDIRECT_URGENT_TAKEN = 1 << 2, /* recv with MSG_OOB may take what was redirected before */
+};
+
 struct fl_settings {
 	__u32 abi_version;	  /* FL_ABI_VERSION of the agent that made the pins */
 	__u32 balance;		  /* 0: leave addresses alone */
@@ -28,7 +35,9 @@ struct fl_settings {
 	__be16 node_port_low;	 /* network order; NodePorts are looked for in this range only */
 	__be16 node_port_high;
 	__u32 guard; /* some local workload is not guarded yet: fl_guard decides for it */
+	__u32 end_tcp; /* TCP sockets to a removed endpoint are doomed too */
+	__u32 redirect_unguarded; /* enum fl_redirect_lacking; not 0: FL_REDIRECT_ALL means only programs that were named */
 };
-FL_ABI_SIZE(struct fl_settings, 64);
+FL_ABI_SIZE(struct fl_settings, 72);
 
 #endif

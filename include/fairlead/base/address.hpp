@@ -30,7 +30,9 @@ class Address {
   [[nodiscard]] bool is_loopback() const;
   [[nodiscard]] std::string text() const;
 
-  friend bool operator==(const Address& a, const Address& b) { return std::memcmp(&a.raw_, &b.raw_, sizeof a.raw_) == 0; }
+  friend bool operator==(const Address& a, const Address& b) {
+    return std::memcmp(&a.raw_, &b.raw_, sizeof a.raw_) == 0;
+  }
   friend std::strong_ordering operator<=>(const Address& a, const Address& b) {
     return std::memcmp(&a.raw_, &b.raw_, sizeof a.raw_) <=> 0;
   }
@@ -39,11 +41,12 @@ class Address {
   fl_addr raw_;
 };
 
-/// An address block, "10.0.0.0/8"; host bits must be zero. prefix counts in IPv6 bits: IPv4 blocks have 96 added.
+/// An address block, "10.0.0.0/8"; prefix counts in IPv6 bits: IPv4 blocks have 96 added.
 struct Cidr {
   Address address;
   std::uint32_t prefix = 128;
 
+  /// Bits behind the prefix count for nothing, as in Kubernetes and Istio: "10.0.0.1/8" is "10.0.0.0/8".
   static std::optional<Cidr> parse(std::string_view text);
   [[nodiscard]] bool contains(const Address& address) const;
   [[nodiscard]] bool contains(const Cidr& other) const;

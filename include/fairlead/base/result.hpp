@@ -24,13 +24,12 @@ using Result = std::expected<T, Error>;
 
 #define FL_CONCAT_INNER(a, b) a##b
 #define FL_CONCAT(a, b) FL_CONCAT_INNER(a, b)
-#define FL_TRY_AS(holder, declaration, expression)                    \
-  auto holder = (expression);                                         \
-  if (!holder) return ::fairlead::fail(std::move(holder.error()));    \
+#define FL_TRY_AS(holder, declaration, expression)                 \
+  auto holder = (expression);                                      \
+  if (!holder) return ::fairlead::fail(std::move(holder.error())); \
   declaration = std::move(*holder)
 #define FL_TRY(declaration, expression) FL_TRY_AS(FL_CONCAT(fl_try_, __LINE__), declaration, expression)
-#define FL_CHECK(expression)                                                           \
-  do {                                                                                 \
-    if (auto fl_checked = (expression); !fl_checked)                                   \
-      return ::fairlead::fail(std::move(fl_checked.error()));                          \
+#define FL_CHECK(expression)                                                                                 \
+  do {                                                                                                       \
+    if (auto fl_checked = (expression); !fl_checked) return ::fairlead::fail(std::move(fl_checked.error())); \
   } while (false)

@@ -11,33 +11,40 @@
 
 namespace fairlead::config {
 
+/// The kinds that a program reads, with their readers; objects of others are passed over with a remark.
+struct KindTable;
+/// What fairlead-agent serves.
+[[nodiscard]] const KindTable& agent_kinds();
+/// What fairlead-gateway serves; in fairlead::gateway_config, so that the agent does not carry it.
+[[nodiscard]] const KindTable& gateway_kinds();
+
 /// What reading the directory gave.
 struct Update {
   model::ChangeSet changes;  ///< against what was given before; empty where nothing changed
   Diagnostics diagnostics;   ///< all that stand now, not only the new ones; sorted by file and line
   std::uint64_t files = 0;
-  std::uint64_t documents = 0;
+  std::uint64_t documents = 0;         ///< items of Lists count each
   std::uint64_t documents_parsed = 0;  ///< the rest was unchanged and not parsed again
 };
 
 /// A directory (or one file) of YAML and JSON, followed by inotify. Documents are the unit: a file is cut at its `---`
-/// lines, and a document whose bytes are known is not parsed again. A refused document keeps the last good objects
-/// that it gave; a file that vanished takes its objects with it. An object that two documents give belongs to the first
-/// by path order; the other is refused.
+/// lines and a List into its items, and what is known byte for byte is not parsed again. A refused document keeps the
+/// last good objects that it gave; a file that vanished takes its objects with it, a directory that vanished does not.
+/// An object that two documents give belongs to the first by path order; the other is refused.
 /// Owner: the daemon. Thread: main.
 class Directory {
  public:
-  /// Fails only where the path cannot be read at all.
-  static Result<std::unique_ptr<Directory>> open(std::string path);
+  /// Objects of kinds not in `kinds` are passed over with a remark. Fails only where the path cannot be read at all.
+  static Result<std::unique_ptr<Directory>> open(std::string path, const KindTable& kinds = agent_kinds());
   ~Directory();
 
-  /// Reads everything; first call.
+  /// Reads everything, whatever inotify told; first call.
   Result<Update> load();
 
   /// inotify descriptor to watch for EPOLLIN; then call changed().
   [[nodiscard]] int fd() const;
-  /// Reads what inotify named. Cost follows the changed files. Renames in place, symlink swaps (ConfigMap mounts) and
-  /// many files at once are each one update.
+  /// Reads the files that inotify named: those that their writers closed, and those moved or linked into place, also by
+  /// the swap of a link on their way (ConfigMap mounts). All that was done before the call is one update.
   Result<Update> changed();
 
  private:

@@ -27,6 +27,7 @@ using ObjectPtr = std::shared_ptr<const Object>;
 struct Change {
   ObjectKey key;
   ObjectPtr object;
+  ObjectPtr before{};  ///< what stood in its place; Cluster::apply notes it
 };
 
 using ChangeSet = std::vector<Change>;
@@ -35,18 +36,21 @@ using ChangeSet = std::vector<Change>;
 /// Owner: the daemon. Thread: its main thread.
 class Cluster {
  public:
-  void apply(const ChangeSet& changes);
+  using Slices = std::vector<std::shared_ptr<const EndpointSlice>>;
+
+  void apply(ChangeSet& changes);
 
   [[nodiscard]] ObjectPtr find(const ObjectKey& key) const;
   /// All objects of a kind, sorted by namespace and name.
   [[nodiscard]] const std::map<ObjectKey, ObjectPtr>& objects(Kind kind) const;
   /// The slices of a service, sorted by name.
-  [[nodiscard]] std::vector<std::shared_ptr<const EndpointSlice>> slices(const std::string& ns,
-                                                                        const std::string& service) const;
+  [[nodiscard]] Slices slices(const std::string& ns, const std::string& service) const;
 
  private:
+  void remove_slice(const EndpointSlice& slice);
+
   std::map<Kind, std::map<ObjectKey, ObjectPtr>> objects_;
-  std::map<std::pair<std::string, std::string>, std::map<std::string, std::shared_ptr<const EndpointSlice>>> slices_;
+  std::map<std::pair<std::string, std::string>, Slices> slices_;  // by service
 };
 
 }  // namespace fairlead::model

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,29 +15,14 @@
 #include <vector>
 
 #include "fairlead/base/address.hpp"
+#include "fairlead/model/gateway_objects.hpp"
+#include "fairlead/model/metadata.hpp"
+#include "fairlead/model/policy_objects.hpp"
+#include "fairlead/model/request_policy.hpp"
 
 namespace fairlead::model {
 
-/// Sorted by key; few entries, so a vector serves better than a map.
-using Labels = std::vector<std::pair<std::string, std::string>>;
-
-/// The value of a label, or nothing.
-[[nodiscard]] const std::string* find_label(const Labels& labels, std::string_view key);
-
-enum class Kind : std::uint8_t {
-  kNamespace, kNode, kPod, kService, kEndpointSlice, kDestinationRule, kNetworkPolicy, kAuthorizationPolicy,
-};
-[[nodiscard]] std::string_view kind_name(Kind kind);
-
 enum class Protocol : std::uint8_t { kTcp = FL_TCP, kUdp = FL_UDP };
-
-struct Metadata {
-  std::string name;
-  std::string ns;  ///< empty for cluster-scoped kinds
-  std::string uid;
-  Labels labels;
-  Labels annotations;  ///< only those of fairlead.io/ and service.kubernetes.io/: the rest would only cost memory
-};
 
 struct Namespace {
   Metadata metadata;
@@ -74,12 +60,25 @@ struct IntOrName {
   bool operator==(const IntOrName&) const = default;
 };
 
+/// appProtocol of a port, as far as it says how to speak to its backends (KEP-3726); others count as none.
+enum class AppProtocol : std::uint8_t {
+  kNone,
+  kHttp,   ///< http
+  kHttps,  ///< https: TLS without a BackendTLSPolicy is not used for it; only named in messages
+  kH2c,    ///< kubernetes.io/h2c: HTTP/2 with prior knowledge
+  kWs,     ///< kubernetes.io/ws: WebSocket in clear text
+  kWss,    ///< kubernetes.io/wss
+  kGrpc,   ///< grpc
+  kTcp,    ///< tcp
+};
+
 struct ServicePort {
   std::string name;
   std::uint16_t port = 0;
   std::uint16_t node_port = 0;  ///< 0: none
   Protocol protocol = Protocol::kTcp;
   IntOrName target;
+  AppProtocol app_protocol = AppProtocol::kNone;
 };
 
 enum class TrafficDistribution : std::uint8_t { kNone, kPreferSameZone, kPreferSameNode };
@@ -93,7 +92,8 @@ struct Service {
   Labels selector;
   std::uint32_t affinity_seconds = 0;      ///< sessionAffinity: ClientIP; default 10800; 0: none
   bool headless = false;
-  bool external_name = false;
+  bool external_name = false;              ///< type: ExternalName
+  std::string external_host;               ///< externalName: a DNS name, for type ExternalName
   bool internal_local = false;             ///< internalTrafficPolicy: Local
   bool external_local = false;             ///< externalTrafficPolicy: Local
   bool publish_not_ready = false;
@@ -104,7 +104,6 @@ struct Endpoint {
   std::vector<Address> addresses;
   std::string node;
   std::string zone;
-  std::string target_pod;  ///< targetRef of kind Pod: its name, same namespace
   std::vector<std::string> hint_zones;
   std::vector<std::string> hint_nodes;
   bool ready = true;       ///< nil counts as true (discovery/v1)
@@ -139,7 +138,7 @@ struct OutlierDetection {
 };
 
 struct LocalityDistribute {
-  std::string from;                                    ///< "region/zone/*"
+  std::string from;  ///< "region/zone/*"
   std::vector<std::pair<std::string, std::uint32_t>> to;  ///< locality -> percent; sums to 100
 };
 
@@ -155,38 +154,23 @@ struct TrafficPolicy {
   std::vector<LocalityDistribute> distribute;
   std::vector<LocalityFailover> failover;
   std::vector<std::string> failover_priority;  ///< labels
-  std::uint32_t max_connections = 0;           ///< connectionPool.tcp; 0: no limit
+  std::uint32_t max_connections = 0;  ///< connectionPool.tcp; 0: no limit
   std::chrono::milliseconds connect_timeout{0};
-  std::chrono::milliseconds warmup{0};         ///< warmupDurationSecs / warmup.duration
+  std::chrono::milliseconds warmup{0};  ///< warmupDurationSecs / warmup.duration
   std::optional<OutlierDetection> outlier;
 };
 
 struct DestinationRule {
   Metadata metadata;
   std::string host;  ///< as written; short names are relative to metadata.ns
-  TrafficPolicy policy;
+  /// Never null. On the heap, as every Object takes as much room as the largest kind does.
+  std::shared_ptr<TrafficPolicy> policy = std::make_shared<TrafficPolicy>();
   std::vector<std::pair<std::uint16_t, TrafficPolicy>> port_policies;
   Labels workload_selector;
   std::vector<std::string> export_to;
 };
 
 // ---- Policies -----------------------------------------------------------------------------------------------------
-
-enum class SelectorOperator : std::uint8_t { kIn, kNotIn, kExists, kDoesNotExist };
-
-struct SelectorRequirement {
-  std::string key;
-  SelectorOperator op = SelectorOperator::kIn;
-  std::vector<std::string> values;
-};
-
-/// A LabelSelector; empty selects everything.
-struct Selector {
-  Labels match_labels;
-  std::vector<SelectorRequirement> match_expressions;
-
-  [[nodiscard]] bool matches(const Labels& labels) const;
-};
 
 struct IpBlock {
   Cidr cidr;
@@ -201,13 +185,13 @@ struct NetworkPeer {
 
 struct NetworkPolicyPort {
   Protocol protocol = Protocol::kTcp;
-  bool any_port = false;   ///< no port given: all ports of the protocol
+  bool any_port = false;  ///< no port given: all ports of the protocol
   IntOrName port;
-  std::uint16_t end = 0;   ///< endPort; 0: only port
+  std::uint16_t end = 0;  ///< endPort; 0: only port
 };
 
 struct NetworkRule {
-  std::vector<NetworkPeer> peers;        ///< empty: everybody
+  std::vector<NetworkPeer> peers;  ///< empty: everybody
   std::vector<NetworkPolicyPort> ports;  ///< empty: every port of every protocol
 };
 
@@ -235,16 +219,21 @@ struct AuthorizationOperation {
 /// `when` conditions that L4 can decide.
 struct AuthorizationCondition {
   enum class Attribute : std::uint8_t {
-    kSourceIp, kSourceNamespace, kSourcePrincipal, kSourceServiceAccount, kDestinationIp, kDestinationPort,
+    kSourceIp,
+    kSourceNamespace,
+    kSourcePrincipal,
+    kSourceServiceAccount,
+    kDestinationIp,
+    kDestinationPort,
   };
   Attribute attribute;
   std::vector<std::string> values, not_values;
 };
 
 struct AuthorizationRule {
-  std::vector<AuthorizationSource> from;    ///< any of; empty: everybody
-  std::vector<AuthorizationOperation> to;   ///< any of; empty: everything
-  std::vector<AuthorizationCondition> when; ///< all of
+  std::vector<AuthorizationSource> from;  ///< any of; empty: everybody
+  std::vector<AuthorizationOperation> to;  ///< any of; empty: everything
+  std::vector<AuthorizationCondition> when;  ///< all of
 };
 
 struct AuthorizationPolicy {
@@ -267,6 +256,8 @@ struct RefusedPolicy {
 };
 
 using Object = std::variant<Namespace, Node, Pod, Service, EndpointSlice, DestinationRule, NetworkPolicy,
-                            AuthorizationPolicy, RefusedPolicy>;
+                            AuthorizationPolicy, RefusedPolicy, GatewayClass, Gateway, ListenerSet, HttpRoute,
+                            GrpcRoute, TlsRoute, TcpRoute, UdpRoute, ReferenceGrant, BackendTlsPolicy, Secret,
+                            ConfigMap, BackendPolicy, ClientPolicy, RequestPolicy, Consumer>;
 
 }  // namespace fairlead::model

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "fairlead/model/policy_objects.hpp"
+#include "fairlead/upstream/cluster_spec.hpp"
+#include "gateway/remarks.hpp"
+
+namespace fairlead::gateway {
+
+/// A BackendPolicy's settings, but for the protocol, into the cluster. `zone`: where the gateway is; may be empty.
+/// `texts` gets a line for each that is not served. Thread: any.
+void take_settings(const model::BackendSettings& from, const std::string& zone, upstream::ClusterSpec& to,
+                   Remarks::Texts& texts);
+
+}  // namespace fairlead::gateway

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/cluster_plan.hpp"
+
+#include <algorithm>
+
+#include "fairlead/upstream/levels.hpp"
+#include "gateway/backend_settings.hpp"
+
+namespace fairlead::gateway {
+namespace {
+
+bool same_tls(const std::optional<config::BackendTls>& a, const std::optional<config::BackendTls>& b) {
+  if (!a || !b) return !a && !b;
+  const auto same_name = [](const auto& x, const auto& y) { return x.type == y.type && x.value == y.value; };
+  return a->hostname == b->hostname && std::ranges::equal(a->alt_names, b->alt_names, same_name) &&
+         a->system_ca == b->system_ca && a->ca_pem == b->ca_pem && a->broken == b->broken;
+}
+
+using upstream::Protocol;
+
+Result<std::shared_ptr<tls::ClientContext>> make_context(const config::BackendTls& from, Protocol protocol) {
+  if (from.broken) return fail("its CA certificates cannot be resolved");
+  tls::ClientConfig config;
+  config.hostname = from.hostname;
+  for (const auto& name : from.alt_names)
+    config.subject_alt_names.push_back({name.type == model::SubjectAltName::Type::kUri
+                                            ? tls::SubjectAltName::Type::kUri
+                                            : tls::SubjectAltName::Type::kHostname,
+                                        name.value});
+  for (const auto& pem : from.ca_pem) config.ca_pem += pem + "\n";
+  if (protocol != Protocol::kHttp1) config.alpn.emplace_back("h2");
+  if (protocol != Protocol::kHttp2) config.alpn.emplace_back("http/1.1");
+  return tls::ClientContext::create(std::move(config));
+}
+
+/// The policy's word first, then the Service's, then what the routes are of. A port that says https and has TLS speaks
+/// what ALPN agrees on.
+Protocol protocol_of(const config::BackendCluster& backend, bool grpc) {
+  using Asked = model::BackendSettings::Protocol;
+  const auto asked = backend.settings != nullptr ? backend.settings->protocol : Asked::kAuto;
+  if (asked != Asked::kAuto) return asked == Asked::kHttp2 ? Protocol::kHttp2 : Protocol::kHttp1;
+  switch (backend.app_protocol) {
+    case model::AppProtocol::kH2c:
+    case model::AppProtocol::kGrpc: return Protocol::kHttp2;
+    case model::AppProtocol::kHttps:
+      if (grpc) return Protocol::kHttp2;
+      return backend.tls ? Protocol::kAuto : Protocol::kHttp1;
+    case model::AppProtocol::kNone: return grpc ? Protocol::kHttp2 : Protocol::kHttp1;
+    default: return Protocol::kHttp1;
+  }
+}
+
+}  // namespace
+
+std::uint32_t ClusterPlan::number_of(const std::string& name) {
+  const auto [at, fresh] = numbers_.try_emplace(name, 0);
+  if (!fresh) return at->second;
+  if (free_.empty()) {
+    free_.push_back(static_cast<std::uint32_t>(entries_.size()));
+    entries_.emplace_back();
+    specs_.emplace_back();
+  }
+  at->second = free_.back();
+  free_.pop_back();
+  entries_[at->second].name = name;
+  return at->second;
+}
+
+std::uint32_t ClusterPlan::acquire(const config::BackendClusterPtr& backend, bool grpc) {
+  const auto protocol = protocol_of(*backend, grpc);
+  const bool apart = protocol != protocol_of(*backend, false);
+  const auto number = number_of(apart ? backend->name() + "/grpc" : backend->name());
+  auto& entry = entries_[number];
+  ++entry.uses;
+  if (entry.from != backend) plan(number, backend, protocol);
+  return number;
+}
+
+void ClusterPlan::release(std::uint32_t number) {
+  if (--entries_[number].uses == 0) changed_.insert(number);
+}
+
+void ClusterPlan::plan_tls(Entry& entry, const config::BackendCluster& backend, Protocol protocol,
+                           Remarks::Texts& texts) {
+  // A context that stays keeps its sessions.
+  if (entry.from != nullptr && entry.protocol == protocol && !entry.broken && same_tls(entry.from->tls, backend.tls))
+    return;
+  entry.tls.reset();
+  entry.broken = false;
+  if (!backend.tls) return;
+  auto context = make_context(*backend.tls, protocol);
+  if (context) {
+    entry.tls = std::move(*context);
+    return;
+  }
+  entry.broken = true;
+  texts.push_back(backend.tls->policy.text() + ": " + context.error().message + ": requests get 500");
+}
+
+void ClusterPlan::plan(std::uint32_t number, const config::BackendClusterPtr& backend, Protocol protocol) {
+  auto& entry = entries_[number];
+  auto spec = std::make_shared<upstream::ClusterSpec>();
+  spec->name = entry.name;
+  // Beyond what is certain not to have been processed: one that met a keep-alive time-out, where a repetition is
+  // harmless.
+  spec->retry.attempts = 2;
+  for (const auto& endpoint : backend->endpoints)
+    spec->endpoints.push_back({.address = {endpoint.address, endpoint.port},
+                               .locality = {.region = {}, .zone = endpoint.zone},
+                               .ready = endpoint.ready,
+                               .draining = endpoint.terminating});
+  Remarks::Texts texts;
+  // Absolute, as the CNAME is that Kubernetes makes of it: no search domains.
+  if (!backend->external_host.empty())
+    spec->dns.push_back({.name = backend->external_host + ".", .port = backend->port});
+  if (backend->settings != nullptr) take_settings(*backend->settings, zone_, *spec, texts);
+  spec->pool.protocol = protocol;
+  plan_tls(entry, *backend, protocol, texts);
+  spec->tls = entry.tls;
+  for (auto& check : spec->checks) {
+    check.tls = spec->tls != nullptr && check.kind != upstream::Check::kTcp;  // of TCP the connect says enough
+    check.http2 = protocol == Protocol::kHttp2 && spec->tls == nullptr && check.kind == upstream::Check::kHttp;
+  }
+  spec->hash_tables = upstream::build_hash_tables(*spec);
+  entry.from = backend;
+  entry.protocol = protocol;
+  specs_[number] = std::move(spec);
+  changed_.insert(number);
+  remarks_.set("backend " + entry.name, std::move(texts));
+}
+
+upstream::ClusterChanges ClusterPlan::take_changes() {
+  upstream::ClusterChanges out;
+  for (const auto number : std::exchange(changed_, {})) {
+    auto& entry = entries_[number];
+    if (entry.uses > 0) {
+      out.updated.push_back(specs_[number]);
+      continue;
+    }
+    remarks_.forget("backend " + entry.name);
+    out.removed.push_back(entry.name);
+    numbers_.erase(entry.name);
+    entry = {};
+    specs_[number].reset();
+    free_.push_back(number);
+  }
+  return out;
+}
+
+}  // namespace fairlead::gateway

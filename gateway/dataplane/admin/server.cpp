@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fairlead/admin/server.hpp"
+
+#include <httplib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <future>
+#include <thread>
+
+#include "fairlead/base/fd.hpp"
+
+namespace fairlead::admin {
+namespace {
+
+/// Followers hold a thread each; the rest is for questions.
+constexpr std::size_t kThreads = 16;
+constexpr std::chrono::seconds kLoopLimit{5};
+
+Request request_of(const httplib::Request& from) {
+  Request request{.path = from.path, .parameters = {}, .accept = from.get_header_value("Accept")};
+  for (const auto& [name, value] : from.params) request.parameters.emplace(name, value);
+  return request;
+}
+
+/// Removes what a killed daemon left; fails where somebody listens.
+Result<> clear_socket(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path)
+    return fail(path + ": found " + std::to_string(path.size()) + " characters, expected a socket path of at most " +
+                std::to_string(sizeof address.sun_path - 1));
+  std::memcpy(address.sun_path, path.data(), path.size());
+  struct stat found{};
+  if (::lstat(path.c_str(), &found) != 0) return {};
+  if (!S_ISSOCK(found.st_mode)) return fail(path + ": found a file that is no socket, expected none or a socket");
+  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+    return fail(path + ": another process listens there");
+  if (::unlink(path.c_str()) != 0) return fail(system_error("removing the old socket " + path, errno));
+  return {};
+}
+
+}  // namespace
+
+struct Server::State {
+  httplib::Server http;
+  std::thread thread;
+  std::string socket;  // empty: TCP
+  std::uint16_t port = 0;
+  std::atomic<bool> stopping{false};
+};
+
+Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {
+  state_->http.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+  state_->http.set_keep_alive_timeout(5);
+  state_->http.set_read_timeout(5);
+  state_->http.set_write_timeout(5);
+  state_->http.set_exception_handler(
+      [](const httplib::Request&, httplib::Response& response, const std::exception_ptr&) {
+        response.status = 500;
+        response.set_content("{\"error\": \"the answer could not be made\"}", "application/json");
+      });
+}
+
+Server::~Server() { stop(); }
+
+Result<std::unique_ptr<Server>> Server::on_unix_socket(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  FL_CHECK(clear_socket(path));
+  std::unique_ptr<Server> server(new Server(std::make_unique<State>()));
+  server->state_->http.set_address_family(AF_UNIX);
+  const mode_t before = ::umask(0177);  // for the moment between bind and chmod
+  const bool bound = server->state_->http.bind_to_port(path, 80);
+  const int code = errno;
+  ::umask(before);
+  if (!bound) return fail(system_error("listening on " + path, code));
+  server->state_->socket = path;
+  return server;
+}
+
+Result<std::unique_ptr<Server>> Server::on_tcp(const std::string& address) {
+  const auto colon = address.rfind(':');
+  std::string host = address.substr(0, colon == std::string::npos ? 0 : colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  std::uint16_t port = 0;
+  const char* end = address.data() + address.size();
+  if (host.empty() || std::from_chars(address.data() + colon + 1, end, port).ptr != end)
+    return fail("found \"" + address + "\", expected ADDRESS:PORT to listen on");
+  std::unique_ptr<Server> server(new Server(std::make_unique<State>()));
+  auto& http = server->state_->http;
+  const int bound = port == 0 ? http.bind_to_any_port(host) : http.bind_to_port(host, port) ? port : -1;
+  if (bound < 0) return fail(system_error("listening on " + address, errno));
+  server->state_->port = static_cast<std::uint16_t>(bound);
+  return server;
+}
+
+namespace {
+
+httplib::Server::Handler answering(Server::Handler handler) {
+  return [handler = std::move(handler)](const httplib::Request& from, httplib::Response& to) {
+    auto response = handler(request_of(from));
+    to.status = response.status;
+    to.set_content(response.body, response.type);
+  };
+}
+
+}  // namespace
+
+void Server::get(const std::string& path, Handler handler) { state_->http.Get(path, answering(std::move(handler))); }
+void Server::post(const std::string& path, Handler handler) { state_->http.Post(path, answering(std::move(handler))); }
+
+void Server::stream(const std::string& path, StreamHandler handler) {
+  state_->http.Get(path, [this, handler = std::move(handler)](const httplib::Request& from, httplib::Response& to) {
+    auto source = handler(request_of(from));
+    to.set_chunked_content_provider("application/x-ndjson", [this, source](std::size_t, httplib::DataSink& sink) {
+      std::string piece;
+      const bool more = source(piece) && !state_->stopping;
+      if (!piece.empty() && !sink.write(piece.data(), piece.size())) return false;
+      if (!more) sink.done();
+      return sink.is_writable();
+    });
+  });
+}
+
+void Server::start() {
+  state_->thread = std::thread([this] { state_->http.listen_after_bind(); });
+}
+
+void Server::stop() {
+  state_->stopping = true;
+  if (!state_->thread.joinable()) return;
+  while (!state_->http.is_running()) std::this_thread::yield();  // stop() before the thread listens would be lost
+  state_->http.stop();
+  state_->thread.join();
+  if (!state_->socket.empty()) ::unlink(state_->socket.c_str());
+}
+
+std::uint16_t Server::port() const { return state_->port; }
+
+Response on_loop(event::Loop& loop, std::function<Response()> work) {
+  auto promise = std::make_shared<std::promise<Response>>();
+  auto answer = promise->get_future();
+  loop.post([promise, work = std::move(work)] { promise->set_value(work()); });
+  if (answer.wait_for(kLoopLimit) == std::future_status::ready) return answer.get();
+  return {.status = 503, .body = "{\"error\": \"the daemon is busy: no answer within five seconds\"}"};
+}
+
+}  // namespace fairlead::admin

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fairlead/cache/registry.hpp"
+
+namespace fairlead::cache {
+
+Registry& Registry::of_process() {
+  static Registry registry;
+  return registry;
+}
+
+void Registry::add(const std::shared_ptr<Store>& store) {
+  const std::scoped_lock lock(mutex_);
+  std::erase_if(stores_, [](const auto& one) { return one.expired(); });
+  stores_.push_back(store);
+}
+
+std::vector<std::shared_ptr<Store>> Registry::standing() {
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::shared_ptr<Store>> out;
+  for (const auto& one : stores_)
+    if (auto store = one.lock()) out.push_back(std::move(store));
+  return out;
+}
+
+std::size_t Registry::purge_url(std::string_view url) {
+  std::size_t count = 0;
+  for (const auto& store : standing()) count += store->purge_url(url);
+  return count;
+}
+
+std::size_t Registry::purge_prefix(std::string_view prefix) {
+  std::size_t count = 0;
+  for (const auto& store : standing()) count += store->purge_prefix(prefix);
+  return count;
+}
+
+std::size_t Registry::purge_tag(std::string_view tag) {
+  std::size_t count = 0;
+  for (const auto& store : standing()) count += store->purge_tag(tag);
+  return count;
+}
+
+}  // namespace fairlead::cache

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// Consumer of fairlead.io/v1alpha1. What its credentials hold is never shown in a remark.
+#include <algorithm>
+#include <memory>
+
+#include "fairlead/auth/digest.hpp"
+#include "fairlead/auth/password.hpp"
+#include "fairlead/auth/verify_key.hpp"
+#include "fairlead/model/request_auth.hpp"
+#include "gateway/dataplane/config/gateway_kinds.hpp"
+#include "gateway/dataplane/config/request_sections.hpp"
+
+namespace fairlead::config {
+namespace {
+
+using model::ConsumerCredential;
+using model::CredentialText;
+using Kind = ConsumerCredential::Kind;
+
+bool is_visible(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
+}
+bool is_name(std::string_view text) {
+  return is_visible(text) && text.find(',') == std::string_view::npos && text.find('/') == std::string_view::npos;
+}
+bool is_user_name(std::string_view text) { return is_visible(text) && text.find(':') == std::string_view::npos; }
+
+auto name_field(Reader& reader, CredentialText& text) {
+  return field("name", [&](View v) {
+    read_text(reader, v, text.name, 1, 128, is_name, "a name of visible ASCII without ',' and '/'");
+  });
+}
+auto secret_field(Reader& reader, CredentialText& text) {
+  return field("secretRef", [&](View v) { read_secret_key(reader, v, text.secret.emplace()); });
+}
+auto text_field(Reader& reader, std::string_view name, std::string& out, std::size_t most = 4096) {
+  return field(name, [&reader, &out, most](View v) { read_text(reader, v, out, 1, most); });
+}
+
+/// Exactly one of these fields.
+void check_one(Reader& reader, View at, std::initializer_list<std::string_view> names) {
+  std::string list;
+  int found = 0;
+  for (const auto name : names) {
+    list.append(list.empty() ? "" : ", ").append(name);
+    if (at.find(name)) ++found;
+  }
+  if (found == 0) reader.missing(at, *names.begin(), "exactly one of " + list);
+  if (found > 1) reader.error(at, "exactly one of " + list);
+}
+
+void read_api_key(Reader& reader, View at, ConsumerCredential& out, CredentialText& text) {
+  std::string digest;
+  read_mapping(reader, at, name_field(reader, text), text_field(reader, "key", text.material),
+               text_field(reader, "keySha256", digest), secret_field(reader, text));
+  if (!text.material.empty() && (text.material.front() == ' ' || text.material.back() == ' '))
+    reader.error(at.find("key"), "a key without blanks around it, as no header could carry them");
+  if (!text.material.empty()) out.sha256 = auth::sha256(text.material);
+  text.material.clear();  // its digest is all that is kept
+  if (at.find("keySha256")) {
+    const auto decoded = auth::decode_digest(digest);
+    if (!decoded) reader.error(at.find("keySha256"), "64 hexadecimal digits: the SHA-256 of the key");
+    else out.sha256 = *decoded;
+  }
+  if (at.is_mapping()) check_one(reader, at, {"key", "keySha256", "secretRef"});
+}
+
+void read_basic(Reader& reader, View at, const std::string& consumer, CredentialText& text) {
+  std::string password;
+  text.id = consumer;
+  read_mapping(reader, at, name_field(reader, text),
+               field("username",
+                     [&](View v) {
+                       read_text(reader, v, text.id, 1, 256, is_user_name, "a user name of visible ASCII without ':'");
+                     }),
+               text_field(reader, "password", password, auth::kMostPassword),
+               text_field(reader, "passwordHash", text.material), secret_field(reader, text));
+  if (!text.material.empty() && !auth::is_password_hash(text.material))
+    reader.error(at.find("passwordHash"), "a hash of crypt(3): $2a$, $2b$, $2y$, $5$, $6$ or $y$");
+  if (!password.empty()) text.material = auth::hash_password(password);
+  if (at.is_mapping()) check_one(reader, at, {"password", "passwordHash", "secretRef"});
+}
+
+/// What a directory would refuse, while the line is at hand.
+void check_jwt(Reader& reader, View at, const CredentialText& text) {
+  const auto algorithm = auth::algorithm_of(text.algorithm);
+  if (!algorithm || text.secret || text.material.empty()) return;
+  const bool is_mac = *algorithm <= auth::Algorithm::kHs512;
+  if (is_mac && text.is_public_key)
+    return reader.error(at.find("publicKey"), "no publicKey: " + text.algorithm + " takes a secret");
+  if (!is_mac && !text.is_public_key)
+    return reader.error(at.find("secret"), "no secret: " + text.algorithm + " takes a publicKey");
+  if (is_mac) return;
+  if (const auto key = auth::VerifyKey::from_pem(text.material, auth::bit(*algorithm)); !key)
+    reader.error(at.find("publicKey"), "a public key for " + text.algorithm + ": " + key.error().message);
+}
+
+void read_jwt_credential(Reader& reader, View at, const std::string& consumer, CredentialText& text) {
+  std::string key;
+  text.id = consumer;
+  text.algorithm = "HS256";
+  read_mapping(
+      reader, at, name_field(reader, text), field("key", [&](View v) { read_text(reader, v, text.id, 1, 1024); }),
+      field("algorithm",
+            [&](View v) {
+              const auto known = [](std::string_view name) { return auth::algorithm_of(name).has_value(); };
+              read_text(reader, v, text.algorithm, 1, 16, known, "HS, RS, PS or ES with 256, 384 or 512, or EdDSA");
+            }),
+      text_field(reader, "secret", text.material), text_field(reader, "publicKey", key, 65536),
+      secret_field(reader, text));
+  if (!key.empty()) {
+    text.material = std::move(key);
+    text.is_public_key = true;
+  }
+  if (at.is_mapping()) {
+    check_one(reader, at, {"secret", "publicKey", "secretRef"});
+    check_jwt(reader, at, text);
+  }
+}
+
+void read_hmac_credential(Reader& reader, View at, const std::string& consumer, CredentialText& text) {
+  const auto good = [](std::string_view id) {
+    return is_visible(id) && id.find_first_of("\"\\") == std::string_view::npos;
+  };
+  text.id = consumer;
+  read_mapping(
+      reader, at, name_field(reader, text),
+      field("keyId",
+            [&](View v) { read_text(reader, v, text.id, 1, 256, good, "visible ASCII without '\"' and '\\'"); }),
+      text_field(reader, "secret", text.material), secret_field(reader, text));
+  if (at.is_mapping()) check_one(reader, at, {"secret", "secretRef"});
+}
+
+void read_credential(Reader& reader, View at, const std::string& consumer, ConsumerCredential& out) {
+  auto text = std::make_shared<CredentialText>();
+  int count = 0;
+  const auto one = [&](std::string_view name, Kind kind, auto read) {
+    return field(name, [&, kind, read](View v) {
+      ++count;
+      out.kind = kind;
+      read(v);
+    });
+  };
+  read_mapping(reader, at, one("apiKey", Kind::kApiKey, [&](View v) { read_api_key(reader, v, out, *text); }),
+               one("basic", Kind::kBasic, [&](View v) { read_basic(reader, v, consumer, *text); }),
+               one("jwt", Kind::kJwt, [&](View v) { read_jwt_credential(reader, v, consumer, *text); }),
+               one("hmac", Kind::kHmac, [&](View v) { read_hmac_credential(reader, v, consumer, *text); }));
+  if (at.is_mapping() && count == 0) reader.missing(at, "apiKey", "exactly one of apiKey, basic, jwt, hmac");
+  if (count > 1) reader.error(at, "exactly one of apiKey, basic, jwt, hmac");
+  const bool plain = out.kind == Kind::kApiKey && text->name.empty() && !text->secret;
+  if (!plain) out.text = std::move(text);
+}
+
+}  // namespace
+
+void read_secret_key(Reader& reader, View at, model::SecretKey& out) {
+  read_mapping(reader, at, required("name", "a Secret's name", [&](View v) { read_object_name(reader, v, out.name); }),
+               required("key", "a key of the Secret", [&](View v) { read_text(reader, v, out.key, 1, 253); }));
+}
+
+model::Consumer read_consumer(Reader& reader, View root) {
+  constexpr std::size_t kMostCredentials = 64;
+  model::Consumer out;
+  out.metadata = read_metadata(reader, root, true);
+  auto settings = std::make_shared<model::ConsumerSettings>();
+  read_spec(reader, root, [&](View spec) {
+    read_mapping(
+        reader, spec,
+        field("customId",
+              [&](View v) {
+                read_text(reader, v, settings->custom_id, 1, 1024, is_header_value,
+                          "visible ASCII, words parted by one blank");
+              }),
+        field("groups",
+              [&](View v) {
+                read_list(reader, v, 0, 256, settings->groups, [&](View item, std::string& one) {
+                  read_text(reader, item, one, 1, 256, is_name, "a group: visible ASCII without ',' and '/'");
+                });
+              }),
+        field("credentials", [&](View v) {
+          reader.hide_values(true);
+          read_list(reader, v, 0, kMostCredentials, settings->credentials,
+                    [&](View item, ConsumerCredential& one) { read_credential(reader, item, out.metadata.name, one); });
+          reader.hide_values(false);
+        }));
+  });
+  std::ranges::sort(settings->groups);
+  const auto doubled = std::ranges::unique(settings->groups);
+  settings->groups.erase(doubled.begin(), doubled.end());
+  out.settings = std::move(settings);
+  return out;
+}
+
+}  // namespace fairlead::config

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the backends of routes lead to.
+#include <algorithm>
+
+#include "gateway/dataplane/config/gateway_impl.hpp"
+
+namespace fairlead::config {
+namespace {
+
+void each_filter_target(const model::HttpFilters& filters, auto&& call, bool& extension) {
+  for (const auto& filter : filters) {
+    if (const auto* mirror = std::get_if<model::RequestMirror>(&filter)) call(mirror->backend);
+    if (const auto* auth = std::get_if<model::ExternalAuth>(&filter)) call(auth->backend);
+    if (std::holds_alternative<model::ExtensionRef>(filter)) extension = true;
+  }
+}
+
+/// Calls for each target, in the order of CompiledRoute::targets.
+void each_target(const model::Object& object, auto&& call, bool& extension) {
+  const auto http = [&](const auto& rules) {
+    for (const auto& rule : rules) {
+      for (const auto& backend : rule.backends) {
+        call(backend);
+        each_filter_target(backend.filters, call, extension);
+      }
+      each_filter_target(rule.filters, call, extension);
+    }
+  };
+  const auto stream = [&](const auto& rules) {
+    for (const auto& rule : rules)
+      for (const auto& backend : rule.backends) call(backend);
+  };
+  if (const auto* route = std::get_if<model::HttpRoute>(&object)) http(route->rules);
+  if (const auto* route = std::get_if<model::GrpcRoute>(&object)) http(route->rules);
+  if (const auto* route = std::get_if<model::TlsRoute>(&object)) stream(route->rules);
+  if (const auto* route = std::get_if<model::TcpRoute>(&object)) stream(route->rules);
+  if (const auto* route = std::get_if<model::UdpRoute>(&object)) stream(route->rules);
+}
+
+const model::ServicePort* find_port(const model::Service& service, std::uint16_t port, bool udp) {
+  const model::ServicePort* other = nullptr;
+  for (const auto& one : service.ports) {
+    if (one.port != port) continue;
+    if ((one.protocol == model::Protocol::kUdp) == udp) return &one;
+    other = &one;
+  }
+  return other;
+}
+
+/// In GatewayState::clusters(): TCP and UDP may have the same port number.
+std::string cluster_key(const BackendCluster& cluster) {
+  return cluster.name() + (cluster.protocol == model::Protocol::kUdp ? "/udp" : "");
+}
+
+void add_endpoints(const model::EndpointSlice& slice, BackendCluster& out) {
+  for (const auto& port : slice.ports) {
+    if (port.name != out.port_name || port.protocol != out.protocol || port.port == 0) continue;
+    for (const auto& endpoint : slice.endpoints) {
+      const bool ready = endpoint.ready && !endpoint.terminating;
+      if (!ready && !(endpoint.terminating && endpoint.serving)) continue;
+      for (const auto& address : endpoint.addresses)
+        out.endpoints.push_back({address, port.port, endpoint.zone, ready, endpoint.terminating});
+    }
+  }
+}
+
+}  // namespace
+
+const model::RouteBase* route_base(const model::Object& object) {
+  if (const auto* route = std::get_if<model::HttpRoute>(&object)) return route;
+  if (const auto* route = std::get_if<model::GrpcRoute>(&object)) return route;
+  if (const auto* route = std::get_if<model::TlsRoute>(&object)) return route;
+  if (const auto* route = std::get_if<model::TcpRoute>(&object)) return route;
+  return std::get_if<model::UdpRoute>(&object);
+}
+
+const std::vector<std::string>* route_hostnames(const model::Object& object) {
+  if (const auto* route = std::get_if<model::HttpRoute>(&object)) return &route->hostnames;
+  if (const auto* route = std::get_if<model::GrpcRoute>(&object)) return &route->hostnames;
+  if (const auto* route = std::get_if<model::TlsRoute>(&object)) return &route->hostnames;
+  return nullptr;
+}
+
+const CompiledTarget* CompiledRoute::find(const model::BackendTarget& target) const {
+  const auto found = std::ranges::find(targets, &target, &CompiledTarget::target);
+  return found == targets.end() ? nullptr : &*found;
+}
+
+std::optional<BackendTls> GatewayState::Impl::make_tls(const model::Cluster& cluster,
+                                                       const BackendCluster& backend) const {
+  const auto object = policies.tls(backend.ns + "/" + backend.service, backend.port_name);
+  if (!object) return std::nullopt;
+  const auto& policy = std::get<model::BackendTlsPolicy>(*object);
+  BackendTls out{.policy = {Kind::kBackendTlsPolicy, policy.metadata.ns, policy.metadata.name},
+                 .hostname = policy.hostname,
+                 .alt_names = policy.alt_names,
+                 .system_ca = policy.system_ca,
+                 .ca_pem = {}};
+  for (const auto& ref : policy.ca_certificates)
+    if (auto pem = find_ca(cluster, ref, policy.metadata.ns)) out.ca_pem.push_back(std::move(*pem));
+  out.broken = !out.system_ca && out.ca_pem.empty();
+  return out;
+}
+
+BackendClusterPtr GatewayState::Impl::make_cluster(const model::Cluster& cluster, const model::Service& service,
+                                                   const model::ServicePort* port, std::uint16_t number,
+                                                   bool udp) const {
+  auto out = std::make_shared<BackendCluster>();
+  out->protocol = udp ? model::Protocol::kUdp : model::Protocol::kTcp;
+  out->ns = service.metadata.ns;
+  out->service = service.metadata.name;
+  out->port = number;
+  if (port != nullptr) {
+    out->port_name = port->name;
+    out->app_protocol = port->app_protocol;
+  }
+  if (service.external_name) {
+    out->external_host = service.external_host;
+  } else {
+    for (const auto& slice : cluster.slices(out->ns, out->service)) add_endpoints(*slice, *out);
+  }
+  out->tls = make_tls(cluster, *out);
+  if (const auto policy = policies.backend(out->ns + "/" + out->service, out->port_name))
+    out->settings = std::get<model::BackendPolicy>(*policy).settings;
+  out->requests = policies.requests("Service " + out->ns + "/" + out->service, out->port_name);
+  return out;
+}
+
+CompiledTarget GatewayState::Impl::compile_target(const model::Cluster& cluster, const ObjectKey& route,
+                                                  const model::BackendTarget& target, RouteState& state,
+                                                  std::vector<BackendClusterPtr>& fresh) {
+  CompiledTarget out{.target = &target, .cluster = nullptr};
+  const auto& ns = target.ref.ns.empty() ? route.ns : target.ref.ns;
+  if (target.ref.kind.kind != RefKind::kService) {
+    out.fault = RefFault::kInvalidKind;
+    return out;
+  }
+  state.services.push_back(ns + "/" + target.ref.name);
+  if (ns != route.ns) {
+    state.abroad = true;
+    if (!is_granted(cluster, ref_of(route.kind), route.ns, RefKind::kService, ns, target.ref.name)) {
+      out.fault = RefFault::kRefNotPermitted;
+      return out;
+    }
+  }
+  const bool udp = route.kind == Kind::kUdpRoute;
+  auto name = state.services.back() + ":" + std::to_string(target.port) + (udp ? "/udp" : "");
+  const auto use = [&] { ++cluster_uses[name]; };
+  if (const auto known = clusters.find(name); known != clusters.end()) {
+    out.cluster = known->second;
+    use();
+    return out;
+  }
+  const auto service = get_object<model::Service>(cluster, Kind::kService, ns, target.ref.name);
+  const auto* port = service ? find_port(*service, target.port, udp) : nullptr;
+  if (!service || (port == nullptr && !service->external_name)) {
+    out.fault = RefFault::kBackendNotFound;
+  } else if (port != nullptr && (port->protocol == model::Protocol::kUdp) != udp) {
+    out.fault = RefFault::kUnsupportedProtocol;
+  } else {
+    out.cluster = make_cluster(cluster, *service, port, target.port, udp);
+    use();
+    clusters.emplace(std::move(name), out.cluster);
+    fresh.push_back(out.cluster);
+  }
+  return out;
+}
+
+void GatewayState::Impl::compile_route(const model::Cluster& cluster, const ObjectKey& key, const ObjectPtr& object,
+                                       std::vector<BackendClusterPtr>& fresh) {
+  auto& state = routes[key];
+  auto compiled = std::make_shared<CompiledRoute>();
+  compiled->key = key;
+  compiled->object = object;
+  state.base = route_base(*object);
+  state.fault = RefFault::kNone;
+  each_target(
+      *object,
+      [&](const model::BackendTarget& target) {
+        auto& done = compiled->targets.emplace_back(compile_target(cluster, key, target, state, fresh));
+        if (done.fault == RefFault::kNone || state.fault != RefFault::kNone) return;
+        state.fault = done.fault;
+        state.fault_message = std::string(model::ref_kind_name(target.ref.kind)) + " " +
+                              (target.ref.ns.empty() ? key.ns : target.ref.ns) + "/" + target.ref.name +
+                              (target.port == 0 ? "" : " port " + std::to_string(target.port));
+      },
+      compiled->extension);
+  if (compiled->extension && state.fault == RefFault::kNone) {
+    state.fault = RefFault::kInvalidKind;
+    state.fault_message = "no filter of an ExtensionRef";
+  }
+  compiled->targets.shrink_to_fit();
+  const auto target = std::string(model::kind_name(key.kind)) + " " + key.ns + "/" + key.name;
+  for (const auto& section : policies.request_sections(target))
+    compiled->requests[section] = policies.requests(target, section);
+  std::ranges::sort(state.services);
+  const auto twice = std::ranges::unique(state.services);
+  state.services.erase(twice.begin(), twice.end());
+  for (const auto& service : state.services) users[service].insert(key);
+  state.compiled = std::move(compiled);
+  if (key.kind == Kind::kGrpcRoute) ++grpc_routes;
+}
+
+/// Of all ports of a service; they are made again where a route or a policy needs them.
+void GatewayState::Impl::drop_clusters(const std::string& service) {
+  for (auto* all : {&clusters, &policy_clusters}) {
+    auto first = all->lower_bound(service + ":");
+    auto last = first;
+    while (last != all->end() && last->first.starts_with(service) && last->first[service.size()] == ':') ++last;
+    all->erase(first, last);
+  }
+}
+
+BackendClusterPtr GatewayState::backend(const model::Cluster& cluster, const std::string& ns,
+                                        const model::BackendTarget& target) {
+  const bool own = target.ref.ns.empty() || target.ref.ns == ns;
+  if (target.ref.kind.kind != RefKind::kService || !own) return nullptr;
+  const auto name = ns + "/" + target.ref.name + ":" + std::to_string(target.port);
+  if (const auto known = impl_->clusters.find(name); known != impl_->clusters.end()) return known->second;
+  auto& entry = impl_->policy_clusters[name];
+  if (entry != nullptr) return entry;
+  const auto service = get_object<model::Service>(cluster, Kind::kService, ns, target.ref.name);
+  const auto* port = service ? find_port(*service, target.port, false) : nullptr;
+  const bool good = service && (port != nullptr ? port->protocol != model::Protocol::kUdp : service->external_name);
+  if (good) entry = impl_->make_cluster(cluster, *service, port, target.port, false);
+  return entry;
+}
+
+void GatewayState::Impl::forget_route(const ObjectKey& key) {
+  const auto found = routes.find(key);
+  if (found == routes.end()) return;
+  for (const auto& service : found->second.services) {
+    const auto of = users.find(service);
+    if (of == users.end()) continue;
+    of->second.erase(key);
+    if (of->second.empty()) users.erase(of);
+  }
+  for (const auto& target : found->second.compiled->targets) {
+    if (!target.cluster) continue;
+    const auto name = cluster_key(*target.cluster);
+    const auto uses = cluster_uses.find(name);
+    if (--uses->second > 0) continue;
+    cluster_uses.erase(uses);
+    clusters.erase(name);
+  }
+  if (key.kind == Kind::kGrpcRoute) --grpc_routes;
+  routes.erase(found);
+}
+
+}  // namespace fairlead::config

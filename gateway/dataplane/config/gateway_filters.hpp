@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "gateway/dataplane/config/fields.hpp"
+
+namespace fairlead::config {
+
+/// The filters of a rule or backend. grpc: only those of a GRPCRoute may stand.
+void read_filters(Reader& reader, View at, bool grpc, model::HttpFilters& out);
+void read_session_persistence(Reader& reader, View at, std::shared_ptr<model::SessionPersistence>& out);
+/// Headers or query parameters; `value` reads the value.
+void read_header_matches(Reader& reader, View at, bool grpc, std::vector<model::ValueMatch>& out);
+
+template <class T>
+const T* find_filter(const model::HttpFilters& filters) {
+  for (const auto& filter : filters)
+    if (const auto* found = std::get_if<T>(&filter)) return found;
+  return nullptr;
+}
+
+}  // namespace fairlead::config

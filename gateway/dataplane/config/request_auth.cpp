@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fairlead/model/request_auth.hpp"
+
+#include <algorithm>
+
+#include "fairlead/auth/hmac_signature.hpp"
+#include "fairlead/auth/verify_key.hpp"
+#include "gateway/dataplane/config/gateway_references.hpp"
+#include "gateway/dataplane/config/request_sections.hpp"
+
+namespace fairlead::config {
+namespace {
+
+auto bool_field(Reader& reader, std::string_view name, bool& out) {
+  return field(name, [&](View v) { reader.read(v, out); });
+}
+auto time_field(Reader& reader, std::string_view name, std::chrono::milliseconds& out) {
+  return field(name, [&](View v) {
+    if (const auto value = read_duration(reader, v)) out = *value;
+  });
+}
+auto texts_field(Reader& reader, std::string_view name, std::vector<std::string>& out, std::size_t most) {
+  return field(name, [&reader, &out, most](View v) {
+    out.clear();
+    read_list(reader, v, 0, most, out, [&](View item, std::string& one) { read_text(reader, item, one, 1, 1024); });
+  });
+}
+/// Names of header fields; those by which gateway and backends talk are no place for credentials of clients.
+auto headers_field(Reader& reader, std::string_view name, std::vector<std::string>& out) {
+  return field(name, [&](View v) {
+    out.clear();
+    read_list(reader, v, 0, 16, out, [&](View item, std::string& one) { read_header_name(reader, item, one); });
+  });
+}
+
+bool is_cookie_name(std::string_view text) { return is_token(text); }
+bool is_parameter(std::string_view text) {
+  return std::ranges::all_of(
+      text, [](char c) { return c > ' ' && c <= '~' && c != '&' && c != '=' && c != '#' && c != '%' && c != '+'; });
+}
+
+auto places_fields(Reader& reader, model::CredentialPlaces& out) {
+  return [&reader, &out](View at, const auto&... more) {
+    read_mapping(reader, at, headers_field(reader, "headers", out.headers),
+                 field("query",
+                       [&](View v) {
+                         out.query.clear();
+                         read_list(reader, v, 0, 16, out.query, [&](View item, std::string& one) {
+                           read_text(reader, item, one, 1, 256, is_parameter,
+                                     "a parameter's name: visible ASCII without & = # % +");
+                         });
+                       }),
+                 field("cookies",
+                       [&](View v) {
+                         out.cookies.clear();
+                         read_list(reader, v, 0, 16, out.cookies, [&](View item, std::string& one) {
+                           read_text(reader, item, one, 1, 256, is_cookie_name, "a cookie's name");
+                         });
+                       }),
+                 more...);
+    if (at.is_mapping() && out.headers.empty() && out.query.empty() && out.cookies.empty())
+      reader.error(at, "at least one of headers, query, cookies");
+  };
+}
+
+void read_api_key_method(Reader& reader, View at, model::ApiKeyMethod& out) {
+  // Where a place is named, the others are not looked at.
+  if (at.is_mapping() && (at.find("headers") || at.find("query") || at.find("cookies"))) out.from = {};
+  places_fields(reader, out.from)(at, bool_field(reader, "hideCredentials", out.hide_credentials));
+}
+
+void read_algorithms(Reader& reader, View at, std::vector<std::string>& out) {
+  const auto known = [](std::string_view name) { return auth::algorithm_of(name).has_value(); };
+  read_list(reader, at, 1, 13, out, [&](View item, std::string& one) {
+    read_text(reader, item, one, 1, 16, known, "HS, RS, PS or ES with 256, 384 or 512, or EdDSA");
+  });
+}
+
+void read_remote(Reader& reader, View at, model::RemoteJwks& out) {
+  const auto is_path = [](std::string_view text) {
+    return text.starts_with('/') && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~' && c != '#'; });
+  };
+  read_mapping(
+      reader, at,
+      required("backendRef", "a Service and its port", [&](View v) { read_backend_target(reader, v, out.backend); }),
+      required("path", "a path",
+               [&](View v) { read_text(reader, v, out.path, 1, 1024, is_path, "a path that begins with /"); }),
+      field("host", [&](View v) { read_hostname(reader, v, out.host, false); }),
+      time_field(reader, "cacheDuration", out.cache_duration), time_field(reader, "timeout", out.timeout));
+  if (out.cache_duration.count() < 1000) reader.error(at.find("cacheDuration"), "a duration of at least 1s");
+  if (out.timeout.count() < 1) reader.error(at.find("timeout"), "a duration of at least 1ms");
+}
+
+void read_claim_header(Reader& reader, View at, model::ClaimHeader& out) {
+  read_mapping(reader, at, required("claim", "a claim", [&](View v) { read_text(reader, v, out.claim, 1, 256); }),
+               required("header", "a header's name", [&](View v) { read_header_name(reader, v, out.header); }));
+}
+
+void check_key_source(Reader& reader, View at) {
+  int found = 0;
+  for (const auto* name : {"jwks", "jwksSecretRef", "remoteJwks"})
+    if (at.find(name)) ++found;
+  if (found == 0) reader.missing(at, "jwks", "exactly one of jwks, jwksSecretRef, remoteJwks");
+  if (found > 1) reader.error(at, "exactly one of jwks, jwksSecretRef, remoteJwks");
+}
+
+void read_issuer(Reader& reader, View at, model::JwtIssuer& out) {
+  read_mapping(reader, at,
+               required("issuer", "the value of iss", [&](View v) { read_text(reader, v, out.issuer, 1, 1024); }),
+               texts_field(reader, "audiences", out.audiences, 64),
+               field("jwks",
+                     [&](View v) {
+                       read_text(reader, v, out.jwks, 2, 262144);
+                       if (const auto keys = auth::parse_jwks(out.jwks); !keys)
+                         reader.error(v, "a JWK Set (RFC 7517): " + keys.error().message);
+                     }),
+               field("jwksSecretRef", [&](View v) { read_secret_key(reader, v, out.jwks_secret.emplace()); }),
+               field("remoteJwks", [&](View v) { read_remote(reader, v, out.remote.emplace()); }),
+               field("algorithms", [&](View v) { read_algorithms(reader, v, out.algorithms); }),
+               field("claimsToHeaders",
+                     [&](View v) {
+                       read_list(reader, v, 0, 64, out.claims_to_headers,
+                                 [&](View item, model::ClaimHeader& one) { read_claim_header(reader, item, one); });
+                     }),
+               field("requiredClaims", [&](View v) { read_required_claims(reader, v, out.required_claims); }),
+               field("consumerClaim", [&](View v) { read_text(reader, v, out.consumer_claim, 1, 256); }),
+               time_field(reader, "clockSkew", out.clock_skew));
+  if (at.is_mapping()) check_key_source(reader, at);
+  if (out.clock_skew.count() > 3'600'000) reader.error(at.find("clockSkew"), "a duration of at most 1h");
+}
+
+void read_jwt_method(Reader& reader, View at, model::JwtMethod& out) {
+  read_mapping(reader, at,
+               field("issuers",
+                     [&](View v) {
+                       read_list(reader, v, 1, 32, out.issuers,
+                                 [&](View item, model::JwtIssuer& one) { read_issuer(reader, item, one); });
+                     }),
+               bool_field(reader, "consumers", out.consumers),
+               field("from",
+                     [&](View v) {
+                       out.from = {};
+                       places_fields(reader, out.from)(v);
+                     }),
+               bool_field(reader, "hideCredentials", out.hide_credentials),
+               bool_field(reader, "requireExpiry", out.require_expiry));
+  if (out.issuers.empty() && !out.consumers) reader.error(at, "issuers, or consumers: true");
+  auto item = at.is_mapping() && at.find("issuers") ? at.find("issuers").first() : View{};
+  for (std::size_t i = 0; item && i < out.issuers.size(); item = item.next(), ++i)
+    for (std::size_t k = 0; k < i; ++k)
+      if (out.issuers[k].issuer == out.issuers[i].issuer) reader.error(item.find("issuer"), "each issuer once");
+}
+
+void read_hmac_method(Reader& reader, View at, model::HmacMethod& out) {
+  read_mapping(
+      reader, at, time_field(reader, "clockSkew", out.clock_skew),
+      field("enforceHeaders",
+            [&](View v) {
+              const auto good = [](std::string_view name) { return name == "@request-target" || is_token(name); };
+              read_list(reader, v, 0, 32, out.enforce_headers, [&](View item, std::string& one) {
+                if (read_text(reader, item, one, 1, 256, good, "a header's name, request-line or @request-target"))
+                  one = lower(one);
+              });
+            }),
+      field("algorithms",
+            [&](View v) {
+              out.algorithms.clear();
+              read_list(reader, v, 1, 4, out.algorithms, [&](View i, std::string& one) {
+                read_text(reader, i, one, 1, 16, auth::is_hmac_algorithm,
+                          "hmac-sha1, hmac-sha256, hmac-sha384 or hmac-sha512");
+              });
+            }),
+      bool_field(reader, "validateBody", out.validate_body),
+      field("maxBodyBytes", [&](View v) { read_number(reader, v, 1, 67108864, out.max_body_bytes); }),
+      bool_field(reader, "hideCredentials", out.hide_credentials));
+  if (out.clock_skew.count() < 1000) reader.error(at.find("clockSkew"), "a duration of at least 1s");
+}
+
+void read_methods(Reader& reader, View at, model::Authentication& out) {
+  read_mapping(
+      reader, at, field("apiKey", [&](View v) { read_api_key_method(reader, v, out.api_key.emplace()); }),
+      field("basic",
+            [&](View v) {
+              read_mapping(reader, v, bool_field(reader, "hideCredentials", out.basic.emplace().hide_credentials));
+            }),
+      field("jwt", [&](View v) { read_jwt_method(reader, v, out.jwt.emplace()); }),
+      field("hmac", [&](View v) { read_hmac_method(reader, v, out.hmac.emplace()); }),
+      field("clientCertificate", [&](View v) {
+        read_mapping(reader, v, bool_field(reader, "requireConsumer", out.certificate.emplace().require_consumer));
+      }));
+  if (at.is_mapping() && !at.first()) reader.error(at, "at least one of apiKey, basic, jwt, hmac, clientCertificate");
+}
+
+void read_failures(Reader& reader, View at, model::FailureLimit& out) {
+  read_mapping(reader, at, required("max", "a number", [&](View v) { read_number(reader, v, 1, 1'000'000, out.most); }),
+               time_field(reader, "window", out.window));
+  if (out.window.count() < 1000 || out.window.count() > 86'400'000)
+    reader.error(at.find("window"), "a duration from 1s to 24h");
+}
+
+}  // namespace
+
+void read_required_claims(Reader& reader, View at, std::vector<model::RequiredClaim>& out) {
+  read_list(reader, at, 0, 64, out, [&](View item, model::RequiredClaim& one) {
+    read_mapping(reader, item, required("claim", "a claim", [&](View v) { read_text(reader, v, one.claim, 1, 256); }),
+                 texts_field(reader, "values", one.values, 256));
+  });
+}
+
+void read_authentication(Reader& reader, View at, model::Authentication& out) {
+  const auto is_realm = [](std::string_view text) {
+    return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
+  };
+  read_mapping(
+      reader, at,
+      required("methods", "at least one of apiKey, basic, jwt, hmac, clientCertificate",
+               [&](View v) { read_methods(reader, v, out); }),
+      field("mode",
+            [&](View v) {
+              if (const auto found = reader.one_of(v, {"Any", "All"}))
+                out.mode = static_cast<model::Authentication::Mode>(*found);
+            }),
+      field("realm",
+            [&](View v) {
+              read_text(reader, v, out.realm, 1, 256, is_realm, "visible ASCII and blanks without '\"' and '\\'");
+            }),
+      field("failures", [&](View v) { read_failures(reader, v, out.failures); }), field("anonymous", [&](View v) {
+        read_mapping(reader, v, bool_field(reader, "allow", out.allow_anonymous),
+                     field("consumer", [&](View c) { read_object_name(reader, c, out.anonymous_consumer); }));
+        if (!out.anonymous_consumer.empty() && !out.allow_anonymous)
+          reader.error(v.find("consumer"), "a consumer only with allow: true");
+      }));
+}
+
+}  // namespace fairlead::config

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/dataplane/config/request_limit_parts.hpp"
+
+#include "fairlead/base/address.hpp"
+
+namespace fairlead::config {
+namespace {
+
+using model::LimitKeyPart;
+
+bool is_visible(std::string_view text) {
+  for (const char c : text)
+    if (c <= ' ' || c > '~') return false;
+  return true;
+}
+
+void read_key_part(Reader& reader, View at, LimitKeyPart& out) {
+  using enum LimitKeyPart::Type;
+  read_mapping(
+      reader, at,
+      required("type", "Consumer, Credential, ClientIP, Header, Query, Cookie, Claim, Path, Route or Host",
+               [&](View v) {
+                 if (const auto found = reader.one_of(v, {"Consumer", "Credential", "ClientIP", "Header", "Query",
+                                                          "Cookie", "Claim", "Path", "Route", "Host"}))
+                   out.type = static_cast<LimitKeyPart::Type>(*found);
+               }),
+      field("name",
+            [&](View v) { read_text(reader, v, out.name, 1, 256, is_visible, "a name of visible ASCII characters"); }),
+      field("ipv4Prefix", [&](View v) { read_number(reader, v, 0, 32, out.v4_prefix); }),
+      field("ipv6Prefix", [&](View v) { read_number(reader, v, 0, 128, out.v6_prefix); }));
+  const bool named = out.type == kHeader || out.type == kQuery || out.type == kCookie || out.type == kClaim;
+  if (named && !at.find("name")) reader.missing(at, "name", "a name, by the type");
+  if (!named && at.find("name")) reader.error(at.find("name"), "name only with types Header, Query, Cookie and Claim");
+  for (const char* prefix : {"ipv4Prefix", "ipv6Prefix"})
+    if (out.type != kClientIp && at.find(prefix)) reader.error(at.find(prefix), "a prefix only with type ClientIP");
+  if (out.type == kHeader && at.find("name")) read_header_name(reader, at.find("name"), out.name);
+}
+
+bool is_address(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  auto host = text.substr(0, colon);
+  const auto port = text.substr(colon + 1);
+  if (port.empty() || port.size() > 5) return false;
+  std::uint32_t number = 0;
+  for (const char c : port) {
+    if (c < '0' || c > '9') return false;
+    number = number * 10 + static_cast<std::uint32_t>(c - '0');
+  }
+  if (number == 0 || number > 65535) return false;
+  if (host.starts_with('[') && host.ends_with(']')) {
+    const auto address = Address::parse(host.substr(1, host.size() - 2));
+    return address && !address->is_v4();
+  }
+  if (host.find(':') != std::string_view::npos) return false;
+  return Address::parse(host) || is_hostname(host, false);
+}
+
+void read_addresses(Reader& reader, View at, std::vector<std::string>& out) {
+  read_list(reader, at, 1, 16, out, [&](View item, std::string& one) {
+    read_text(reader, item, one, 1, 260, is_address, "HOST:PORT such as 10.0.0.1:6379 or redis.example:6379");
+  });
+}
+
+void read_tls(Reader& reader, View at, model::RedisTls& out) {
+  out.enabled = true;
+  read_mapping(reader, at, field("hostname", [&](View v) { read_hostname(reader, v, out.hostname, false); }),
+               field("caSecretRef", [&](View v) {
+                 read_mapping(reader, v, required("name", "the name of a Secret with ca.crt", [&](View name) {
+                                read_object_name(reader, name, out.ca_secret);
+                              }));
+               }));
+}
+
+void read_sentinel(Reader& reader, View at, model::RedisSettings& out) {
+  read_mapping(
+      reader, at,
+      required("master", "the master's name",
+               [&](View v) {
+                 read_text(reader, v, out.sentinel_master, 1, 128, is_visible, "a name of visible ASCII characters");
+               }),
+      required("addresses", "at least one sentinel", [&](View v) { read_addresses(reader, v, out.addresses); }));
+}
+
+void read_password(Reader& reader, View at, model::SecretKey& out) {
+  out.key = "password";
+  read_mapping(reader, at,
+               required("name", "the name of a Secret", [&](View v) { read_object_name(reader, v, out.name); }),
+               field("key", [&](View v) { read_text(reader, v, out.key, 1, 253); }));
+}
+
+}  // namespace
+
+void read_limit_key(Reader& reader, View at, std::vector<LimitKeyPart>& out) {
+  read_list(reader, at, 1, 8, out, [&](View item, LimitKeyPart& one) { read_key_part(reader, item, one); });
+}
+
+void read_limit_missing(Reader& reader, View at, model::LimitMissing& out) {
+  if (const auto found = reader.one_of(at, {"ClientIP", "Shared", "Skip"}))
+    out = static_cast<model::LimitMissing>(*found);
+}
+
+void read_limit_refusal(Reader& reader, View at, model::LimitRefusal& out) {
+  const auto text = [&](std::string_view name, std::string& into, std::size_t most) {
+    return field(name, [&reader, &into, most](View v) { read_text(reader, v, into, 1, most); });
+  };
+  read_mapping(reader, at, field("status", [&](View v) { read_number(reader, v, 400, 599, out.status); }),
+               text("title", out.title, 256), text("detail", out.detail, 1024), text("body", out.body, 65536),
+               field("contentType", [&](View v) {
+                 read_text(reader, v, out.content_type, 1, 256, is_header_value,
+                           "a media type such as application/json");
+               }));
+  if (at.find("contentType") && !at.find("body"))
+    reader.error(at.find("contentType"), "contentType only with body; problem details have their own");
+  if (!at.find("body")) return;
+  for (const char* name : {"title", "detail"})
+    if (at.find(name)) reader.error(at.find(name), "title and detail, or body");
+}
+
+void read_redis(Reader& reader, View at, model::RedisSettings& out) {
+  using OnFailure = model::RedisSettings::OnFailure;
+  read_mapping(reader, at, field("addresses", [&](View v) { read_addresses(reader, v, out.addresses); }),
+               field("sentinel", [&](View v) { read_sentinel(reader, v, out); }),
+               field("cluster", [&](View v) { reader.read(v, out.cluster); }),
+               field("tls", [&](View v) { read_tls(reader, v, out.tls); }),
+               field("username", [&](View v) { read_text(reader, v, out.username, 1, 256); }),
+               field("passwordSecretRef", [&](View v) { read_password(reader, v, out.password); }),
+               field("database", [&](View v) { read_number(reader, v, 0, 65535, out.database); }),
+               field("timeout",
+                     [&](View v) {
+                       const auto value = read_duration(reader, v);
+                       if (value && (value->count() < 1 || value->count() > 10'000))
+                         reader.error(v, "a duration of 1ms to 10s");
+                       else if (value) out.timeout = *value;
+                     }),
+               field("onFailure",
+                     [&](View v) {
+                       if (const auto found = reader.one_of(v, {"Open", "Closed", "Local"}))
+                         out.on_failure = static_cast<OnFailure>(*found);
+                     }),
+               field("prefix",
+                     [&](View v) {
+                       read_text(reader, v, out.prefix, 1, 64, is_token,
+                                 "a prefix of letters, digits, '-', '.' and '_'");
+                     }),
+               field("gateways", [&](View v) { read_number(reader, v, 1, 10'000, out.gateways); }));
+  if (!at.is_mapping()) return;
+  const bool sentinel = static_cast<bool>(at.find("sentinel"));
+  if (!sentinel && !at.find("addresses")) reader.missing(at, "addresses", "at least one HOST:PORT, or sentinel");
+  if (sentinel && at.find("addresses")) reader.error(at.find("addresses"), "addresses or sentinel, not both");
+  if (sentinel && out.cluster) reader.error(at.find("cluster"), "sentinel or cluster, not both");
+  if (!sentinel && !out.cluster && out.addresses.size() > 1)
+    reader.error(at.find("addresses"), "one address; several only with cluster: true");
+  if (out.cluster && out.database != 0) reader.error(at.find("database"), "0 with cluster: true, which has no others");
+  if (out.tls.enabled && out.tls.hostname.empty() && (sentinel || out.cluster))
+    reader.missing(at.find("tls"), "hostname", "the name in the certificates, with sentinel or cluster");
+  if (!out.username.empty() && out.password.name.empty())
+    reader.missing(at, "passwordSecretRef", "a mapping, with username");
+}
+
+}  // namespace fairlead::config

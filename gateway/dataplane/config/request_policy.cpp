@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <memory>
+
+#include "fairlead/model/request_access.hpp"
+#include "fairlead/model/request_aggregate.hpp"
+#include "fairlead/model/request_auth.hpp"
+#include "fairlead/model/request_cache.hpp"
+#include "fairlead/model/request_change.hpp"
+#include "fairlead/model/request_limits.hpp"
+#include "gateway/dataplane/config/gateway_kinds.hpp"
+#include "gateway/dataplane/config/gateway_references.hpp"
+#include "gateway/dataplane/config/request_sections.hpp"
+
+namespace fairlead::config {
+namespace {
+
+template <class Section>
+auto section(Reader& reader, std::string_view name, std::shared_ptr<const Section>& out,
+             void (*read)(Reader&, View, Section&)) {
+  return field(name, [&reader, &out, read](View v) {
+    auto made = std::make_shared<Section>();
+    read(reader, v, *made);
+    out = std::move(made);
+  });
+}
+
+void check_targets(Reader& reader, View at, const std::vector<model::PolicyTarget>& targets) {
+  using enum model::RefKind;
+  constexpr model::RefKind kGood[] = {kGateway, kListenerSet, kHttpRoute, kGrpcRoute, kService};
+  auto item = at.is_sequence() ? at.first() : View{};
+  for (std::size_t i = 0; item && i < targets.size(); item = item.next(), ++i) {
+    const auto& kind = targets[i].kind;
+    const bool good = std::ranges::find(kGood, kind.kind) != std::end(kGood) || kind.other == "fairlead.io/Consumer";
+    if (!good && item.find("kind") && item.find("group"))
+      reader.error(item.find("kind"),
+                   "Gateway, ListenerSet, HTTPRoute or GRPCRoute of group gateway.networking.k8s.io, Service of group "
+                   "\"\", or Consumer of group fairlead.io");
+  }
+}
+
+}  // namespace
+
+model::RequestPolicy read_request_policy(Reader& reader, View root) {
+  model::RequestPolicy out;
+  out.metadata = read_metadata(reader, root, true);
+  auto settings = std::make_shared<model::RequestSettings>();
+  auto& s = *settings;
+  read_spec(reader, root, [&](View spec) {
+    read_mapping(reader, spec,
+                 required("targetRefs", "at least one Gateway, route, Service or Consumer",
+                          [&](View v) {
+                            read_targets(reader, v, out.targets);
+                            check_targets(reader, v, out.targets);
+                          }),
+                 section(reader, "addresses", s.addresses, read_addresses),
+                 section(reader, "requestSize", s.request_size, read_request_size),
+                 section(reader, "authentication", s.authentication, read_authentication),
+                 section(reader, "access", s.access, read_access),
+                 section(reader, "externalAuth", s.external_auth, read_external_auth),
+                 section(reader, "rateLimits", s.rate_limits, read_rate_limits),
+                 section(reader, "concurrency", s.concurrency, read_concurrency),
+                 section(reader, "fault", s.fault, read_fault),
+                 section(reader, "validation", s.validation, read_validation),
+                 section(reader, "compression", s.compression, read_compression),
+                 section(reader, "transform", s.transform, read_transform),
+                 section(reader, "answer", s.answer, read_fixed_answer), section(reader, "cache", s.cache, read_cache),
+                 section(reader, "aggregate", s.aggregate, read_aggregate));
+  });
+  out.settings = std::move(settings);
+  return out;
+}
+
+}  // namespace fairlead::config

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Section aggregate: one answer from several backends.
+#include "gateway/dataplane/filter/aggregate.hpp"
+
+#include <algorithm>
+
+#include "fairlead/filter/make.hpp"
+
+namespace fairlead::filter {
+namespace {
+
+using change::Place;
+
+change::JsonPath path_of(const std::string& text) { return change::parse_json_path(text).value_or(change::JsonPath{}); }
+
+CallPlan::Pairs pairs_of(const std::vector<std::pair<std::string, std::string>>& all, Place place) {
+  CallPlan::Pairs out;
+  for (const auto& [name, value] : all) out.emplace_back(name, compiled(value, place));
+  return out;
+}
+
+bool reads_body(const CallPlan& plan) {
+  const auto uses = [](const auto& pair) { return pair.second.uses(change::Source::kBody); };
+  return plan.path.uses(change::Source::kBody) || plan.body.uses(change::Source::kBody) ||
+         std::ranges::any_of(plan.query, uses) || std::ranges::any_of(plan.headers, uses);
+}
+
+CallPlan plan_of(const model::AggregateCall& call, const std::vector<model::AggregateCall>& all) {
+  CallPlan out;
+  out.name = call.name;
+  out.method = call.method;
+  out.host = call.host;
+  out.group = call.group;
+  out.path = compiled(call.path, Place::kPath);
+  out.has_body = !call.body.empty();
+  if (out.has_body) out.body = compiled(call.body, Place::kJson);
+  out.query = pairs_of(call.query, Place::kQuery);
+  out.headers = pairs_of(call.headers, Place::kHeader);
+  out.forward = call.forward_headers;
+  out.timeout = call.timeout;
+  out.required = call.required;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (std::ranges::find(call.depends_on, all[i].name) != call.depends_on.end()) out.after.push_back(i);
+  out.select = path_of(call.select);
+  for (const auto& path : call.fields) out.fields.push_back(path_of(path));
+  for (const auto& path : call.remove) out.remove.push_back(path_of(path));
+  for (const auto& [from, to] : call.rename) out.rename.emplace_back(path_of(from), path_of(to));
+  return out;
+}
+
+class AggregateFilter final : public Filter {
+ public:
+  explicit AggregateFilter(AggregatePlan plan) : plan_(std::move(plan)) {}
+
+  Verdict on_request(Request& request) const override {
+    const auto& head = request.head();
+    const bool body = head.body == http::Body::kStream || (head.body == http::Body::kLength && head.content_length > 0);
+    if (plan_.reads_body && body && is_json_type(head.fields)) return Verdict::kNeedBody;
+    return begin(request, {});
+  }
+
+  [[nodiscard]] std::size_t most_body() const override { return plan_.most_answer; }
+
+  Verdict on_request_body(Request& request, std::string& body) const override {
+    return begin(request, std::move(body));
+  }
+
+ private:
+  Verdict begin(Request& request, std::string body) const {
+    auto made = std::make_unique<AggregateRun>(request, plan_, std::move(body));
+    auto& run = *made;
+    request.set_state(std::move(made));
+    return run.start() ? Verdict::kWait : Verdict::kAnswered;
+  }
+
+  AggregatePlan plan_;
+};
+
+}  // namespace
+
+FilterPtr make_aggregate(const model::Aggregate& settings, Context& context) {
+  AggregatePlan plan;
+  plan.first_of = settings.mode == model::Aggregate::Mode::kFirstOf;
+  plan.flat = settings.merge == model::Aggregate::Merge::kFlat;
+  plan.partial = settings.partial;
+  plan.complete_header = settings.complete_header;
+  plan.most_answer = settings.max_answer_bytes;
+  for (const auto& call : settings.calls) {
+    auto made = plan_of(call, settings.calls);
+    const auto cluster = context.cluster(call.backend);
+    if (!cluster) {
+      context.faults.push_back("call " + call.name + ": there is no Service " + call.backend.ref.name +
+                               " that may be named from here");
+      return nullptr;
+    }
+    made.cluster = *cluster;
+    plan.reads_body = plan.reads_body || reads_body(made);
+    plan.calls.push_back(std::move(made));
+  }
+  return std::make_shared<const AggregateFilter>(std::move(plan));
+}
+
+}  // namespace fairlead::filter

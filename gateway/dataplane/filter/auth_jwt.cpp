@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bearer tokens (RFC 6750, RFC 7519), by issuers and by consumers' own keys.
+#include <algorithm>
+#include <ctime>
+#include <limits>
+
+#include "fairlead/auth/jwt.hpp"
+#include "fairlead/auth/remote_keys.hpp"
+#include "fairlead/auth/token_cache.hpp"
+#include "gateway/dataplane/filter/auth_method.hpp"
+#include "gateway/dataplane/filter/auth_places.hpp"
+
+namespace fairlead::filter {
+namespace {
+
+using auth::TokenError;
+
+constexpr std::size_t kMostCached = 4096;  // bytes of a token that is kept
+constexpr std::size_t kMostJwks = std::size_t{1} << 20;
+
+/// Where an issuer's keys come from: one of the two.
+struct Issuer {
+  model::JwtIssuer settings;
+  auth::KeySetPtr keys;
+  std::shared_ptr<auth::RemoteKeys> remote;
+  std::uint32_t cluster = 0;
+  std::string host;
+};
+
+/// What a token proves, for as long as the keys stand.
+struct Verified {
+  auth::TokenPtr token;
+  auth::DirectoryPtr directory;
+  const auth::Consumer* consumer = nullptr;
+  std::string credential;
+  const Issuer* issuer = nullptr;  ///< null: the key of a consumer
+  std::uint64_t key_version = 0;   ///< of remote keys
+  std::int64_t until = 0;          ///< seconds since 1970: exp with the skew
+  std::vector<std::pair<std::string_view, std::string>> headers;
+};
+using VerifiedPtr = std::shared_ptr<const Verified>;
+
+struct Tokens final : Local {
+  auth::TokenCache<Verified> cache;
+};
+
+/// Fetches keys, or waits for another request that does.
+class KeyWork final : public AuthWork, CallHandler {
+ public:
+  KeyWork(const Issuer& issuer, std::string_view kid) : issuer_(issuer), kid_(kid) {}
+  ~KeyWork() override {
+    if (waiter_ != nullptr) waiter_->cancel();
+    if (fetching_) issuer_.remote->given_up();
+  }
+  KeyWork(const KeyWork&) = delete;
+  KeyWork& operator=(const KeyWork&) = delete;
+
+  bool start(Request& request, std::function<void()> done) override {
+    request_ = &request;
+    done_ = std::move(done);
+    return ask();
+  }
+
+  auth::KeySetPtr keys;  ///< null where there are none
+
+ private:
+  /// False: it is over.
+  bool ask() {
+    using Need = auth::RemoteKeys::Need;
+    auto waiter = std::make_shared<auth::Waiter>(request_->reactor(), [this](bool) {
+      if (!ask()) finish();
+    });
+    auto decision = issuer_.remote->want(kid_, request_->reactor().now_ms(), waiter);
+    keys = std::move(decision.keys);
+    if (decision.need == Need::kWait) waiter_ = std::move(waiter);
+    if (decision.need == Need::kFetch) return fetch();
+    return decision.need == Need::kWait;
+  }
+  bool fetch() {
+    fetching_ = true;
+    http::RequestHead head;
+    head.method = http::Method::kGet;
+    head.method_text = "GET";
+    head.scheme = "http";
+    head.authority = issuer_.host;
+    head.target = issuer_.settings.remote->path;
+    head.fields = {{"accept", "application/json"}};
+    call_ = request_->call({.cluster = issuer_.cluster,
+                            .head = &head,
+                            .body = {},
+                            .timeout = issuer_.settings.remote->timeout,
+                            .most_answer = kMostJwks},
+                           *this);
+    if (call_ != nullptr) return true;
+    fail("no server could be asked");
+    return ask();
+  }
+  void fail(std::string_view why) {
+    fetching_ = false;
+    issuer_.remote->failed(std::string(why), request_->reactor().now_ms());
+  }
+  void on_call_answer(CallAnswer& answer) override {
+    if (answer.head.status != 200) return on_call_failure("the answer's status is not 200");
+    fetching_ = false;
+    issuer_.remote->fetched(answer.body, request_->reactor().now_ms());
+    again();
+  }
+  void on_call_failure(std::string_view why) override {
+    fail(why);
+    again();
+  }
+  void again() {
+    if (!ask()) finish();
+  }
+  void finish() {
+    const auto call = std::move(done_);  // it may destroy this
+    call();
+  }
+
+  const Issuer& issuer_;
+  const std::string kid_;
+  Request* request_ = nullptr;
+  std::function<void()> done_;
+  std::shared_ptr<auth::Waiter> waiter_;
+  std::unique_ptr<Call> call_;
+  bool fetching_ = false;
+};
+
+class Jwt final : public AuthMethod {
+ public:
+  Jwt(const model::JwtMethod& settings, DirectoriesPtr directories, std::vector<Issuer> issuers)
+      : settings_(settings),
+        directories_(std::move(directories)),
+        issuers_(std::move(issuers)),
+        others_(settings.from) {
+    in_authorization_ = std::erase(others_.headers, "authorization") > 0;
+  }
+
+  AuthOutcome check(Request& request, AuthAttempt& attempt) const override;
+  std::string_view scheme() const override { return "Bearer"; }
+  void hide(Request& request) const override {
+    if (!settings_.hide_credentials) return;
+    if (in_authorization_) remove_authorization(request, "bearer");
+    remove_credential(request, others_);
+  }
+
+ private:
+  PlaceValue find(Request& request) const;
+  bool stands(const Verified& known, const auth::DirectoryPtr& directory, Request& request) const;
+  AuthOutcome take(VerifiedPtr verified, Request& request, AuthAttempt& attempt) const;
+  AuthOutcome refuse_token(AuthAttempt& attempt, TokenError error) const;
+  AuthOutcome verify(Request& request, AuthAttempt& attempt, std::string_view text, Verified& out) const;
+  AuthOutcome verify_by_issuer(Request& request, AuthAttempt& attempt, const Issuer& issuer, Verified& out) const;
+  AuthOutcome verify_by_consumer(AuthAttempt& attempt, Verified& out) const;
+  AuthOutcome check_claims(AuthAttempt& attempt, const Issuer& issuer, Verified& out) const;
+
+  const model::JwtMethod settings_;
+  const DirectoriesPtr directories_;
+  const std::vector<Issuer> issuers_;
+  model::CredentialPlaces others_;  // without Authorization
+  bool in_authorization_ = false;
+  const std::shared_ptr<const int> key_ = std::make_shared<const int>(0);  // of the workers' caches
+};
+
+/// In Authorization behind "Bearer"; elsewhere alone, or so too.
+PlaceValue Jwt::find(Request& request) const {
+  if (in_authorization_) {
+    auto value = authorization(request);
+    const auto bearer = value.present ? behind_scheme(value.text, "bearer") : std::nullopt;
+    if (bearer) return {.text = *bearer, .present = true, .twice = value.twice};
+  }
+  auto found = find_credential(request, others_);
+  if (const auto bearer = behind_scheme(found.text, "bearer")) found.text = *bearer;
+  return found;
+}
+
+AuthOutcome Jwt::refuse_token(AuthAttempt& attempt, TokenError error) const {
+  attempt.failed_token = auth::sentence_of(error);
+  return refuse(attempt, auth::sentence_of(error));
+}
+
+bool Jwt::stands(const Verified& known, const auth::DirectoryPtr& directory, Request& request) const {
+  if (std::time(nullptr) >= known.until) return false;
+  const auto* issuer = known.issuer;
+  if (issuer != nullptr && issuer->remote != nullptr &&
+      !issuer->remote->is_current(known.key_version, request.reactor().now_ms()))
+    return false;
+  const bool by_directory = issuer == nullptr || !issuer->settings.consumer_claim.empty();
+  return !by_directory || known.directory->version() == directory->version();
+}
+
+AuthOutcome Jwt::check(Request& request, AuthAttempt& attempt) const {
+  const auto found = find(request);
+  if (!found.present) return AuthOutcome::kAbsent;
+  if (found.twice) return refuse(attempt, "more than one token was sent");
+  if (found.text.size() > auth::kMostToken) return refuse_token(attempt, TokenError::kMalformed);
+  auto directory = directories_->current();
+  auto& cache = request.local<Tokens>(key_, [] { return std::make_unique<Tokens>(); }).cache;
+  const auto digest = auth::sha256(found.text);
+  if (auto known = cache.find(digest); known != nullptr && stands(*known, directory, request))
+    return take(std::move(known), request, attempt);
+  auto verified = std::make_shared<Verified>();
+  verified->directory = std::move(directory);
+  const auto outcome = verify(request, attempt, found.text, *verified);
+  if (outcome != AuthOutcome::kGood) return outcome;
+  if (found.text.size() <= kMostCached) cache.put(digest, verified);
+  return take(std::move(verified), request, attempt);
+}
+
+AuthOutcome Jwt::take(VerifiedPtr verified, Request&, AuthAttempt& attempt) const {
+  for (const auto& [name, value] : verified->headers) attempt.headers.push_back({name, value});
+  Identity identity{.consumer = verified->consumer,
+                    .credential = verified->credential,
+                    .subject = verified->token->subject(),
+                    .claims = verified->token->payload(),
+                    .authenticated = true};
+  identity.hold = std::move(verified);
+  return accept(attempt, std::move(identity));
+}
+
+AuthOutcome Jwt::verify(Request& request, AuthAttempt& attempt, std::string_view text, Verified& out) const {
+  TokenError error{};
+  out.token = auth::Token::parse(text, error);
+  if (out.token == nullptr) return refuse_token(attempt, error);
+  const auto issuer = std::ranges::find(issuers_, out.token->issuer(),
+                                        [](const Issuer& one) { return std::string_view(one.settings.issuer); });
+  out.until = std::numeric_limits<std::int64_t>::max();
+  if (issuer != issuers_.end()) return verify_by_issuer(request, attempt, *issuer, out);
+  return verify_by_consumer(attempt, out);
+}
+
+AuthOutcome Jwt::verify_by_issuer(Request&, AuthAttempt& attempt, const Issuer& issuer, Verified& out) const {
+  auto keys = issuer.keys;
+  if (issuer.remote != nullptr) {
+    if (attempt.work == nullptr) {
+      // Also where keys stand already: asking for them is what tells whether they do.
+      attempt.work = std::make_unique<KeyWork>(issuer, out.token->key_id());
+      return AuthOutcome::kWait;
+    }
+    keys = static_cast<const KeyWork&>(*attempt.work).keys;
+    attempt.work.reset();
+    if (keys == nullptr) return AuthOutcome::kUnavailable;
+    out.key_version = keys->version;
+  }
+  out.issuer = &issuer;
+  if (const auto error = out.token->signed_by(*keys); error != TokenError::kNone) return refuse_token(attempt, error);
+  return check_claims(attempt, issuer, out);
+}
+
+AuthOutcome Jwt::check_claims(AuthAttempt& attempt, const Issuer& issuer, Verified& out) const {
+  const auto& settings = issuer.settings;
+  const auto& token = *out.token;
+  const std::int64_t skew = settings.clock_skew.count() / 1000;
+  const auto times = auth::check_times(token, std::time(nullptr), skew, settings_.require_expiry);
+  if (times != TokenError::kNone) return refuse_token(attempt, times);
+  if (!settings.audiences.empty() && !token.is_for(settings.audiences))
+    return refuse_token(attempt, TokenError::kAudience);
+  for (const auto& required : settings.required_claims)
+    if (!auth::claim_matches(token.claims(), required.claim, required.values))
+      return refuse_token(attempt, TokenError::kClaims);
+  if (token.expiry()) out.until = *token.expiry() + skew;
+  for (const auto& [claim, header] : settings.claims_to_headers)
+    if (const auto* node = token.claims().find(claim))
+      if (auto text = auth::claim_text(token.claims(), *node)) out.headers.emplace_back(header, std::move(*text));
+  out.credential = settings.issuer + '/' + std::string(token.subject());
+  const auto* named = settings.consumer_claim.empty() ? nullptr : token.claims().find(settings.consumer_claim);
+  if (named != nullptr && named->type == auth::Json::Type::kString) out.consumer = out.directory->consumer(named->text);
+  return AuthOutcome::kGood;
+}
+
+AuthOutcome Jwt::verify_by_consumer(AuthAttempt& attempt, Verified& out) const {
+  const auto& token = *out.token;
+  if (!settings_.consumers || token.issuer().empty()) return refuse_token(attempt, TokenError::kIssuer);
+  const auto* credential = out.directory->find(auth::CredentialKind::kJwt, auth::lookup_of(token.issuer()));
+  if (credential == nullptr) return refuse_token(attempt, TokenError::kIssuer);
+  const auto& key = *credential->details->key;
+  if (!key.allows(token.algorithm())) return refuse_token(attempt, TokenError::kAlgorithm);
+  if (!token.signed_by(key)) return refuse_token(attempt, TokenError::kSignature);
+  const auto times = auth::check_times(token, std::time(nullptr), 0, settings_.require_expiry);
+  if (times != TokenError::kNone) return refuse_token(attempt, times);
+  if (token.expiry()) out.until = *token.expiry();
+  out.consumer = credential->consumer;
+  out.credential = auth::credential_name(*credential);
+  return AuthOutcome::kGood;
+}
+
+auth::Algorithms algorithms_of(const std::vector<std::string>& names) {
+  auth::Algorithms out = names.empty() ? auth::kAllAlgorithms : 0;
+  for (const auto& name : names)
+    if (const auto known = auth::algorithm_of(name)) out |= auth::bit(*known);
+  return out;
+}
+
+/// What stands in a Secret.
+Result<std::string> jwks_of(const model::SecretKey& ref, const Context& context) {
+  const auto* secret = context.secret(ref.name);
+  if (secret == nullptr) return fail("there is no Secret " + context.ns + "/" + ref.name);
+  const auto* value = model::find_label(secret->data, ref.key);
+  if (value == nullptr) return fail("Secret " + context.ns + "/" + ref.name + " has no key \"" + ref.key + "\"");
+  return *value;
+}
+
+/// The store's name says all that the keys depend on, so that policies that ask the same server share them.
+void find_remote(Issuer& issuer, Context& context) {
+  const auto& remote = *issuer.settings.remote;
+  const auto number = context.cluster(remote.backend);
+  if (!number) {
+    context.faults.push_back("issuer " + issuer.settings.issuer +
+                             ": remoteJwks.backendRef names no Service that may be used");
+    return;
+  }
+  issuer.cluster = *number;
+  issuer.host = remote.host.empty() ? remote.backend.ref.name : remote.host;
+  const auto only = algorithms_of(issuer.settings.algorithms);
+  const auto name = "auth/jwks " + context.ns + '/' + remote.backend.ref.ns + '/' + remote.backend.ref.name + ':' +
+                    std::to_string(remote.backend.port) + ' ' + issuer.host + ' ' + remote.path + ' ' +
+                    std::to_string(remote.cache_duration.count()) + ' ' + std::to_string(only);
+  issuer.remote = context.stores.get<auth::RemoteKeys>(name, [&] {
+    return std::make_shared<auth::RemoteKeys>(static_cast<std::uint64_t>(remote.cache_duration.count()), only);
+  });
+}
+
+void find_keys(Issuer& issuer, Context& context) {
+  if (issuer.settings.remote) return find_remote(issuer, context);
+  const auto fault = [&](std::string text) {
+    context.faults.push_back("issuer " + issuer.settings.issuer + ": " + text);
+  };
+  auto text = issuer.settings.jwks_secret ? jwks_of(*issuer.settings.jwks_secret, context) : issuer.settings.jwks;
+  if (!text) return fault(text.error().message);
+  auto keys = auth::parse_jwks(*text, algorithms_of(issuer.settings.algorithms));
+  if (!keys) return fault("its JWK Set: " + keys.error().message);
+  issuer.keys = std::move(*keys);
+  for (const auto& remark : issuer.keys->remarks)
+    context.remarks.push_back("issuer " + issuer.settings.issuer + ": passed over: " + remark);
+}
+
+}  // namespace
+
+AuthMethodPtr make_jwt_method(const model::JwtMethod& settings, DirectoriesPtr directories, Context& context) {
+  std::vector<Issuer> issuers;
+  for (const auto& one : settings.issuers) {
+    auto& issuer = issuers.emplace_back();
+    issuer.settings = one;
+    find_keys(issuer, context);
+  }
+  if (!context.faults.empty()) return nullptr;
+  return std::make_unique<Jwt>(settings, std::move(directories), std::move(issuers));
+}
+
+}  // namespace fairlead::filter

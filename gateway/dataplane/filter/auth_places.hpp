@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "fairlead/filter/request.hpp"
+#include "fairlead/model/request_auth.hpp"
+
+namespace fairlead::filter {
+
+/// What stands in the places where a credential may stand.
+struct PlaceValue {
+  std::string_view text;  ///< decoded; may be empty where present
+  bool present = false;
+  bool twice = false;  ///< two that differ: neither counts
+};
+[[nodiscard]] PlaceValue find_credential(Request& request, const model::CredentialPlaces& places);
+/// Takes all of them off, wherever they stand.
+void remove_credential(Request& request, const model::CredentialPlaces& places);
+
+/// The value behind "Scheme " (any case); nothing where it is another scheme.
+[[nodiscard]] std::optional<std::string_view> behind_scheme(std::string_view value, std::string_view scheme);
+/// The one Authorization field; `twice` where there are several.
+[[nodiscard]] PlaceValue authorization(Request& request);
+/// Takes it off where it is of this scheme: another may be for the backend.
+void remove_authorization(Request& request, std::string_view scheme);
+
+/// "X_Consumer_Username" is "x-consumer-username" for CGI and WSGI.
+[[nodiscard]] bool same_header(std::string_view field, std::string_view name);
+
+}  // namespace fairlead::filter

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ways to authenticate that know the answer at once: API keys, the hmac scheme, client certificates.
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+
+#include "fairlead/auth/hmac_signature.hpp"
+#include "gateway/dataplane/filter/auth_method.hpp"
+#include "gateway/dataplane/filter/auth_places.hpp"
+
+namespace fairlead::filter {
+namespace {
+
+constexpr std::size_t kMostKey = 1024;
+
+/// The identity that a credential of the directory proves.
+Identity identity_of(const auth::Credential& credential, auth::DirectoryPtr directory, Arena& arena) {
+  return {.consumer = credential.consumer,
+          .credential = arena.copy(auth::credential_name(credential)),
+          .subject = credential.consumer->name,
+          .claims = {},
+          .authenticated = true,
+          .hold = std::move(directory)};
+}
+
+class ApiKey final : public AuthMethod {
+ public:
+  ApiKey(const model::ApiKeyMethod& settings, DirectoriesPtr directories)
+      : settings_(settings), directories_(std::move(directories)) {}
+
+  AuthOutcome check(Request& request, AuthAttempt& attempt) const override {
+    const auto found = find_credential(request, settings_.from);
+    if (!found.present) return AuthOutcome::kAbsent;
+    if (found.twice) return refuse(attempt, "more than one API key was sent");
+    if (found.text.empty() || found.text.size() > kMostKey) return refuse(attempt, "the API key is not known");
+    auto directory = directories_->current();
+    const auto* credential = directory->find(auth::CredentialKind::kApiKey, auth::sha256(found.text));
+    if (credential == nullptr) return refuse(attempt, "the API key is not known");
+    return accept(attempt, identity_of(*credential, std::move(directory), request.arena()));
+  }
+  std::string_view scheme() const override { return "Key"; }
+  void hide(Request& request) const override {
+    if (settings_.hide_credentials) remove_credential(request, settings_.from);
+  }
+
+ private:
+  const model::ApiKeyMethod settings_;
+  const DirectoriesPtr directories_;
+};
+
+class Hmac final : public AuthMethod {
+ public:
+  Hmac(const model::HmacMethod& settings, DirectoriesPtr directories)
+      : settings_(settings), directories_(std::move(directories)) {}
+
+  AuthOutcome check(Request& request, AuthAttempt& attempt) const override {
+    const auto value = authorization(request);
+    if (!value.present || !behind_scheme(value.text, "hmac")) return AuthOutcome::kAbsent;
+    if (value.twice) return refuse(attempt, "more than one Authorization header was sent");
+    const auto header = auth::parse_hmac(value.text);
+    if (!header) return refuse(attempt, "the signature's header is malformed");
+    if (std::ranges::find(settings_.algorithms, header->algorithm) == settings_.algorithms.end())
+      return refuse(attempt, "the signature's algorithm is not accepted");
+    for (const auto& needed : settings_.enforce_headers)
+      if (!header->covers(needed)) return refuse(attempt, "the signature does not cover all headers that it must");
+    if (!is_recent(request, *header)) return refuse(attempt, "a signed date or x-date of this time is needed");
+    if (settings_.validate_body && has_body(request) && !header->covers("digest"))
+      return refuse(attempt, "a signed digest of the body is needed");
+    auto directory = directories_->current();
+    const auto* credential = directory->find(auth::CredentialKind::kHmac, auth::lookup_of(header->username));
+    const auto text = auth::signing_string(*header, request.head());
+    if (credential == nullptr || !text ||
+        !auth::check_hmac(header->algorithm, credential->details->material, *text, header->signature))
+      return refuse(attempt, "the signature is wrong");
+    return accept(attempt, identity_of(*credential, std::move(directory), request.arena()));
+  }
+  std::string_view scheme() const override { return "hmac"; }
+  void hide(Request& request) const override {
+    if (settings_.hide_credentials) remove_authorization(request, "hmac");
+  }
+  std::size_t most_body() const override { return settings_.validate_body ? settings_.max_body_bytes : 0; }
+  bool needs_body(Request& request) const override {
+    const auto value = authorization(request);
+    return settings_.validate_body && has_body(request) && value.present &&
+           behind_scheme(value.text, "hmac").has_value();
+  }
+  bool check_body(Request& request, const std::string& body) const override {
+    const auto* digest = http::find(request.head().fields, "digest");
+    return digest != nullptr && auth::check_body_digest(digest->value, body);
+  }
+
+ private:
+  static bool has_body(Request& request) { return request.head().body != http::Body::kNone; }
+
+  /// An unsigned date would make a signature good for ever.
+  bool is_recent(Request& request, const auth::HmacHeader& header) const {
+    for (const std::string_view name : {"x-date", "date"}) {
+      const auto* field = http::find(request.head().fields, name);
+      if (field == nullptr || !header.covers(name)) continue;
+      const auto date = auth::parse_date(field->value);
+      return date &&
+             std::llabs(*date - static_cast<std::int64_t>(std::time(nullptr))) <= settings_.clock_skew.count() / 1000;
+    }
+    return false;
+  }
+
+  const model::HmacMethod settings_;
+  const DirectoriesPtr directories_;
+};
+
+class Certificate final : public AuthMethod {
+ public:
+  Certificate(const model::CertificateMethod& settings, DirectoriesPtr directories)
+      : settings_(settings), directories_(std::move(directories)) {}
+
+  AuthOutcome check(Request& request, AuthAttempt& attempt) const override {
+    const auto* tls = request.record().tls;
+    if (tls == nullptr || !tls->peer_verified || tls->peer_identity.empty()) return AuthOutcome::kAbsent;
+    auto directory = directories_->current();
+    const auto* consumer = directory->consumer(tls->peer_identity);
+    if (consumer == nullptr && settings_.require_consumer)
+      return refuse(attempt, "the certificate is not a consumer's");
+    const auto subject = request.arena().copy(tls->peer_identity);
+    return accept(attempt, {.consumer = consumer,
+                            .credential = subject,
+                            .subject = subject,
+                            .claims = {},
+                            .authenticated = true,
+                            .hold = std::move(directory)});
+  }
+  std::string_view scheme() const override { return ""; }
+  void hide(Request&) const override {}
+
+ private:
+  const model::CertificateMethod settings_;
+  const DirectoriesPtr directories_;
+};
+
+}  // namespace
+
+AuthMethodPtr make_api_key_method(const model::ApiKeyMethod& settings, DirectoriesPtr directories) {
+  return std::make_unique<ApiKey>(settings, std::move(directories));
+}
+AuthMethodPtr make_hmac_method(const model::HmacMethod& settings, DirectoriesPtr directories) {
+  return std::make_unique<Hmac>(settings, std::move(directories));
+}
+AuthMethodPtr make_certificate_method(const model::CertificateMethod& settings, DirectoriesPtr directories) {
+  return std::make_unique<Certificate>(settings, std::move(directories));
+}
+
+AuthOutcome accept(AuthAttempt& attempt, Identity identity) {
+  if (!attempt.good) {
+    attempt.identity = std::move(identity);
+  } else if (attempt.identity.consumer == nullptr) {
+    // What a token says stays; who that is, the later method adds.
+    attempt.identity.consumer = identity.consumer;
+    attempt.identity.credential = identity.credential;
+    auto both = std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(
+        std::move(attempt.identity.hold), std::move(identity.hold));
+    attempt.identity.hold = std::move(both);
+  } else if (identity.consumer != nullptr && identity.consumer->name != attempt.identity.consumer->name) {
+    return refuse(attempt, "the credentials are of different consumers");
+  } else if (attempt.identity.claims.empty() && !identity.claims.empty()) {
+    attempt.identity.claims = identity.claims;
+    auto both = std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(
+        std::move(attempt.identity.hold), std::move(identity.hold));
+    attempt.identity.hold = std::move(both);
+  }
+  attempt.good = true;
+  attempt.accepted |= std::uint32_t{1} << attempt.next;
+  return AuthOutcome::kGood;
+}
+
+}  // namespace fairlead::filter

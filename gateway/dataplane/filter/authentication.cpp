@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+
+#include "fairlead/auth/failures.hpp"
+#include "fairlead/filter/make.hpp"
+#include "fairlead/model/request_auth.hpp"
+#include "gateway/dataplane/filter/auth_method.hpp"
+#include "gateway/dataplane/filter/auth_places.hpp"
+#include "gateway/dataplane/filter/problem.hpp"
+
+namespace fairlead::filter {
+namespace {
+
+/// What tells a backend who calls, by Kong's names: no client may say it.
+constexpr std::string_view kIdentityHeaders[] = {
+    "x-consumer-id",           "x-consumer-username",  "x-consumer-custom-id",   "x-consumer-groups",
+    "x-credential-identifier", "x-anonymous-consumer", "x-authenticated-groups", "x-credential-username"};
+
+class Authentication final : public Filter {
+ public:
+  Authentication(const model::Authentication& settings, std::string ns, DirectoriesPtr directories,
+                 std::vector<AuthMethodPtr> methods, std::shared_ptr<auth::Failures> failures)
+      : settings_(settings),
+        ns_(std::move(ns)),
+        directories_(std::move(directories)),
+        methods_(std::move(methods)),
+        failures_(std::move(failures)) {
+    if (settings_.jwt)
+      for (const auto& issuer : settings_.jwt->issuers)
+        for (const auto& entry : issuer.claims_to_headers) claim_headers_.push_back(entry.header);
+    for (const auto& method : methods_) most_body_ = std::max(most_body_, method->most_body());
+  }
+
+  Verdict on_request(Request& request) const override;
+  std::size_t most_body() const override { return most_body_; }
+  Verdict on_request_body(Request& request, std::string& body) const override;
+
+  /// Goes on with the methods; kWait where one has to.
+  Verdict run(Request& request, AuthAttempt& attempt) const;
+
+ private:
+  struct Waiting;
+
+  void strip(Request& request) const;
+  Verdict wait(Request& request, AuthAttempt& attempt) const;
+  Verdict finish(Request& request, AuthAttempt& attempt) const;
+  Verdict pass(Request& request, AuthAttempt& attempt) const;
+  Verdict pass_anonymous(Request& request) const;
+  Verdict refuse_request(Request& request, const AuthAttempt& attempt) const;
+  static Verdict refuse_source(Request& request, std::uint64_t wait_ms);
+  void tell_backend(Request& request, const Identity& identity) const;
+
+  const model::Authentication settings_;
+  const std::string ns_;  // of the policy, and so of its consumers
+  const DirectoriesPtr directories_;
+  const std::vector<AuthMethodPtr> methods_;
+  const std::shared_ptr<auth::Failures> failures_;  // null: no limit
+  std::vector<std::string> claim_headers_;
+  std::size_t most_body_ = 0;
+};
+
+/// Of a request that waits.
+struct Authentication::Waiting final : State {
+  explicit Waiting(AuthAttempt made) : attempt(std::move(made)) {}
+  AuthAttempt attempt;
+};
+
+void Authentication::strip(Request& request) const {
+  std::erase_if(request.head().fields, [&](const http::Field& field) {
+    if (field.name.starts_with('x') &&
+        std::ranges::any_of(kIdentityHeaders, [&](auto name) { return same_header(field.name, name); }))
+      return true;
+    return std::ranges::any_of(claim_headers_, [&](const auto& name) { return same_header(field.name, name); });
+  });
+}
+
+Verdict Authentication::on_request(Request& request) const {
+  // A CORS preflight carries no credentials (Fetch section 3.2.2): the CORS filter of its rule answers it before.
+  strip(request);
+  if (failures_ != nullptr) {
+    const auto wait = failures_->wait(request.client(), request.reactor().now_ms());
+    if (wait > 0) return refuse_source(request, wait);
+  }
+  AuthAttempt attempt;
+  return run(request, attempt);
+}
+
+Verdict Authentication::run(Request& request, AuthAttempt& attempt) const {
+  while (attempt.next < methods_.size()) {
+    switch (methods_[attempt.next]->check(request, attempt)) {
+      case AuthOutcome::kAbsent:
+        if (settings_.mode == model::Authentication::Mode::kAll) return finish(request, attempt);
+        break;
+      case AuthOutcome::kGood:
+        if (settings_.mode == model::Authentication::Mode::kAny) return finish(request, attempt);
+        break;
+      case AuthOutcome::kBad:
+        attempt.bad = true;
+        if (settings_.mode == model::Authentication::Mode::kAll) return finish(request, attempt);
+        break;
+      case AuthOutcome::kWait: return wait(request, attempt);
+      case AuthOutcome::kUnavailable:
+        answer_problem(request, 503, "Service Unavailable", "who calls cannot be found out now",
+                       telemetry::ResponseFlag::kUnauthorizedExternal, {{"retry-after", "5"}},
+                       "authentication_unavailable");
+        return Verdict::kAnswered;
+    }
+    ++attempt.next;
+  }
+  return finish(request, attempt);
+}
+
+/// The attempt moves into the request's state the first time.
+Verdict Authentication::wait(Request& request, AuthAttempt& attempt) const {
+  auto* waiting = static_cast<Waiting*>(request.state());
+  if (waiting == nullptr) {
+    auto made = std::make_unique<Waiting>(std::move(attempt));
+    waiting = made.get();
+    request.set_state(std::move(made));
+  }
+  auto& kept = waiting->attempt;
+  const bool under_way = kept.work->start(request, [this, &request, &kept] {
+    if (run(request, kept) == Verdict::kContinue) request.resume();
+  });
+  return under_way ? Verdict::kWait : run(request, kept);
+}
+
+Verdict Authentication::finish(Request& request, AuthAttempt& attempt) const {
+  const bool all = attempt.next == methods_.size();
+  const bool good =
+      settings_.mode == model::Authentication::Mode::kAny ? attempt.good : attempt.good && all && !attempt.bad;
+  if (good) return pass(request, attempt);
+  // Who shows a credential that is wrong is not taken for somebody who shows none.
+  if (!attempt.bad && !attempt.good && settings_.allow_anonymous) return pass_anonymous(request);
+  return refuse_request(request, attempt);
+}
+
+Verdict Authentication::pass(Request& request, AuthAttempt& attempt) const {
+  bool needs_body = false;
+  for (std::size_t i = 0; i < methods_.size(); ++i)
+    needs_body = needs_body || ((attempt.accepted >> i & 1) != 0 && methods_[i]->needs_body(request));
+  request.identity() = std::move(attempt.identity);
+  for (const auto& field : attempt.headers) request.head().fields.push_back(field);
+  tell_backend(request, request.identity());
+  if (needs_body) return Verdict::kNeedBody;
+  for (const auto& method : methods_) method->hide(request);
+  return Verdict::kContinue;
+}
+
+Verdict Authentication::on_request_body(Request& request, std::string& body) const {
+  for (const auto& method : methods_) {
+    if (!method->needs_body(request) || method->check_body(request, body)) continue;
+    request.identity() = {};
+    AuthAttempt attempt;
+    attempt.why = "the body is not that of the signed digest";
+    attempt.bad = true;
+    return refuse_request(request, attempt);
+  }
+  for (const auto& method : methods_) method->hide(request);
+  return Verdict::kContinue;
+}
+
+Verdict Authentication::pass_anonymous(Request& request) const {
+  auto& identity = request.identity();
+  identity = {};
+  if (!settings_.anonymous_consumer.empty()) {
+    auto directory = directories_->current();
+    identity.consumer = directory->consumer(settings_.anonymous_consumer);
+    identity.hold = std::move(directory);
+  }
+  tell_backend(request, identity);
+  return Verdict::kContinue;
+}
+
+Verdict Authentication::refuse_request(Request& request, const AuthAttempt& attempt) const {
+  http::Fields fields;
+  for (const auto& method : methods_) {
+    if (method->scheme().empty()) continue;
+    std::string text = std::string(method->scheme()) + " realm=\"" + settings_.realm + '"';
+    if (method->scheme() == "Basic") text += ", charset=\"UTF-8\"";
+    if (method->scheme() == "Bearer" && !attempt.failed_token.empty())
+      text.append(", error=\"invalid_token\", error_description=\"").append(attempt.failed_token).append("\"");
+    fields.push_back({"www-authenticate", request.arena().copy(text)});
+  }
+  const auto why = attempt.why.empty() ? std::string_view("no credentials were sent") : attempt.why;
+  if (failures_ != nullptr && attempt.bad) failures_->count(request.client(), request.reactor().now_ms());
+  answer_problem(request, 401, "Unauthorized", why, telemetry::ResponseFlag::kPolicyDenied, std::move(fields),
+                 attempt.bad ? "credential_refused" : "no_credential");
+  return Verdict::kAnswered;
+}
+
+/// Without a look at what it shows: one who guesses learns nothing.
+Verdict Authentication::refuse_source(Request& request, std::uint64_t wait_ms) {
+  const auto seconds = request.arena().copy(std::to_string((wait_ms + 999) / 1000));
+  answer_problem(request, 429, "Too Many Requests", "too many wrong credentials were sent",
+                 telemetry::ResponseFlag::kRateLimited, {{"retry-after", seconds}}, "too_many_failures");
+  return Verdict::kAnswered;
+}
+
+void Authentication::tell_backend(Request& request, const Identity& identity) const {
+  request.identity().consumer_ns = ns_;
+  auto& fields = request.head().fields;
+  auto& arena = request.arena();
+  const auto is_text = [](std::string_view text) {
+    return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+  };
+  if (identity.consumer != nullptr) {
+    const auto& consumer = *identity.consumer;
+    fields.push_back({"x-consumer-username", consumer.name});
+    if (!consumer.custom_id.empty()) fields.push_back({"x-consumer-custom-id", consumer.custom_id});
+    if (consumer.groups.size() == 1) {
+      fields.push_back({"x-consumer-groups", consumer.groups.front()});
+    } else if (!consumer.groups.empty()) {
+      std::string groups;
+      for (const auto& group : consumer.groups) groups.append(groups.empty() ? "" : ", ").append(group);
+      fields.push_back({"x-consumer-groups", arena.copy(groups)});
+    }
+  }
+  if (!identity.credential.empty() && is_text(identity.credential))
+    fields.push_back({"x-credential-identifier", identity.credential});
+  if (!identity.authenticated) fields.push_back({"x-anonymous-consumer", "true"});
+}
+
+}  // namespace
+
+FilterPtr make_authentication(const model::Authentication& settings, Context& context) {
+  const auto store = context.stores.get<auth::DirectoryStore>(auth::DirectoryStore::kName,
+                                                              [] { return std::make_shared<auth::DirectoryStore>(); });
+  const auto directories = store->directories(context.ns);
+  const bool needs_body = settings.hmac && settings.hmac->validate_body;
+  if (needs_body && settings.mode == model::Authentication::Mode::kAll && (settings.basic || settings.jwt)) {
+    context.faults.emplace_back("hmac.validateBody together with basic or jwt is served with mode Any only");
+    return nullptr;
+  }
+  // Those that know at once go first.
+  std::vector<AuthMethodPtr> methods;
+  if (settings.hmac) methods.push_back(make_hmac_method(*settings.hmac, directories));
+  if (settings.api_key) methods.push_back(make_api_key_method(*settings.api_key, directories));
+  if (settings.certificate) methods.push_back(make_certificate_method(*settings.certificate, directories));
+  if (settings.basic) methods.push_back(make_basic_method(*settings.basic, directories, context));
+  if (settings.jwt) {
+    auto jwt = make_jwt_method(*settings.jwt, directories, context);
+    if (jwt == nullptr) return nullptr;
+    methods.push_back(std::move(jwt));
+  }
+  std::shared_ptr<auth::Failures> failures;
+  if (settings.failures.most > 0) {
+    const auto window = static_cast<std::uint64_t>(settings.failures.window.count());
+    const auto name =
+        "auth/failures " + context.policy + ' ' + std::to_string(settings.failures.most) + ' ' + std::to_string(window);
+    failures = context.stores.get<auth::Failures>(
+        name, [&] { return std::make_shared<auth::Failures>(settings.failures.most, window); });
+  }
+  return std::make_shared<Authentication>(settings, context.ns, directories, std::move(methods), std::move(failures));
+}
+
+}  // namespace fairlead::filter

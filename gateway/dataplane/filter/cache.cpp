@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Section `cache`: answers from what backends have said before (RFC 9111, as a shared cache).
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "fairlead/cache/registry.hpp"
+#include "fairlead/filter/make.hpp"
+#include "gateway/dataplane/filter/cache_pending.hpp"
+
+namespace fairlead::filter {
+namespace {
+
+std::uint32_t seconds_of(std::chrono::milliseconds time) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time).count();
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(seconds, 0, cache::kMostSeconds));
+}
+
+class Cache final : public Filter {
+ public:
+  explicit Cache(std::shared_ptr<CacheCore> core) : core_(std::move(core)) {}
+
+  Verdict on_request(Request& request) const override;
+  Verdict on_response(Request& request, http::ResponseHead& head) const override {
+    auto* state = static_cast<Pending*>(request.state());
+    return state == nullptr ? Verdict::kContinue : state->on_response(head);
+  }
+
+ private:
+  [[nodiscard]] bool is_served(http::Method method) const {
+    return (method == http::Method::kGet && core_->settings.get) ||
+           (method == http::Method::kHead && core_->settings.head);
+  }
+  [[nodiscard]] bool bypasses(const http::RequestHead& head) const;
+  [[nodiscard]] bool answered(Request& request, const cache::Key& key) const;
+  Verdict forward(Request& request, CacheOutcome outcome, std::string_view url = {}) const;
+
+  CorePtr core_;
+};
+
+Verdict Cache::forward(Request& request, CacheOutcome outcome, std::string_view url) const {
+  auto pending = std::make_unique<Pending>(core_, request);
+  pending->forward(outcome, url);
+  request.set_state(std::move(pending));
+  return Verdict::kContinue;
+}
+
+bool Cache::bypasses(const http::RequestHead& head) const {
+  // A body is no part of any key, and backends may answer by it.
+  if (head.body != http::Body::kNone || cache::is_for_origin(head.fields)) return true;
+  const auto& names = core_->settings.bypass_headers;
+  if (names.empty()) return false;
+  return std::ranges::any_of(
+      head.fields, [&](const http::Field& field) { return std::ranges::find(names, field.name) != names.end(); });
+}
+
+/// The common case, without anything kept of the request.
+bool Cache::answered(Request& request, const cache::Key& key) const {
+  if (core_->settings.honour_request_directives) return false;
+  const auto found = core_->store->find(key);
+  if (found == nullptr) return false;
+  const auto& fields = request.head().fields;
+  const auto* entry = found->select(fields, vary_scratch());
+  if (entry == nullptr || !(*entry)->fresh(static_cast<std::int64_t>(request.reactor().now_ms()))) return false;
+  core_->count(CacheOutcome::kHit);
+  answer_stored(request, *core_, **entry, fields, {});
+  return true;
+}
+
+Verdict Cache::on_request(Request& request) const {
+  const auto& head = request.head();
+  if (cache::is_unsafe(head.method)) {
+    auto& url = key_scratch();
+    append_url(request, core_->settings.key, url);
+    return forward(request, CacheOutcome::kMethod, request.arena().copy(url));
+  }
+  if (!is_served(head.method)) return forward(request, CacheOutcome::kMethod);
+  if (bypasses(head)) return forward(request, CacheOutcome::kBypass);
+  const auto key = make_key(request, *core_, key_scratch());
+  if (answered(request, key)) return Verdict::kAnswered;
+  auto pending = std::make_unique<Pending>(core_, request);
+  auto& state = *pending;
+  request.set_state(std::move(pending));
+  return state.begin(key);
+}
+
+}  // namespace
+
+FilterPtr make_cache(const model::ResponseCache& settings, Context& context) {
+  auto core = std::make_shared<CacheCore>();
+  core->settings = settings;
+  for (const auto& [status, ttl] : settings.statuses) core->statuses.push_back({status, seconds_of(ttl)});
+  core->defaults.statuses = core->statuses;
+  if (settings.default_ttl) core->defaults.ttl = seconds_of(*settings.default_ttl);
+  core->defaults.stale_while_revalidate = seconds_of(settings.stale_while_revalidate);
+  core->defaults.stale_if_error = seconds_of(settings.stale_if_error);
+  // Responses outlive a change of the policy, unless that changes how much room there is.
+  const auto name = "cache of " + context.policy + " " + std::to_string(settings.max_bytes) + " " +
+                    std::to_string(settings.max_object_bytes);
+  core->store = context.stores.get<cache::Store>(name, [&] {
+    auto store = std::make_shared<cache::Store>(settings.max_bytes, settings.max_object_bytes);
+    cache::Registry::of_process().add(store);
+    return store;
+  });
+  core->flights =
+      context.stores.get<cache::Flights>("flights of " + name, [] { return std::make_shared<cache::Flights>(); });
+  return std::make_shared<Cache>(std::move(core));
+}
+
+}  // namespace fairlead::filter

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// What comes back from the backend: stored, or not, or answered otherwise.
+#include <string>
+
+#include "gateway/dataplane/filter/cache_pending.hpp"
+
+namespace fairlead::filter {
+namespace {
+
+bool is_error(std::uint16_t status) { return status == 500 || (status >= 502 && status <= 504); }  // RFC 5861 section 4
+
+/// Keeps a copy of a body as it passes, and stores it once it is whole.
+class Capture final : public BodyFilter {
+ public:
+  Capture(const CacheFetch& fetch, std::shared_ptr<cache::Entry> entry, std::int64_t pass_until,
+          std::unique_ptr<cache::Lead> lead)
+      : core_(fetch.core),
+        text_(fetch.key.text),
+        key_(fetch.key),
+        entry_(std::move(entry)),
+        epoch_(fetch.epoch),
+        pass_until_(pass_until),
+        lead_(std::move(lead)) {
+    key_.text = text_;
+  }
+
+  void expect(std::uint64_t bytes) { body_.reserve(bytes); }
+
+  std::optional<std::string_view> on_data(std::string_view data, bool end) override {
+    if (entry_ != nullptr) take(data, end);
+    return data;
+  }
+
+ private:
+  void take(std::string_view data, bool end) {
+    if (data.size() > core_->settings.max_object_bytes - body_.size()) {
+      core_->count(cache::Reason::kTooLarge);
+      core_->store->pass(key_, pass_until_);
+      entry_ = nullptr;
+      body_ = {};
+      return land(cache::Landing::kNotStored);
+    }
+    body_ += data;
+    if (!end) return;
+    body_.shrink_to_fit();
+    entry_->body = std::make_shared<const std::string>(std::move(body_));
+    const bool stored = core_->store->insert(key_, std::move(entry_), epoch_);
+    land(stored ? cache::Landing::kStored : cache::Landing::kNotStored);
+  }
+  void land(cache::Landing how) {
+    if (lead_ != nullptr) lead_->land(how);
+  }
+
+  CorePtr core_;
+  std::string text_;
+  cache::Key key_;
+  std::shared_ptr<cache::Entry> entry_;  // null: given up
+  std::uint64_t epoch_;
+  std::int64_t pass_until_;
+  std::unique_ptr<cache::Lead> lead_;
+  std::string body_;
+};
+
+/// scheme://host:port of a URL.
+std::string_view origin_of(std::string_view url) {
+  const auto host = url.find("://");
+  return url.substr(0, url.find('/', host == std::string_view::npos ? 0 : host + 3));
+}
+
+bool has_body(const http::ResponseHead& head) {
+  return head.body == http::Body::kStream || (head.body == http::Body::kLength && head.content_length > 0);
+}
+
+}  // namespace
+
+Verdict Pending::on_response(http::ResponseHead& head) {
+  if (!url_.empty()) invalidate(head);
+  if (entry_ != nullptr && is_error(head.status) && entry_->serves_after_error(now()))
+    return serve_after_error(head.status);
+  bool stored = false;
+  if (stores_) {
+    if (validates_ && head.status == 304) return validated(head);
+    const auto terms = fetch_.judge(head, !request_.record().flags.empty(), now());
+    fetch_.core->count(terms.reason);
+    if (terms.reason == cache::Reason::kStorable) {
+      stored = store(head, terms);
+    } else {
+      if (lead_ != nullptr || entry_ != nullptr) fetch_.not_stored(head.status, terms.reason, now());
+      land(false);
+    }
+  }
+  if (fetch_.core->settings.cache_status_header)
+    head.fields.push_back({"cache-status", forward_status(outcome_, stored)});
+  return Verdict::kContinue;
+}
+
+/// RFC 9111 section 4.4: what an unsafe request has changed, and what its response names beside, on the same origin.
+void Pending::invalidate(const http::ResponseHead& head) {
+  if (head.status < 200 || head.status >= 400) return;
+  fetch_.core->store->invalidate(url_);
+  const auto origin = origin_of(url_);
+  for (const auto& field : head.fields) {
+    if (field.name != "location" && field.name != "content-location") continue;
+    const auto end = field.value.find('#');
+    const auto value = field.value.substr(0, end);
+    if (value.starts_with('/') && !value.starts_with("//"))
+      fetch_.core->store->invalidate(std::string(origin).append(value));
+    else if (origin_of(value) == origin) fetch_.core->store->invalidate(value);
+  }
+}
+
+Verdict Pending::validated(const http::ResponseHead& head) {
+  bool stored = false;
+  const auto entry = fetch_.freshen(*entry_, head.fields, now(), stored);
+  land(stored);
+  fetch_.core->count(CacheOutcome::kValidated);
+  answer_stored(request_, *fetch_.core, *entry, fetch_.asked, {.status = 304});
+  return Verdict::kAnswered;
+}
+
+Verdict Pending::serve_after_error(std::uint16_t status) {
+  land(false);
+  fetch_.core->count(CacheOutcome::kAfterError);
+  const auto entry = entry_;
+  answer_stored(request_, *fetch_.core, *entry, fetch_.asked, {.status = status});
+  return Verdict::kAnswered;
+}
+
+/// Whether it will be, as far as is known now: a body of unknown length may grow too long.
+bool Pending::store(const http::ResponseHead& head, const cache::Terms& terms) {
+  auto entry = fetch_.make_entry(head.fields, terms, now());
+  entry->status = head.status;
+  if (!has_body(head)) {
+    entry->body = std::make_shared<const std::string>();
+    const bool stored = fetch_.core->store->insert(fetch_.key, std::move(entry), fetch_.epoch);
+    land(stored);
+    return stored;
+  }
+  auto capture = std::make_unique<Capture>(fetch_, std::move(entry), now() + kPassMs, std::move(lead_));
+  const bool known = head.body == http::Body::kLength;
+  if (known) capture->expect(head.content_length);
+  request_.pass_body(std::move(capture));
+  return known;
+}
+
+}  // namespace fairlead::filter

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fairlead/filter/chain.hpp"
+
+namespace fairlead::filter {
+
+std::string_view slot_name(Slot slot) {
+  switch (slot) {
+    case Slot::kAddresses: return "addresses";
+    case Slot::kRequestSize: return "requestSize";
+    case Slot::kAuthentication: return "authentication";
+    case Slot::kAccess: return "access";
+    case Slot::kExternalAuth: return "externalAuth";
+    case Slot::kRateLimits: return "rateLimits";
+    case Slot::kConcurrency: return "concurrency";
+    case Slot::kFault: return "fault";
+    case Slot::kValidation: return "validation";
+    case Slot::kCompression: return "compression";
+    case Slot::kTransform: return "transform";
+    case Slot::kAnswer: return "answer";
+    case Slot::kCache: return "cache";
+    case Slot::kAggregate: return "aggregate";
+  }
+  return "?";
+}
+
+}  // namespace fairlead::filter

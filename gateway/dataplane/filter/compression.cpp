@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Section `compression`: responses in the encoding that the client likes best.
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "fairlead/cache/control.hpp"
+#include "fairlead/filter/make.hpp"
+#include "gateway/dataplane/filter/encoders.hpp"
+#include "gateway/dataplane/filter/encoding_choice.hpp"
+
+namespace fairlead::filter {
+namespace {
+
+/// What is text; everything else is compressed already, or gains little.
+const std::vector<std::string>& default_types() {
+  static const std::vector<std::string> types = {"text/*",
+                                                 "*+json",
+                                                 "*+xml",
+                                                 "application/json",
+                                                 "application/javascript",
+                                                 "application/xml",
+                                                 "application/wasm",
+                                                 "application/x-ndjson",
+                                                 "application/x-javascript",
+                                                 "application/manifest+json",
+                                                 "application/graphql",
+                                                 "application/problem+json",
+                                                 "application/vnd.ms-fontobject",
+                                                 "font/ttf",
+                                                 "font/otf",
+                                                 "image/bmp",
+                                                 "image/x-icon"};
+  return types;
+}
+
+struct Core {
+  model::Compression settings;
+};
+using CorePtr = std::shared_ptr<const Core>;
+
+class Encode final : public BodyFilter {
+ public:
+  Encode(CorePtr core, EncoderPool& pool, model::Compression::Encoding encoding, std::unique_ptr<Encoder> encoder)
+      : core_(std::move(core)), pool_(pool), encoding_(encoding), encoder_(std::move(encoder)) {}
+  ~Encode() override { pool_.give_back(encoding_, std::move(encoder_)); }
+  Encode(const Encode&) = delete;
+  Encode& operator=(const Encode&) = delete;
+
+  std::optional<std::string_view> on_data(std::string_view data, bool end) override {
+    out_.clear();
+    if (data.empty() && !end) return out_;
+    if (!encoder_->write(data, end, out_)) return std::nullopt;
+    return out_;
+  }
+
+ private:
+  CorePtr core_;  // the pool stays as long as it does
+  EncoderPool& pool_;
+  model::Compression::Encoding encoding_;
+  std::unique_ptr<Encoder> encoder_;
+  std::string out_;
+};
+
+bool is_encoded(const http::Fields& fields) {
+  const auto* encoding = http::find(fields, "content-encoding");
+  return encoding != nullptr && !cache::equal_ignoring_case(encoding->value, "identity");
+}
+
+bool forbids_change(const http::Fields& fields) {
+  return std::ranges::any_of(fields, [](const http::Field& field) {
+    return field.name == "cache-control" && cache::names(field.value, "no-transform");
+  });
+}
+
+bool has_content(const http::ResponseHead& head) {
+  if (head.status < 200 || head.status == 204 || head.status == 205 || head.status == 206 || head.status == 304)
+    return false;
+  return http::find(head.fields, "content-range") == nullptr;
+}
+
+/// Caches on the way have to know that others may get another encoding.
+void add_vary(http::ResponseHead& head) {
+  const bool told = std::ranges::any_of(head.fields, [](const http::Field& field) {
+    return field.name == "vary" && (cache::names(field.value, "accept-encoding") || cache::names(field.value, "*"));
+  });
+  if (!told) head.fields.push_back({"vary", "accept-encoding"});
+}
+
+/// Fields that are about the bytes that were (RFC 9110 section 8.8.1: another encoding is another representation).
+void change_head(http::ResponseHead& head, std::string_view encoding, Arena& arena) {
+  std::erase_if(head.fields, [](const http::Field& field) {
+    return field.name == "content-encoding" || field.name == "accept-ranges" || field.name == "content-md5" ||
+           field.name == "digest" || field.name == "content-digest" || field.name == "repr-digest";
+  });
+  for (auto& field : head.fields) {
+    if (field.name != "etag" || field.value.starts_with("W/")) continue;
+    auto* text = arena.allocate(field.value.size() + 2);
+    text[0] = 'W';
+    text[1] = '/';
+    field.value.copy(text + 2, field.value.size());
+    field.value = {text, field.value.size() + 2};
+  }
+  head.fields.push_back({"content-encoding", encoding});
+}
+
+class Compression final : public Filter {
+ public:
+  explicit Compression(CorePtr core) : core_(std::move(core)) {}
+
+  Verdict on_response(Request& request, http::ResponseHead& head) const override {
+    if (!may_change(request, head)) return Verdict::kContinue;
+    add_vary(head);
+    const auto* chosen = choose_encoding(request.head().fields, core_->settings.encodings);
+    if (chosen == nullptr) return Verdict::kContinue;
+    if (head.body == http::Body::kNone) {  // to HEAD: the head that a GET would have got
+      head.has_length = false;
+      change_head(head, name_of(chosen->encoding), request.arena());
+      return Verdict::kContinue;
+    }
+    auto& pool = request.local<EncoderPool>(core_, [] { return std::make_unique<EncoderPool>(); });
+    auto encoder = pool.take(*chosen);
+    if (encoder == nullptr) return Verdict::kContinue;
+    change_head(head, name_of(chosen->encoding), request.arena());
+    head.body = http::Body::kStream;
+    request.pass_body(std::make_unique<Encode>(core_, pool, chosen->encoding, std::move(encoder)));
+    return Verdict::kContinue;
+  }
+
+ private:
+  [[nodiscard]] bool may_change(Request& request, const http::ResponseHead& head) const;
+
+  CorePtr core_;
+};
+
+bool Compression::may_change(Request& request, const http::ResponseHead& head) const {
+  if (!has_content(head) || head.body == http::Body::kTunnel) return false;
+  const bool to_head = request.head().method == http::Method::kHead;
+  if (head.body == http::Body::kNone && !(to_head && head.status == 200)) return false;
+  const bool known = head.body == http::Body::kLength || head.has_length;
+  if (known && head.content_length < core_->settings.min_length) return false;
+  if (is_encoded(head.fields) || forbids_change(head.fields) || forbids_change(request.head().fields)) return false;
+  const auto* type = http::find(head.fields, "content-type");
+  return type != nullptr && matches_type(type->value, core_->settings.content_types);
+}
+
+}  // namespace
+
+FilterPtr make_compression(const model::Compression& settings, Context&) {
+  auto core = std::make_shared<Core>();
+  core->settings = settings;
+  if (core->settings.content_types.empty()) core->settings.content_types = default_types();
+  return std::make_shared<Compression>(std::move(core));
+}
+
+}  // namespace fairlead::filter

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Another server says whether a request may pass: Envoy's ext_authz by gRPC, or plain HTTP (Gateway API's ExternalAuth,
+// GEP-1494).
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "fairlead/base/ascii.hpp"
+#include "fairlead/filter/make.hpp"
+#include "fairlead/filter/request.hpp"
+#include "fairlead/route/rewrite.hpp"
+#include "gateway/dataplane/filter/ext_authz.hpp"
+
+namespace fairlead::filter {
+namespace {
+
+constexpr std::chrono::milliseconds kPatience{10'000};
+constexpr std::size_t kMostBody = 1024 * 1024;  // bytes of a request that is held so that the server sees its beginning
+/// Told to the server whatever is allowed, as the API has it.
+constexpr std::string_view kAlwaysTold[] = {"authorization", "content-length"};
+
+class ExternalAuthFilter;
+
+/// One question under way.
+class Question final : public State, public CallHandler {
+ public:
+  Question(const ExternalAuthFilter& filter, Request& request) : filter_(filter), request_(request) {}
+  void on_call_answer(CallAnswer& answer) override;
+  void on_call_failure(std::string_view why) override;
+
+  std::unique_ptr<Call> call;
+  std::vector<std::pair<std::string_view, std::string_view>> response_headers;  // for the client, where it passes
+
+ private:
+  const ExternalAuthFilter& filter_;
+  Request& request_;
+};
+
+class ExternalAuthFilter final : public Filter {
+ public:
+  ExternalAuthFilter(const model::ExternalAuth& settings, std::uint32_t cluster)
+      : settings_(settings), cluster_(cluster) {
+    for (const auto name : kAlwaysTold) settings_.allowed_headers.emplace_back(name);
+  }
+
+  Verdict on_request(Request& request) const override {
+    const auto body = request.head().body;
+    const bool has_body = body == http::Body::kLength || body == http::Body::kStream;
+    if (settings_.forward_body_max > 0 && has_body) return Verdict::kNeedBody;
+    return ask(request, {});
+  }
+  [[nodiscard]] std::size_t most_body() const override { return kMostBody; }
+  Verdict on_request_body(Request& request, std::string& body) const override {
+    return ask(request, std::string_view(body).substr(0, settings_.forward_body_max));
+  }
+  Verdict on_response(Request& request, http::ResponseHead& head) const override {
+    if (const auto* question = static_cast<const Question*>(request.state()))
+      for (const auto& [name, value] : question->response_headers) head.fields.push_back({name, value});
+    return Verdict::kContinue;
+  }
+
+  [[nodiscard]] bool grpc() const { return settings_.protocol == model::ExternalAuth::Protocol::kGrpc; }
+  void decide(Request& request, Question& question, CallAnswer& answer) const;
+  void decide_http(Request& request, CallAnswer& answer) const;
+  void deny(Request& request, std::string_view why) const;
+
+ private:
+  Verdict ask(Request& request, std::string_view body) const;
+  [[nodiscard]] bool told(std::string_view name) const {
+    return std::ranges::find(settings_.allowed_headers, name) != settings_.allowed_headers.end();
+  }
+
+  model::ExternalAuth settings_;
+  std::uint32_t cluster_;
+};
+
+/// What another server names must not break messages.
+bool is_good(const CheckHeader& header) {
+  const auto bad = [](char c) { return c == '\0' || c == '\r' || c == '\n'; };
+  return !header.name.starts_with(':') &&
+         std::ranges::none_of(header.name, [&](char c) { return bad(c) || c == ' '; }) &&
+         std::ranges::none_of(header.value, bad);
+}
+
+void change(http::Fields& fields, const CheckHeader& header, Arena& arena) {
+  const auto name = arena.copy(lower_ascii(header.name));
+  if (!is_good(header) || route::is_protected_field(name)) return;
+  if (!header.append) std::erase_if(fields, [&](const http::Field& field) { return field.name == name; });
+  fields.push_back({name, arena.copy(header.value)});
+}
+
+Verdict ExternalAuthFilter::ask(Request& request, std::string_view body) const {
+  auto owned = std::make_unique<Question>(*this, request);
+  auto& question = *owned;
+  request.set_state(std::move(owned));
+  http::RequestHead head;
+  CallSpec spec{.cluster = cluster_, .head = &head, .timeout = kPatience};
+  std::string check;
+  head.authority = request.head().authority;
+  head.scheme = "http";
+  if (grpc()) {
+    check = encode_check(
+        request,
+        {.headers = settings_.allowed_headers.size() > std::size(kAlwaysTold) ? &settings_.allowed_headers : nullptr,
+         .body = body});
+    head.method = http::Method::kPost;
+    head.method_text = "POST";
+    head.target = kCheckPath;
+    head.accepts_trailers = true;
+    head.fields = {{"content-type", "application/grpc"}};
+    spec.body = check;
+  } else {
+    const auto& from = request.head();
+    head.method = from.method;
+    head.method_text = from.method_text;
+    std::string target = settings_.path + std::string(from.target);
+    head.target = request.arena().copy(target);
+    for (const auto& field : from.fields)
+      if (told(field.name)) head.fields.push_back(field);
+    spec.body = body;
+  }
+  question.call = request.call(spec, question);
+  if (question.call != nullptr) return Verdict::kWait;
+  deny(request, "the authorization server has no backend");
+  return Verdict::kAnswered;
+}
+
+/// It could not be asked: nobody passes.
+void ExternalAuthFilter::deny(Request& request, std::string_view) const {
+  request.answer({.status = 403,
+                  .fields = {{"content-type", "text/plain; charset=utf-8"}},
+                  .body = "the request could not be authorized\n",
+                  .flag = telemetry::ResponseFlag::kUnauthorizedExternal,
+                  .details = "ext_authz_error"});
+}
+
+void ExternalAuthFilter::decide_http(Request& request, CallAnswer& answer) const {
+  if (answer.head.status == 200) {
+    for (const auto& name : settings_.allowed_response_headers) {
+      bool first = true;
+      for (const auto& field : answer.head.fields)
+        if (field.name == name)
+          change(request.head().fields, {field.name, field.value, !std::exchange(first, false)}, request.arena());
+    }
+    return request.resume();
+  }
+  http::Fields fields;
+  for (const auto& field : answer.head.fields)
+    if (!route::is_protected_field(field.name)) fields.push_back(field);
+  request.answer({.status = answer.head.status,
+                  .fields = std::move(fields),
+                  .body = answer.body,
+                  .flag = telemetry::ResponseFlag::kUnauthorizedExternal,
+                  .details = "ext_authz_denied"});
+}
+
+void ExternalAuthFilter::decide(Request& request, Question& question, CallAnswer& answer) const {
+  if (!grpc()) return decide_http(request, answer);
+  const auto* status = http::find(answer.trailers, "grpc-status");
+  if (status == nullptr) status = http::find(answer.head.fields, "grpc-status");
+  if (answer.head.status != 200 || status == nullptr || status->value != "0")
+    return deny(request, "the authorization server failed");
+  const auto result = decode_check(answer.body);
+  if (!result) return deny(request, "the authorization server's answer is no CheckResponse");
+  if (result->code == 0) {
+    auto& fields = request.head().fields;
+    for (const auto& name : result->remove) {
+      const auto lower = lower_ascii(name);
+      if (!route::is_protected_field(lower))
+        std::erase_if(fields, [&](const http::Field& field) { return field.name == lower; });
+    }
+    for (const auto& header : result->headers) change(fields, header, request.arena());
+    for (const auto& header : result->response_headers)
+      if (is_good(header) && !route::is_protected_field(lower_ascii(header.name)))
+        question.response_headers.emplace_back(request.arena().copy(lower_ascii(header.name)),
+                                               request.arena().copy(header.value));
+    return request.resume();
+  }
+  http::Fields fields;
+  for (const auto& header : result->headers) change(fields, header, request.arena());
+  const auto code = result->status >= 200 && result->status < 600 ? static_cast<std::uint16_t>(result->status) : 403;
+  request.answer({.status = static_cast<std::uint16_t>(code),
+                  .fields = std::move(fields),
+                  .body = result->body,
+                  .flag = telemetry::ResponseFlag::kUnauthorizedExternal,
+                  .details = "ext_authz_denied"});
+}
+
+void Question::on_call_answer(CallAnswer& answer) { filter_.decide(request_, *this, answer); }
+void Question::on_call_failure(std::string_view why) { filter_.deny(request_, why); }
+
+}  // namespace
+
+FilterPtr make_external_auth(const model::ExternalAuth& settings, Context& context) {
+  const bool grpc = settings.protocol == model::ExternalAuth::Protocol::kGrpc;
+  const auto cluster = grpc ? context.grpc_cluster(settings.backend) : context.cluster(settings.backend);
+  if (!cluster) {
+    context.faults.push_back("backendRef " + settings.backend.ref.name + ": there is no such backend");
+    return nullptr;
+  }
+  return std::make_shared<ExternalAuthFilter>(settings, *cluster);
+}
+
+}  // namespace fairlead::filter

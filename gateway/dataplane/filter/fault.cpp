@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Section fault: delays and errors on purpose.
+#include <algorithm>
+#include <string>
+
+#include "fairlead/filter/make.hpp"
+#include "fairlead/filter/request.hpp"
+#include "fairlead/model/request_change.hpp"
+#include "gateway/dataplane/filter/pause.hpp"
+#include "gateway/dataplane/filter/problem.hpp"
+
+namespace fairlead::filter {
+namespace {
+
+constexpr std::uint32_t kAll = 1'000'000;
+
+class FaultFilter final : public Filter {
+ public:
+  explicit FaultFilter(const model::Fault& settings) : settings_(settings) {}
+
+  Verdict on_request(Request& request) const override {
+    if (!concerns(request.head().fields)) return Verdict::kContinue;
+    auto& random = request.random();
+    const bool delays = settings_.delay.count() > 0 && random.below(kAll) < settings_.delay_share;
+    const bool aborts = random.below(kAll) < settings_.abort_share;
+    if (delays) {
+      request.set_state(std::make_unique<Pause>(request, settings_.delay, [this, &request, aborts] {
+        if (aborts) abort(request);
+        else request.resume();
+      }));
+      return Verdict::kWait;
+    }
+    if (!aborts) return Verdict::kContinue;
+    abort(request);
+    return Verdict::kAnswered;
+  }
+
+ private:
+  [[nodiscard]] bool concerns(const http::Fields& fields) const {
+    return std::ranges::all_of(settings_.when, [&](const auto& wanted) {
+      return std::ranges::any_of(fields, [&](const http::Field& field) {
+        return field.name == wanted.first && (wanted.second.empty() || field.value == wanted.second);
+      });
+    });
+  }
+
+  void abort(Request& request) const {
+    if (settings_.abort_status != 0) {
+      auto title = http::reason_of(settings_.abort_status);
+      if (title.empty()) title = "Fault";
+      answer_problem(request, settings_.abort_status, title, "a fault on purpose",
+                     telemetry::ResponseFlag::kFaultInjected);
+      return;
+    }
+    const auto status = std::to_string(settings_.grpc_status);
+    request.answer({.status = 200,
+                    .fields = {{"content-type", "application/grpc"},
+                               {"grpc-status", status},
+                               {"grpc-message", "fault on purpose"}},
+                    .body = {},
+                    .flag = telemetry::ResponseFlag::kFaultInjected,
+                    .flagged = true,
+                    .details = "fault_injected"});
+  }
+
+  model::Fault settings_;
+};
+
+}  // namespace
+
+FilterPtr make_fault(const model::Fault& settings, Context&) { return std::make_shared<const FaultFilter>(settings); }
+
+}  // namespace fairlead::filter

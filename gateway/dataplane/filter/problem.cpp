@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/dataplane/filter/problem.hpp"
+
+#include <string>
+
+namespace fairlead::filter {
+namespace {
+
+/// A JSON string; what is no ASCII passes as it is.
+void append_json(std::string& out, std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      out += "\\u00";
+      out += kHex[static_cast<unsigned char>(c) >> 4];
+      out += kHex[static_cast<unsigned char>(c) & 15];
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+}  // namespace
+
+void answer_problem(Request& request, std::uint16_t status, std::string_view title, std::string_view detail,
+                    telemetry::ResponseFlag flag, http::Fields more, std::string_view log_details) {
+  std::string body = R"({"type":"about:blank","title":)";
+  append_json(body, title);
+  body += ",\"status\":" + std::to_string(status) + ",\"detail\":";
+  append_json(body, detail);
+  body += ",\"request_id\":";
+  append_json(body, request.record().request_id);
+  body += "}\n";
+  Answer answer{.status = status, .fields = std::move(more), .body = body, .flag = flag, .details = log_details};
+  answer.fields.insert(answer.fields.begin(), {"content-type", "application/problem+json"});
+  request.answer(answer);
+}
+
+}  // namespace fairlead::filter

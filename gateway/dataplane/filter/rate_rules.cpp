@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/dataplane/filter/rate_rules.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+
+#include "fairlead/limit/key.hpp"
+#include "gateway/dataplane/filter/limit_key.hpp"
+
+namespace fairlead::filter {
+namespace {
+
+limit::Rule make_rule(const model::RateLimit& settings, std::uint64_t requests, std::uint64_t burst,
+                      std::shared_ptr<const limit::Zone> zone) {
+  limit::Rule rule{.algorithm = static_cast<limit::Algorithm>(settings.algorithm),
+                   .requests = requests,
+                   .burst = burst == 0 ? requests : burst,
+                   .per_us = settings.per.count() * 1000,
+                   .zone = std::move(zone)};
+  if (rule.algorithm == limit::Algorithm::kFixedWindow) {
+    if (settings.period == model::RateLimit::Period::kDay) rule.calendar = limit::Calendar::kDay;
+    if (settings.period == model::RateLimit::Period::kMonth) rule.calendar = limit::Calendar::kMonth;
+  }
+  rule.settle();
+  return rule;
+}
+
+/// One gateway's part of a limit; at least one request, as a share of none would refuse everybody.
+limit::Rule share_of(const limit::Rule& rule, std::uint64_t gateways) {
+  auto out = rule;
+  out.requests = std::max<std::uint64_t>(1, rule.requests / gateways);
+  out.burst = std::max<std::uint64_t>(1, rule.burst / gateways);
+  return out;  // of the same units: its counts are those of the whole
+}
+
+/// Counts go on only where they mean the same.
+std::string tier_id(const model::RateLimit& settings, const limit::Rule& rule, std::string_view group) {
+  std::string out = settings.name;
+  if (!group.empty()) out.append("/").append(group);
+  out += "/" + std::to_string(static_cast<int>(rule.algorithm)) + "." + std::to_string(rule.per_us) + "." +
+         std::to_string(rule.unit_us);
+  if (rule.calendar != limit::Calendar::kNone)
+    out += (rule.calendar == limit::Calendar::kDay ? ".day." : ".month.") + settings.time_zone;
+  return out;
+}
+
+RateTier make_tier(const model::RateLimits& section, const model::RateLimit& settings, const model::LimitTier& numbers,
+                   const std::shared_ptr<const limit::Zone>& zone, Context& context) {
+  RateTier out;
+  out.rule = make_rule(settings, numbers.requests, numbers.burst, zone);
+  out.share = share_of(out.rule, section.redis ? section.redis->gateways : 1);
+  out.text = limit_text(settings, out.rule);
+  out.id = tier_id(settings, out.rule, numbers.group);
+  const auto name = context.policy + "/rateLimits/" + out.id + "/" + std::to_string(section.most_keys);
+  out.counts = context.stores.get<limit::Counts>(
+      name, [&] { return std::make_shared<limit::Counts>(out.rule.algorithm, section.most_keys); });
+  return out;
+}
+
+bool concerns(Request& request, const model::LimitWhen& when) {
+  if (!when.methods.empty() && std::ranges::find(when.methods, request.head().method_text) == when.methods.end())
+    return false;
+  return when.paths.empty() || std::ranges::any_of(when.paths, [&](const std::string& prefix) {
+           return route::has_path_prefix(request.target().path, prefix);
+         });
+}
+
+/// What the client says that it costs, where that is a number; more than the most counts as the most.
+std::uint64_t cost_of(Request& request, const model::RateLimit& settings) {
+  if (settings.cost_header.empty()) return settings.cost;
+  const auto* field = http::find(request.head().fields, settings.cost_header);
+  if (field == nullptr || field->value.empty()) return settings.cost;
+  std::uint64_t cost = 0;
+  const auto* end = field->value.data() + field->value.size();
+  const auto [at, error] = std::from_chars(field->value.data(), end, cost);
+  if (error == std::errc::result_out_of_range && at == end) return limit::kMostCost;
+  if (error != std::errc{} || at != end) return settings.cost;
+  return std::min(cost, limit::kMostCost);
+}
+
+}  // namespace
+
+std::int64_t unix_us() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * std::int64_t{1'000'000} + now.tv_nsec / 1000;
+}
+
+std::vector<RateRule> make_rate_rules(const model::RateLimits& settings, Context& context) {
+  std::vector<RateRule> out;
+  for (const auto& one : settings.limits) {
+    auto zone = limit::Zone::find(one.time_zone);
+    if (!zone) {
+      context.faults.push_back("limit " + one.name + ": " + zone.error().message);
+      continue;
+    }
+    if (one.time_zone.empty() || one.time_zone == "UTC") zone->reset();
+    auto& rule = out.emplace_back();
+    rule.settings = &one;
+    rule.tiers.push_back(
+        make_tier(settings, one, {.group = {}, .requests = one.requests, .burst = one.burst}, *zone, context));
+    for (const auto& tier : one.tiers) rule.tiers.push_back(make_tier(settings, one, tier, *zone, context));
+  }
+  return out;
+}
+
+std::size_t ask_rate_rules(Request& request, const std::vector<RateRule>& rules, bool with_keys, RateQuestions& out) {
+  std::size_t count = 0;
+  for (const auto& rule : rules) {
+    const auto& settings = *rule.settings;
+    if (!concerns(request, settings.when)) continue;
+    limit::KeyText key;
+    if (!build_limit_key(request, settings.key, settings.missing, key)) continue;
+    auto& one = out[count++];
+    one.tier = &rule.tiers[find_limit_tier(request, settings.tiers)];
+    one.cost = cost_of(request, settings);
+    one.hash = limit::keyed_hash(key.text());
+    if (with_keys) one.key = request.arena().copy(key.text());
+  }
+  return count;
+}
+
+}  // namespace fairlead::filter

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fairlead/filter/make.hpp"
+#include "fairlead/filter/request.hpp"
+#include "fairlead/limit/local.hpp"
+#include "fairlead/model/request_limits.hpp"
+#include "gateway/dataplane/filter/limit_headers.hpp"
+
+namespace fairlead::filter {
+
+/// A limit's numbers for one tier, with what is counted by them.
+struct RateTier {
+  limit::Rule rule;
+  limit::Rule share;  ///< this gateway's part while Redis is away
+  std::shared_ptr<limit::Counts> counts;
+  LimitText text;
+  std::string id;  ///< in names of keys: limit and tier, and what its counts are measured in
+};
+
+struct RateRule {
+  const model::RateLimit* settings = nullptr;
+  std::vector<RateTier> tiers;  ///< the first for who has none
+};
+
+/// The rules of a section, with counts from the stores. Faults are noted in the context.
+std::vector<RateRule> make_rate_rules(const model::RateLimits& settings, Context& context);
+
+/// One limit that concerns a request, ready to be asked.
+struct RateQuestion {
+  const RateTier* tier = nullptr;
+  std::uint64_t cost = 1;
+  std::string_view key;  ///< in the arena; only where the caller wants it
+  std::uint64_t hash = 0;
+};
+using RateQuestions = std::array<RateQuestion, limit::kMostItems>;
+
+/// The limits that concern the request; says how many. with_keys: their texts are wanted.
+std::size_t ask_rate_rules(Request& request, const std::vector<RateRule>& rules, bool with_keys, RateQuestions& out);
+
+/// CLOCK_REALTIME, microseconds.
+[[nodiscard]] std::int64_t unix_us();
+
+}  // namespace fairlead::filter

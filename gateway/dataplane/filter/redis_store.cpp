@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/dataplane/filter/redis_store.hpp"
+
+#include <algorithm>
+
+#include "fairlead/limit/key.hpp"
+#include "fairlead/upstream/dns_resolver.hpp"
+
+namespace fairlead::filter {
+namespace {
+
+/// Names by a resolver of the worker's own.
+class WorkerNames final : public limit::Names {
+ public:
+  explicit WorkerNames(std::unique_ptr<upstream::DnsResolver> resolver) : resolver_(std::move(resolver)) {}
+
+  std::unique_ptr<limit::NameQuery> look_up(const std::string& name, Found found) override {
+    auto query = std::make_unique<Query>(std::move(found));
+    query->under_way = resolver_->resolve(name, *query);
+    return query;
+  }
+
+ private:
+  struct Query final : limit::NameQuery, upstream::DnsListener {
+    explicit Query(Found then) : found(std::move(then)) {}
+    void on_answer(const upstream::DnsAnswer& answer) override {
+      const auto then = std::move(found);
+      then(answer.addresses.empty() ? std::nullopt : std::optional(answer.addresses.front()));
+    }
+    Found found;
+    std::unique_ptr<upstream::DnsQuery> under_way;
+  };
+  std::unique_ptr<upstream::DnsResolver> resolver_;
+};
+
+struct WorkerRedis final : Local {
+  WorkerRedis(event::Reactor& reactor, std::shared_ptr<const limit::RedisConfig> config,
+              std::unique_ptr<limit::Names> names)
+      : client(reactor, std::move(config), std::move(names)) {}
+  limit::RedisClient client;
+};
+
+bool is_name(const std::string& address) {
+  const auto where = limit::split_host_port(address);
+  return where && !Address::parse(where->host);
+}
+
+const std::string* secret_value(Context& context, const std::string& name, const std::string& key) {
+  const auto* secret = context.secret(name);
+  if (secret == nullptr) {
+    context.faults.push_back("there is no Secret " + context.ns + "/" + name);
+    return nullptr;
+  }
+  for (const auto& [held, value] : secret->data)
+    if (held == key) return &value;
+  context.faults.push_back("Secret " + context.ns + "/" + name + " has no " + key);
+  return nullptr;
+}
+
+std::shared_ptr<tls::ClientContext> make_tls(const model::RedisSettings& settings, Context& context) {
+  tls::ClientConfig config;
+  config.hostname = settings.tls.hostname;
+  if (config.hostname.empty()) config.hostname = limit::split_host_port(settings.addresses.front())->host;
+  if (!settings.tls.ca_secret.empty()) {
+    const auto* ca = secret_value(context, settings.tls.ca_secret, "ca.crt");
+    if (ca == nullptr) return nullptr;
+    config.ca_pem = *ca;
+  }
+  auto made = tls::ClientContext::create(std::move(config));
+  if (made) return *made;
+  context.faults.push_back("TLS to Redis: " + made.error().message);
+  return nullptr;
+}
+
+/// By all that makes connections differ: policies that mean the same Redis share them, and a change of the
+/// configuration leaves them alone.
+std::string store_name(const limit::RedisConfig& config, const model::RedisSettings& settings, Context& context) {
+  std::string all;
+  const auto add = [&](std::string_view text) { all.append(text).append(1, '\0'); };
+  for (const auto& address : config.addresses) add(address);
+  add(config.sentinel_master);
+  add(config.cluster ? "cluster" : "");
+  add(config.username);
+  add(config.password);
+  add(std::to_string(config.database));
+  add(std::to_string(config.timeout.count()));
+  if (config.tls) {
+    add("tls");
+    add(settings.tls.hostname);
+    if (!settings.tls.ca_secret.empty()) add(*secret_value(context, settings.tls.ca_secret, "ca.crt"));
+  }
+  std::string digest;
+  limit::shared_key(all, digest);
+  return "redis/" + digest;
+}
+
+}  // namespace
+
+std::shared_ptr<const limit::RedisConfig> make_redis_config(const model::RedisSettings& settings, Context& context) {
+  limit::RedisConfig config;
+  config.addresses = settings.addresses;
+  config.sentinel_master = settings.sentinel_master;
+  config.cluster = settings.cluster;
+  config.username = settings.username;
+  config.database = settings.database;
+  config.timeout = settings.timeout;
+  if (!settings.password.name.empty()) {
+    const auto* password = secret_value(context, settings.password.name, settings.password.key);
+    if (password == nullptr) return nullptr;
+    config.password = *password;
+    while (config.password.ends_with('\n')) config.password.pop_back();  // as editors leave it in files
+  }
+  if (settings.tls.enabled && (config.tls = make_tls(settings, context)) == nullptr) return nullptr;
+  return context.stores.get<limit::RedisConfig>(
+      store_name(config, settings, context), [&] { return std::make_shared<limit::RedisConfig>(std::move(config)); });
+}
+
+limit::RedisClient& redis_client(Request& request, const std::shared_ptr<const limit::RedisConfig>& config) {
+  return request
+      .local<WorkerRedis>(config,
+                          [&] {
+                            std::unique_ptr<limit::Names> names;
+                            if (config->cluster || std::ranges::any_of(config->addresses, is_name))
+                              if (auto resolver = upstream::DnsResolver::create(request.reactor(), {}))
+                                names = std::make_unique<WorkerNames>(std::move(*resolver));
+                            return std::make_unique<WorkerRedis>(request.reactor(), config, std::move(names));
+                          })
+      .client;
+}
+
+}  // namespace fairlead::filter

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/dataplane/kong/parts.hpp"
+
+namespace fairlead::kong {
+
+/// Makes the objects of a whole file.
+/// Owner: convert(). Thread: its.
+class Conversion {
+ public:
+  Conversion(Notes& notes, const File& file, const Options& options) : notes_(notes), file_(file), options_(options) {}
+  Output run(View root);
+
+ private:
+  /// What a route has after all scopes.
+  struct RouteParts {
+    std::vector<std::string> objects;  ///< its HTTPRoutes
+    Json sections = Json::object();    ///< but rateLimits
+    Json cors;
+    bool answers = false;
+    std::map<std::string, std::size_t> plugins;  ///< by name: the place in the file's list
+  };
+
+  void add_gateway(View root);
+  void add_consumers();
+  void convert_plugins();
+  void choose_plugins(std::size_t route);
+  void merge_plugins(std::size_t route);
+  void add_routes();
+  void add_route(std::size_t route, const std::vector<RouteMatch>& matches, bool ranked, const std::string& created);
+  void add_http_route(std::size_t route, const std::string& section, const Json& matches, bool replaces,
+                      const Json& hostnames, const std::string& created);
+  void add_https_only(std::size_t route, const std::string& section, const Json& matches, const Json& hostnames,
+                      const std::string& created);
+  void add_policies();
+  void add_rate_limits(std::size_t plugin);
+  void add_consumer_policies();
+  void add_not_found(View root);
+  void add_policy(View from, const std::string& name, const std::string& kind, const std::vector<std::string>& targets,
+                  const Json& sections);
+
+  Notes& notes_;
+  const File& file_;
+  const Options& options_;
+  Output out_;
+  Names names_;
+  bool http_ = false, https_ = false;
+  std::vector<PluginParts> plugins_;
+  std::vector<std::string> plugin_names_;
+  std::map<std::size_t, Backend> backends_;  ///< of services
+  std::vector<RouteParts> routes_;
+};
+
+}  // namespace fairlead::kong

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The nouns of Kong's file, as they were read: names as Kong has them, references resolved to places in the lists.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gateway/dataplane/config/reader.hpp"
+
+namespace fairlead::kong {
+
+using config::View;
+using Index = std::optional<std::size_t>;
+
+struct Service {
+  View at;
+  std::string name, protocol = "http", host, path = "/";
+  std::uint16_t port = 80;
+  std::uint32_t retries = 5;
+  std::uint32_t connect_ms = 60'000, read_ms = 60'000, write_ms = 60'000;
+  bool tls_verify = false;
+  std::vector<std::string> ca_certificates;  ///< ids
+  bool enabled = true;
+};
+
+struct HeaderCondition {
+  std::string name;
+  std::vector<std::string> values;
+  View at;
+};
+
+struct PathCondition {
+  std::string text;  ///< without the ~
+  bool regex = false;
+  View at;
+};
+
+struct Route {
+  View at;
+  std::string name;
+  Index service;
+  View service_at;
+  std::vector<std::string> protocols{"http", "https"};
+  std::vector<std::string> methods, hosts;
+  std::vector<PathCondition> paths;
+  std::vector<HeaderCondition> headers;
+  std::uint16_t https_redirect = 426;
+  bool strip_path = true;
+  bool preserve_host = false;
+  std::uint32_t regex_priority = 0;
+};
+
+struct ActiveCheck {
+  View at;
+  std::string type = "http", path = "/";
+  double timeout = 1, healthy_interval = 0, unhealthy_interval = 0;
+  std::vector<std::uint32_t> healthy_statuses{200, 302};
+  std::uint32_t successes = 0, tcp_failures = 0, timeouts = 0, http_failures = 0;
+};
+
+struct Upstream {
+  View at;
+  std::string name, algorithm = "round-robin", hash_on = "none", hash_header, hash_cookie, hash_query, host_header;
+  ActiveCheck active;
+};
+
+struct Target {
+  View at;
+  Index upstream;
+  View upstream_at;
+  std::string host;
+  std::uint16_t port = 8000;
+  std::uint32_t weight = 100;
+};
+
+struct Credential {
+  enum class Kind : std::uint8_t { kKey, kBasic, kHmac, kJwt, kGroup };
+  Kind kind = Kind::kKey;
+  View at;
+  Index consumer;
+  View consumer_at;
+  std::string id, secret, public_key, algorithm = "HS256";  ///< id: user name, key of a JWT; secret: the key itself
+};
+
+struct Consumer {
+  View at;
+  std::string username, custom_id;
+};
+
+struct Certificate {
+  View at;
+  std::string id, cert, key;
+};
+
+struct Plugin {
+  View at, config;
+  std::string name;
+  bool enabled = true;
+  Index service, route, consumer;
+  View service_at, route_at, consumer_at;
+};
+
+struct File {
+  std::vector<Service> services;
+  std::vector<Route> routes;
+  std::vector<Upstream> upstreams;
+  std::vector<Target> targets;
+  std::vector<Consumer> consumers;
+  std::vector<Credential> credentials;
+  std::vector<Certificate> certificates, authorities;
+  std::vector<Plugin> plugins;
+  bool transform = true;  ///< passwords stand in clear
+};
+
+/// Notes what is wrong, and what is right in Kong but not served.
+/// Owner: a conversion. Thread: its.
+class Notes {
+ public:
+  Notes(config::Reader& reader, bool allow_partial) : reader_(reader), allow_partial_(allow_partial) {}
+  [[nodiscard]] config::Reader& reader() { return reader_; }
+  void error(View at, std::string expected) { reader_.error(at, std::move(expected)); }
+  /// Refuses the file, or is left out where that is allowed. `expected`: what would be served.
+  void unserved(View at, const std::string& expected) {
+    if (allow_partial_) reader_.warn(at, "left out, as it is not served; expected " + expected);
+    else reader_.error(at, expected);
+  }
+
+ private:
+  config::Reader& reader_;
+  bool allow_partial_;
+};
+
+/// Reads a whole file; what is wrong is in the notes.
+[[nodiscard]] File read_entities(Notes& notes, View root);
+
+}  // namespace fairlead::kong

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kong's order of routes in Gateway API's terms. Where the API's own precedence gives the same first route for every
+// request, hosts and paths stand where they are found by hash. Where it does not, the order is in the expressions: all
+// routes are for every host, each path is an expression without literal elements, and of those the longer text goes
+// first, so that a row of empty alternatives behind it, which no path meets, puts it in its place.
+#include <algorithm>
+
+#include "gateway/dataplane/config/fields.hpp"
+#include "gateway/dataplane/kong/parts.hpp"
+#include "gateway/dataplane/route/candidate.hpp"
+
+namespace fairlead::kong {
+namespace {
+
+constexpr std::size_t kMostExpression = 1024;  // HTTPPathMatch.value
+
+std::string quote(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (std::string_view(R"(\.+*?()|[]{}^$)").find(c) != std::string_view::npos) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+/// kong/router/transform.lua: fields that are there, plain hosts, number of headers, expression or not, regex_priority,
+/// length of the path.
+std::uint64_t priority_of(const Route& route, const PathCondition* path) {
+  std::uint64_t fields = path != nullptr ? 1 : 0;
+  for (const bool given : {!route.methods.empty(), !route.hosts.empty(), !route.headers.empty()})
+    fields += given ? 1 : 0;
+  const bool plain = !route.hosts.empty() && std::ranges::none_of(route.hosts, [](const std::string& host) {
+    return host.find('*') != std::string::npos;
+  });
+  std::uint64_t out = fields << 61 | std::uint64_t{plain} << 60;
+  out |= std::min<std::uint64_t>(route.headers.size(), 255) << 52;
+  if (path == nullptr) return out;
+  if (path->regex) return out | std::uint64_t{1} << 51 | std::uint64_t{route.regex_priority} << 19;
+  return out | std::min<std::uint64_t>(path->text.size(), 0x7ffff);
+}
+
+/// The path as an expression; its first group is what is replaced by the base.
+void set_path(RouteMatch& out, const Route& route, const PathCondition* path, const std::string& base) {
+  out.regex = path != nullptr && path->regex;
+  const auto text = path == nullptr ? std::string("/") : path->text;
+  out.plain = out.regex ? "" : text;
+  const bool root = !out.regex && text == "/";
+  const bool strip = route.strip_path && !root;
+  out.replaces = strip || base != "/";
+  if (root) {
+    // Without a '/' at the base's end, none is put there for the root.
+    if (out.replaces) out.path = base.ends_with('/') ? "().*" : "(/).*";
+    return;
+  }
+  if (out.regex) {
+    out.path = !out.replaces ? "(?:" + text + ").*" : strip ? "(" + text + ").*" : "()(?:" + text + ").*";
+    return;
+  }
+  if (!out.replaces) out.path = quote(text) + "(.*)";
+  else if (!strip) out.path = "()" + quote(text) + ".*";
+  else if (text.ends_with('/')) out.path = "(" + quote(text.substr(0, text.size() - 1)) + ")/.*";
+  else out.path = "(" + quote(text) + ").*";
+}
+
+Json headers_of(Notes& notes, const Route& route) {
+  Json out = Json::array();
+  for (const auto& header : route.headers) {
+    std::string all;
+    for (const auto& value : header.values) {
+      all += all.empty() ? "" : "|";
+      if (!value.starts_with("~*")) {
+        all += quote(value);
+        continue;
+      }
+      for (std::size_t i = 2; i < value.size(); ++i)
+        if (value[i] >= 'A' && value[i] <= 'Z' && value[i - 1] != '\\') {
+          notes.unserved(header.at, "an expression in lower case, as values are compared so");
+          break;
+        }
+      all += "(?:.*(?:" + value.substr(2) + ").*)";
+    }
+    out.push_back({{"type", "RegularExpression"}, {"name", header.name}, {"value", "(?i)(?:" + all + ")"}});
+  }
+  return out;
+}
+
+bool hosts_meet(std::string_view a, std::string_view b) {
+  const auto under = [](std::string_view name, std::string_view pattern) {
+    if (pattern.starts_with('*')) return name.ends_with(pattern.substr(1));
+    if (pattern.ends_with('*')) return name.starts_with(pattern.substr(0, pattern.size() - 1));
+    return name == pattern;
+  };
+  const bool wild_a = a.find('*') != std::string_view::npos, wild_b = b.find('*') != std::string_view::npos;
+  if (wild_a && wild_b) {
+    if (a.starts_with('*') != b.starts_with('*')) return true;
+    return a.starts_with('*') ? a.ends_with(b.substr(1)) || b.ends_with(a.substr(1))
+                              : a.starts_with(b.substr(0, b.size() - 1)) || b.starts_with(a.substr(0, a.size() - 1));
+  }
+  return wild_a ? under(b, a) : under(a, b);
+}
+
+/// How Gateway API ranks a host: names, the longer wildcard, every host (where `NAME.*` is, by a header).
+std::size_t host_rank(std::string_view host) {
+  constexpr std::size_t kName = 1000;
+  if (host.empty() || host.ends_with('*')) return 0;
+  return host.starts_with('*') ? host.size() : kName;
+}
+
+/// Compares all pairs of matches that may meet in one request.
+class Comparison {
+ public:
+  Comparison(const File& file, const std::vector<RouteMatch>& matches) : file_(file), matches_(matches) {}
+
+  bool prepare() {
+    for (const auto& match : matches_) {
+      route::Route made;
+      route::RouteMatch out;
+      out.path_kind = match.path.empty() ? route::PathKind::kPrefix : route::PathKind::kRegex;
+      out.path = match.path.empty() ? "/" : match.path;
+      if (match.match.contains("method")) out.method = match.match["method"];
+      if (match.match.contains("headers"))
+        for (const auto& header : match.match["headers"])
+          out.headers.push_back({header["name"], header["value"], route::Compare::kRegex, {}});
+      made.rules.push_back({{std::move(out)}});
+      auto done = route::prepare(std::move(made));
+      if (!done) return false;  // said where the object is read
+      routes_.push_back(std::move(*done));
+    }
+    return true;
+  }
+
+  [[nodiscard]] bool agrees() const {
+    for (std::size_t i = 0; i < matches_.size(); ++i)
+      for (std::size_t j = i + 1; j < matches_.size(); ++j)
+        if (matches_[i].priority != matches_[j].priority && meet(i, j) && !same_order(i, j)) return false;
+    return true;
+  }
+
+ private:
+  [[nodiscard]] const Route& route_of(std::size_t i) const { return file_.routes[matches_[i].route]; }
+  [[nodiscard]] const route::RouteMatch& spec(std::size_t i) const { return routes_[i]->rules[0].matches[0]; }
+
+  [[nodiscard]] bool meet(std::size_t i, std::size_t j) const {
+    if (!spec(i).method.empty() && !spec(j).method.empty() && spec(i).method != spec(j).method) return false;
+    const auto begin = [&](std::size_t at) -> const std::string& {
+      return matches_[at].regex ? spec(at).literal : matches_[at].plain;
+    };
+    if (!begin(i).starts_with(begin(j)) && !begin(j).starts_with(begin(i))) return false;
+    return !std::ranges::any_of(route_of(i).headers, [&](const HeaderCondition& a) {
+      return std::ranges::any_of(route_of(j).headers, [&](const HeaderCondition& b) { return exclude(a, b); });
+    });
+  }
+  static bool exclude(const HeaderCondition& a, const HeaderCondition& b) {
+    return a.name == b.name && std::ranges::none_of(a.values, [&](const std::string& one) {
+             return one.starts_with("~*") || std::ranges::any_of(b.values, [&](const std::string& other) {
+                      return other.starts_with("~*") || config::lower(one) == config::lower(other);
+                    });
+           });
+  }
+
+  /// For each pair of hosts that one request may have.
+  [[nodiscard]] bool same_order(std::size_t i, std::size_t j) const {
+    const std::vector<std::string> every{""};
+    const auto& left = route_of(i).hosts.empty() ? every : route_of(i).hosts;
+    const auto& right = route_of(j).hosts.empty() ? every : route_of(j).hosts;
+    const bool first = matches_[i].priority > matches_[j].priority;
+    for (const auto& a : left)
+      for (const auto& b : right) {
+        if (!a.empty() && !b.empty() && !hosts_meet(a, b)) continue;
+        const auto rank_a = host_rank(a), rank_b = host_rank(b);
+        if (rank_a != rank_b) {
+          if ((rank_a > rank_b) != first) return false;
+          continue;
+        }
+        // What is left open there is settled by the time of the objects, which is by priority; but of one object the
+        // order of its matches is by priority too.
+        const route::Candidate x{.spec = &spec(i), .route = routes_[i].get()},
+            y{.spec = &spec(j), .route = routes_[j].get()};
+        const auto order = route::compare(x, y);
+        const bool open = order.by >= route::Precedence::kAge;
+        if (open ? by_time(i, j) != first : (order.sign < 0) != first) return false;
+      }
+    return true;
+  }
+  /// Whether the object of i is older, or the same.
+  [[nodiscard]] bool by_time(std::size_t i, std::size_t j) const {
+    const auto most = [&](std::size_t of) {
+      std::uint64_t out = 0;
+      for (const auto& match : matches_)
+        if (match.route == of) out = std::max(out, match.priority);
+      return out;
+    };
+    const auto a = matches_[i].route, b = matches_[j].route;
+    if (a == b) return matches_[i].priority > matches_[j].priority;
+    return most(a) > most(b);
+  }
+
+  const File& file_;
+  const std::vector<RouteMatch>& matches_;
+  std::vector<route::RoutePtr> routes_;
+};
+
+/// Puts the order into the lengths of expressions.
+void rank(Notes& notes, const File& file, std::vector<RouteMatch>& matches) {
+  std::vector<std::uint64_t> priorities;
+  std::size_t longest = 0;
+  for (auto& match : matches) {
+    if (match.path.empty()) match.path = "/(.*)";
+    longest = std::max(longest, match.path.size());
+    priorities.push_back(match.priority);
+  }
+  std::ranges::sort(priorities);
+  const auto same = std::ranges::unique(priorities);
+  priorities.erase(same.begin(), same.end());
+  for (auto& match : matches) {
+    const auto place = std::ranges::lower_bound(priorities, match.priority) - priorities.begin();
+    const auto length = longest + 1 + static_cast<std::size_t>(place);
+    if (length > kMostExpression)
+      return notes.unserved(file.routes[match.route].at, "fewer routes whose order is not that of hosts and paths");
+    match.path.append(length - match.path.size(), '|');
+  }
+}
+
+}  // namespace
+
+std::string base_of(const File& file, const Route& route) {
+  return route.service ? file.services[*route.service].path : "/";
+}
+
+std::string host_expression(const std::vector<std::string>& hosts) {
+  std::string all;
+  for (const auto& host : hosts) {
+    all += all.empty() ? "" : "|";
+    if (host.starts_with('*')) all += ".*" + quote(host.substr(1));
+    else if (host.ends_with('*')) all += quote(host.substr(0, host.size() - 1)) + "[^:]*";
+    else all += quote(host);
+  }
+  return "(?i)(?:" + all + ")(?::[0-9]*)?";
+}
+
+RoutePlan plan_matches(Notes& notes, const File& file) {
+  constexpr std::string_view kMethods[] = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                           "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+  RoutePlan plan;
+  for (std::size_t i = 0; i < file.routes.size(); ++i) {
+    const auto& route = file.routes[i];
+    const auto headers = headers_of(notes, route);
+    const auto base = base_of(file, route);
+    std::vector<const PathCondition*> paths;
+    for (const auto& path : route.paths) paths.push_back(&path);
+    if (paths.empty()) paths.push_back(nullptr);
+    std::vector<std::string> methods = route.methods;
+    if (methods.empty()) methods.emplace_back();
+    for (const auto* path : paths)
+      for (const auto& method : methods) {
+        RouteMatch one;
+        one.route = i;
+        one.priority = priority_of(route, path);
+        set_path(one, route, path, base);
+        if (!method.empty() && std::ranges::find(kMethods, method) == std::end(kMethods)) {
+          notes.unserved(route.at.find("methods"), "GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE or PATCH");
+          continue;
+        }
+        if (!method.empty()) one.match["method"] = method;
+        if (!headers.empty()) one.match["headers"] = headers;
+        plan.matches.push_back(std::move(one));
+      }
+  }
+  Comparison comparison(file, plan.matches);
+  if (!comparison.prepare() || comparison.agrees()) return plan;
+  plan.ranked = true;
+  rank(notes, file, plan.matches);
+  return plan;
+}
+
+}  // namespace fairlead::kong

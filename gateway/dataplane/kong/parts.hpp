@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fairlead/kong/convert.hpp"
+#include "gateway/dataplane/kong/entities.hpp"
+
+namespace fairlead::kong {
+
+using Json = nlohmann::ordered_json;
+
+/// A list of one: braces alone leave open whether they are a list.
+[[nodiscard]] inline Json list_of(Json one) {
+  auto out = Json::array();
+  out.push_back(std::move(one));
+  return out;
+}
+
+/// An object that was made, and the entity it comes from.
+struct Made {
+  Json object;
+  View from;
+};
+
+/// What a conversion has made so far.
+struct Output {
+  std::vector<Made> objects;
+  void add(View from, std::string_view version, std::string_view kind, const std::string& name, Json spec,
+           std::string_view created = {});
+};
+
+/// What a plugin adds to the routes it is for.
+struct PluginParts {
+  Json sections = Json::object();  ///< of a RequestPolicy
+  Json cors;                       ///< of an HTTPRoute's filter
+  bool authenticates = false;
+  bool answers = false;            ///< no backend is asked
+  std::vector<std::pair<std::string, Json>> secrets;  ///< name and stringData
+};
+
+/// A name for an object: lower case, digits and '-', no other of the kind has it.
+class Names {
+ public:
+  std::string make(std::string_view prefix, std::string_view name);
+
+ private:
+  std::vector<std::string> used_;
+};
+
+/// A plugin's config; what is wrong or not served is in the notes.
+[[nodiscard]] PluginParts convert_plugin(Notes& notes, const Plugin& plugin, const File& file,
+                                         const std::string& object_name);
+
+/// A backend as an HTTPRoute names it.
+struct Backend {
+  std::string service;  ///< empty: none
+  std::uint16_t port = 80;
+  std::string host;     ///< what Host is without preserve_host
+};
+
+/// Makes the objects of a service's backends.
+[[nodiscard]] Backend convert_service(Notes& notes, const File& file, const Service& service, const std::string& name,
+                                      Output& out);
+
+/// One condition of a route in Gateway API's terms, with Kong's priority.
+struct RouteMatch {
+  std::size_t route = 0;
+  Json match;            ///< of an HTTPRoute
+  std::string path;      ///< an expression; empty: every path, and nothing is replaced
+  std::string plain;     ///< what every path that it matches begins with
+  bool regex = false;
+  bool replaces = false; ///< by ReplacePrefixMatch
+  std::uint64_t priority = 0;
+};
+
+struct RoutePlan {
+  std::vector<RouteMatch> matches;  ///< those of a route side by side
+  bool ranked = false;              ///< hosts and order stand in expressions: Gateway API's order would be another
+};
+
+/// The matches of all routes, in an order that is Kong's.
+[[nodiscard]] RoutePlan plan_matches(Notes& notes, const File& file);
+/// Expression for a Host header with any of these; with a port or without.
+[[nodiscard]] std::string host_expression(const std::vector<std::string>& hosts);
+/// The path in front of a route's, at its backends.
+[[nodiscard]] std::string base_of(const File& file, const Route& route);
+
+/// YAML in block style.
+[[nodiscard]] std::string to_yaml(const Json& object);
+
+}  // namespace fairlead::kong

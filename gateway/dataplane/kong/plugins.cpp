@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/dataplane/kong/plugins.hpp"
+
+#include <algorithm>
+
+#include "gateway/dataplane/config/fields.hpp"
+
+namespace fairlead::kong {
+namespace {
+
+/// "name:value"; a template of Kong's cannot stand in it, and none of ours is made of it.
+bool split(Notes& notes, View at, std::string& name, std::string& value) {
+  const auto text = at.text();
+  const auto colon = text.find(':');
+  if (at.is_mapping() || at.is_sequence() || colon == std::string_view::npos || colon == 0)
+    return notes.error(at, "NAME:VALUE"), false;
+  name = text.substr(0, colon);
+  value = text.substr(colon + 1);
+  if (value.find("$(") != std::string::npos || value.find("{{") != std::string::npos)
+    return notes.unserved(at, "a value without templates"), false;
+  return true;
+}
+
+/// headers or querystring of remove, rename, replace, add and append.
+void convert_changes(Notes& notes, ConfigView& config, std::string_view list, Json& out) {
+  for (const char* kind : {"remove", "rename", "replace", "add", "append"}) {
+    const auto items = config.find(kind).find(list);
+    if (!items) continue;
+    Json all = Json::array();
+    notes.reader().items(items, [&](View item) {
+      std::string name, value;
+      if (std::string_view(kind) == "remove") {
+        all.push_back(std::string(item.text()));
+      } else if (split(notes, item, name, value)) {
+        if (std::string_view(kind) == "rename") all.push_back({{"from", name}, {"to", value}});
+        else all.push_back({{"name", name}, {"value", value}});
+      }
+    });
+    if (!all.empty()) out[kind] = all;
+  }
+}
+
+/// What of these mappings is not served.
+void check_changes(Notes& notes, ConfigView& config, std::initializer_list<std::string_view> served) {
+  for (const char* kind : {"remove", "rename", "replace", "add", "append"})
+    notes.reader().fields(config.find(kind), [&](View child) {
+      const bool empty = child.is_sequence() && !child.first();
+      if (std::ranges::find(served, child.key()) == served.end() && !empty)
+        notes.unserved(child, "changes of headers" + std::string(served.size() > 1 ? " and querystring" : ""));
+    });
+}
+
+std::string json_text(const std::string& text) {
+  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// An answer's text is a template.
+bool is_no_template(Notes& notes, View at, const std::string& text) {
+  if (text.find("{{") == std::string::npos) return true;
+  notes.unserved(at, "a text without {{");
+  return false;
+}
+
+}  // namespace
+
+void convert_cors(Notes& notes, ConfigView& config, PluginParts& out) {
+  const auto origins = config.texts("origins", {"*"});
+  config.only("preflight_continue", "false");
+  config.only("private_network", "false");
+  config.only("allow_origin_absent", "true");
+  for (const auto& origin : origins)
+    if (origin != "*" && !origin.starts_with("http://") && !origin.starts_with("https://"))
+      return config.give_up(),
+             notes.unserved(config.find("origins"), "origins such as https://a.example, or *: no expressions");
+  auto methods =
+      config.texts("methods", {"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT"});
+  Json cors = {{"allowOrigins", origins}, {"allowMethods", methods}};
+  const auto headers = config.texts("headers");
+  cors["allowHeaders"] = headers.empty() ? std::vector<std::string>{"*"} : headers;
+  if (auto exposed = config.texts("exposed_headers"); !exposed.empty()) cors["exposeHeaders"] = exposed;
+  if (config.flag("credentials", false)) cors["allowCredentials"] = true;
+  if (const auto age = config.number("max_age", 0, 0, 0x7fffffff); age > 0) cors["maxAge"] = age;
+  out.cors = std::move(cors);
+}
+
+void convert_correlation_id(Notes& notes, ConfigView& config, PluginParts& out) {
+  const auto name = config::lower(config.text("header_name", "Kong-Request-ID"));
+  config.only("echo_downstream", "false");
+  if (config.text("generator", "uuid#counter") != "uuid")
+    notes.unserved(config.find("generator") ? config.find("generator") : config.at(), "generator: uuid");
+  out.sections["transform"]["request"]["headers"]["add"] = list_of({{"name", name}, {"value", "{{ uuid }}"}});
+}
+
+void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& name, PluginParts& out) {
+  constexpr std::pair<const char*, const char*> kPeriods[] = {
+      {"second", "Second"}, {"minute", "Minute"}, {"hour", "Hour"}, {"day", "Day"}, {"month", "Month"}};
+  Json key;
+  const auto by = config.text("limit_by", "consumer");
+  if (by == "consumer") key = {{"type", "Consumer"}};
+  else if (by == "credential") key = {{"type", "Credential"}};
+  else if (by == "ip") key = {{"type", "ClientIP"}, {"ipv6Prefix", 128}};
+  else if (by == "header") key = {{"type", "Header"}, {"name", config::lower(config.text("header_name"))}};
+  else return config.give_up(), notes.unserved(config.find("limit_by"), "consumer, credential, ip or header");
+  config.ignore("header_name");
+  config.only("year", "", "second, minute, hour, day or month");
+  config.only("path", "");
+  config.only("sync_rate", "-1");
+  Json limits = Json::array();
+  for (const auto& [period, per] : kPeriods)
+    if (const auto most = config.number(period, 0, 1, 1'000'000'000); most > 0)
+      limits.push_back(
+          {{"name", period}, {"algorithm", "FixedWindow"}, {"requests", most}, {"per", per}, {"key", list_of(key)}});
+  if (limits.empty() && !config.find("year"))
+    return config.give_up(), notes.error(config.at(), "second, minute, hour, day or month");
+  if (limits.empty()) return config.give_up();
+  auto& section = out.sections["rateLimits"];
+  section["limits"] = limits;
+  section["headers"] =
+      config.flag("hide_client_headers", false) ? Json::array() : Json::array({"XRateLimitPeriod", "RetryAfter"});
+  section["refusal"] = {
+      {"status", config.number("error_code", 429, 400, 599)},
+      {"body", "{\"message\":" + json_text(config.text("error_message", "API rate limit exceeded")) + "}"},
+      {"contentType", "application/json; charset=utf-8"}};
+  const auto policy = config.text("policy", "local");
+  const bool tolerant = config.flag("fault_tolerant", true);
+  const auto at = config.find("redis");
+  for (const char* flat : {"redis_host", "redis_port", "redis_password", "redis_username", "redis_ssl",
+                           "redis_ssl_verify", "redis_server_name", "redis_timeout", "redis_database"})
+    config.only(flat, "", "redis: {host, port, ...}");
+  if (policy == "local") return;
+  if (policy != "redis") return notes.unserved(config.find("policy"), "local or redis");
+  if (!at) return notes.reader().missing(config.at(), "redis", "a mapping, by the policy");
+  ConfigView redis(notes, at, at);
+  Json settings;
+  settings["addresses"] =
+      list_of(redis.text("host", "127.0.0.1") + ":" + std::to_string(redis.number("port", 6379, 1, 65535)));
+  settings["timeout"] = std::to_string(redis.number("timeout", 2000, 1, 10'000)) + "ms";
+  settings["database"] = redis.number("database", 0, 0, 65535);
+  settings["onFailure"] = tolerant ? "Open" : "Closed";
+  if (redis.flag("ssl", false)) {
+    settings["tls"] = Json::object();
+    if (const auto host = redis.text("server_name"); !host.empty()) settings["tls"]["hostname"] = host;
+    if (!redis.flag("ssl_verify", false))
+      notes.unserved(at, "ssl_verify: true, as certificates are always verified here");
+  } else {
+    redis.ignore("ssl_verify");
+    redis.ignore("server_name");
+  }
+  if (const auto password = redis.text("password"); !password.empty()) {
+    out.secrets.emplace_back(name + "-redis", Json{{"password", password}});
+    settings["passwordSecretRef"] = {{"name", name + "-redis"}};
+    if (const auto user = redis.text("username"); !user.empty()) settings["username"] = user;
+  }
+  redis.ignore("username");
+  redis.finish("rate-limiting's redis");
+  section["store"] = "Redis";
+  section["redis"] = std::move(settings);
+}
+
+void convert_redirect(Notes& notes, ConfigView& config, PluginParts& out) {
+  const auto status = config.number("status_code", 301, 300, 399);
+  const auto location = config.text("location");
+  config.only("keep_incoming_path", "false");
+  if (location.empty()) return notes.reader().missing(config.at(), "location", "a URL");
+  if (!is_no_template(notes, config.find("location"), location)) return;
+  out.answers = true;
+  out.sections["answer"] = {{"status", status},
+                            {"headers", list_of({{"name", "location"}, {"value", location}})},
+                            {"body", "redirecting"},
+                            {"contentType", "text/plain; charset=utf-8"}};
+}
+
+void convert_request_size(Notes& notes, ConfigView& config, PluginParts& out) {
+  constexpr std::uint64_t kMostHeld = 67'108'864;
+  const auto size = config.number("allowed_payload_size", 128, 0, 1'000'000);
+  const auto unit = config.text("size_unit", "megabytes");
+  if (unit != "megabytes" && unit != "kilobytes" && unit != "bytes")
+    return config.give_up(), notes.error(config.find("size_unit"), "megabytes, kilobytes or bytes");
+  const auto bytes = size * (unit == "megabytes" ? 1'048'576 : unit == "kilobytes" ? 1024 : 1);
+  const bool length = config.flag("require_content_length", false);
+  if (!length && bytes > kMostHeld)
+    return notes.unserved(config.find("allowed_payload_size") ? config.find("allowed_payload_size") : config.at(),
+                          "at most 64 megabytes, or require_content_length: true");
+  out.sections["requestSize"] = {{"maxBytes", bytes}, {"streamed", length ? "Refuse" : "Buffer"}};
+}
+
+void convert_request_termination(Notes& notes, ConfigView& config, PluginParts& out) {
+  const auto status = config.number("status_code", 503, 200, 599);
+  config.only("echo", "false");
+  config.only("trigger", "", "no trigger");
+  const auto message = config.text("message"), body = config.text("body"), type = config.text("content_type");
+  if (!message.empty() && !body.empty()) return notes.error(config.find("message"), "message or body, not both");
+  const auto& text = body.empty() ? message : body;
+  if (!is_no_template(notes, config.find(body.empty() ? "message" : "body"), text)) return;
+  out.answers = true;
+  auto& answer = out.sections["answer"];
+  answer["status"] = status;
+  if (!body.empty()) {
+    answer["body"] = body;
+    answer["contentType"] = type.empty() ? "application/json; charset=utf-8" : type;
+    return;
+  }
+  std::string said = message;
+  if (said.empty()) said = status == 503 ? "Service unavailable" : "";
+  answer["body"] = "{\"message\":" + json_text(said) + ",\"request_id\":\"{{ request.id }}\"}";
+  answer["contentType"] = "application/json; charset=utf-8";
+}
+
+void convert_request_transformer(Notes& notes, ConfigView& config, PluginParts& out) {
+  Json request = Json::object();
+  if (const auto method = config.text("http_method"); !method.empty()) request["method"] = method;
+  Json headers = Json::object(), query = Json::object();
+  convert_changes(notes, config, "headers", headers);
+  convert_changes(notes, config, "querystring", query);
+  check_changes(notes, config, {"headers", "querystring"});
+  if (!headers.empty()) request["headers"] = headers;
+  if (!query.empty()) request["query"] = query;
+  if (!request.empty()) out.sections["transform"]["request"] = std::move(request);
+}
+
+void convert_response_transformer(Notes& notes, ConfigView& config, PluginParts& out) {
+  Json headers = Json::object();
+  convert_changes(notes, config, "headers", headers);
+  check_changes(notes, config, {"headers"});
+  if (!headers.empty()) out.sections["transform"]["response"]["headers"] = std::move(headers);
+}
+
+PluginParts convert_plugin(Notes& notes, const Plugin& plugin, const File& file, const std::string& object_name) {
+  PluginParts out;
+  ConfigView config(notes, plugin);
+  const auto& name = plugin.name;
+  if (name == "key-auth") convert_key_auth(notes, config, file, out);
+  else if (name == "basic-auth") convert_basic_auth(notes, config, file, out);
+  else if (name == "jwt") convert_jwt(notes, config, file, out);
+  else if (name == "hmac-auth") convert_hmac_auth(notes, config, file, out);
+  else if (name == "acl") convert_acl(notes, config, out);
+  else if (name == "ip-restriction") convert_ip_restriction(notes, config, out);
+  else if (name == "cors") convert_cors(notes, config, out);
+  else if (name == "correlation-id") convert_correlation_id(notes, config, out);
+  else if (name == "rate-limiting") convert_rate_limiting(notes, config, object_name, out);
+  else if (name == "redirect") convert_redirect(notes, config, out);
+  else if (name == "request-size-limiting") convert_request_size(notes, config, out);
+  else if (name == "request-termination") convert_request_termination(notes, config, out);
+  else if (name == "request-transformer") convert_request_transformer(notes, config, out);
+  else if (name == "response-transformer") convert_response_transformer(notes, config, out);
+  else if (name == "prometheus") return out;  // metrics are always there
+  else {
+    const auto at = plugin.at.find("name");
+    if (name == "proxy-cache") notes.unserved(at, "no proxy-cache: a RequestPolicy's section cache goes by RFC 9111");
+    else if (name == "opentelemetry")
+      notes.unserved(at, "no opentelemetry: --otlp-endpoint and OpenTelemetry's environment say it");
+    else notes.unserved(at, "a plugin that is served from Kong's file (docs/operate/from-kong.md)");
+    return out;
+  }
+  config.finish(name);
+  return out;
+}
+
+}  // namespace fairlead::kong

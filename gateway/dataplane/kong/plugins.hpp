@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "gateway/dataplane/kong/config_view.hpp"
+#include "gateway/dataplane/kong/parts.hpp"
+
+// One function for each plugin that is served.
+namespace fairlead::kong {
+
+void convert_key_auth(Notes& notes, ConfigView& config, const File& file, PluginParts& out);
+void convert_basic_auth(Notes& notes, ConfigView& config, const File& file, PluginParts& out);
+void convert_jwt(Notes& notes, ConfigView& config, const File& file, PluginParts& out);
+void convert_hmac_auth(Notes& notes, ConfigView& config, const File& file, PluginParts& out);
+void convert_acl(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_ip_restriction(Notes& notes, ConfigView& config, PluginParts& out);
+
+void convert_cors(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_correlation_id(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& name, PluginParts& out);
+void convert_redirect(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_request_size(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_request_termination(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_request_transformer(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_response_transformer(Notes& notes, ConfigView& config, PluginParts& out);
+
+}  // namespace fairlead::kong

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+// Services, routes, upstreams, targets and plugins of a file.
+#include "gateway/dataplane/kong/read.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "gateway/dataplane/config/fields.hpp"
+
+namespace fairlead::kong {
+
+using config::field;
+using config::required;
+
+namespace {
+
+constexpr std::uint64_t kMostMs = 2'147'483'646;
+
+bool is_regular_path(std::string_view text) {
+  return text.starts_with('/') && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~' && c != '?'; });
+}
+
+/// scheme://host[:port][/path] in place of these four fields.
+void read_url(FileReader& file, View at, Service& out) {
+  constexpr const char* kExpected = "a URL such as http://backend.example:8080/base";
+  std::string text;
+  file.text(at, text);
+  const auto scheme = text.find("://");
+  if (scheme == std::string::npos) return file.notes().error(at, kExpected);
+  out.protocol = text.substr(0, scheme);
+  out.port = out.protocol == "https" ? 443 : 80;
+  auto rest = std::string_view(text).substr(scheme + 3);
+  if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
+    out.path = rest.substr(slash);
+    rest = rest.substr(0, slash);
+  }
+  const auto bracket = rest.starts_with('[') ? rest.find(']') : 0;
+  if (bracket == std::string_view::npos) return file.notes().error(at, kExpected);
+  const auto colon = rest.find(':', bracket);
+  out.host = rest.substr(0, colon);
+  if (out.host.starts_with('[')) out.host = out.host.substr(1, out.host.size() - 2);
+  bool good = !out.host.empty() && (out.protocol == "http" || out.protocol == "https") && is_regular_path(out.path);
+  if (colon != std::string_view::npos) {
+    const auto port = rest.substr(colon + 1);
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
+    good = good && error == std::errc{} && end == port.data() + port.size() && out.port != 0;
+  }
+  if (!good) file.notes().error(at, kExpected);
+}
+
+void read_active(FileReader& file, View at, ActiveCheck& out) {
+  auto& reader = file.notes().reader();
+  out.at = at;
+  const auto count = [&](std::string_view name, std::uint32_t& into) {
+    return field(name, [&](View v) { config::read_number(reader, v, 0, 255, into); });
+  };
+  const auto seconds = [&](std::string_view name, double& into) {
+    return field(name, [&](View v) { file.seconds(v, into); });
+  };
+  config::read_mapping(
+      reader, at, file.choice("type", out.type, {"http", "tcp", "https", "grpc", "grpcs"}),
+      seconds("timeout", out.timeout), file.ignored("concurrency"), file.text_field("http_path", out.path),
+      file.unserved_field("https_sni", "checks without https_sni"), file.ignored("https_verify_certificate"),
+      file.unserved_field("headers", "checks without headers"),
+      field("healthy",
+            [&](View v) {
+              config::read_mapping(reader, v, seconds("interval", out.healthy_interval),
+                                   field("http_statuses",
+                                         [&](View list) {
+                                           out.healthy_statuses.clear();
+                                           config::read_list(reader, list, 1, 32, out.healthy_statuses,
+                                                             [&](View item, std::uint32_t& one) {
+                                                               config::read_number(reader, item, 100, 599, one);
+                                                             });
+                                         }),
+                                   count("successes", out.successes));
+            }),
+      field("unhealthy", [&](View v) {
+        config::read_mapping(reader, v, seconds("interval", out.unhealthy_interval), file.ignored("http_statuses"),
+                             count("tcp_failures", out.tcp_failures), count("timeouts", out.timeouts),
+                             count("http_failures", out.http_failures));
+      }));
+}
+
+/// Passive checks whose thresholds are 0 do nothing.
+void read_passive(FileReader& file, View at) {
+  for (const auto* group : {"healthy", "unhealthy"})
+    for (const auto* name : {"successes", "tcp_failures", "timeouts", "http_failures"}) {
+      const auto value = at.find(group).find(name);
+      if (value && value.text() != "0") file.notes().unserved(value, "0: active checks only");
+    }
+}
+
+void read_healthchecks(FileReader& file, View at, Upstream& out) {
+  config::read_mapping(file.notes().reader(), at, field("active", [&](View v) { read_active(file, v, out.active); }),
+                       field("passive", [&](View v) { read_passive(file, v); }), field("threshold", [&](View v) {
+                         if (v.text() != "0") file.notes().unserved(v, "0, the default");
+                       }));
+}
+
+}  // namespace
+
+void FileReader::seconds(View at, double& out) {
+  double value = 0;
+  const auto text = at.text();
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < 0 || value > 65535)
+    return notes_.error(at, "a number of seconds from 0 to 65535");
+  out = value;
+}
+
+void FileReader::text(View at, std::string& out) {
+  if (at.is_mapping() || at.is_sequence()) return notes_.error(at, "a text");
+  out = at.text();
+}
+
+void FileReader::texts(View at, std::vector<std::string>& out) {
+  out.clear();
+  notes_.reader().items(at, [&](View item) { text(item, out.emplace_back()); });
+}
+
+void FileReader::service(View at) {
+  const auto index = file_.services.size();
+  file_.services.emplace_back();
+  Service out;
+  out.at = at;
+  auto& reader = notes_.reader();
+  const auto ms = [&](std::string_view name, std::uint32_t& into) {
+    return field(name, [&](View v) { config::read_number(reader, v, 1, kMostMs, into); });
+  };
+  entity(at, text_field("name", out.name), field("url", [&](View v) { read_url(*this, v, out); }),
+         choice("protocol", out.protocol,
+                {"http", "https", "grpc", "grpcs", "tcp", "tls", "udp", "tls_passthrough", "ws", "wss"}),
+         text_field("host", out.host), field("port", [&](View v) { reader.read_port(v, out.port); }),
+         field("path",
+               [&](View v) {
+                 text(v, out.path);
+                 if (!is_regular_path(out.path)) notes_.error(v, "a path that begins with /");
+               }),
+         field("retries", [&](View v) { config::read_number(reader, v, 0, 32767, out.retries); }),
+         ms("connect_timeout", out.connect_ms), ms("read_timeout", out.read_ms), ms("write_timeout", out.write_ms),
+         unserved_field("client_certificate", "no client certificate: none is shown to backends"),
+         field("tls_verify", [&](View v) { reader.read(v, out.tls_verify); }),
+         unserved_field("tls_verify_depth", "no tls_verify_depth"),
+         field("ca_certificates", [&](View v) { texts(v, out.ca_certificates); }),
+         field("enabled", [&](View v) { reader.read(v, out.enabled); }),
+         field("routes", [&](View v) { reader.items(v, [&](View one) { route(one, index); }); }),
+         field("plugins",
+               [&](View v) { reader.items(v, [&](View one) { plugin(one, index, std::nullopt, std::nullopt); }); }));
+  if (out.host.empty() && at.is_mapping()) reader.missing(at, "host", "a host, or url");
+  if (out.protocol != "http" && out.protocol != "https" && at.find("protocol"))
+    notes_.unserved(at.find("protocol"), "http or https");
+  if (out.read_ms != out.write_ms)
+    notes_.unserved(at.find("write_timeout") ? at.find("write_timeout") : at.find("read_timeout"),
+                    "write_timeout and read_timeout alike");
+  file_.services[index] = std::move(out);
+}
+
+void FileReader::route(View at, Index parent) {
+  const auto index = file_.routes.size();
+  file_.routes.emplace_back();
+  Route out;
+  out.at = at;
+  out.service = parent;
+  auto& reader = notes_.reader();
+  entity(at, text_field("name", out.name),
+         field("protocols",
+               [&](View v) {
+                 texts(v, out.protocols);
+                 for (const auto& one : out.protocols)
+                   if (one != "http" && one != "https")
+                     return notes_.unserved(v, "http, https or both: other protocols are not served from Kong's file");
+               }),
+         field("methods", [&](View v) { texts(v, out.methods); }), field("hosts", [&](View v) { hosts(v, out); }),
+         field("paths", [&](View v) { paths(v, out); }), field("headers", [&](View v) { headers(v, out); }),
+         unserved_field("snis", "no snis: routes are told apart by hosts"), unserved_field("sources", "no sources"),
+         unserved_field("destinations", "no destinations"),
+         unserved_field("expression", "paths, hosts, methods and headers"),
+         unserved_field("priority", "regex_priority"),
+         field("https_redirect_status_code",
+               [&](View v) {
+                 constexpr std::string_view kCodes[] = {"426", "301", "302", "307", "308"};
+                 if (std::ranges::find(kCodes, v.text()) == std::end(kCodes))
+                   return notes_.error(v, "426, 301, 302, 307 or 308");
+                 config::read_number(reader, v, 301, 426, out.https_redirect);
+               }),
+         field("strip_path", [&](View v) { reader.read(v, out.strip_path); }),
+         field("preserve_host", [&](View v) { reader.read(v, out.preserve_host); }), ignored("request_buffering"),
+         ignored("response_buffering"),
+         field("regex_priority", [&](View v) { config::read_number(reader, v, 0, 0xffffffff, out.regex_priority); }),
+         field("path_handling",
+               [&](View v) {
+                 if (v.text() != "v0") notes_.unserved(v, "v0, the default");
+               }),
+         field("service", [&](View v) { out.service_at = v; }), field("plugins", [&](View v) {
+           reader.items(v, [&](View one) { plugin(one, std::nullopt, index, std::nullopt); });
+         }));
+  file_.routes[index] = std::move(out);
+}
+
+void FileReader::paths(View at, Route& out) {
+  notes_.reader().items(at, [&](View item) {
+    PathCondition one;
+    one.at = item;
+    text(item, one.text);
+    if (one.text.starts_with('~')) {
+      one.regex = true;
+      one.text.erase(0, 1);
+      // Rust's and PCRE's named groups, as RE2 of this version reads them.
+      for (auto from = one.text.find("(?<"); from != std::string::npos; from = one.text.find("(?<", from + 3))
+        if (from + 3 < one.text.size() && one.text[from + 3] != '=' && one.text[from + 3] != '!')
+          one.text.insert(from + 2, "P");
+      if (!is_regex(one.text)) notes_.error(item, "a regular expression as RE2 reads them");
+    } else if (!is_regular_path(one.text)) {
+      notes_.error(item, "a path that begins with /, or ~ and a regular expression");
+    }
+    out.paths.push_back(std::move(one));
+  });
+}
+
+void FileReader::hosts(View at, Route& out) {
+  notes_.reader().items(at, [&](View item) {
+    std::string one;
+    text(item, one);
+    one = config::lower(one);
+    auto name = std::string_view(one);
+    if (name.find(':') != std::string_view::npos) return notes_.unserved(item, "a host without a port");
+    if (name.starts_with("*.")) name.remove_prefix(2);
+    else if (name.ends_with(".*")) name.remove_suffix(2);
+    if (!config::is_hostname(name, false))
+      return notes_.error(item, "a host name, with * only as its first or last part");
+    out.hosts.push_back(std::move(one));
+  });
+}
+
+void FileReader::headers(View at, Route& out) {
+  notes_.reader().fields(at, [&](View child) {
+    HeaderCondition one;
+    one.at = child;
+    one.name = config::lower(child.key());
+    if (one.name == "host" || !config::is_token(one.name)) return notes_.error(child, "a header other than Host");
+    if (child.is_sequence()) texts(child, one.values);
+    else text(child, one.values.emplace_back());
+    if (one.values.empty()) return notes_.error(child, "at least one value");
+    for (const auto& value : one.values)
+      if (value.starts_with("~*") && !is_regex(value.substr(2)))
+        return notes_.error(child, "a regular expression as RE2 reads them, behind ~*");
+    out.headers.push_back(std::move(one));
+  });
+}
+
+void FileReader::upstream(View at) {
+  const auto index = file_.upstreams.size();
+  file_.upstreams.emplace_back();
+  Upstream out;
+  out.at = at;
+  auto& reader = notes_.reader();
+  entity(at, required("name", "a host name", [&](View v) { text(v, out.name); }),
+         choice("algorithm", out.algorithm, {"round-robin", "consistent-hashing", "least-connections", "latency"}),
+         choice("hash_on", out.hash_on,
+                {"none", "consumer", "ip", "header", "cookie", "path", "query_arg", "uri_capture"}),
+         field("hash_fallback",
+               [&](View v) {
+                 if (v.text() != "none") notes_.unserved(v, "none: without the value a backend is chosen at random");
+               }),
+         text_field("hash_on_header", out.hash_header), text_field("hash_on_cookie", out.hash_cookie),
+         ignored("hash_on_cookie_path"), text_field("hash_on_query_arg", out.hash_query),
+         ignored("hash_on_uri_capture"), ignored("hash_fallback_header"), ignored("hash_fallback_query_arg"),
+         ignored("hash_fallback_uri_capture"), ignored("slots"), text_field("host_header", out.host_header),
+         unserved_field("client_certificate", "no client certificate: none is shown to backends"),
+         field("use_srv_name",
+               [&](View v) {
+                 if (v.text() != "false") notes_.unserved(v, "false");
+               }),
+         field("healthchecks", [&](View v) { read_healthchecks(*this, v, out); }),
+         field("targets", [&](View v) { reader.items(v, [&](View one) { target(one, index); }); }));
+  file_.upstreams[index] = std::move(out);
+}
+
+void FileReader::target(View at, Index parent) {
+  Target out;
+  out.at = at;
+  out.upstream = parent;
+  auto& reader = notes_.reader();
+  entity(at,
+         required("target", "HOST:PORT",
+                  [&](View v) {
+                    std::string all;
+                    text(v, all);
+                    const auto colon = all.rfind(':');
+                    const bool v6 = all.starts_with('[');
+                    const bool port = colon != std::string::npos && (!v6 || all[colon - 1] == ']');
+                    out.host = all.substr(0, port ? colon : all.size());
+                    if (v6 && out.host.ends_with(']')) out.host = out.host.substr(1, out.host.size() - 2);
+                    bool good = !out.host.empty();
+                    if (port) {
+                      const auto digits = all.substr(colon + 1);
+                      const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out.port);
+                      good = good && error == std::errc{} && end == digits.data() + digits.size() && out.port != 0;
+                    }
+                    if (!good) notes_.error(v, "HOST:PORT");
+                  }),
+         field("weight", [&](View v) { config::read_number(reader, v, 0, 65535, out.weight); }),
+         field("upstream", [&](View v) { out.upstream_at = v; }));
+  file_.targets.push_back(std::move(out));
+}
+
+void FileReader::plugin(View at, Index of_service, Index of_route, Index of_consumer) {
+  Plugin out;
+  out.at = at;
+  out.service = of_service;
+  out.route = of_route;
+  out.consumer = of_consumer;
+  entity(at, required("name", "a plugin's name", [&](View v) { text(v, out.name); }), ignored("instance_name"),
+         field("config",
+               [&](View v) {
+                 if (!v.is_mapping()) notes_.error(v, "a mapping");
+                 out.config = v;
+               }),
+         field("enabled", [&](View v) { notes_.reader().read(v, out.enabled); }), ignored("protocols"),
+         unserved_field("ordering", "the order of Kong's own"), unserved_field("consumer_group", "no consumer_group"),
+         unserved_field("condition", "no condition"), field("service", [&](View v) { out.service_at = v; }),
+         field("route", [&](View v) { out.route_at = v; }), field("consumer", [&](View v) { out.consumer_at = v; }));
+  file_.plugins.push_back(std::move(out));
+}
+
+}  // namespace fairlead::kong

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/dataplane/config/fields.hpp"
+#include "gateway/dataplane/kong/entities.hpp"
+
+namespace fairlead::kong {
+
+[[nodiscard]] bool is_regex(const std::string& text);
+
+/// Reads entities, nested or at the top.
+/// Owner: read_entities(). Thread: its.
+class FileReader {
+ public:
+  FileReader(Notes& notes, File& file) : notes_(notes), file_(file) {}
+  [[nodiscard]] Notes& notes() { return notes_; }
+  void all(View root);
+
+  void text(View at, std::string& out);
+  void texts(View at, std::vector<std::string>& out);
+  void seconds(View at, double& out);
+  [[nodiscard]] auto text_field(std::string_view name, std::string& out) {
+    return config::field(name, [this, &out](View v) { text(v, out); });
+  }
+  [[nodiscard]] auto choice(std::string_view name, std::string& out, std::initializer_list<std::string_view> allowed) {
+    return config::field(name, [this, &out, allowed = std::vector(allowed)](View v) {
+      std::string list;
+      for (const auto one : allowed) {
+        if (v.text() == one) {
+          out = one;
+          return;
+        }
+        list.append(list.empty() ? "" : ", ").append(one);
+      }
+      notes_.error(v, "one of " + list);
+    });
+  }
+  [[nodiscard]] static auto ignored(std::string_view name) {
+    return config::field(name, [](View) {});
+  }
+  [[nodiscard]] auto unserved_field(std::string_view name, const char* expected) {
+    return config::field(name, [this, expected](View v) {
+      if (!v.is_sequence() || v.first()) notes_.unserved(v, expected);
+    });
+  }
+
+ private:
+  /// What every entity may have, and its own fields.
+  template <class... F>
+  void entity(View at, const config::Field<F>&... fields) {
+    config::read_mapping(notes_.reader(), at, ignored("id"), ignored("tags"), ignored("_comment"), ignored("_ignore"),
+                         ignored("created_at"), ignored("updated_at"), fields...);
+  }
+  void service(View at);
+  void route(View at, Index parent);
+  void upstream(View at);
+  void target(View at, Index parent);
+  void consumer(View at);
+  void credential(View at, Credential::Kind kind, Index parent);
+  void certificate(View at, std::vector<Certificate>& out);
+  void plugin(View at, Index of_service, Index of_route, Index of_consumer);
+  void paths(View at, Route& out);
+  void hosts(View at, Route& out);
+  void headers(View at, Route& out);
+  template <class T, class Name>
+  void resolve(View at, Index& out, const std::vector<T>& list, const char* what, Name&& name);
+  void resolve_all();
+  void check_names();
+
+  Notes& notes_;
+  File& file_;
+};
+
+}  // namespace fairlead::kong

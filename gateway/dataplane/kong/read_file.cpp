@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// Consumers and certificates, the top of a file, and references between entities.
+#include <re2/re2.h>
+
+#include <map>
+
+#include "gateway/dataplane/kong/read.hpp"
+
+namespace fairlead::kong {
+
+using config::field;
+using config::required;
+using Kind = Credential::Kind;
+
+namespace {
+
+struct CredentialList {
+  const char* name;
+  Kind kind;
+};
+constexpr CredentialList kCredentials[] = {{"keyauth_credentials", Kind::kKey},
+                                           {"basicauth_credentials", Kind::kBasic},
+                                           {"hmacauth_credentials", Kind::kHmac},
+                                           {"jwt_secrets", Kind::kJwt},
+                                           {"acls", Kind::kGroup}};
+
+}  // namespace
+
+bool is_regex(const std::string& text) {
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  return re2::RE2(text, options).ok();
+}
+
+void FileReader::consumer(View at) {
+  const auto index = file_.consumers.size();
+  file_.consumers.emplace_back();
+  Consumer out;
+  out.at = at;
+  auto& reader = notes_.reader();
+  const auto list = [&](const CredentialList& one) {
+    return field(one.name,
+                 [&, kind = one.kind](View v) { reader.items(v, [&](View item) { credential(item, kind, index); }); });
+  };
+  entity(at, text_field("username", out.username), text_field("custom_id", out.custom_id), list(kCredentials[0]),
+         list(kCredentials[1]), list(kCredentials[2]), list(kCredentials[3]), list(kCredentials[4]),
+         unserved_field("groups", "acls"), field("plugins", [&](View v) {
+           reader.items(v, [&](View one) { plugin(one, std::nullopt, std::nullopt, index); });
+         }));
+  if (out.username.empty() && at.is_mapping()) {
+    if (out.custom_id.empty()) reader.missing(at, "username", "a user name");
+    else notes_.unserved(at, "username beside custom_id");
+  }
+  file_.consumers[index] = std::move(out);
+}
+
+void FileReader::credential(View at, Kind kind, Index parent) {
+  Credential out;
+  out.kind = kind;
+  out.at = at;
+  out.consumer = parent;
+  auto& reader = notes_.reader();
+  const auto owner = field("consumer", [&](View v) { out.consumer_at = v; });
+  const auto secret = [&](std::string_view name) {
+    return required(name, "a value: none is made up here", [&](View v) { text(v, out.secret); });
+  };
+  reader.hide_values(true);
+  switch (kind) {
+    case Kind::kKey: entity(at, secret("key"), unserved_field("ttl", "keys that last"), owner); break;
+    case Kind::kBasic:
+      entity(at, required("username", "a user name", [&](View v) { text(v, out.id); }), secret("password"), owner);
+      if (!file_.transform && at.is_mapping())
+        notes_.unserved(at.find("password") ? at.find("password") : at,
+                        "passwords in clear and _transform: true, as Kong's hash of them is not read");
+      break;
+    case Kind::kHmac:
+      entity(at, required("username", "a user name", [&](View v) { text(v, out.id); }), secret("secret"), owner);
+      break;
+    case Kind::kJwt:
+      entity(at, required("key", "the value of iss", [&](View v) { text(v, out.id); }),
+             text_field("secret", out.secret), text_field("rsa_public_key", out.public_key),
+             choice("algorithm", out.algorithm,
+                    {"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384",
+                     "PS512", "EdDSA"}),
+             owner);
+      if (out.secret.empty() && out.public_key.empty() && at.is_mapping())
+        reader.missing(at, "secret", "a secret, or rsa_public_key");
+      break;
+    case Kind::kGroup:
+      reader.hide_values(false);
+      entity(at, required("group", "a group", [&](View v) { text(v, out.id); }), owner);
+      break;
+  }
+  reader.hide_values(false);
+  file_.credentials.push_back(std::move(out));
+}
+
+/// Of a server (with a key), or of authorities.
+void FileReader::certificate(View at, std::vector<Certificate>& out) {
+  const bool server = &out == &file_.certificates;
+  Certificate one;
+  one.at = at;
+  if (const auto id = at.find("id")) text(id, one.id);
+  auto& reader = notes_.reader();
+  reader.hide_values(true);
+  entity(at, required("cert", "a certificate in PEM", [&](View v) { text(v, one.cert); }), text_field("key", one.key),
+         ignored("cert_digest"), ignored("snis"),
+         unserved_field("cert_alt", "a certificate of its own in place of cert_alt"),
+         unserved_field("key_alt", "a certificate of its own in place of key_alt"));
+  reader.hide_values(false);
+  if (server && one.key.empty() && at.is_mapping()) reader.missing(at, "key", "a private key in PEM");
+  out.push_back(std::move(one));
+}
+
+template <class T, class Name>
+void FileReader::resolve(View at, Index& out, const std::vector<T>& list, const char* what, Name&& name) {
+  if (!at || at.is_null()) return;
+  std::string wanted;
+  auto by = at;
+  if (at.is_mapping())
+    by = at.find("name") ? at.find("name") : at.find("username") ? at.find("username") : at.find("id");
+  if (!by) return notes_.error(at, std::string("the name of ") + what);
+  text(by, wanted);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const auto id = list[i].at.find("id");
+    if (name(list[i]) != wanted && !(id && id.text() == wanted)) continue;
+    if (out && *out != i) return notes_.error(at, std::string("no other than ") + what + " that it stands in");
+    out = i;
+    return;
+  }
+  notes_.error(at, std::string("the name of ") + what + " of this file");
+}
+
+void FileReader::resolve_all() {
+  const auto name = [](const auto& one) -> const std::string& { return one.name; };
+  const auto user = [](const Consumer& one) -> const std::string& { return one.username; };
+  for (auto& one : file_.routes) resolve(one.service_at, one.service, file_.services, "a service", name);
+  for (auto& one : file_.targets) {
+    resolve(one.upstream_at, one.upstream, file_.upstreams, "an upstream", name);
+    if (!one.upstream && !one.upstream_at) notes_.reader().missing(one.at, "upstream", "the name of an upstream");
+  }
+  for (auto& one : file_.credentials) {
+    resolve(one.consumer_at, one.consumer, file_.consumers, "a consumer", user);
+    if (!one.consumer && !one.consumer_at) notes_.reader().missing(one.at, "consumer", "the name of a consumer");
+  }
+  for (auto& one : file_.plugins) {
+    resolve(one.service_at, one.service, file_.services, "a service", name);
+    resolve(one.route_at, one.route, file_.routes, "a route", name);
+    resolve(one.consumer_at, one.consumer, file_.consumers, "a consumer", user);
+  }
+}
+
+/// No two entities of a kind have one name.
+void FileReader::check_names() {
+  const auto check = [&](const auto& list, auto&& name, const char* what) {
+    std::map<std::string, View> seen;
+    for (const auto& one : list)
+      if (const auto& text = name(one); !text.empty() && !seen.emplace(text, one.at).second)
+        notes_.error(one.at, std::string("a name that no other ") + what + " has: \"" + text + "\" is there already");
+  };
+  const auto name = [](const auto& one) -> const std::string& { return one.name; };
+  check(file_.services, name, "service");
+  check(file_.routes, name, "route");
+  check(file_.upstreams, name, "upstream");
+  check(file_.consumers, [](const Consumer& one) -> const std::string& { return one.username; }, "consumer");
+}
+
+void FileReader::all(View root) {
+  auto& reader = notes_.reader();
+  if (const auto version = root.find("_format_version")) {
+    const auto text = version.text();
+    if (text != "1.1" && text != "2.1" && text != "3.0") notes_.error(version, "\"1.1\", \"2.1\" or \"3.0\"");
+  }
+  if (const auto transform = root.find("_transform")) reader.read(transform, file_.transform);
+  const auto list = [&](std::string_view name, auto read) {
+    return field(name, [&, read](View v) { reader.items(v, read); });
+  };
+  const auto credentials = [&](const CredentialList& one) {
+    return list(one.name, [&, kind = one.kind](View v) { credential(v, kind, std::nullopt); });
+  };
+  config::read_mapping(
+      reader, root, required("_format_version", "\"3.0\"", [](View) {}), ignored("_transform"), ignored("_comment"),
+      ignored("_info"), ignored("_ignore"), ignored("_workspace"), list("services", [&](View v) { service(v); }),
+      list("routes", [&](View v) { route(v, std::nullopt); }), list("upstreams", [&](View v) { upstream(v); }),
+      list("targets", [&](View v) { target(v, std::nullopt); }), list("consumers", [&](View v) { consumer(v); }),
+      list("certificates", [&](View v) { certificate(v, file_.certificates); }),
+      list("ca_certificates", [&](View v) { certificate(v, file_.authorities); }), ignored("snis"),
+      list("plugins", [&](View v) { plugin(v, std::nullopt, std::nullopt, std::nullopt); }),
+      credentials(kCredentials[0]), credentials(kCredentials[1]), credentials(kCredentials[2]),
+      credentials(kCredentials[3]), credentials(kCredentials[4]), unserved_field("vaults", "no vaults"),
+      unserved_field("keys", "no keys"), unserved_field("key_sets", "no key_sets"),
+      unserved_field("consumer_groups", "acls"), unserved_field("filter_chains", "no filter_chains"));
+  check_names();
+  resolve_all();
+}
+
+File read_entities(Notes& notes, View root) {
+  File file;
+  FileReader(notes, file).all(root);
+  return file;
+}
+
+}  // namespace fairlead::kong

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fairlead/limit/redis_client.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+
+namespace fairlead::limit {
+namespace {
+
+constexpr std::uint16_t kUnknown = 0xffff;
+
+std::int64_t unix_us() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * std::int64_t{1'000'000} + now.tv_nsec / 1000;
+}
+
+std::string_view take_word(std::string_view& text) {
+  const auto end = std::min(text.find(' '), text.size());
+  const auto out = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return out;
+}
+
+}  // namespace
+
+RedisClient::RedisClient(event::Reactor& reactor, std::shared_ptr<const RedisConfig> config,
+                         std::unique_ptr<Names> names)
+    : reactor_(reactor), config_(std::move(config)), names_(std::move(names)) {
+  NodeOwner& owner = *this;
+  const bool sentinel = !config_->sentinel_master.empty();
+  const auto count = sentinel ? 1 : config_->addresses.size();
+  for (std::size_t i = 0; i < count; ++i)
+    nodes_.push_back(
+        std::make_unique<RedisNode>(reactor, config_, names_.get(), owner, counters_, config_->addresses[i]));
+  if (config_->cluster) slots_.assign(kSlots, kUnknown);
+  if (sentinel)
+    sentinel_ = std::make_unique<Sentinel>(reactor, config_, names_.get(),
+                                           [this](std::optional<net::Endpoint> where) { nodes_[0]->located(where); });
+}
+
+RedisClient::~RedisClient() = default;
+
+bool RedisClient::ask(RedisAsk& ask) {
+  ++counters_.asked;
+  if (node_of(ask).take(ask)) return true;
+  ++counters_.not_connected;
+  return false;
+}
+
+std::string RedisClient::failure() const {
+  for (const auto& node : nodes_)
+    if (!node->failure().empty()) return node->address() + ": " + node->failure();
+  return {};
+}
+
+std::int64_t RedisClient::redis_us() const { return unix_us() + ahead_us_; }
+
+/// Of a cluster: who has the slot; where that is not known, any that is there says who has.
+RedisNode& RedisClient::node_of(const RedisAsk& ask) {
+  if (slots_.empty()) return *nodes_[0];
+  const auto known = slots_[hash_slot(ask.items_[0].key)];
+  if (known != kUnknown) return *nodes_[known];
+  const auto ready = std::ranges::find_if(nodes_, [](const auto& node) { return node->ready(); });
+  if (ready != nodes_.end()) return **ready;
+  const auto fresh = std::ranges::find_if(nodes_, [](const auto& node) { return !node->failing(); });
+  return fresh != nodes_.end() ? **fresh : *nodes_[0];
+}
+
+RedisNode* RedisClient::find_node(std::string_view address) {
+  const auto found =
+      std::ranges::find(nodes_, address, [](const auto& node) { return std::string_view(node->address()); });
+  if (found != nodes_.end()) return found->get();
+  if (nodes_.size() >= kMostNodes || !split_host_port(address)) return nullptr;
+  NodeOwner& owner = *this;
+  nodes_.push_back(
+      std::make_unique<RedisNode>(reactor_, config_, names_.get(), owner, counters_, std::string(address)));
+  return nodes_.back().get();
+}
+
+void RedisClient::on_node_failed(RedisNode& node) {
+  if (sentinel_) sentinel_->stop();
+  if (slots_.empty()) return;
+  const auto index = std::ranges::find_if(nodes_, [&](const auto& one) { return one.get() == &node; }) - nodes_.begin();
+  std::ranges::replace(slots_, static_cast<std::uint16_t>(index), kUnknown);  // others know its successor
+}
+
+bool RedisClient::locate(RedisNode&) {
+  if (sentinel_) sentinel_->ask();
+  return sentinel_ != nullptr;
+}
+
+void RedisClient::on_node_reply(RedisNode& node, RedisAsk& ask, std::span<const RespValue> reply) {
+  if (reply[0].type == RespValue::Type::kError) return on_error(node, ask, reply[0].text);
+  std::int64_t time_us = 0;
+  const auto status = read_take(reply, ask.items_, time_us);
+  if (status == TakeStatus::kBroken) return give_up(ask, NoAnswer::kError);
+  ahead_us_ = time_us - unix_us();
+  if (status != TakeStatus::kOtherTime) return answer(ask, status == TakeStatus::kAllowed);
+  if (++ask.tries_ > kMostTries || !node.take(ask)) give_up(ask, NoAnswer::kError);
+}
+
+void RedisClient::on_error(RedisNode& node, RedisAsk& ask, std::string_view text) {
+  if (text.starts_with("NOSCRIPT ") && ++ask.tries_ <= kMostTries) {
+    ++counters_.reloads;
+    if (node.take(ask, true)) return;
+  } else if (!slots_.empty() && (text.starts_with("MOVED ") || text.starts_with("ASK "))) {
+    ++counters_.redirects;
+    if (redirect(node, ask, text)) return;
+  } else if (text.starts_with("READONLY ")) {
+    node.drop();
+  }
+  give_up(ask, NoAnswer::kError);
+}
+
+/// "MOVED 3999 127.0.0.1:6381"; without a host it is the one that says so.
+bool RedisClient::redirect(RedisNode& from, RedisAsk& ask, std::string_view text) {
+  const bool moved = take_word(text) == "MOVED";
+  const auto slot_text = take_word(text);
+  std::uint16_t slot = 0;
+  const auto [at, error] = std::from_chars(slot_text.data(), slot_text.data() + slot_text.size(), slot);
+  if (error != std::errc{} || slot >= kSlots || ++ask.tries_ > kMostTries) return false;
+  std::string address(take_word(text));
+  if (address.starts_with(':')) address.insert(0, from.address().substr(0, from.address().rfind(':')));
+  auto* node = find_node(address);
+  if (node == nullptr) return false;
+  if (moved) {
+    const auto index =
+        std::ranges::find_if(nodes_, [&](const auto& one) { return one.get() == node; }) - nodes_.begin();
+    slots_[slot] = static_cast<std::uint16_t>(index);
+  }
+  return node->take(ask, !moved, !moved);
+}
+
+void RedisClient::answer(RedisAsk& ask, bool allowed) {
+  ++counters_.answered;
+  reactor_.timers().cancel(ask);
+  ask.on_answer(allowed);
+}
+
+void RedisClient::give_up(RedisAsk& ask, NoAnswer reason) {
+  ++counters_.errors;
+  reactor_.timers().cancel(ask);
+  ask.on_no_answer(reason);
+}
+
+}  // namespace fairlead::limit

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// What filters ask of an exchange: to wait, to keep bodies, to answer in the backend's place.
+#include "gateway/dataplane/proxy/connection.hpp"
+#include "gateway/dataplane/proxy/exchange.hpp"
+#include "gateway/dataplane/proxy/worker.hpp"
+
+namespace fairlead::proxy {
+
+/// True: the request may go on now; else a filter has answered or waits.
+bool Exchange::filter_request() {
+  const auto* backend = target_backend_ != nullptr ? target_backend_->chain.get() : nullptr;
+  if (route_->chain == nullptr && action_->chain == nullptr && backend == nullptr) return true;
+  if (filters_ == nullptr) filters_ = std::make_unique<FilterRun>(*this);
+  if (!filters_->begin({route_->chain.get(), action_->chain.get(), backend})) return true;
+  if (!client_known_) find_client();
+  record_.tls = connection_->tls();
+  name_request();  // what filters answer may name it
+  return filters_->run();
+}
+
+const filter::Chain* Exchange::consumer_chain(const filter::Identity& identity) const {
+  const auto& consumers = generation_->consumers;
+  if (consumers == nullptr || identity.consumer == nullptr) return nullptr;
+  const auto found = consumers->find(std::string(identity.consumer_ns) + "/" + identity.consumer->name);
+  return found == consumers->end() ? nullptr : found->second.get();
+}
+
+/// Of a request that filters hold.
+void Exchange::hold_body(std::string_view data) {
+  kept_.append(data);
+  if (filters_->on_body()) return forward();
+  if (over_ || response_ended_ || !holds() || client_ == nullptr || client_paused_) return;
+  if (kept_.size() <= filters_->most_held()) return;
+  client_paused_ = true;
+  client_->pause();
+}
+
+/// A filter waits for the whole of it: the client need not wait for the backend's leave, nor be held back.
+void Exchange::ask_for_body() {
+  if (client_ == nullptr) return;
+  if (std::exchange(head_.expects_continue, false)) {
+    http::ResponseHead go_on;
+    go_on.status = 100;
+    client_->send_informational(go_on);
+  }
+  on_backend_writable();
+}
+
+/// A filter has had the whole body in its hands.
+void Exchange::measure_body() {
+  if (has_trailers_ || (head_.body == http::Body::kNone && kept_.empty())) return;
+  head_.body = http::Body::kLength;
+  head_.content_length = kept_.size();
+}
+
+void Exchange::answer_whole(const filter::Answer& answer) {
+  if (answer.flagged) record_.flags.set(answer.flag);
+  record_.details = answer.details.empty() ? std::string_view("direct_response") : answer.details;
+  record_.status = answer.status;
+  // A backend's response that is whole already (a 304) ends by itself, and its connection serves others.
+  if (!response_started_ || !response_ended_ || !request_sent_) drop_try();
+  if (client_ == nullptr) return over();
+  http::ResponseHead head;
+  if (record_.grpc && answer.flagged) {
+    response_started_ = response_ended_ = true;
+    return reply_grpc(answer.status, record_.details);
+  }
+  head.status = answer.status;
+  head.fields = answer.fields;
+  send_whole(head, answer.body);
+}
+
+/// An answer of ours: filters that the request has passed see it as they see a backend's.
+void Exchange::send_whole(http::ResponseHead& head, std::string_view body) {
+  response_started_ = response_ended_ = true;
+  const bool bodiless = head.status == 204 || head.status == 304 || head.status < 200;
+  const bool follows = !bodiless && head_.method != http::Method::kHead;
+  head.body = follows ? http::Body::kLength : http::Body::kNone;
+  head.has_length = !bodiless;
+  head.content_length = bodiless ? 0 : body.size();
+  if (filters_ != nullptr && filters_->active() && !filters_->on_response(head, follows)) return;
+  if (!follows || (body.empty() && head.body == http::Body::kLength)) return send_head(head, true);
+  send_head(head, false);
+  if (client_ != nullptr) send_piece(body, true);
+}
+
+/// Of a response's body, through the filters, to the client.
+void Exchange::send_piece(std::string_view data, bool end) {
+  if (changes_body()) {
+    const auto passed = filters_->on_data(data, end);
+    if (!passed) return reset_client(http::Reset::kInternal);
+    data = *passed;
+    if (data.empty() && !end) return;
+  }
+  record_.bytes.response_body += data.size();
+  const bool goes_on = client_->send_body(data, end);
+  if (end || client_ == nullptr || backend_stream_ == nullptr) return;
+  if (!goes_on) backend_stream_->pause();
+}
+
+}  // namespace fairlead::proxy

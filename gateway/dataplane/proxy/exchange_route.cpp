@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a request goes, and what of it is changed on the way.
+#include <algorithm>
+
+#include "fairlead/route/authority.hpp"
+#include "fairlead/route/choice.hpp"
+#include "fairlead/route/cors.hpp"
+#include "fairlead/route/rewrite.hpp"
+#include "gateway/dataplane/proxy/connection.hpp"
+#include "gateway/dataplane/proxy/exchange.hpp"
+#include "gateway/dataplane/proxy/worker.hpp"
+
+namespace fairlead::proxy {
+namespace {
+
+template <class Filter>
+const Filter* find_filter(const model::HttpFilters* filters) {
+  if (filters == nullptr) return nullptr;
+  for (const auto& filter : *filters)
+    if (const auto* found = std::get_if<Filter>(&filter)) return found;
+  return nullptr;
+}
+
+}  // namespace
+
+/// False: the request was refused.
+bool Exchange::normalise() {
+  if (head_.method != http::Method::kConnect || !head_.target.empty()) {
+    const auto wrong = route::parse_target(head_.target, listener_->limits->paths, arena_, target_);
+    if (wrong != route::PathError::kNone) {
+      reply(400, Flag::kDownstreamProtocolError, route::name_of(wrong));
+      return false;
+    }
+  }
+  route::Authority authority;
+  if (!head_.authority.empty()) {
+    const auto wrong = route::parse_authority(head_.authority, arena_, authority);
+    if (wrong != route::AuthorityError::kNone) {
+      reply(400, Flag::kDownstreamProtocolError, route::name_of(wrong));
+      return false;
+    }
+  }
+  host_ = authority.host;
+  return true;
+}
+
+void Exchange::route() {
+  const auto match =
+      listener_->router->match({.host = host_, .path = target_.path, .query = target_.query, .head = &head_});
+  if (!match || match.route->data == nullptr) return reply(404, Flag::kNoRouteFound, "no route matches");
+  route_ = static_cast<const RouteAction*>(match.route->data.get());
+  action_ = &route_->rules[match.rule];
+  record_time(&telemetry::RequestTimes::route);
+  if (action_->filters != nullptr && answered_by_filter(match)) return;
+  prefix_ = match.prefix(target_.path);
+  const bool chosen = choose_cluster();
+  if (chosen) arm_request_timeout();
+  if (filter_request()) forward();
+}
+
+/// To the backend, by whatever filters have made of the request.
+void Exchange::forward() {
+  if (target_backend_ == nullptr || target_backend_->cluster == WeightedBackend::kInvalid)
+    return reply(500, Flag::kNoClusterFound, "the rule has no valid backend");
+  on_backend_writable();  // the client was held back while filters waited
+  prepare_head(prefix_);
+  begin_mirrors();
+  attempt();
+}
+
+/// Redirects and preflights are answered here; so is what a rule asks for and nobody serves. An ExternalAuth that is
+/// served stands in the rule's chain.
+bool Exchange::answered_by_filter(const route::Match& match) {
+  const auto* filters = action_->filters;
+  if (action_->unserved) {
+    reply(500, Flag::kNoClusterFound, "the rule has a filter that is not served");
+    return true;
+  }
+  cors_ = find_filter<model::Cors>(filters);
+  if (cors_ != nullptr && route::is_preflight(head_)) {
+    answer(route::answer_preflight(*cors_, head_, arena_));
+    return true;
+  }
+  const auto* redirect = find_filter<model::RequestRedirect>(filters);
+  if (redirect == nullptr) return false;
+  const route::RedirectContext context{.target = target_,
+                                       .prefix = match.prefix(target_.path),
+                                       .listener_port = connection_->port().address.endpoint().port};
+  answer(route::redirect(*redirect, context, head_, arena_));
+  return true;
+}
+
+bool Exchange::choose_cluster() {
+  target_backend_ = nullptr;
+  if (action_->session != nullptr) read_session();
+  if (target_backend_ != nullptr) return true;  // the session's
+  if (action_->total_weight == 0) return false;
+  const auto chosen =
+      action_->backends.size() == 1 ? 0 : route::pick_weighted(action_->backends, worker_.random().next());
+  if (!chosen) return false;
+  target_backend_ = &action_->backends[*chosen];
+  cluster_number_ = target_backend_->cluster;
+  return cluster_number_ != WeightedBackend::kInvalid;
+}
+
+void Exchange::find_client() {
+  client_addr_ = route::find_client(connection_->ends().peer, head_.fields, listener_->limits->forwarded);
+  client_known_ = true;
+}
+
+/// Who the client is by its certificate: what it says of that itself counts from trusted hops only.
+void Exchange::tell_identity() {
+  constexpr std::string_view kField = "x-forwarded-client-cert";
+  auto& fields = head_.fields;
+  if (!client_addr_.trusted_peer) std::erase_if(fields, [&](const http::Field& field) { return field.name == kField; });
+  if (const auto own = connection_->client_cert(); !own.empty()) fields.push_back({kField, own});
+}
+
+/// A trusted hop's name of the request is kept.
+void Exchange::name_request() {
+  const auto own = std::ranges::find(head_.fields, "x-request-id", &http::Field::name);
+  const bool trusted = client_addr_.trusted_peer || listener_->limits->keep_request_id;
+  record_.request_id = telemetry::request_id(own == head_.fields.end() ? std::string_view() : own->value, trusted,
+                                             telemetry::UuidVersion::kV4, worker_.observer().ids(), 0, arena_);
+  if (own == head_.fields.end()) {
+    head_.fields.push_back({"x-request-id", record_.request_id});
+  } else {
+    own->value = record_.request_id;
+  }
+}
+
+/// The head that backends get: who asks, the path as it was matched, and what filters make of both.
+void Exchange::prepare_head(std::string_view prefix) {
+  const auto& ends = connection_->ends();
+  if (!client_known_) find_client();
+  client_address_ = client_addr_.address;
+  route::set_forwarded(client_addr_, ends.peer, ends.local, listener_->limits->forwarded, head_, arena_);
+  if (record_.request_id.empty()) name_request();
+  tell_identity();
+  if (const auto* tracing = worker_.observer().tracing())
+    telemetry::inject(head_.fields, record_.trace, record_.trace.backend_span, tracing->formats, arena_);
+  const model::UrlRewrite* rewrite = nullptr;
+  for (const auto* filters : {action_->filters, target_backend_->filters}) {
+    if (const auto* found = find_filter<model::UrlRewrite>(filters)) rewrite = found;
+    if (const auto* change = find_filter<model::RequestHeaderModifier>(filters)) route::modify(*change, head_);
+  }
+  route::rewrite(rewrite, target_, prefix, head_, arena_);
+}
+
+void Exchange::change_response(http::ResponseHead& head) {
+  if (action_->session != nullptr) start_session(head);
+  for (const auto* filters : {action_->filters, target_backend_->filters})
+    if (const auto* change = find_filter<model::ResponseHeaderModifier>(filters)) route::modify(*change, head.fields);
+  if (cors_ != nullptr) route::apply_cors(*cors_, head_, head, arena_);
+}
+
+/// A whole answer of ours, without a body.
+void Exchange::answer(const http::ResponseHead& head) {
+  record_.details = "direct_response";
+  response_started_ = response_ended_ = true;
+  if (client_ != nullptr) send_head(head, true);
+}
+
+}  // namespace fairlead::proxy

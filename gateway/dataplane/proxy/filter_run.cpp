@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/dataplane/proxy/filter_run.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "gateway/dataplane/proxy/exchange.hpp"
+#include "gateway/dataplane/proxy/worker.hpp"
+
+namespace fairlead::proxy {
+namespace {
+
+constexpr std::uint32_t bit(std::size_t slot) { return std::uint32_t{1} << slot; }
+constexpr std::size_t kMostHeld = 64 * 1024;  // bytes of a body that waits for filters
+constexpr auto kAuthentication = static_cast<std::size_t>(filter::Slot::kAuthentication);
+constexpr std::uint32_t kBehindAuthentication = ~(bit(kAuthentication + 1) - 1);
+
+}  // namespace
+
+void FilterRun::lay_over(const filter::Chain& chain, std::uint32_t slots) {
+  const auto mask = chain.mask & slots;
+  for (auto rest = mask; rest != 0; rest &= rest - 1) {
+    const auto slot = static_cast<std::size_t>(std::countr_zero(rest));
+    filters_[slot] = chain.filters[slot].get();
+  }
+  to_call_ |= mask;
+}
+
+bool FilterRun::begin(std::initializer_list<const filter::Chain*> levels) {
+  to_call_ = called_ = passed_ = 0;
+  waits_ = needs_body_ = body_follows_ = false;
+  for (const auto* level : levels)
+    if (level != nullptr) lay_over(*level, ~std::uint32_t{0});
+  active_ = holds_ = to_call_ != 0;
+  return active_;
+}
+
+bool FilterRun::run() {
+  while (to_call_ != 0) {
+    slot_ = static_cast<std::size_t>(std::countr_zero(to_call_));
+    to_call_ &= to_call_ - 1;
+    called_ |= bit(slot_);
+    if (!take(filters_[slot_]->on_request(*this))) return false;
+  }
+  holds_ = false;
+  return true;
+}
+
+bool FilterRun::take(filter::Verdict verdict) {
+  switch (verdict) {
+    case filter::Verdict::kContinue: break;
+    case filter::Verdict::kWait: waits_ = true; return false;
+    case filter::Verdict::kNeedBody:
+      needs_body_ = true;
+      exchange_.ask_for_body();
+      return take_body();
+    case filter::Verdict::kAnswered: return false;
+  }
+  passed_ |= bit(slot_);
+  // Of a consumer only what follows his being known can count.
+  if (slot_ == kAuthentication)
+    if (const auto* chain = exchange_.consumer_chain(identity_)) lay_over(*chain, kBehindAuthentication);
+  return true;
+}
+
+/// Once it is whole. Another filter may need it, too: then it is there already.
+bool FilterRun::take_body() {
+  auto& body = exchange_.kept_;
+  const auto most = filters_[slot_]->most_body();
+  if (body.size() > most || (exchange_.head_.body == http::Body::kLength && exchange_.head_.content_length > most)) {
+    exchange_.reply(413, Flag::kTooLarge, "the request's body is too large");
+    return false;
+  }
+  if (!exchange_.request_ended_) return false;
+  needs_body_ = false;
+  const auto verdict = filters_[slot_]->on_request_body(*this, body);
+  if (verdict == filter::Verdict::kContinue) exchange_.measure_body();
+  return take(verdict);
+}
+
+std::size_t FilterRun::most_held() const {
+  return needs_body_ ? std::max(kMostHeld, filters_[slot_]->most_body()) : kMostHeld;
+}
+
+bool FilterRun::on_body() {
+  if (!needs_body_) return false;
+  return take_body() && run();
+}
+
+void FilterRun::resume() {
+  waits_ = false;
+  if (take(filter::Verdict::kContinue) && run()) exchange_.forward();
+}
+
+void FilterRun::answer(const filter::Answer& answer) {
+  waits_ = needs_body_ = holds_ = false;
+  to_call_ = 0;
+  exchange_.answer_whole(answer);
+}
+
+void FilterRun::stop() {
+  needs_body_ = holds_ = false;
+  to_call_ = 0;
+  if (std::exchange(waits_, false)) std::erase_if(states_, [&](const auto& entry) { return entry.first == slot_; });
+}
+
+bool FilterRun::on_response(http::ResponseHead& head, bool body_follows) {
+  body_follows_ = body_follows && head.body != http::Body::kTunnel;
+  bodies_.clear();  // of a response that this one takes the place of
+  while (passed_ != 0) {
+    slot_ = static_cast<std::size_t>(std::bit_width(passed_) - 1);
+    passed_ &= ~bit(slot_);
+    if (filters_[slot_]->on_response(*this, head) == filter::Verdict::kAnswered) return false;
+  }
+  return true;
+}
+
+std::optional<std::string_view> FilterRun::on_data(std::string_view data, bool end) {
+  for (const auto& filter : bodies_) {
+    const auto passed = filter->on_data(data, end);
+    if (!passed) return std::nullopt;
+    data = *passed;
+  }
+  return data;
+}
+
+void FilterRun::end() {
+  if (!std::exchange(active_, false)) return;
+  holds_ = false;
+  for (; called_ != 0; called_ &= called_ - 1) {
+    slot_ = static_cast<std::size_t>(std::countr_zero(called_));
+    filters_[slot_]->on_end(*this);
+  }
+  states_.clear();
+  bodies_.clear();
+  identity_ = {};
+}
+
+http::RequestHead& FilterRun::head() { return exchange_.head_; }
+std::string_view FilterRun::host() const { return exchange_.host_; }
+route::Target& FilterRun::target() { return exchange_.target_; }
+const Address& FilterRun::client() const { return exchange_.client_addr_.address; }
+std::string_view FilterRun::route_name() const { return exchange_.route_->name; }
+std::string_view FilterRun::rule_name() const { return exchange_.action_->name; }
+const telemetry::RequestRecord& FilterRun::record() const { return exchange_.record_; }
+Arena& FilterRun::arena() { return exchange_.arena_; }
+event::Reactor& FilterRun::reactor() { return exchange_.worker_.reactor(); }
+upstream::Random& FilterRun::random() { return exchange_.worker_.random(); }
+
+filter::State* FilterRun::state() {
+  const auto found = std::ranges::find(states_, slot_, [](const auto& entry) { return entry.first; });
+  return found == states_.end() ? nullptr : found->second.get();
+}
+
+void FilterRun::set_state(std::unique_ptr<filter::State> state) {
+  const auto found = std::ranges::find(states_, slot_, [](const auto& entry) { return entry.first; });
+  if (found != states_.end()) found->second = std::move(state);
+  else states_.emplace_back(slot_, std::move(state));
+}
+
+void FilterRun::pass_body(std::unique_ptr<filter::BodyFilter> filter) {
+  if (body_follows_) bodies_.push_back(std::move(filter));
+}
+
+std::unique_ptr<filter::Call> FilterRun::call(const filter::CallSpec& spec, filter::CallHandler& handler) {
+  auto& worker = exchange_.worker_;
+  return worker.calls().begin(worker.cluster(exchange_.generation_, spec.cluster), spec, handler);
+}
+
+std::unique_ptr<filter::Call> FilterRun::call_backend(filter::CallHandler& handler, std::chrono::milliseconds timeout,
+                                                      std::size_t most_answer) {
+  const auto* target = exchange_.target_backend_;
+  if (target == nullptr || target->cluster == WeightedBackend::kInvalid) return nullptr;
+  const auto kept = exchange_.head_;
+  exchange_.prepare_head(exchange_.prefix_);
+  auto made = call(
+      {.cluster = target->cluster, .head = &exchange_.head_, .timeout = timeout, .most_answer = most_answer}, handler);
+  exchange_.head_ = kept;
+  return made;
+}
+
+std::unique_ptr<filter::Local>& FilterRun::local_slot(const std::shared_ptr<const void>& key) {
+  return exchange_.worker_.local(key);
+}
+
+}  // namespace fairlead::proxy

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/dataplane/proxy/stream_relay.hpp"
+
+#include "fairlead/net/proxy_protocol.hpp"
+#include "fairlead/route/choice.hpp"
+#include "fairlead/tls/tls_stream.hpp"
+#include "fairlead/upstream/backend.hpp"
+#include "gateway/dataplane/proxy/connection.hpp"
+#include "gateway/dataplane/proxy/worker.hpp"
+
+namespace fairlead::proxy {
+namespace {
+
+constexpr std::uint64_t kIdleMs = 3'600'000;  // where no policy says else
+constexpr std::uint64_t kLooks = 4;           // at whether something has passed, in an idle time-out
+constexpr std::uint32_t kKeepAliveS = 60;     // so that a backend that is gone is noticed
+
+}  // namespace
+
+StreamRelay::~StreamRelay() {
+  end(true);
+  auto& timers = worker_.reactor().timers();
+  timers.cancel(connect_alarm_);
+  timers.cancel(idle_alarm_);
+}
+
+void StreamRelay::begin(std::unique_ptr<net::Stream> client, std::string server_name) {
+  client_ = std::move(client);
+  server_name_ = std::move(server_name);
+  client_->set_handler(&client_side_);
+  if (worker_.overloaded()) return refuse(StreamRefusal::kOverloaded);
+  if (!choose()) return refuse(StreamRefusal::kNoBackend);
+  attempt();
+}
+
+bool StreamRelay::choose() {
+  const auto chosen = route::pick_weighted(route_.action.backends, worker_.random().next());
+  if (!chosen) return false;
+  cluster_number_ = route_.action.backends[*chosen].cluster;
+  return cluster_number_ != WeightedBackend::kInvalid;
+}
+
+void StreamRelay::attempt() {
+  auto* const cluster = worker_.cluster(generation_, cluster_number_);
+  if (cluster == nullptr) return refuse(StreamRefusal::kNoBackend);
+  const auto picked = cluster->pick({.tried = {tried_.data(), tries_}});
+  if (picked.backend == nullptr)
+    return refuse(picked.reason == upstream::PickReason::kAllLimited ? StreamRefusal::kLimit
+                                                                     : StreamRefusal::kNoBackend);
+  if (cluster->admit(*picked.backend, false)) return refuse(StreamRefusal::kLimit);
+  cluster_ = cluster;
+  backend_ = picked.backend;
+  tried_[tries_++] = backend_;
+  auto stream = net::TcpStream::connect(worker_.reactor(), net::SocketAddress(backend_->endpoint().address),
+                                        {.source = {}, .keep_alive_s = kKeepAliveS});
+  if (!stream) return failed();
+  connected_ = false;
+  backend_stream_ = std::move(*stream);
+  backend_stream_->set_handler(this);
+  const auto limit = cluster_->spec().pool.connect_timeout;
+  if (limit.count() > 0)
+    worker_.reactor().timers().arm(connect_alarm_,
+                                   worker_.reactor().now_ms() + static_cast<std::uint64_t>(limit.count()));
+}
+
+/// Connected; with TLS towards the backend a second time, when that is agreed on.
+void StreamRelay::on_writable() {
+  if (tunnel_) return;
+  if (connected_) return pass();
+  connected_ = true;
+  if (!send_proxy_header()) return failed();
+  if (cluster_->spec().tls != nullptr && route_.backend_tls) return secure();
+  pass();
+}
+
+/// Small, and the first bytes of the connection: the kernel takes it whole.
+bool StreamRelay::send_proxy_header() {
+  const auto version = cluster_->spec().pool.proxy_protocol;
+  if (version == 0) return true;
+  net::ProxyHeader header;
+  header.has_endpoints = true;
+  header.source = connection_.ends().peer;
+  header.destination = connection_.ends().local;
+  header.authority = server_name_;
+  if (client_->tls() != nullptr) header.alpn = client_->tls()->alpn;
+  std::string text;
+  if (version == 1) {
+    net::write_proxy_v1(header, text);
+  } else if (!net::write_proxy_v2(header, false, text)) {
+    return false;
+  }
+  const iovec piece{text.data(), text.size()};
+  return backend_stream_->write({&piece, 1}).bytes == text.size();
+}
+
+void StreamRelay::secure() {
+  auto context = std::const_pointer_cast<tls::ClientContext>(
+      std::static_pointer_cast<const tls::ClientContext>(cluster_->spec().tls));
+  std::unique_ptr<net::TcpStream> plain(static_cast<net::TcpStream*>(backend_stream_.release()));
+  plain->set_handler(nullptr);
+  auto secured = tls::TlsStream::connect(std::move(plain), std::move(context), backend_->name());
+  if (!secured) return failed();
+  auto* const raw = secured->get();
+  backend_stream_ = std::move(*secured);
+  raw->set_handler(this);
+  raw->start();
+}
+
+void StreamRelay::pass() {
+  auto& reactor = worker_.reactor();
+  reactor.timers().cancel(connect_alarm_);
+  cluster_->observe(*backend_, {.status = 200});
+  ++worker_.counters().streams;
+  const auto idle = cluster_->spec().pool.stream_idle;
+  idle_ms_ = idle.count() > 0 ? static_cast<std::uint64_t>(idle.count()) : kIdleMs;
+  moved_ms_ = reactor.now_ms();
+  reactor.timers().arm(idle_alarm_, moved_ms_ + idle_ms_ / kLooks + 1);
+  net::TunnelOwner& owner = *this;
+  tunnel_.emplace(reactor, worker_.pool(), worker_.pipes(), *client_, *backend_stream_, owner);
+  tunnel_->start();
+}
+
+void StreamRelay::account() {
+  if (!tunnel_) return;
+  const std::array<std::uint64_t, 2> now{tunnel_->sent(), tunnel_->received()};
+  if (now != told_) moved_ms_ = worker_.reactor().now_ms();
+  for (std::size_t i = 0; i < now.size(); ++i) worker_.counters().stream_bytes[i] += now[i] - told_[i];
+  told_ = now;
+}
+
+void StreamRelay::on_idle() {
+  account();
+  auto& reactor = worker_.reactor();
+  if (reactor.now_ms() >= moved_ms_ + idle_ms_) return end(false);
+  reactor.timers().arm(idle_alarm_, reactor.now_ms() + idle_ms_ / kLooks + 1);
+}
+
+void StreamRelay::on_failed(int, std::string_view) { failed(); }
+
+/// Not connected: another backend may be.
+void StreamRelay::failed() {
+  drop_try(upstream::Failure::kConnect);
+  if (tries_ == kTries) return refuse(StreamRefusal::kConnect);
+  attempt();
+}
+
+void StreamRelay::drop_try(upstream::Failure failure) {
+  worker_.reactor().timers().cancel(connect_alarm_);
+  if (backend_stream_ != nullptr) {
+    backend_stream_->set_handler(nullptr);
+    backend_stream_->close(true);
+    worker_.let_go(std::move(backend_stream_));  // it may be on the stack
+  }
+  if (backend_ == nullptr) return;
+  cluster_->observe(*backend_, {.failure = failure});
+  cluster_->finish(*std::exchange(backend_, nullptr), false);
+}
+
+void StreamRelay::refuse(StreamRefusal why) {
+  ++worker_.counters().stream_refusals[static_cast<std::size_t>(why)];
+  end(true);
+}
+
+void StreamRelay::on_tunnel_end(const net::TunnelEnd& how) { end(how.error != 0); }
+
+/// The streams are closed and stay until this is destroyed, as they may be on the stack.
+void StreamRelay::end(bool reset) {
+  if (ended_) return;
+  ended_ = true;
+  account();
+  auto& timers = worker_.reactor().timers();
+  timers.cancel(connect_alarm_);
+  timers.cancel(idle_alarm_);
+  for (auto* stream : {client_.get(), backend_stream_.get()}) {
+    if (stream == nullptr) continue;
+    stream->set_handler(nullptr);
+    stream->close(reset);
+  }
+  if (backend_ != nullptr) {
+    if (!tunnel_) cluster_->observe(*backend_, {.failure = upstream::Failure::kCancelled});
+    cluster_->finish(*std::exchange(backend_, nullptr), false);
+  }
+  connection_.on_relay_end();
+}
+
+}  // namespace fairlead::proxy

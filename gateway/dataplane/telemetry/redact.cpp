@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/dataplane/telemetry/redact.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "fairlead/base/ascii.hpp"
+
+namespace fairlead::telemetry {
+namespace {
+
+constexpr std::array<std::string_view, 16> kFields{
+    "authorization",   "proxy-authorization", "cookie",         "set-cookie",           "x-api-key",    "api-key",
+    "apikey",          "x-auth-token",        "x-access-token", "x-amz-security-token", "x-csrf-token", "x-xsrf-token",
+    "x-session-token", "x-goog-api-key",      "x-vault-token",  "private-token"};
+
+// Without '-' and '_', so that api_key, api-key and apiKey are one.
+constexpr std::array<std::string_view, 22> kParameters{
+    "accesstoken",      "apikey",  "auth",      "authtoken", "authorization", "code",     "clientsecret",
+    "credential",       "idtoken", "jwt",       "key",       "passwd",        "password", "pwd",
+    "refreshtoken",     "secret",  "sessionid", "sig",       "signature",     "token",    "xamzsignature",
+    "xamzsecuritytoken"};
+
+constexpr std::size_t kLongestParameter = 20;
+
+}  // namespace
+
+bool secret_field(std::string_view lower_case_name) {
+  return std::ranges::find(kFields, lower_case_name) != kFields.end();
+}
+
+bool secret_parameter(std::string_view name) {
+  std::array<char, kLongestParameter> folded{};
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    char c = name[i];
+    // A backend decodes %74oken to token, so we have to.
+    if (c == '%' && i + 2 < name.size() && hex_value(name[i + 1]) >= 0 && hex_value(name[i + 2]) >= 0) {
+      c = static_cast<char>(hex_value(name[i + 1]) * 16 + hex_value(name[i + 2]));
+      i += 2;
+    }
+    if (c == '-' || c == '_') continue;
+    if (size == folded.size()) return false;
+    folded[size++] = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  }
+  return std::ranges::find(kParameters, std::string_view(folded.data(), size)) != kParameters.end();
+}
+
+char* put_target(char* out, std::string_view target, text::Escape escape, std::size_t limit) {
+  char* const stop = out + limit;
+  const auto left = [&] { return static_cast<std::size_t>(stop - out); };
+  const auto put = [&](std::string_view part) { out = text::put_escaped(out, part, escape, left()); };
+  const auto query = std::min(target.find_first_of("?#"), target.size());
+  auto head = target.substr(0, query);
+  if (const auto scheme = head.find("://"); scheme != std::string_view::npos) {
+    const auto authority = head.substr(scheme + 3, head.find('/', scheme + 3) - (scheme + 3));
+    if (const auto at = authority.rfind('@'); at != std::string_view::npos) {
+      put(head.substr(0, scheme + 3));
+      put(kRedacted);
+      head.remove_prefix(scheme + 3 + at);
+    }
+  }
+  put(head);
+  auto rest = target.substr(query);
+  while (!rest.empty()) {
+    const auto next = std::min(rest.find_first_of("&;?#", 1), rest.size());
+    const auto part = rest.substr(0, next);  // begins with its separator
+    const auto equals = part.find('=');
+    if (equals != std::string_view::npos && secret_parameter(part.substr(1, equals - 1))) {
+      put(part.substr(0, equals + 1));
+      put(kRedacted);
+    } else {
+      put(part);
+    }
+    rest.remove_prefix(next);
+  }
+  return out;
+}
+
+}  // namespace fairlead::telemetry

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fairlead/upstream/backend.hpp"
+
+namespace fairlead::upstream {
+
+std::string endpoint_name(const net::Endpoint& endpoint) {
+  const auto address = endpoint.address.text();
+  return (endpoint.address.is_v4() ? address : "[" + address + "]") + ":" + std::to_string(endpoint.port);
+}
+
+Backend::Backend(EndpointSpec endpoint, ClusterContext& context)
+    : weight_(endpoint.weight),
+      endpoint_(std::move(endpoint)),
+      name_(endpoint_name(endpoint_.address)),
+      pool_(context, breakers_, endpoint_) {}
+
+}  // namespace fairlead::upstream

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fairlead/upstream/pool.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "gateway/dataplane/upstream/pool_session.hpp"
+
+namespace fairlead::upstream {
+
+namespace {
+
+constexpr auto kAll = std::numeric_limits<std::uint64_t>::max();
+
+std::uint64_t count_of(milliseconds time) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
+}
+
+/// Until a connection has said how many streams it takes. With kAuto one connection is tried first: HTTP/2 may need no
+/// second, and HTTP/1 waits one handshake longer, once.
+std::uint64_t expected_streams(const PoolSpec& spec) {
+  if (spec.protocol == Protocol::kHttp1) return 1;
+  if (spec.protocol == Protocol::kHttp2) return std::max(spec.max_concurrent_streams, 1u);
+  return std::numeric_limits<std::uint32_t>::max();
+}
+
+}  // namespace
+
+std::string_view pool_failure_name(PoolFailure failure) {
+  constexpr std::string_view kNames[] = {"connect-failure",  "connect-timeout",     "pending-timeout",
+                                         "pending-overflow", "connection-overflow", "draining"};
+  return kNames[static_cast<std::size_t>(failure)];
+}
+
+PoolWaiterNode::~PoolWaiterNode() {
+  if (pool_ != nullptr) pool_->cancel(*this);
+}
+
+Pool::Pool(ClusterContext& context, Breakers& backend, const EndpointSpec& endpoint)
+    : context_(context),
+      backend_(backend),
+      endpoint_(endpoint),
+      lists_(std::make_unique<Lists>()),
+      alarm_(*this),
+      expected_streams_(expected_streams(spec())),
+      protocol_(spec().protocol),
+      tls_(context.spec->tls.get()) {}
+
+Pool::~Pool() {
+  drain();
+  for (auto* list : {&lists_->connecting, &lists_->ready, &lists_->busy})
+    while (auto* session = list->front()) close_session(*session, nullptr);
+}
+
+void Pool::on_spec() {
+  if (protocol_ != spec().protocol) expected_streams_ = expected_streams(spec());
+  protocol_ = spec().protocol;
+  if (std::exchange(tls_, context_.spec->tls.get()) != tls_) retire_standing();
+}
+
+void Pool::retire_standing() {
+  while (auto* session = lists_->idle.front()) close_session(*session, nullptr);
+  while (auto* session = lists_->ready.front()) place(*session);  // to those that take nothing new
+}
+
+Pool::Acquired Pool::acquire(PoolWaiter& waiter, http::ClientHandler& handler) {
+  if (draining_) return {.refused = PoolFailure::kDraining};
+  // Nobody overtakes those who wait already.
+  if (pending_count_ == 0)
+    if (auto* stream = open_on_standing(handler)) {
+      ++context_.counters.pool_hits;
+      return {.stream = stream};
+    }
+  if (!context_.breakers.allows(Breaker::kPending) || !backend_.allows(Breaker::kPending)) {
+    ++context_.counters.overflow_pending;
+    return {.refused = PoolFailure::kPending};
+  }
+  if (pending_count_ + 1 > connecting_count_ * expected_streams_) {
+    const auto refused = connect_one(nullptr);
+    // Where a connection stands or is under way, there is something to wait for.
+    if (refused && sessions_ == 0) return {.refused = refused};
+  }
+  ++context_.counters.pool_waits;
+  context_.breakers.enter(Breaker::kPending);
+  backend_.enter(Breaker::kPending);
+  ++pending_count_;
+  waiter.pool_ = this;
+  waiter.handler_ = &handler;
+  const auto wait = count_of(spec().pending_timeout.count() > 0 ? spec().pending_timeout : spec().connect_timeout);
+  waiter.deadline_ms_ = wait == 0 ? std::numeric_limits<std::uint64_t>::max() : context_.clock.now_ms() + wait;
+  lists_->waiting.push_back(waiter);
+  set_alarm();
+  return {};
+}
+
+void Pool::cancel(PoolWaiterNode& waiter) {
+  if (waiter.pool_ == this) pop_waiter(waiter);
+  waiter.unlink();
+}
+
+void Pool::pop_waiter(PoolWaiterNode& waiter) {
+  waiter.unlink();
+  waiter.pool_ = nullptr;
+  --pending_count_;
+  context_.breakers.leave(Breaker::kPending);
+  backend_.leave(Breaker::kPending);
+}
+
+Pool::Session* Pool::usable() {
+  const auto now = context_.clock.now_ms();
+  for (;;) {
+    auto* session = lists_->ready.front();
+    if (session == nullptr) session = lists_->idle.front();
+    if (session == nullptr || !session->worn_out(spec(), now)) return session;
+    session->draining = true;
+    place(*session);
+  }
+}
+
+http::ClientStream* Pool::open_on_standing(http::ClientHandler& handler) {
+  while (auto* session = usable()) {
+    auto* stream = session->session->open(handler);
+    if (session->state == Session::State::kGone) return stream;  // closed within; the handler is told
+    if (stream != nullptr) ++session->requests;
+    place(*session);
+    if (stream != nullptr) return stream;
+    // It said that it had room and has none: not asked again before it says so anew.
+    if (session->state == Session::State::kIdle || session->state == Session::State::kReady)
+      close_session(*session, nullptr);
+  }
+  return nullptr;
+}
+
+std::optional<PoolFailure> Pool::connect_one(std::string_view* text) {
+  if (!context_.breakers.allows(Breaker::kConnections) || !backend_.allows(Breaker::kConnections)) {
+    ++context_.counters.overflow_connections;
+    return PoolFailure::kConnections;
+  }
+  auto entry = std::make_unique<Session>(*this);
+  ++context_.counters.connects;
+  auto session = context_.factory.connect(*context_.spec, endpoint_, *entry);
+  if (!session) {
+    ++context_.counters.connect_failures;
+    if (text != nullptr) *text = "connect failed";
+    return PoolFailure::kConnect;
+  }
+  const auto limit = count_of(spec().connect_timeout);
+  entry->session = std::move(*session);
+  entry->tls = tls_;
+  entry->born_ms = context_.clock.now_ms();
+  entry->deadline_ms = limit == 0 ? std::numeric_limits<std::uint64_t>::max() : entry->born_ms + limit;
+  context_.breakers.enter(Breaker::kConnections);
+  backend_.enter(Breaker::kConnections);
+  ++sessions_;
+  ++connecting_count_;
+  lists_->connecting.push_back(*entry.release());
+  set_alarm();
+  return std::nullopt;
+}
+
+void Pool::grow() {
+  while (!draining_ && pending_count_ > connecting_count_ * expected_streams_)
+    if (connect_one(nullptr)) return;
+}
+
+/// Puts a session into the list that says what can be done with it; ends it where nothing can.
+void Pool::place(Session& session) {
+  using State = Session::State;
+  if (session.state == State::kGone || session.state == State::kConnecting) return;
+  if (session.state == State::kIdle) --idle_count_;
+  session.state = State::kBusy;
+  const auto now = context_.clock.now_ms();
+  if (session.worn_out(spec(), now) || session.tls != tls_) session.draining = true;
+  const bool idle = session.session->idle();
+  if (session.draining || draining_) {
+    lists_->busy.push_front(session);
+    if (idle) close_session(session, session.worn_out(spec(), now) ? &ClusterCounters::closed_used_up : nullptr);
+    return;
+  }
+  if (session.session->capacity() == 0) return lists_->busy.push_front(session);
+  if (!idle) {
+    session.state = State::kReady;
+    return lists_->ready.push_front(session);
+  }
+  session.state = State::kIdle;
+  const auto limit = count_of(spec().idle_timeout);
+  session.deadline_ms = limit == 0 ? std::numeric_limits<std::uint64_t>::max() : now + limit;
+  lists_->idle.push_front(session);
+  if (++idle_count_ > std::max(spec().max_idle, 1u)) close_session(*lists_->idle.back(), &ClusterCounters::closed_full);
+}
+
+/// Gives streams to those who wait, the oldest first.
+void Pool::dispatch() {
+  if (dispatching_) return;  // a waiter's call led here; the loop below goes on
+  dispatching_ = true;
+  while (auto* waiter = lists_->waiting.front()) {
+    auto* stream = open_on_standing(*waiter->handler_);
+    if (stream == nullptr) break;
+    if (waiter->pool_ != this) continue;  // its handler ended the wait within open()
+    pop_waiter(*waiter);
+    waiter->on_stream(*stream);
+  }
+  dispatching_ = false;
+  grow();
+  set_alarm();
+}
+
+void Pool::end_session(Session& session) {
+  if (session.state == Session::State::kConnecting) --connecting_count_;
+  if (session.state == Session::State::kIdle) --idle_count_;
+  session.state = Session::State::kGone;
+  session.unlink();
+  --sessions_;
+  context_.breakers.leave(Breaker::kConnections);
+  backend_.leave(Breaker::kConnections);
+  context_.clock.retire(std::unique_ptr<event::Retired>(&session));
+}
+
+void Pool::close_session(Session& session, std::uint64_t ClusterCounters::* reason) {
+  if (reason != nullptr) ++(context_.counters.*reason);
+  end_session(session);  // first, so that what it says while it closes finds it gone
+  session.session->close();
+}
+
+/// Of those for whom no connection is under way any more the `most` oldest: they may go to another backend.
+void Pool::fail_uncovered(std::uint64_t most, PoolFailure why, std::string_view text) {
+  List<PoolWaiter> failed;
+  for (; most > 0 && pending_count_ > connecting_count_ * expected_streams_; --most) {
+    auto& waiter = *lists_->waiting.front();
+    pop_waiter(waiter);
+    failed.push_back(waiter);
+  }
+  while (auto* waiter = failed.front()) {
+    waiter->unlink();
+    waiter->on_pool_failure(why, text);
+  }
+}
+
+void Pool::drain() {
+  draining_ = true;
+  while (auto* session = lists_->idle.front()) close_session(*session, nullptr);
+  while (auto* session = lists_->connecting.front()) close_session(*session, nullptr);
+  fail_uncovered(kAll, PoolFailure::kDraining, "the backend has been removed");
+  context_.clock.timers().cancel(alarm_);
+}
+
+void Pool::warm_up() {
+  while (!draining_ && idle_count_ + connecting_count_ < spec().min_idle && sessions_ < spec().min_idle)
+    if (connect_one(nullptr)) return;
+}
+
+void Pool::on_ready(Session& session) {
+  if (session.state != Session::State::kConnecting) return;
+  --connecting_count_;
+  session.state = Session::State::kBusy;
+  expected_streams_ =
+      std::clamp<std::uint64_t>(session.session->capacity(), 1, std::max(spec().max_concurrent_streams, 1u));
+  place(session);
+  dispatch();
+}
+
+void Pool::on_capacity(Session& session) {
+  if (session.state == Session::State::kConnecting) return;
+  place(session);
+  dispatch();
+}
+
+void Pool::on_draining(Session& session) {
+  session.draining = true;
+  place(session);
+  dispatch();
+}
+
+void Pool::on_closed(Session& session, std::string_view why) {
+  const bool connecting = session.state == Session::State::kConnecting;
+  if (connecting) ++context_.counters.connect_failures;
+  if (session.state == Session::State::kIdle) ++context_.counters.closed_idle;
+  end_session(session);
+  // With no connection left nobody has anything to wait for; else only those whom this one was for fail.
+  if (connecting) fail_uncovered(sessions_ == 0 ? kAll : expected_streams_, PoolFailure::kConnect, why);
+  dispatch();
+}
+
+void Pool::expire_connecting(std::uint64_t now) {
+  while (auto* session = lists_->connecting.front()) {
+    if (session->deadline_ms > now) return;
+    ++context_.counters.connect_timeouts;
+    close_session(*session, &ClusterCounters::connect_failures);
+    fail_uncovered(sessions_ == 0 ? kAll : expected_streams_, PoolFailure::kConnectTimeout, "connect timed out");
+  }
+}
+
+void Pool::tick() {
+  const auto now = context_.clock.now_ms();
+  expire_connecting(now);
+  for (auto* session = lists_->idle.back(); session != nullptr && session->deadline_ms <= now;
+       session = lists_->idle.back())
+    close_session(*session, &ClusterCounters::idle_timeouts);
+  while (auto* waiter = lists_->waiting.front()) {
+    if (waiter->deadline_ms_ > now) break;
+    pop_waiter(*waiter);
+    ++context_.counters.pending_timeouts;
+    waiter->on_pool_failure(PoolFailure::kPendingTimeout, "no connection became free in time");
+  }
+  set_alarm();
+}
+
+/// Each list is in the order of its deadlines, but where a time-out was changed meanwhile: those come with the next.
+void Pool::set_alarm() {
+  auto next = std::numeric_limits<std::uint64_t>::max();
+  if (const auto* session = lists_->connecting.front()) next = std::min(next, session->deadline_ms);
+  if (const auto* session = lists_->idle.back()) next = std::min(next, session->deadline_ms);
+  if (const auto* waiter = lists_->waiting.front()) next = std::min(next, waiter->deadline_ms_);
+  if (next == std::numeric_limits<std::uint64_t>::max()) return context_.clock.timers().cancel(alarm_);
+  // An alarm that comes too early costs less than moving it at each request: the idle deadline always moves away.
+  if (!alarm_.armed() || alarm_.deadline_ms() > next) context_.clock.timers().arm(alarm_, next);
+}
+
+void Pool::Alarm::on_timer() { pool_.tick(); }
+
+}  // namespace fairlead::upstream

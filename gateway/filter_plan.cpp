@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/filter_plan.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "fairlead/filter/request.hpp"
+
+namespace fairlead::gateway {
+namespace {
+
+using filter::Slot;
+
+/// In place of a section that cannot serve as it is written: nobody passes.
+class Broken final : public filter::Filter {
+ public:
+  filter::Verdict on_request(filter::Request& request) const override {
+    request.answer({.status = 500,
+                    .fields = {{"content-type", "text/plain; charset=utf-8"}},
+                    .body = "a policy of this route cannot be served\n",
+                    .details = "broken_policy"});
+    return filter::Verdict::kAnswered;
+  }
+};
+
+const model::RequestPolicy& policy_of(const model::ObjectPtr& object) {
+  return std::get<model::RequestPolicy>(*object);
+}
+
+model::ObjectKey key_of(const model::RequestPolicy& policy) {
+  return {model::Kind::kRequestPolicy, policy.metadata.ns, policy.metadata.name};
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> FilterPlan::acquire(Entry& entry, const std::string& ns,
+                                                 const model::BackendTarget& target, bool grpc) {
+  auto backend = state_->backend(*objects_, ns, target);
+  if (backend == nullptr) return std::nullopt;
+  const auto number = clusters_.acquire(backend, grpc);
+  entry.clusters.push_back({target, grpc, std::move(backend), number});
+  if (clusters_.broken(number)) return std::nullopt;
+  return number;
+}
+
+void FilterPlan::release(Entry& entry) {
+  for (const auto& named : std::exchange(entry.clusters, {})) clusters_.release(named.number);
+}
+
+void FilterPlan::make(Entry& entry, const model::RequestPolicy& policy) {
+  const auto& ns = policy.metadata.ns;
+  const auto name = key_of(policy).text();
+  Remarks::Texts texts;
+  std::vector<std::string> faults, remarks;
+  auto before = std::exchange(entry.clusters, {});
+  entry.faulty = false;
+  filter::Context context{
+      .policy = name,
+      .ns = ns,
+      .stores = stores_,
+      .cluster = [&](const model::BackendTarget& target) { return acquire(entry, ns, target, false); },
+      .grpc_cluster = [&](const model::BackendTarget& target) { return acquire(entry, ns, target, true); },
+      .secret =
+          [&](const std::string& of) {
+            const auto object = objects_->find({model::Kind::kSecret, ns, of});
+            return object ? std::get_if<model::Secret>(object.get()) : nullptr;
+          },
+      .config_map =
+          [&](const std::string& of) {
+            const auto object = objects_->find({model::Kind::kConfigMap, ns, of});
+            return object ? std::get_if<model::ConfigMap>(object.get()) : nullptr;
+          },
+      .faults = faults,
+      .remarks = remarks};
+  const auto add = [&](Slot slot, const auto& section, auto make_filter) {
+    auto& filter = entry.filters[static_cast<std::size_t>(slot)];
+    filter = nullptr;
+    if (section == nullptr) return;
+    filter = make_filter(*section, context);
+    for (const auto& fault : faults)
+      texts.push_back(std::string(filter::slot_name(slot)) + ": " + fault + ": requests get 500");
+    for (const auto& remark : remarks) texts.push_back(std::string(filter::slot_name(slot)) + ": " + remark);
+    if (!faults.empty() || filter == nullptr) {
+      filter = std::make_shared<Broken>();
+      entry.faulty = true;
+    }
+    faults.clear();
+    remarks.clear();
+  };
+  const auto& s = *policy.settings;
+  add(Slot::kAddresses, s.addresses, filter::make_addresses);
+  add(Slot::kRequestSize, s.request_size, filter::make_request_size);
+  add(Slot::kAuthentication, s.authentication, filter::make_authentication);
+  add(Slot::kAccess, s.access, filter::make_access);
+  add(Slot::kExternalAuth, s.external_auth, filter::make_external_auth);
+  add(Slot::kRateLimits, s.rate_limits, filter::make_rate_limits);
+  add(Slot::kConcurrency, s.concurrency, filter::make_concurrency);
+  add(Slot::kFault, s.fault, filter::make_fault);
+  add(Slot::kValidation, s.validation, filter::make_validation);
+  add(Slot::kCompression, s.compression, filter::make_compression);
+  add(Slot::kTransform, s.transform, filter::make_transform);
+  add(Slot::kAnswer, s.answer, filter::make_answer);
+  add(Slot::kCache, s.cache, filter::make_cache);
+  add(Slot::kAggregate, s.aggregate, filter::make_aggregate);
+  for (const auto& named : before) clusters_.release(named.number);  // after, so that what both name stays
+  remarks_.set(name, std::move(texts));
+}
+
+/// Before filters are made: what they find then is what workers will see.
+void FilterPlan::update_consumers(const model::ChangeSet& changes) {
+  std::vector<const model::Consumer*> changed;
+  std::vector<auth::DirectoryStore::Name> removed, secrets;
+  for (const auto& change : changes) {
+    if (change.key.kind == model::Kind::kSecret) secrets.emplace_back(change.key.ns, change.key.name);
+    if (change.key.kind != model::Kind::kConsumer) continue;
+    if (change.object == nullptr) removed.emplace_back(change.key.ns, change.key.name);
+    else changed.push_back(&std::get<model::Consumer>(*change.object));
+  }
+  if (changed.empty() && removed.empty() && secrets.empty()) return;
+  directory_->update(changed, removed, secrets, [&](const std::string& ns, const std::string& name) {
+    const auto object = objects_->find({model::Kind::kSecret, ns, name});
+    return object ? std::get_if<model::Secret>(object.get()) : nullptr;
+  });
+  std::map<std::string, Remarks::Texts> faults;
+  for (const auto& fault : directory_->faults())
+    faults["Consumer " + fault.consumer.first + "/" + fault.consumer.second].push_back(fault.text);
+  for (const auto& before : std::exchange(faulty_, {}))
+    if (!faults.contains(before)) remarks_.forget(before);
+  for (auto& [consumer, texts] : faults) {
+    faulty_.insert(consumer);
+    remarks_.set(consumer, std::move(texts));
+  }
+}
+
+void FilterPlan::begin(const model::Cluster& objects, config::GatewayState& state, const model::ChangeSet& changes) {
+  objects_ = &objects;
+  state_ = &state;
+  update_consumers(changes);
+  for (const auto& change : changes) {
+    const bool text = change.key.kind == model::Kind::kSecret || change.key.kind == model::Kind::kConfigMap;
+    if (!text && change.key.kind != model::Kind::kService) continue;
+    for (auto& [key, entry] : entries_)
+      if (key.ns == change.key.ns && (text || entry.faulty)) entry.object = nullptr;  // made anew where it is asked for
+  }
+  // Services may have come or gone, or have other endpoints.
+  for (auto& [key, entry] : entries_) {
+    for (auto& named : entry.clusters) {
+      auto now = state.backend(objects, key.ns, named.target);
+      if (now == named.from) continue;
+      if (now == nullptr) {
+        entry.object = nullptr;
+        continue;
+      }
+      const auto number = clusters_.acquire(now, named.grpc);
+      clusters_.release(std::exchange(named.number, number));
+      named.from = std::move(now);
+    }
+  }
+}
+
+const FilterPlan::Filters& FilterPlan::filters_of(const model::ObjectPtr& object) {
+  const auto& policy = policy_of(object);
+  auto& entry = entries_[key_of(policy)];
+  if (entry.object != object) {
+    make(entry, policy);
+    entry.object = object;
+  }
+  return entry.filters;
+}
+
+filter::ChainPtr FilterPlan::chain(const config::RequestPolicies& policies) {
+  if (policies.empty()) return nullptr;
+  filter::Chain made;
+  for (const auto& policy : policies) {
+    const auto& filters = filters_of(policy);
+    for (std::size_t i = 0; i < filter::kSlots; ++i)
+      if (filters[i] != nullptr && made.filters[i] == nullptr)
+        made.set(static_cast<Slot>(i), filters[i], key_of(policy_of(policy)).text());
+  }
+  if (made.mask == 0) return nullptr;
+  std::vector<const void*> key;
+  for (const auto& filter : made.filters) key.push_back(filter.get());
+  auto& standing = chains_[std::move(key)];
+  if (auto same = standing.lock()) return same;
+  auto out = std::make_shared<const filter::Chain>(std::move(made));
+  standing = out;
+  return out;
+}
+
+filter::ChainPtr FilterPlan::with_external_auth(const filter::ChainPtr& chain, const model::ExternalAuth& settings,
+                                                std::uint32_t cluster) {
+  std::vector<std::string> faults, remarks;
+  const auto known = [&](const model::BackendTarget&) { return std::optional(cluster); };
+  filter::Context context{.policy = {},
+                          .ns = {},
+                          .stores = stores_,
+                          .cluster = known,
+                          .grpc_cluster = known,
+                          .secret = {},
+                          .config_map = {},
+                          .faults = faults,
+                          .remarks = remarks};
+  auto made = chain != nullptr ? std::make_shared<filter::Chain>(*chain) : std::make_shared<filter::Chain>();
+  made->set(Slot::kExternalAuth, filter::make_external_auth(settings, context), "the rule's ExternalAuth");
+  return made;
+}
+
+std::shared_ptr<const proxy::ConsumerChains> FilterPlan::consumers(const config::GatewayChange& change) {
+  if (!change.consumers && consumers_ == nullptr) return nullptr;
+  auto now = std::make_shared<proxy::ConsumerChains>();
+  for (const auto& [name, policies] : state_->consumer_policies())
+    if (auto of = chain(policies)) now->emplace(name, std::move(of));
+  if (now->empty()) now = nullptr;
+  if (now == nullptr || consumers_ == nullptr || *now != *consumers_) consumers_ = std::move(now);
+  return consumers_;
+}
+
+void FilterPlan::finish() {
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    if (objects_->find(it->first) != nullptr) {
+      ++it;
+      continue;
+    }
+    release(it->second);
+    remarks_.forget(it->first.text());
+    it = entries_.erase(it);
+  }
+  std::erase_if(chains_, [](const auto& entry) { return entry.second.expired(); });
+  stores_.prune();
+}
+
+}  // namespace fairlead::gateway

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "fairlead/auth/directory_store.hpp"
+#include "fairlead/config/gateway_state.hpp"
+#include "fairlead/filter/make.hpp"
+#include "fairlead/proxy/snapshot.hpp"
+#include "gateway/cluster_plan.hpp"
+#include "gateway/remarks.hpp"
+
+namespace fairlead::gateway {
+
+/// The filters of RequestPolicies, and the chains that they make where they are attached. A policy whose object stays
+/// keeps its filters; chains of the same filters are one object.
+/// Owner: ConfigPlan. Thread: main.
+class FilterPlan {
+ public:
+  FilterPlan(ClusterPlan& clusters, Remarks& remarks) : clusters_(clusters), remarks_(remarks) {}
+
+  /// The beginning of an update, whose state `state` has already. Both are used until finish().
+  void begin(const model::Cluster& objects, config::GatewayState& state, const model::ChangeSet& changes);
+  /// Null where no policy has a section.
+  filter::ChainPtr chain(const config::RequestPolicies& policies);
+  /// The chain with a rule's own ExternalAuth in its place. `cluster`: of its backend.
+  filter::ChainPtr with_external_auth(const filter::ChainPtr& chain, const model::ExternalAuth& settings,
+                                      std::uint32_t cluster);
+  /// Of consumers with policies; null: none. The same object as before where nothing changed.
+  std::shared_ptr<const proxy::ConsumerChains> consumers(const config::GatewayChange& change);
+  /// What no policy is left for is let go.
+  void finish();
+
+ private:
+  using Filters = std::array<filter::FilterPtr, filter::kSlots>;
+  /// A cluster that a policy names.
+  struct Named {
+    model::BackendTarget target;
+    bool grpc = false;
+    config::BackendClusterPtr from;
+    std::uint32_t number = 0;
+  };
+  struct Entry {
+    model::ObjectPtr object;
+    Filters filters;
+    std::vector<Named> clusters;
+    bool faulty = false;  // a section cannot serve: what it lacks may come
+  };
+  std::optional<std::uint32_t> acquire(Entry& entry, const std::string& ns, const model::BackendTarget& target,
+                                       bool grpc);
+  void release(Entry& entry);
+  void update_consumers(const model::ChangeSet& changes);
+  const Filters& filters_of(const model::ObjectPtr& policy);
+  void make(Entry& entry, const model::RequestPolicy& policy);
+
+  ClusterPlan& clusters_;
+  Remarks& remarks_;
+  filter::Stores stores_;
+  std::shared_ptr<auth::DirectoryStore> directory_ = stores_.get<auth::DirectoryStore>(
+      auth::DirectoryStore::kName, [] { return std::make_shared<auth::DirectoryStore>(); });
+  std::set<std::string> faulty_;  // consumers that were remarked on
+  std::map<model::ObjectKey, Entry> entries_;
+  std::map<std::vector<const void*>, std::weak_ptr<const filter::Chain>> chains_;
+  std::shared_ptr<const proxy::ConsumerChains> consumers_;
+  const model::Cluster* objects_ = nullptr;
+  config::GatewayState* state_ = nullptr;
+};
+
+}  // namespace fairlead::gateway

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/gateway.hpp"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <optional>
+#include <utility>
+
+#include "fairlead/event/loop.hpp"
+#include "gateway/backend_watch.hpp"
+#include "gateway/config_plan.hpp"
+#include "gateway/confinement.hpp"
+#include "gateway/kong_source.hpp"
+#include "gateway/plan.hpp"
+#include "gateway/publisher.hpp"
+#include "gateway/serving.hpp"
+#include "gateway/session_keys.hpp"
+#include "gateway/succession.hpp"
+#include "gateway/telemetry_parts.hpp"
+#include "gateway/workers.hpp"
+
+namespace fairlead::gateway {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kDrainLook = 20ms;  // between two looks at what is still under way
+constexpr auto kNamesWait = 5s;    // at the start, for the first answers of name servers
+constexpr auto kTick = 60s;        // between two looks at what is only a matter of time
+
+Result<Fd> take_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&set, number);
+  // Blocked before any thread starts, so that all inherit it.
+  if (::pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0) return fail(system_error("blocking signals", errno));
+  ::signal(SIGPIPE, SIG_IGN);
+  Fd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) return fail(system_error("signalfd", errno));
+  return fd;
+}
+
+}  // namespace
+
+struct Gateway::Parts {
+  Arguments arguments;
+  Fd signals;
+  std::unique_ptr<event::Loop> loop;
+  std::unique_ptr<TelemetryParts> telemetry;
+  std::unique_ptr<Workers> workers;
+  std::unique_ptr<BackendWatch> watch;
+  std::unique_ptr<KongSource> kong;    // null: --config is none of Kong's
+  std::unique_ptr<ConfigPlan> config;  // null: by the command line alone
+  std::unique_ptr<Publisher> publisher;
+  std::unique_ptr<Serving> serving;
+  std::unique_ptr<Succession> succession;
+  event::Loop::TimerId drain_limit = 0;
+  bool draining = false;
+
+  Result<> start();
+  Result<> listen();
+  Result<> follow();
+  Result<> serve();
+  Result<> await_successor();
+  void take(Result<std::optional<proxy::Update>> update);
+  void handle_signals();
+  void drain();
+};
+
+Result<> Gateway::Parts::listen() {
+  std::vector<std::uint16_t> ports(arguments.listen.size(), 0);
+  FL_TRY(const auto wanted, plan_from_arguments(arguments, ports, telemetry->logs().standard()));
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    FL_TRY(const auto at, workers->listen(wanted.snapshot->listeners[i]->addresses[0]));
+    ports[i] = at.endpoint().port;
+  }
+  FL_TRY(const auto plan, plan_from_arguments(arguments, ports, telemetry->logs().standard()));
+  auto clusters = std::make_shared<const upstream::ClusterChanges>(watch->apply(*plan.clusters));
+  FL_CHECK(workers->apply({plan.snapshot, std::move(clusters)}));
+  for (const auto& listener : plan.snapshot->listeners)
+    std::printf("listening on %s://%s\n", listener->tls != nullptr ? "https" : "http",
+                listener->addresses[0].text().c_str());
+  return {};
+}
+
+/// Serves the configuration, and follows it.
+Result<> Gateway::Parts::follow() {
+  FL_TRY(kong, KongSource::open(arguments));
+  if (kong != nullptr) {
+    FL_CHECK(loop->watch(kong->fd(), EPOLLIN, [this](std::uint32_t) { kong->changed(); }));
+  }
+  FL_TRY(config,
+         ConfigPlan::open(kong != nullptr ? kong->folder() : arguments.config, arguments.zone, &telemetry->logs()));
+  publisher = std::make_unique<Publisher>(*workers, *watch);
+  FL_TRY(const auto first, config->load());
+  FL_CHECK(publisher->publish(*first));
+  if (!publisher->failures().empty()) return fail(publisher->failures().front());
+  if (first->snapshot->listeners.empty())
+    spdlog::warn("{}: found no listener that can be served; waiting for one", arguments.config);
+  loop->every(kTick, [this] { config->tick(); });
+  return loop->watch(config->fd(), EPOLLIN, [this](std::uint32_t) { take(config->changed()); });
+}
+
+/// What cannot be read or opened leaves what is served as it is.
+void Gateway::Parts::take(Result<std::optional<proxy::Update>> update) {
+  if (!update) return spdlog::error("{}: {}", arguments.config, update.error().message);
+  if (draining || !*update) return;
+  if (const auto done = publisher->publish(**update); !done)
+    spdlog::error("{}: {}", arguments.config, done.error().message);
+}
+
+Result<> Gateway::Parts::start() {
+  FL_CHECK(confine());
+  FL_TRY(signals, take_signals());
+  FL_TRY(loop, event::Loop::create());
+  FL_CHECK(loop->watch(signals.get(), EPOLLIN, [this](std::uint32_t) { handle_signals(); }));
+  const auto count = arguments.workers != 0 ? arguments.workers : static_cast<unsigned>(event::usable_cpus());
+  FL_TRY(telemetry, TelemetryParts::create(arguments));
+  FL_TRY(auto references, make_session_references(arguments.session_key));
+  FL_TRY(workers, Workers::start(count, *telemetry, std::move(references)));
+  FL_TRY(watch, BackendWatch::start(*workers, *loop, arguments.dns));
+  FL_CHECK(serve());
+  FL_TRY(serving, Serving::open(arguments, *workers, *watch, *loop, *telemetry, config.get()));
+  if (serving->metrics_port() != 0) std::printf("admin on %s\n", serving->metrics_address().c_str());
+  serving->start();
+  FL_CHECK(await_successor());
+  std::puts("ready");
+  std::fflush(stdout);
+  return {};
+}
+
+/// With --upgrade on the sockets of the gateway before, which drains from then on.
+Result<> Gateway::Parts::serve() {
+  std::unique_ptr<Predecessor> before;
+  if (arguments.upgrade) {
+    FL_TRY(before, Predecessor::meet(succession_path(arguments.socket)));
+    if (before != nullptr) workers->inherit(before->take());
+    else spdlog::info("--upgrade: nobody waits for a successor at {}", succession_path(arguments.socket));
+  }
+  FL_CHECK(arguments.config.empty() ? listen() : follow());
+  workers->forget_inherited();
+  watch->await_names(kNamesWait);
+  return before != nullptr ? before->relieve() : Result<>{};
+}
+
+Result<> Gateway::Parts::await_successor() {
+  if (arguments.socket.empty()) return {};
+  FL_TRY(succession, Succession::open(succession_path(arguments.socket), *loop,
+                                      {.sockets = [this] { return workers->sockets(); },
+                                       .relieved = [this] { serving->stop(); },
+                                       .drain = [this] { drain(); }}));
+  return {};
+}
+
+void Gateway::Parts::handle_signals() {
+  signalfd_siginfo info{};
+  while (::read(signals.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1) telemetry->logs().reopen();
+    if (info.ssi_signo == SIGUSR1) continue;
+    if (info.ssi_signo == SIGHUP) {
+      if (config == nullptr || draining) continue;
+      spdlog::info("SIGHUP: looking at the configuration again");
+      if (kong != nullptr) kong->changed();
+      take(config->load());
+      publisher->retry();
+      continue;
+    }
+    if (draining) {
+      spdlog::warn("signal {} again: not waiting for {} connections", info.ssi_signo, workers->connections());
+      loop->stop();
+      return;
+    }
+    spdlog::info("signal {}: no new connections, {} are to end", info.ssi_signo, workers->connections());
+    drain();
+  }
+}
+
+/// Readiness goes first, so that nobody is sent here any more; then what is idle, then the rest as it ends.
+void Gateway::Parts::drain() {
+  if (std::exchange(draining, true)) return;
+  serving->not_ready();
+  workers->drain();
+  loop->every(kDrainLook, [this] {
+    if (workers->connections() == 0) loop->stop();
+  });
+  loop->after(std::chrono::seconds(arguments.drain_seconds), [this] {
+    spdlog::warn("{} connections have not ended within {} s: closed", workers->connections(), arguments.drain_seconds);
+    loop->stop();
+  });
+}
+
+Gateway::Gateway(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Gateway::~Gateway() = default;
+
+Result<std::unique_ptr<Gateway>> Gateway::start(Arguments arguments) {
+  auto parts = std::make_unique<Parts>();
+  parts->arguments = std::move(arguments);
+  FL_CHECK(parts->start());
+  return std::unique_ptr<Gateway>(new Gateway(std::move(parts)));
+}
+
+void Gateway::run() {
+  parts_->loop->run();
+  parts_->serving->stop();
+}
+
+}  // namespace fairlead::gateway

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/listener_plan.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "fairlead/route/compile.hpp"
+#include "gateway/client_settings.hpp"
+
+namespace fairlead::gateway {
+namespace {
+
+using config::CompiledListener;
+using model::ListenerProtocol;
+
+bool is_served(const CompiledListener& listener) {
+  return listener.serving &&
+         (listener.spec->protocol == ListenerProtocol::kHttp || listener.spec->protocol == ListenerProtocol::kHttps);
+}
+
+std::string name_of(const CompiledListener& listener) {
+  return listener.key.owner.text() + ": listener \"" + listener.key.name + "\"";
+}
+
+/// What of the listener is not served.
+Remarks::Texts remarks_of(const CompiledListener& listener) {
+  Remarks::Texts texts;
+  if (!listener.serving) {
+    texts.push_back("stays closed: " + (listener.message.empty() ? "see the Gateway's status" : listener.message));
+  }
+  if (listener.backend_certificate != nullptr)
+    texts.emplace_back("the Gateway's tls.backend.clientCertificateRef is not served yet: backends see no certificate");
+  return texts;
+}
+
+Result<route::RoutePtr> compile(const config::CompiledRoute& route, const std::string& hostname,
+                                std::shared_ptr<const void> data) {
+  if (const auto* http = std::get_if<model::HttpRoute>(route.object.get()))
+    return route::compile(*http, hostname, std::move(data));
+  return route::compile(std::get<model::GrpcRoute>(*route.object), hostname, std::move(data));
+}
+
+bool is_http(const model::ObjectKey& key) {
+  return key.kind == model::Kind::kHttpRoute || key.kind == model::Kind::kGrpcRoute;
+}
+
+/// Whether other routes than those that an update names may have come or gone: a GRPCRoute takes host names from
+/// HTTPRoutes, and gives them back.
+bool may_move_others(const model::Cluster& cluster, const config::GatewayChange& change) {
+  if (change.listeners || change.routes.empty()) return true;
+  if (!cluster.objects(model::Kind::kGrpcRoute).empty()) return true;
+  return std::ranges::any_of(change.routes, [](const auto& key) { return key.kind == model::Kind::kGrpcRoute; });
+}
+
+/// Whether a listener of the port that is more special than `own` has the host name.
+bool is_anothers(const std::vector<std::string>& hostnames, const std::string& own, const std::string& host) {
+  return std::ranges::any_of(hostnames, [&](const auto& other) {
+    return !other.empty() && other != own && config::hostname_covers(own, other) &&
+           config::hostname_covers(other, host);
+  });
+}
+
+/// The route without the hosts that belong to other listeners; null where none is left.
+route::RoutePtr narrowed(route::RoutePtr made, const std::vector<std::string>& hostnames, const std::string& own) {
+  const auto taken = [&](const std::string& host) { return is_anothers(hostnames, own, host); };
+  if (std::ranges::none_of(made->hosts, taken)) return made;
+  auto rest = std::make_shared<route::Route>(*made);
+  std::erase_if(rest->hosts, taken);
+  if (rest->hosts.empty()) return nullptr;
+  return rest;
+}
+
+std::int64_t created_of(const config::CompiledRoute& route) {
+  return std::visit([](const auto& object) { return object.metadata.created; }, *route.object);
+}
+
+}  // namespace
+
+/// Which listeners there are, port by port.
+void ListenerPlan::group(const config::GatewayState& state) {
+  auto before = std::exchange(places_, {});
+  for (auto& [key, port] : ports_) port.compiled.clear();
+  for (const auto& [key, listener] : state.listeners()) {
+    remarks_.set(name_of(listener), remarks_of(listener));
+    if (!is_served(listener)) continue;
+    const PortKey place{listener.gateway, listener.spec->port};
+    places_.emplace(key, place);
+    ports_[place].compiled.push_back(&listener);
+  }
+  for (const auto& [key, place] : before) {
+    if (!state.listeners().contains(key)) remarks_.forget(key.owner.text() + ": listener \"" + key.name + "\"");
+    const auto now = places_.find(key);
+    if (now != places_.end() && now->second == place) continue;
+    auto& port = ports_.at(place);
+    drop(port, port.listeners.at(key));
+    port.listeners.erase(key);
+  }
+  std::erase_if(ports_, [](const auto& entry) { return entry.second.compiled.empty(); });
+  for (auto& [key, port] : ports_) fence(port);
+}
+
+/// Below each host name that a more general listener has too, a last route that nothing passes: it leads to 404. Where
+/// the host names of the port are others than before, all routes are attached anew.
+void ListenerPlan::fence(Port& port) {
+  std::vector<std::string> hostnames;
+  for (const auto* listener : port.compiled) hostnames.push_back(listener->spec->hostname);
+  std::ranges::sort(hostnames);
+  if (port.hostnames == hostnames) return;
+  for (auto& [key, listener] : port.listeners) drop(port, listener);
+  port.listeners.clear();
+  port.hostnames = std::move(hostnames);
+  for (auto& old : std::exchange(port.fences, {})) port.removed.push_back(std::move(old));
+  for (const auto& host : port.hostnames) {
+    const auto is_wider = [&](const auto& other) { return other != host && config::hostname_covers(other, host); };
+    if (host.empty() || std::ranges::none_of(port.hostnames, is_wider)) continue;
+    route::Route last;
+    last.key = "404";
+    last.created = std::numeric_limits<std::int64_t>::max();
+    last.hosts = {host};
+    last.rules.emplace_back();
+    auto made = route::prepare(std::move(last));
+    if (!made) continue;
+    port.added.push_back(*made);
+    port.fences.push_back(std::move(*made));
+  }
+}
+
+void ListenerPlan::drop(Port& port, Listener& listener) {
+  while (!listener.routes.empty()) {
+    const auto key = listener.routes.begin()->first;
+    detach(port, listener, key);
+  }
+}
+
+void ListenerPlan::detach(Port& port, Listener& listener, const model::ObjectKey& key) {
+  const auto at = listener.routes.find(key);
+  if (at == listener.routes.end()) return;
+  if (at->second.route != nullptr) port.removed.push_back(std::move(at->second.route));
+  listener.routes.erase(at);
+  routes_.release(key);
+}
+
+void ListenerPlan::attach(Port& port, Listener& listener, const config::CompiledRoutePtr& compiled) {
+  auto action = routes_.use(compiled, listener.chain);  // before the old use goes, so that what both have stays
+  if (const auto at = listener.routes.find(compiled->key); at != listener.routes.end()) {
+    if (at->second.action == action) {
+      at->second.from = compiled;
+      return routes_.release(compiled->key);
+    }
+    detach(port, listener, compiled->key);
+  }
+  auto made = compile(*compiled, listener.hostname, action);
+  const auto subject = compiled->key.text() + " at \"" + listener.hostname + "\"";
+  if (made) {
+    remarks_.forget(subject);
+    *made = narrowed(std::move(*made), port.hostnames, listener.hostname);
+    if (*made != nullptr) port.added.push_back(*made);
+  } else {
+    remarks_.set(subject, {"not served: " + made.error().message});
+  }
+  listener.routes[compiled->key] = {compiled, std::move(action), made ? std::move(*made) : nullptr};
+}
+
+void ListenerPlan::attach_all(Port& port, Listener& listener, const CompiledListener& compiled) {
+  std::vector<model::ObjectKey> gone;
+  for (const auto& [key, attached] : listener.routes)
+    if (!compiled.routes.contains({created_of(*attached.from), key})) gone.push_back(key);
+  for (const auto& key : gone) detach(port, listener, key);
+  for (const auto& [order, attached] : compiled.routes) {
+    if (!is_http(order.key)) continue;
+    const auto at = listener.routes.find(order.key);
+    if (at == listener.routes.end() || at->second.from != attached.route) attach(port, listener, attached.route);
+  }
+}
+
+void ListenerPlan::finish_router(Port& port) {
+  const auto removed = std::exchange(port.removed, {});
+  const auto added = std::exchange(port.added, {});
+  if (port.router == nullptr) {
+    port.router = route::Router::build(added);
+  } else if (!removed.empty() || !added.empty()) {
+    port.router = port.router->changed(removed, added);
+  }
+}
+
+/// Makes the port's spec anew where a part of it is another than before.
+void ListenerPlan::finish(const PortKey& key, Port& port, const model::Cluster& cluster) {
+  finish_router(port);
+  if (port.compiled.empty()) {  // only routes have changed
+    if (port.spec == nullptr || port.spec->router == port.router) return;
+    auto spec = std::make_shared<proxy::ListenerSpec>(*port.spec);
+    spec->router = port.router;
+    port.spec = std::move(spec);
+    return;
+  }
+  auto spec = std::make_shared<proxy::ListenerSpec>();
+  spec->name = key.first.ns + "/" + key.first.name + ":" + std::to_string(key.second);
+  const auto& first = *port.compiled.front();
+  if (first.addresses.empty()) {
+    spec->addresses.emplace_back(net::Endpoint{*Address::parse("::"), key.second});
+  } else {
+    for (const auto& address : first.addresses) spec->addresses.emplace_back(net::Endpoint{address, key.second});
+  }
+  Remarks::Texts texts;
+  const auto settings = settings_of(port.compiled, texts);
+  auto limits = make_limits(settings.get(), port.open_connections);
+  if (port.limits == nullptr || settings != port.settings) port.limits = std::move(limits);
+  port.settings = settings;
+  spec->router = port.router;
+  spec->limits = port.limits;
+  if (logs_ != nullptr) {
+    auto log = settings != nullptr ? logs_->get(settings->access_log) : logs_->standard();
+    if (!log) texts.push_back("ClientPolicy: accessLog: " + log.error().message + ": no log is written");
+    else spec->log = std::move(*log);
+  }
+  bool usable = true;
+  if (first.spec->protocol == ListenerProtocol::kHttps) {
+    spec->kind = proxy::ListenerKind::kHttps;
+    spec->tls = tls_.context(port.compiled, cluster, port.tls, texts);
+    usable = spec->tls != nullptr;
+  }
+  remarks_.set("port " + spec->name, std::move(texts));
+  port.compiled.clear();
+  const bool same = port.spec != nullptr && port.spec->kind == spec->kind && port.spec->addresses == spec->addresses &&
+                    port.spec->tls == spec->tls && port.spec->router == spec->router &&
+                    port.spec->limits == spec->limits && port.spec->log == spec->log;
+  if (!usable) port.spec.reset();
+  else if (!same) port.spec = std::move(spec);
+}
+
+void ListenerPlan::apply(const model::Cluster& cluster, const config::GatewayState& state,
+                         const config::GatewayChange& change) {
+  if (change.listeners) group(state);
+  const bool all = may_move_others(cluster, change);
+  std::set<PortKey> touched;
+  for (const auto& [key, place] : places_) {
+    const auto& compiled = state.listeners().at(key);
+    auto& port = ports_.at(place);
+    const auto [at, fresh] = port.listeners.try_emplace(key);
+    auto& listener = at->second;
+    auto chain = filters_.chain(compiled.requests);
+    const bool renamed = !fresh && (listener.hostname != compiled.spec->hostname || listener.chain != chain);
+    if (renamed) drop(port, listener);
+    listener.hostname = compiled.spec->hostname;
+    listener.chain = std::move(chain);
+    if (change.listeners) touched.insert(place);
+    if (!fresh && !renamed && !change.routed.contains(key)) continue;
+    touched.insert(place);
+    if (all || fresh || renamed) {
+      attach_all(port, listener, compiled);
+      continue;
+    }
+    for (const auto& route : change.routes) {
+      if (!is_http(route)) continue;
+      const auto now = state.route(route);
+      const auto found = now ? compiled.routes.find({created_of(*now), route}) : compiled.routes.end();
+      if (found == compiled.routes.end()) {
+        detach(port, listener, route);
+      } else {
+        attach(port, listener, found->second.route);
+      }
+    }
+  }
+  for (const auto& place : touched) finish(place, ports_.at(place), cluster);
+}
+
+std::vector<std::shared_ptr<const proxy::ListenerSpec>> ListenerPlan::specs() const {
+  std::vector<std::shared_ptr<const proxy::ListenerSpec>> out;
+  for (const auto& [key, port] : ports_)
+    if (port.spec != nullptr) out.push_back(port.spec);
+  return out;
+}
+
+}  // namespace fairlead::gateway

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// fairlead-gateway: reads the command line, starts the gateway, turns errors into words and exit codes.
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "fairlead/config/report.hpp"
+#include "gateway/gateway.hpp"
+#include "gateway/kong_source.hpp"
+
+namespace {
+
+using fairlead::Result;
+using fairlead::gateway::Arguments;
+
+constexpr const char* kFooter = R"(
+Examples:
+  fairlead-gateway --config ./objects                                  Gateway API objects, followed as they change
+  fairlead-gateway check ./objects                                     is this configuration right?
+  fairlead-gateway --listen :8080 --to http://127.0.0.1:3000
+  fairlead-gateway --listen :443 --cert site.pem --key site.key --to http://10.0.0.1 --to http://10.0.0.2
+  fairlead-gateway --config kong.yaml                                  Kong's own file, on :8000 and :8443
+  fairlead-gateway convert kong kong.yaml > objects.yaml               the same as Gateway API objects
+  fairlead-gateway --config ./objects --upgrade                        another build, in place of the one that runs
+  fairlead-gateway --listen 127.0.0.1:0 --to h2c://127.0.0.1:50051     gRPC; the port is printed
+
+Standard output: one line `listening on URL` for each listener, `admin on ADDRESS`, then `ready`. SIGTERM: no new
+connections, and the end once those under way are over; a second one does not wait. SIGHUP: look at the configuration
+again. SIGUSR1: open the files of access logs anew, after they were moved; so does SIGHUP.
+Exit status: 0 done or ended by a signal, 1 an error (said on standard error) or, for check, a refused object; 100 and
+above: a wrong command line.)";
+
+/// --config, or --listen and --to; --listen says where Kong's file is served, too.
+Result<> check(const Arguments& arguments) {
+  const bool kong = !arguments.config.empty() && fairlead::gateway::is_kong_file(arguments.config);
+  const bool by_flags = (!arguments.listen.empty() && !kong) || !arguments.to.empty() ||
+                        !arguments.certificate.empty() || !arguments.key.empty();
+  if (arguments.upgrade && arguments.socket.empty())
+    return fairlead::fail("--upgrade: found an empty --socket, expected that of the gateway to take over from");
+  if (!arguments.config.empty() && by_flags)
+    return fairlead::fail("--config: found beside --listen, --to, --cert or --key, expected one of the two ways");
+  if (!arguments.config.empty()) return {};
+  for (const auto& text : arguments.listen) {
+    FL_TRY([[maybe_unused]] const auto listen, fairlead::gateway::ListenArgument::parse(text));
+  }
+  for (const auto& text : arguments.to) {
+    FL_TRY([[maybe_unused]] const auto target, fairlead::gateway::TargetArgument::parse(text));
+  }
+  if (arguments.listen.empty())
+    return fairlead::fail("found nothing to serve, expected --config PATH, or --listen ADDRESS:PORT and --to URL");
+  if (arguments.to.empty()) return fairlead::fail("found nobody to ask, expected --to URL");
+  if (arguments.certificate.empty() != arguments.key.empty())
+    return fairlead::fail("--cert and --key: found one of them, expected both");
+  return {};
+}
+
+Result<> serve(Arguments arguments) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("fairlead-gateway"));
+  spdlog::set_level(spdlog::level::from_str(arguments.log_level));
+  FL_CHECK(check(arguments));
+  FL_TRY(const auto gateway, fairlead::gateway::Gateway::start(std::move(arguments)));
+  gateway->run();
+  return {};
+}
+
+/// The objects go to standard output, remarks to standard error.
+int convert_kong(const std::string& path, const Arguments& arguments) {
+  const auto options = fairlead::gateway::kong_options(arguments);
+  if (!options) {
+    std::cerr << "fairlead-gateway: " << options.error().message << "\n";
+    return 1;
+  }
+  const auto converted = fairlead::kong::convert_file(path, *options);
+  if (!converted) {
+    std::cerr << "fairlead-gateway: " << converted.error().message << "\n";
+    return 1;
+  }
+  for (const auto& found : converted->diagnostics) std::cerr << found.text() << "\n";
+  std::cout << converted->yaml;
+  return converted->refused == 0 ? 0 : 1;
+}
+
+int check_kong(const std::string& path, const Arguments& arguments) {
+  const auto options = fairlead::gateway::kong_options(arguments);
+  const auto converted = options ? fairlead::kong::convert_file(path, *options) : fairlead::fail(options.error());
+  if (!converted) {
+    std::cerr << "fairlead-gateway: " << converted.error().message << "\n";
+    return 1;
+  }
+  for (const auto& found : converted->diagnostics) std::cout << found.text() << "\n";
+  std::cout << path << ": Kong's format, " << converted->refused << " refused\n";
+  return converted->refused == 0 ? 0 : 1;
+}
+
+int check_objects(const std::string& path, bool json) {
+  const auto checked = fairlead::config::Checked::of(path, fairlead::config::gateway_kinds());
+  if (!checked) {
+    std::cerr << "fairlead-gateway: " << checked.error().message << "\n";
+    return 1;
+  }
+  if (json) {
+    std::cout << checked->json() << "\n";
+  } else {
+    for (const auto& found : checked->update.diagnostics) std::cout << found.text() << "\n";
+    std::cout << checked->summary(path) << "\n";
+  }
+  return checked->refused == 0 ? 0 : 1;
+}
+
+void add_options(CLI::App& app, Arguments& arguments) {
+  app.add_option("--config", arguments.config,
+                 "directory or file of Gateway API objects, or Kong's file; or --listen and --to")
+      ->type_name("PATH");
+  app.add_option("--listen", arguments.listen, "where to listen: :PORT, ADDRESS:PORT or [IPV6]:PORT; several times")
+      ->type_name("ADDRESS");
+  app.add_option("--to", arguments.to, "a backend: http://, https:// or h2c://HOST[:PORT]; several times")
+      ->type_name("URL");
+  app.add_option("--cert", arguments.certificate, "PEM file of the certificate chain: the listeners speak TLS")
+      ->type_name("FILE");
+  app.add_option("--key", arguments.key, "PEM file of its private key")->type_name("FILE");
+  app.add_option("--zone", arguments.zone, "zone of this machine, for backends nearby first")->type_name("NAME");
+  app.add_option("--dns", arguments.dns, "name servers, ADDRESS[:PORT] with commas (default: /etc/resolv.conf)")
+      ->type_name("ADDRESSES");
+  app.add_option("--session-key", arguments.session_key,
+                 "file of secrets for session persistence, one a line, newest first (default: made at each start)")
+      ->type_name("FILE");
+  app.add_option("--workers", arguments.workers, "threads (default: the CPUs that it may run on)")->type_name("NUMBER");
+  app.add_option("--socket", arguments.socket, "unix socket for fairctl; empty: none")->capture_default_str();
+  app.add_option("--admin", arguments.admin, "address of the live page, /metrics, /healthz and /readyz; empty: none")
+      ->capture_default_str();
+  app.add_flag(
+      "--allow-partial", arguments.allow_partial,
+      "of Kong's file leave out what cannot be served as Kong does, and name it; without it that refuses the file");
+  app.add_flag(
+      "--upgrade", arguments.upgrade,
+      "take over from the gateway that has the same --socket, if there is one: it hands its sockets over, and ends "
+      "once what it serves is over");
+  app.add_option("--drain-seconds", arguments.drain_seconds, "how long connections may take to end after SIGTERM")
+      ->capture_default_str();
+  app.add_option("--log-level", arguments.log_level, "trace, debug, info, warn, err")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err"}));
+  app.add_option("--access-log", arguments.access_log,
+                 "a line for each request: json, common, combined or template, and where to: "
+                 "[:stdout|:stderr|:/PATH|:udp://ADDRESS:PORT], the last by syslog; a ClientPolicy's goes before it")
+      ->type_name("FORMAT[:TARGET]")
+      ->capture_default_str();
+  app.add_option("--access-log-template", arguments.access_log_template,
+                 "of format template: text and operators such as %RESPONSE_CODE%")
+      ->type_name("TEXT");
+  app.add_option("--access-log-sample", arguments.access_log_sample, "percent of requests that are logged")
+      ->type_name("PERCENT")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 100.0));
+  app.add_option(
+         "--otlp-endpoint", arguments.otlp_endpoint,
+         "spans go there by OTLP/HTTP: http:// or https://HOST:PORT (default: by OpenTelemetry's environment, as "
+         "is all about traces)")
+      ->type_name("URL");
+  app.add_option("--trace-headers", arguments.trace_headers,
+                 "headers of traces, separated by commas: tracecontext, b3, b3multi, jaeger, datadog")
+      ->type_name("LIST");
+  app.add_option("--trace-sample", arguments.trace_sample, "percent of the traces begun here that are exported")
+      ->type_name("PERCENT")
+      ->check(CLI::Range(0.0, 100.0));
+}
+
+int run(int count, char** words) {
+  CLI::App app("fairlead-gateway: HTTP/1.1 and HTTP/2, TLS, balanced over backends", "fairlead-gateway");
+  app.footer(kFooter);
+  Arguments arguments;
+  add_options(app, arguments);
+  auto* check_command = app.add_subcommand("check", "validate a configuration without serving it");
+  std::string path;
+  check_command->add_option("PATH", path, "directory or file of YAML and JSON objects")->type_name("")->required();
+  std::string output;
+  check_command->add_option("-o,--output", output, "json: all that is found, for programs")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"text", "json"}));
+  auto* convert_command = app.add_subcommand("convert", "another gateway's configuration as Gateway API objects");
+  convert_command->require_subcommand(1)->fallthrough();
+  auto* kong_command = convert_command->add_subcommand("kong", "Kong's declarative file, to standard output");
+  kong_command->fallthrough();
+  kong_command->add_option("FILE", path, "YAML or JSON with _format_version")->type_name("")->required();
+  check_command->fallthrough();
+  CLI11_PARSE(app, count, words);
+  if (kong_command->parsed()) return convert_kong(path, arguments);
+  if (check_command->parsed() && fairlead::gateway::is_kong_file(path)) return check_kong(path, arguments);
+  if (check_command->parsed()) return check_objects(path, output == "json");
+  const auto served = serve(std::move(arguments));
+  if (served) return 0;
+  std::cerr << "fairlead-gateway: " << served.error().message << "\n";
+  return 1;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  try {
+    return run(count, words);
+  } catch (const std::exception& error) {  // CLI11, spdlog and the standard library throw
+    std::cerr << "fairlead-gateway: " << error.what() << "\n";
+    return 1;
+  }
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/route_plan.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "fairlead/upstream/hash.hpp"
+
+namespace fairlead::gateway {
+namespace {
+
+using proxy::RuleAction;
+using proxy::WeightedBackend;
+
+constexpr std::uint32_t kDefaultAttempts = 2;
+
+bool same(const std::shared_ptr<const upstream::RetrySpec>& a, const std::shared_ptr<const upstream::RetrySpec>& b) {
+  return a == b || (a != nullptr && b != nullptr && *a == *b);
+}
+
+bool same(const std::shared_ptr<const proxy::SessionRule>& a, const std::shared_ptr<const proxy::SessionRule>& b) {
+  return a == b || (a != nullptr && b != nullptr && a->spec == b->spec && a->scope == b->scope);
+}
+
+/// Of actions of one object: what filters point to is the same then.
+bool same_rule(const RuleAction& a, const RuleAction& b) {
+  return std::ranges::equal(a.backends, b.backends,
+                            [](const auto& x, const auto& y) {
+                              return x.cluster == y.cluster && x.weight == y.weight && x.filters == y.filters &&
+                                     x.mirrors == y.mirrors && x.chain == y.chain;
+                            }) &&
+         a.name == b.name && a.filters == b.filters && a.total_weight == b.total_weight &&
+         a.request_timeout == b.request_timeout && a.backend_timeout == b.backend_timeout &&
+         a.says_request_timeout == b.says_request_timeout && a.mirrors == b.mirrors && same(a.retry, b.retry) &&
+         same(a.session, b.session) && a.chain == b.chain && a.unserved == b.unserved;
+}
+
+void note_filters(const model::HttpFilters& filters, const std::string& where, Remarks::Texts& texts) {
+  for (const auto& filter : filters) {
+    if (std::holds_alternative<model::ExtensionRef>(filter))
+      texts.push_back(where + ".filters: ExtensionRef names a filter that nobody serves: the rule answers 500");
+  }
+}
+
+bool has_extension(const model::HttpFilters& filters) {
+  return std::ranges::any_of(filters, [](const auto& one) { return std::holds_alternative<model::ExtensionRef>(one); });
+}
+
+/// The backend's own filters that take effect are the header modifiers and the rewrite.
+bool answers_500(const model::HttpFilters& filters) {
+  return std::ranges::any_of(filters, [](const auto& filter) {
+    return std::holds_alternative<model::ExternalAuth>(filter) || std::holds_alternative<model::ExtensionRef>(filter) ||
+           std::holds_alternative<model::RequestRedirect>(filter) || std::holds_alternative<model::Cors>(filter);
+  });
+}
+
+template <class Rule>
+void take_timeouts(const Rule& rule, RuleAction& action) {
+  if constexpr (requires { rule.timeouts; }) {
+    if (!rule.timeouts) return;
+    action.says_request_timeout = rule.timeouts->request.has_value();
+    action.request_timeout = rule.timeouts->request.value_or(proxy::milliseconds{0});
+    action.backend_timeout = rule.timeouts->backend_request.value_or(proxy::milliseconds{0});
+  }
+}
+
+/// What a rule leaves open: attempts as of a backend without a policy; codes that say that nobody answered.
+std::shared_ptr<const upstream::RetrySpec> retry_of(const model::HttpRetry& from) {
+  auto out = std::make_shared<upstream::RetrySpec>();
+  out->on |= upstream::kRetryReset | upstream::kRetryPerTryTimeout;
+  out->on |= from.codes.empty() ? upstream::kRetryGatewayError : upstream::kRetryStatusCodes;
+  out->status_codes = from.codes;
+  out->attempts = from.attempts.value_or(kDefaultAttempts);
+  out->backoff_least = from.backoff.value_or(upstream::milliseconds{0});
+  return out;
+}
+
+/// The path that a rule matches, where it is one; else every path.
+template <class Rule>
+std::string cookie_path(const Rule& rule) {
+  if constexpr (requires { rule.matches[0].path; })
+    if (rule.matches.size() == 1 && rule.matches[0].path.type != model::PathMatchType::kRegularExpression)
+      return rule.matches[0].path.value;
+  return "/";
+}
+
+template <class Rule>
+std::shared_ptr<const proxy::SessionRule> session_of(const Rule& rule, const std::string& scope) {
+  const auto& from = *rule.persistence;
+  auto out = std::make_shared<proxy::SessionRule>();
+  out->scope = scope;
+  const bool cookie = from.type == model::SessionPersistence::Type::kCookie;
+  out->spec.kind = cookie ? upstream::Persistence::kCookie : upstream::Persistence::kHeader;
+  out->spec.name = from.session_name;
+  if (out->spec.name.empty()) out->spec.name = "fairlead-session-" + std::to_string(upstream::hash64(scope));
+  if (!cookie)
+    for (auto& c : out->spec.name)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  out->spec.path = cookie_path(rule);
+  out->spec.permanent = from.cookie_lifetime == model::SessionPersistence::Lifetime::kPermanent;
+  out->spec.absolute_timeout = from.absolute_timeout.value_or(upstream::milliseconds{0});
+  return out;
+}
+
+template <class Rule>
+void take_rule(const Rule& rule, const std::string& scope, RuleAction& action) {
+  take_timeouts(rule, action);
+  if (rule.persistence) action.session = session_of(rule, scope);
+  if constexpr (requires { rule.retry; })
+    if (rule.retry) action.retry = retry_of(*rule.retry);
+}
+
+filter::ChainPtr chain_of(const config::CompiledRoute& route, const std::string& rule, FilterPlan& filters) {
+  if (route.requests.empty()) return nullptr;
+  auto found = route.requests.find(rule);
+  if (found == route.requests.end()) found = route.requests.find("");
+  return found == route.requests.end() ? nullptr : filters.chain(found->second);
+}
+
+}  // namespace
+
+void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route) {
+  auto action = std::make_shared<proxy::RouteAction>();
+  action->name = route->key.text();
+  action->object = route->object;
+  std::vector<std::uint32_t> used;
+  Remarks::Texts texts;
+  const bool grpc = route->key.kind == model::Kind::kGrpcRoute;
+  const auto mirrors_of = [&](const model::HttpFilters& filters) {
+    std::vector<proxy::MirrorTarget> out;
+    for (const auto& filter : filters) {
+      const auto* mirror = std::get_if<model::RequestMirror>(&filter);
+      const auto* target = mirror != nullptr ? route->find(mirror->backend) : nullptr;
+      if (target == nullptr || target->cluster == nullptr) continue;  // its status says why
+      const auto number = clusters_.acquire(target->cluster, grpc);
+      used.push_back(number);
+      if (!clusters_.broken(number)) out.push_back({number, mirror->numerator, mirror->denominator});
+    }
+    return out;
+  };
+  const auto backend_of = [&](const model::HttpBackendReference& from, const std::string& where) {
+    WeightedBackend out{.cluster = WeightedBackend::kInvalid, .weight = from.weight, .filters = nullptr};
+    out.mirrors = mirrors_of(from.filters);
+    if (!from.filters.empty()) out.filters = &from.filters;
+    note_filters(from.filters, where, texts);
+    const auto* target = route->find(from);
+    if (target == nullptr || target->cluster == nullptr || answers_500(from.filters)) return out;
+    const auto number = clusters_.acquire(target->cluster, grpc);
+    used.push_back(number);
+    if (!clusters_.broken(number)) out.cluster = number;
+    out.chain = filters_.chain(target->cluster->requests);
+    return out;
+  };
+  // Of a rule's own ExternalAuth: before what policies ask for in that place.
+  const auto authorize = [&](const model::HttpFilters& filters, const std::string& where, RuleAction& out) {
+    std::size_t count = 0;
+    for (const auto& filter : filters) {
+      const auto* auth = std::get_if<model::ExternalAuth>(&filter);
+      if (auth == nullptr) continue;
+      if (++count > 1)
+        texts.push_back(where + ".filters: more than one ExternalAuth is not served: the rule answers 500");
+      const auto* target = route->find(auth->backend);
+      const bool known = target != nullptr && target->cluster != nullptr;
+      if (count > 1 || !known) {
+        out.unserved = true;
+        continue;
+      }
+      const bool by_grpc = auth->protocol == model::ExternalAuth::Protocol::kGrpc;
+      used.push_back(clusters_.acquire(target->cluster, by_grpc));
+      out.chain = filters_.with_external_auth(out.chain, *auth, used.back());
+    }
+  };
+  const auto take = [&](const auto& rules) {
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      const auto where = "rules[" + std::to_string(i) + "]";
+      auto& out = action->rules.emplace_back();
+      out.name = rules[i].name.empty() ? std::to_string(i) : rules[i].name;
+      if (!rules[i].filters.empty()) out.filters = &rules[i].filters;
+      out.mirrors = mirrors_of(rules[i].filters);
+      for (std::size_t k = 0; k < rules[i].backends.size(); ++k) {
+        out.backends.push_back(backend_of(rules[i].backends[k], where + ".backendRefs[" + std::to_string(k) + "]"));
+        out.total_weight += out.backends.back().weight;
+      }
+      out.chain = chain_of(*route, rules[i].name, filters_);
+      out.unserved = has_extension(rules[i].filters);
+      authorize(rules[i].filters, where, out);
+      take_rule(rules[i], route->key.text() + " " + where, out);
+      note_filters(rules[i].filters, where, texts);
+    }
+  };
+  if (const auto* http = std::get_if<model::HttpRoute>(route->object.get())) take(http->rules);
+  if (const auto* of_grpc = std::get_if<model::GrpcRoute>(route->object.get())) take(of_grpc->rules);
+  for (const auto number : std::exchange(entry.clusters, std::move(used))) clusters_.release(number);
+  const bool same = entry.action != nullptr && entry.action->object == action->object &&
+                    std::ranges::equal(entry.action->rules, action->rules, same_rule);
+  if (!same) {
+    entry.action = std::move(action);
+    entry.at_listeners.clear();
+  }
+  entry.from = route;
+  remarks_.set(route->key.text(), std::move(texts));
+}
+
+RoutePlan::ActionPtr RoutePlan::use(const config::CompiledRoutePtr& route, const filter::ChainPtr& listener) {
+  auto& entry = routes_[route->key];
+  ++entry.uses;
+  if (entry.from != route) plan(entry, route);
+  if (listener == nullptr) return entry.action;
+  auto& made = entry.at_listeners[listener];  // a map: the others may go meanwhile
+  if (made == nullptr) {
+    std::erase_if(entry.at_listeners,
+                  [](const auto& one) { return one.second != nullptr && one.second.use_count() == 1; });
+    auto action = std::make_shared<proxy::RouteAction>(*entry.action);
+    action->chain = listener;
+    made = std::move(action);
+  }
+  return made;
+}
+
+void RoutePlan::release(const model::ObjectKey& key) {
+  const auto at = routes_.find(key);
+  if (at == routes_.end() || --at->second.uses > 0) return;
+  for (const auto number : at->second.clusters) clusters_.release(number);
+  remarks_.forget(key.text());
+  routes_.erase(at);
+}
+
+}  // namespace fairlead::gateway

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/succession.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include "fairlead/net/listener.hpp"
+
+namespace fairlead::gateway {
+namespace {
+
+constexpr std::string_view kSocket = "socket", kAll = "all", kServing = "serving", kYours = "yours";
+constexpr time_t kLimitS = 10;          // of a packet that has to come
+constexpr time_t kRelievedLimitS = 60;  // of the old one's admin servers, which end what they answer
+constexpr std::size_t kMostBytes = 16;
+
+struct Packet {
+  std::string text;  // empty: the other side has ended
+  Fd fd;
+};
+
+Result<> send_packet(int to, std::string_view text, int fd = -1) {
+  iovec piece{const_cast<char*>(text.data()), text.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  if (fd >= 0) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  }
+  if (::sendmsg(to, &message, MSG_NOSIGNAL) < 0) return fail(system_error("telling the other gateway", errno));
+  return {};
+}
+
+Result<Packet> receive_packet(int from) {
+  std::array<char, kMostBytes> text{};
+  iovec piece{text.data(), text.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const auto length = ::recvmsg(from, &message, MSG_CMSG_CLOEXEC);
+  if (length < 0) return fail(system_error("hearing from the other gateway", errno));
+  Packet packet{.text = std::string(text.data(), static_cast<std::size_t>(length)), .fd = Fd()};
+  if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    packet.fd.reset(fd);
+  }
+  return packet;
+}
+
+/// Neither side waits for ever for the other.
+void limit_waiting(int fd, time_t seconds = kLimitS) {
+  const timeval limit{.tv_sec = seconds, .tv_usec = 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+}
+
+Result<Fd> packet_socket() {
+  Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!fd) return fail(system_error("socket", errno));
+  return fd;
+}
+
+}  // namespace
+
+std::string succession_path(const std::string& admin_socket) {
+  return admin_socket.empty() ? std::string() : admin_socket + ".next";
+}
+
+Result<std::unique_ptr<Predecessor>> Predecessor::meet(const std::string& path) {
+  FL_TRY(const auto at, net::SocketAddress::unix_path(path));
+  FL_TRY(Fd fd, packet_socket());
+  if (::connect(fd.get(), at.get(), at.length()) != 0) {
+    if (errno == ENOENT || errno == ECONNREFUSED) return nullptr;
+    return fail(system_error(path, errno));
+  }
+  limit_waiting(fd.get());
+  std::unique_ptr<Predecessor> self(new Predecessor(std::move(fd)));
+  FL_CHECK(self->receive_sockets());
+  return self;
+}
+
+Result<> Predecessor::receive_sockets() {
+  for (;;) {
+    FL_TRY(auto packet, receive_packet(fd_.get()));
+    if (packet.text == kAll) return {};
+    if (packet.text != kSocket || !packet.fd)
+      return fail("the other gateway: found \"" + packet.text + "\", expected a socket");
+    FL_TRY(const auto at, net::adopt_listener(packet.fd.get()));
+    sockets_.push_back({at, std::move(packet.fd), false});
+  }
+}
+
+Result<> Predecessor::relieve() {
+  FL_CHECK(send_packet(fd_.get(), kServing));
+  limit_waiting(fd_.get(), kRelievedLimitS);
+  FL_TRY(const auto packet, receive_packet(fd_.get()));
+  if (packet.text != kYours) return fail("the other gateway ended before it gave up its admin addresses");
+  return {};
+}
+
+Result<std::unique_ptr<Succession>> Succession::open(const std::string& path, event::Loop& loop, Calls calls) {
+  FL_TRY(const auto at, net::SocketAddress::unix_path(path));
+  std::unique_ptr<Succession> self(new Succession(path, loop, std::move(calls)));
+  FL_TRY(self->listener_, packet_socket());
+  ::unlink(path.c_str());  // of a gateway that is gone: the admin socket beside it is ours by now
+  const auto mask = ::umask(0177);
+  const int bound = ::bind(self->listener_.get(), at.get(), at.length());
+  const int error = errno;
+  ::umask(mask);
+  if (bound != 0) return fail(system_error(path, error));
+  if (::listen(self->listener_.get(), 1) != 0) return fail(system_error(path, errno));
+  FL_CHECK(loop.watch(self->listener_.get(), EPOLLIN, [raw = self.get()](std::uint32_t) { raw->accept(); }));
+  return self;
+}
+
+Succession::~Succession() {
+  forget_successor();
+  stop_listening();
+}
+
+void Succession::stop_listening() {
+  if (!listener_) return;
+  loop_.unwatch(listener_.get());
+  listener_.reset();
+  ::unlink(path_.c_str());
+}
+
+void Succession::forget_successor() {
+  if (!successor_) return;
+  loop_.unwatch(successor_.get());
+  successor_.reset();
+}
+
+void Succession::accept() {
+  Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!fd || successor_) return;  // one at a time
+  limit_waiting(fd.get());
+  successor_ = std::move(fd);
+  auto handed = hand_out();
+  if (handed) handed = loop_.watch(successor_.get(), EPOLLIN, [this](std::uint32_t) { on_packet(); });
+  if (handed) return;
+  spdlog::error("a successor asked for the sockets: {}", handed.error().message);
+  successor_.reset();
+}
+
+Result<> Succession::hand_out() {
+  for (const auto& socket : calls_.sockets()) FL_CHECK(send_packet(successor_.get(), kSocket, socket.fd.get()));
+  return send_packet(successor_.get(), kAll);
+}
+
+void Succession::on_packet() {
+  const auto packet = receive_packet(successor_.get());
+  if (!packet || packet->text != kServing) {
+    spdlog::warn("the successor ended before it served: going on");
+    return forget_successor();
+  }
+  spdlog::info("another gateway serves here now: no new connections");
+  calls_.relieved();
+  stop_listening();  // its own socket takes this path next
+  const auto told = send_packet(successor_.get(), kYours);
+  forget_successor();
+  if (told) return calls_.drain();
+  spdlog::error("the successor ended while it took over: going on, without the admin addresses");
+}
+
+}  // namespace fairlead::gateway

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fairlead/event/loop.hpp"
+#include "fairlead/proxy/worker_proxy.hpp"
+
+namespace fairlead::gateway {
+
+/// Where a gateway waits for its successor: beside the socket of its admin API; empty: nowhere.
+[[nodiscard]] std::string succession_path(const std::string& admin_socket);
+
+// How a gateway is replaced by another process, over a unix socket of packets (SOCK_SEQPACKET, 0600):
+//   old -> new   "socket" and a descriptor, for each socket that listens; then "all"
+//   new -> old   "serving", once it accepts on them; or it ends, and the old one goes on as if nothing had been
+//   old -> new   "yours", once its admin addresses are free; then the old one drains
+// Both hold the same sockets for a while, so that no connection is lost in the queue of one that closes.
+
+/// The new one's side. Owner: Gateway, during its start. Thread: main.
+class Predecessor {
+ public:
+  /// Asks the gateway at `path` for its sockets, at most ten seconds; null where nobody waits there.
+  static Result<std::unique_ptr<Predecessor>> meet(const std::string& path);
+
+  /// Hands them over to the caller.
+  [[nodiscard]] std::vector<proxy::BoundSocket> take() { return std::move(sockets_); }
+  /// Returns when its admin addresses are free.
+  Result<> relieve();
+
+ private:
+  explicit Predecessor(Fd fd) : fd_(std::move(fd)) {}
+  Result<> receive_sockets();
+
+  Fd fd_;
+  std::vector<proxy::BoundSocket> sockets_;
+};
+
+/// The old one's side. Owner: Gateway. Thread: main.
+class Succession {
+ public:
+  /// `sockets`: makes duplicates of what listens; `relieved`: frees the admin addresses. After that `drain` is called.
+  struct Calls {
+    std::function<std::vector<proxy::BoundSocket>()> sockets;
+    std::function<void()> relieved;
+    std::function<void()> drain;
+  };
+  static Result<std::unique_ptr<Succession>> open(const std::string& path, event::Loop& loop, Calls calls);
+  ~Succession();
+  Succession(const Succession&) = delete;
+  Succession& operator=(const Succession&) = delete;
+
+ private:
+  Succession(std::string path, event::Loop& loop, Calls calls)
+      : path_(std::move(path)), loop_(loop), calls_(std::move(calls)) {}
+  void accept();
+  Result<> hand_out();
+  void on_packet();
+  void forget_successor();
+  void stop_listening();
+
+  std::string path_;
+  event::Loop& loop_;
+  Calls calls_;
+  Fd listener_;
+  Fd successor_;
+};
+
+}  // namespace fairlead::gateway

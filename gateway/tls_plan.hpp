@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fairlead/config/gateway_state.hpp"
+#include "fairlead/tls/server_context.hpp"
+#include "gateway/remarks.hpp"
+
+namespace fairlead::gateway {
+
+/// Certificates from Secrets, and the TLS contexts of ports. A certificate that was good stays in force while the text
+/// of its Secret is not.
+/// Owner: ConfigPlan. Thread: main.
+class TlsPlan {
+ public:
+  using Certificate = std::shared_ptr<const tls::Certificate>;
+  /// One port's context and what it was made from.
+  struct Context {
+    struct Server {
+      std::string hostname;
+      std::vector<Certificate> certificates;
+      tls::ServerPolicy policy;
+      bool operator==(const Server&) const = default;
+    };
+    std::vector<Server> servers;
+    bool tickets = true;
+    std::shared_ptr<const tls::ServerContext> context;
+  };
+
+  static Result<std::unique_ptr<TlsPlan>> create();
+
+  /// The context for the HTTPS listeners of one port; that of `known` where nothing has changed. Listeners without a
+  /// usable certificate are left out, with a line in `texts`; null where none is left.
+  std::shared_ptr<const tls::ServerContext> context(const std::vector<const config::CompiledListener*>& listeners,
+                                                    const model::Cluster& cluster, Context& known,
+                                                    Remarks::Texts& texts);
+  /// Forgets certificates whose Secrets are gone.
+  void prune();
+  /// Changes ticket keys where it is time; now and then.
+  void rotate();
+
+ private:
+  struct Loaded {
+    std::shared_ptr<const model::Secret> from;
+    Certificate certificate;
+    std::string error;  // of `from`; the certificate is an earlier one then
+  };
+  explicit TlsPlan(std::shared_ptr<tls::TicketKeys> tickets) : tickets_(std::move(tickets)) {}
+  Certificate load(const std::shared_ptr<const model::Secret>& secret, Remarks::Texts& texts);
+
+  std::shared_ptr<tls::TicketKeys> tickets_;
+  std::map<std::string, Loaded> loaded_;  // by "namespace/name"
+};
+
+}  // namespace fairlead::gateway

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/workers.hpp"
+
+#include <sys/random.h>
+
+#include "fairlead/net/listener.hpp"
+
+namespace fairlead::gateway {
+
+Result<std::unique_ptr<Workers>> Workers::start(unsigned count, TelemetryParts& telemetry,
+                                                std::shared_ptr<const upstream::SessionReferences> references) {
+  std::unique_ptr<Workers> self(new Workers);
+  std::uint64_t seed = 0;
+  if (::getrandom(&seed, sizeof seed, 0) != sizeof seed) return fail(system_error("getrandom", errno));
+  for (unsigned number = 0; number < count; ++number) {
+    auto& part = *self->parts_.emplace_back(std::make_unique<Part>());
+    proxy::WorkerProxy::Options options{.worker = number, .workers = count, .seed = seed, .references = references};
+    telemetry.give(options);
+    FL_TRY(part.thread, event::Worker::start(
+                            {.name = "worker-" + std::to_string(number)},
+                            [&part, options](event::Reactor& reactor) -> Result<> {
+                              part.proxy = std::make_unique<proxy::WorkerProxy>(reactor, options);
+                              return {};
+                            },
+                            [&part] { part.proxy.reset(); }));
+  }
+  return self;
+}
+
+Workers::~Workers() {
+  for (auto& part : parts_) {
+    if (part->thread == nullptr) continue;
+    part->thread->call([&part] { part->proxy->shut(); });
+    part->thread->stop();
+    part->thread->join();
+  }
+}
+
+/// Shares out what a predecessor had at this address: none may be left out, as connections may wait in its queue.
+bool Workers::take_inherited(const net::SocketAddress& at) {
+  std::size_t next = 0;
+  for (auto& socket : inherited_)
+    if (socket.fd && socket.address == at) parts_[next++ % parts_.size()]->opened.push_back(std::move(socket));
+  std::erase_if(inherited_, [](const auto& socket) { return !socket.fd; });
+  return next >= parts_.size();
+}
+
+Result<net::SocketAddress> Workers::listen(const net::SocketAddress& at, bool datagram) {
+  if (!datagram && take_inherited(at)) return at;
+  auto address = at;
+  for (auto& part : parts_) {
+    if (!datagram && !part->opened.empty() && part->opened.back().address == at) continue;  // inherited
+    FL_TRY(Fd fd, datagram ? net::open_datagram(address) : net::open_listener(address, {.reuse_port = true}));
+    FL_TRY(address, net::local_address(fd.get()));
+    part->opened.push_back({address, std::move(fd), datagram});
+  }
+  return address;
+}
+
+Result<> Workers::apply(const proxy::Update& update) {
+  Result<> result;
+  snapshot_ = update.snapshot;
+  for (auto& part : parts_)
+    part->thread->call([&] {
+      if (auto applied = part->proxy->apply(update, std::exchange(part->opened, {})); !applied)
+        result = std::move(applied);
+    });
+  return result;
+}
+
+std::vector<proxy::BoundSocket> Workers::sockets() {
+  std::vector<proxy::BoundSocket> all;
+  for (auto& part : parts_)
+    part->thread->call([&] {
+      for (auto& socket : part->proxy->sockets()) all.push_back(std::move(socket));
+    });
+  return all;
+}
+
+void Workers::apply(const upstream::ClusterChanges& changes) {
+  for (auto& part : parts_) part->thread->call([&] { part->proxy->apply(changes); });
+}
+
+void Workers::post(upstream::HealthChange change) {
+  for (auto& part : parts_) part->thread->post([proxy = part->proxy.get(), change] { proxy->apply(change); });
+}
+
+void Workers::drain() {
+  for (auto& part : parts_) part->thread->call([&part] { part->proxy->drain(); });
+}
+
+std::size_t Workers::connections() {
+  std::size_t sum = 0;
+  for (auto& part : parts_) part->thread->call([&] { sum += part->proxy->connections(); });
+  return sum;
+}
+
+proxy::Counters Workers::counters() {
+  proxy::Counters sum;
+  for (auto& part : parts_) part->thread->call([&] { sum += part->proxy->counters(); });
+  return sum;
+}
+
+proxy::View Workers::view() {
+  proxy::View sum;
+  for (auto& part : parts_) part->thread->call([&] { sum.add(part->proxy->view()); });
+  return sum;
+}
+
+}  // namespace fairlead::gateway

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fairlead/auth/consumer.hpp"
+#include "fairlead/auth/digest.hpp"
+#include "fairlead/auth/verify_key.hpp"
+
+namespace fairlead::auth {
+
+enum class CredentialKind : std::uint8_t { kApiKey, kBasic, kJwt, kHmac };
+
+/// What only some credentials have.
+struct CredentialDetails {
+  std::string name;               ///< as configured; may be empty
+  std::string id;                 ///< user name, iss, keyId
+  std::string material;           ///< Basic: the hash (password.hpp); HMAC: the secret
+  std::optional<VerifyKey> key;   ///< JWT
+};
+
+/// One credential in a directory. Immutable.
+struct Credential {
+  Digest lookup{};                     ///< of an API key, or of an id: lookup_of()
+  const Consumer* consumer = nullptr;  ///< whose
+  std::unique_ptr<const CredentialDetails> details;  ///< null: an API key without a name
+  std::uint16_t number = 1;  ///< among its consumer's of this kind
+  CredentialKind kind = CredentialKind::kApiKey;
+};
+/// "alice/apikey-1", or "alice/" and its name: unique in a namespace, and no secret.
+[[nodiscard]] std::string credential_name(const Credential& credential);
+/// Under what an id is found; an API key's is SHA-256 of the key itself, as it may be configured by that alone.
+[[nodiscard]] inline Digest lookup_of(std::string_view id) { return sha256(id); }
+
+/// A consumer and what it owns.
+struct Member {
+  Consumer consumer;
+  std::vector<Credential> credentials;
+};
+using MemberPtr = std::shared_ptr<const Member>;
+
+/// All consumers of a namespace, by credential and by name. Immutable; a changed one shares all but the shards that
+/// changed. What is compared with a caller's secret is its digest, in constant time: the time of a lookup says nothing
+/// of keys that exist. Thread: any, several at a time.
+class Directory {
+ public:
+  static constexpr std::size_t kShards = 1024;
+
+  [[nodiscard]] const Credential* find(CredentialKind kind, const Digest& lookup) const;
+  [[nodiscard]] const Consumer* consumer(std::string_view name) const;
+  [[nodiscard]] const MemberPtr* member(std::string_view name) const;
+  [[nodiscard]] std::size_t size() const { return consumers_; }
+  [[nodiscard]] std::uint64_t version() const { return version_; }
+  [[nodiscard]] std::size_t bytes() const;  ///< of tables, without what they point to
+
+  /// A change of some consumers.
+  struct Edit {
+    std::vector<MemberPtr> added;      ///< in place of those of the same name
+    std::vector<std::string> removed;  ///< names; not known: nothing happens
+    std::vector<MemberPtr> again;      ///< standing ones some of whose credentials were not taken before
+  };
+  struct Conflict {
+    MemberPtr member;  ///< whose credential is not taken
+    const Credential* credential = nullptr;
+    const Consumer* holder = nullptr;  ///< who has it
+  };
+  /// `this` with the edit. Costs in proportion to the shards that it reaches: one consumer of a million, about 100 us.
+  [[nodiscard]] std::shared_ptr<const Directory> with(const Edit& edit, std::vector<Conflict>& conflicts) const;
+
+ private:
+  struct Slot {
+    std::uint64_t tag = 0;
+    const Credential* credential = nullptr;
+  };
+  struct CredentialShard {
+    std::vector<Slot> slots;  // open addressing, at most three quarters full
+
+    [[nodiscard]] const Credential* find(CredentialKind kind, const Digest& lookup) const;
+    void put(const Slot& slot);  // one that is not there
+    const Credential* insert(const Credential& credential);  // who stands there already, or null
+  };
+  using NameShard = std::vector<MemberPtr>;  // sorted by name
+  struct Changes;
+
+  void change_names(const Edit& edit, Changes& changes);
+  void change_credentials(const Changes& changes, std::size_t shard, std::vector<Conflict>& conflicts);
+
+  std::array<std::shared_ptr<const CredentialShard>, kShards> credentials_;
+  std::array<std::shared_ptr<const NameShard>, kShards> names_;
+  std::size_t consumers_ = 0;
+  std::uint64_t version_ = 0;
+};
+using DirectoryPtr = std::shared_ptr<const Directory>;
+
+}  // namespace fairlead::auth

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace fairlead::filter {
+
+class Filter;
+using FilterPtr = std::shared_ptr<const Filter>;
+
+/// The sections of a RequestPolicy, in the order in which requests meet them; responses meet them from the last to the
+/// first. Each stands at most once in a chain; what has several parts (limits) is one filter with a list.
+enum class Slot : std::uint8_t {
+  kAddresses,       ///< who may not even ask: by address
+  kRequestSize,
+  kAuthentication,  ///< finds out who calls: consumer, claims
+  kAccess,          ///< whether that one may
+  kExternalAuth,
+  kRateLimits,
+  kConcurrency,
+  kFault,           ///< delays and errors on purpose
+  kValidation,
+  kCompression,     ///< of responses: behind what transforms them
+  kTransform,
+  kAnswer,          ///< fixed answers: mocks, maintenance
+  kCache,           ///< stores what backends say, before it is transformed
+  kAggregate,       ///< one answer from several backends
+};
+inline constexpr std::size_t kSlots = static_cast<std::size_t>(Slot::kAggregate) + 1;
+
+/// The section's name in YAML: "rateLimits".
+[[nodiscard]] std::string_view slot_name(Slot slot);
+
+/// The filters of one level: a listener's, a rule's, a backend's or a consumer's. Levels are laid over each other at
+/// run time, slot by slot: the more special level that has one wins, so that a change of one level is a change of one
+/// chain. Immutable, shared by workers.
+struct Chain {
+  std::array<FilterPtr, kSlots> filters;
+  std::array<std::string, kSlots> origins;  ///< whose they are, for people: "RequestPolicy default/limits"
+  std::uint32_t mask = 0;  ///< bits of the slots in use
+
+  void set(Slot slot, FilterPtr filter, std::string origin) {
+    const auto index = static_cast<std::size_t>(slot);
+    filters[index] = std::move(filter);
+    origins[index] = std::move(origin);
+    if (filters[index] != nullptr) mask |= std::uint32_t{1} << index;
+    else mask &= ~(std::uint32_t{1} << index);
+  }
+};
+using ChainPtr = std::shared_ptr<const Chain>;
+
+}  // namespace fairlead::filter

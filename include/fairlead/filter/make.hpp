@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// From the sections of a RequestPolicy to filters. Main thread only.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fairlead/filter/chain.hpp"
+#include "fairlead/model/gateway_objects.hpp"
+#include "fairlead/model/request_policy.hpp"
+
+namespace fairlead::filter {
+
+/// What filters count or keep beyond a change of the configuration: by name, for as long as somebody holds it.
+/// Owner: the daemon. Thread: main; what is kept says its own.
+class Stores {
+ public:
+  /// The object of that name, made where there is none. A name has one type, always.
+  template <class T, class Make>
+  std::shared_ptr<T> get(const std::string& name, Make&& make) {
+    auto& entry = entries_[name];
+    if (auto standing = std::static_pointer_cast<T>(entry.lock())) return standing;
+    std::shared_ptr<T> made = make();
+    entry = made;
+    return made;
+  }
+  /// Forgets what nobody holds.
+  void prune() {
+    std::erase_if(entries_, [](const auto& entry) { return entry.second.expired(); });
+  }
+
+ private:
+  std::map<std::string, std::weak_ptr<void>> entries_;
+};
+
+/// What a factory has to go by. A section that cannot serve as it is written says so in `fault` and makes a filter that
+/// answers 500, or nullptr, which then does the same: a policy is never half enforced.
+struct Context {
+  std::string policy;  ///< "RequestPolicy default/limits": for messages, and to name stores by
+  std::string ns;  ///< of the policy: references are relative to it
+  Stores& stores;
+  /// The number of the cluster of a Service; nothing where there is none, or where it may not be named from here.
+  std::function<std::optional<std::uint32_t>(const model::BackendTarget&)> cluster;
+  /// The same, spoken to by HTTP/2 where nothing says otherwise.
+  std::function<std::optional<std::uint32_t>(const model::BackendTarget&)> grpc_cluster;
+  /// A Secret of the policy's namespace; null: none.
+  std::function<const model::Secret*(const std::string& name)> secret;
+  std::function<const model::ConfigMap*(const std::string& name)> config_map;  ///< the same
+  std::vector<std::string>& faults;  ///< why it does not serve; for status and log
+  std::vector<std::string>& remarks;  ///< what is served otherwise than one may think
+};
+
+FilterPtr make_addresses(const model::AddressRules& settings, Context& context);
+FilterPtr make_request_size(const model::RequestSize& settings, Context& context);
+FilterPtr make_authentication(const model::Authentication& settings, Context& context);
+FilterPtr make_access(const model::AccessRules& settings, Context& context);
+FilterPtr make_external_auth(const model::ExternalAuth& settings, Context& context);
+FilterPtr make_rate_limits(const model::RateLimits& settings, Context& context);
+FilterPtr make_concurrency(const model::Concurrency& settings, Context& context);
+FilterPtr make_fault(const model::Fault& settings, Context& context);
+FilterPtr make_validation(const model::Validation& settings, Context& context);
+FilterPtr make_compression(const model::Compression& settings, Context& context);
+FilterPtr make_transform(const model::Transform& settings, Context& context);
+FilterPtr make_answer(const model::FixedAnswer& settings, Context& context);
+FilterPtr make_cache(const model::ResponseCache& settings, Context& context);
+FilterPtr make_aggregate(const model::Aggregate& settings, Context& context);
+
+}  // namespace fairlead::filter

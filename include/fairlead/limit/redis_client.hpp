@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fairlead/event/reactor.hpp"
+#include "fairlead/limit/redis_config.hpp"
+#include "fairlead/limit/redis_node.hpp"
+#include "fairlead/limit/sentinel.hpp"
+
+namespace fairlead::limit {
+
+/// A worker's way to one Redis: a single server, the master that sentinels name, or the nodes of a cluster.
+/// Owner: a worker, by filter::Request::local(). Thread: the worker's.
+class RedisClient final : NodeOwner {
+ public:
+  static constexpr std::size_t kMostNodes = 1024;
+
+  /// names: for addresses that are none; may be null.
+  RedisClient(event::Reactor& reactor, std::shared_ptr<const RedisConfig> config, std::unique_ptr<Names> names);
+  ~RedisClient();
+
+  /// True: the ask is called later, within the configured time-out. False: Redis is not there now; nothing follows.
+  [[nodiscard]] bool ask(RedisAsk& ask);
+  [[nodiscard]] const RedisCounters& counters() const { return counters_; }
+  /// Why the last connection, or try of one, has failed; empty where it is well.
+  [[nodiscard]] std::string failure() const;
+
+ private:
+  static constexpr std::size_t kSlots = 16'384;
+  static constexpr std::uint8_t kMostTries = 4;
+
+  void on_node_reply(RedisNode& node, RedisAsk& ask, std::span<const RespValue> reply) override;
+  void on_node_failed(RedisNode& node) override;
+  bool locate(RedisNode& node) override;
+  [[nodiscard]] std::int64_t redis_us() const override;
+
+  void on_error(RedisNode& node, RedisAsk& ask, std::string_view text);
+  bool redirect(RedisNode& from, RedisAsk& ask, std::string_view text);
+  void answer(RedisAsk& ask, bool allowed);
+  void give_up(RedisAsk& ask, NoAnswer reason);
+  RedisNode& node_of(const RedisAsk& ask);
+  RedisNode* find_node(std::string_view address);
+
+  event::Reactor& reactor_;
+  std::shared_ptr<const RedisConfig> config_;
+  std::unique_ptr<Names> names_;
+  RedisCounters counters_;
+  std::vector<std::unique_ptr<RedisNode>> nodes_;
+  std::vector<std::uint16_t> slots_;  // of a cluster: which node; kUnknown
+  std::unique_ptr<Sentinel> sentinel_;
+  std::int64_t ahead_us_ = 0;  // Redis' clock, of ours
+};
+
+}  // namespace fairlead::limit

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fairlead/base/address.hpp"
+#include "fairlead/tls/client_context.hpp"
+
+namespace fairlead::limit {
+
+/// How to reach Redis, and who we are there. Immutable. Owner: filters share it. Thread: any.
+struct RedisConfig {
+  std::vector<std::string> addresses;  ///< "host:port", at least one; of sentinels, where there is a master's name
+  std::string sentinel_master;
+  bool cluster = false;
+  std::shared_ptr<tls::ClientContext> tls;  ///< null: plain
+  std::string username;
+  std::string password;  ///< empty: no AUTH
+  std::uint32_t database = 0;
+  std::chrono::milliseconds timeout{50};  ///< for each request, until its answer
+};
+
+/// What a worker's client has met. Read on its thread.
+struct RedisCounters {
+  std::uint64_t asked = 0;
+  std::uint64_t answered = 0;
+  std::uint64_t timeouts = 0;
+  std::uint64_t not_connected = 0;  ///< at once, since Redis is away or silent
+  std::uint64_t errors = 0;         ///< Redis said something else than an answer
+  std::uint64_t reloads = 0;        ///< the script was not there any more
+  std::uint64_t redirects = 0;      ///< MOVED, ASK
+  std::uint64_t connects = 0;
+  std::uint64_t lost = 0;           ///< connections, and tries of them
+};
+
+/// Why a request got no answer.
+enum class NoAnswer : std::uint8_t { kTimeout, kNotConnected, kError };
+[[nodiscard]] std::string_view text_of(NoAnswer reason);
+
+/// A name's address, found by whoever can. Thread: a worker's.
+class NameQuery {
+ public:
+  virtual ~NameQuery() = default;  ///< gives it up
+};
+class Names {
+ public:
+  virtual ~Names() = default;
+  using Found = std::function<void(std::optional<Address>)>;
+  /// Calls `found` once, later. Null: it cannot be asked for.
+  virtual std::unique_ptr<NameQuery> look_up(const std::string& name, Found found) = 0;
+};
+
+/// "host:port" in two; the host without brackets.
+struct HostPort {
+  std::string host;
+  std::uint16_t port = 0;
+};
+[[nodiscard]] std::optional<HostPort> split_host_port(std::string_view text);
+
+}  // namespace fairlead::limit

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fairlead/base/address.hpp"
+#include "fairlead/model/request_auth.hpp"
+
+namespace fairlead::model {
+
+/// Of the client's address, behind trusted hops. Deny goes before allow; allow that is not empty refuses all others.
+struct AddressRules {
+  std::vector<Cidr> allow;
+  std::vector<Cidr> deny;
+};
+
+struct RequestSize {
+  /// What becomes of bodies without a Content-Length.
+  enum class Streamed : std::uint8_t {
+    kBuffer,  ///< held back until they are whole, or too large
+    kRefuse,  ///< 411
+    kPass,    ///< not limited here
+  };
+  std::uint64_t max_bytes = 0;
+  Streamed streamed = Streamed::kBuffer;
+};
+
+struct AccessPath {
+  bool prefix = true;  ///< element by element, as Gateway API's PathPrefix; else the whole path
+  std::string value;
+};
+
+/// Holds where all lists that are not empty hold; of each list one entry is enough.
+struct AccessRule {
+  bool allow = true;
+  std::vector<std::string> groups;     ///< sorted
+  std::vector<std::string> consumers;  ///< sorted
+  std::vector<std::string> methods;    ///< upper case
+  std::vector<AccessPath> paths;
+  std::vector<RequiredClaim> claims;  ///< all of them
+  std::vector<std::string> scopes;    ///< all of them, in the claim scope or scp
+  std::vector<Cidr> addresses;
+  std::optional<bool> authenticated;
+};
+
+/// The first rule that holds decides.
+struct AccessRules {
+  std::vector<AccessRule> rules;
+  bool otherwise_allow = false;
+};
+
+}  // namespace fairlead::model

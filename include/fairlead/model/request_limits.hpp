@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Sections rateLimits and concurrency of RequestPolicy: docs/reference/request-policy/ says what they mean.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fairlead/model/request_policy.hpp"
+
+namespace fairlead::model {
+
+/// One part of what tells clients apart.
+struct LimitKeyPart {
+  enum class Type : std::uint8_t {
+    kConsumer,
+    kCredential,
+    kClientIp,
+    kHeader,
+    kQuery,
+    kCookie,
+    kClaim,
+    kPath,
+    kRoute,
+    kHost,
+  };
+  Type type = Type::kConsumer;
+  std::string name{};  ///< of the header (lower case), parameter, cookie or claim
+  std::uint8_t v4_prefix = 32;
+  std::uint8_t v6_prefix = 64;
+  bool operator==(const LimitKeyPart&) const = default;
+};
+
+/// Where a request has none of a part.
+enum class LimitMissing : std::uint8_t {
+  kClientIp,  ///< its address takes the part's place
+  kShared,    ///< all such requests are one client
+  kSkip,      ///< the limit does not concern it
+};
+
+/// Other numbers for a group of consumers.
+struct LimitTier {
+  std::string group{};
+  std::uint64_t requests = 0;
+  std::uint64_t burst = 0;  ///< 0: requests
+};
+
+/// Which requests a limit concerns; empty lists: all.
+struct LimitWhen {
+  std::vector<std::string> methods{};
+  std::vector<std::string> paths{};  ///< prefixes, by elements
+};
+
+struct RateLimit {
+  enum class Algorithm : std::uint8_t { kTokenBucket, kFixedWindow, kSlidingWindow };
+  enum class Period : std::uint8_t { kSecond, kMinute, kHour, kDay, kMonth, kSpan };
+  std::string name{};
+  Algorithm algorithm = Algorithm::kTokenBucket;
+  std::uint64_t requests = 0;
+  std::uint64_t burst = 0;  ///< 0: requests
+  Period period = Period::kSecond;
+  std::chrono::milliseconds per{1000};  ///< of kMonth: 30 days, for people only
+  std::string time_zone{};  ///< empty: UTC
+  std::vector<LimitKeyPart> key{};  ///< never empty
+  LimitMissing missing = LimitMissing::kClientIp;
+  std::uint64_t cost = 1;
+  std::string cost_header{};  ///< whose number is the cost, where it has one
+  std::vector<LimitTier> tiers{};  ///< the first whose group the consumer has
+  LimitWhen when{};
+};
+
+/// What a refused client gets. Empty texts: those of the section.
+struct LimitRefusal {
+  std::uint16_t status = 429;
+  std::string title{};
+  std::string detail{};
+  std::string body{};  ///< in place of problem details
+  std::string content_type = "text/plain";  ///< of body
+};
+
+struct RedisTls {
+  bool enabled = false;
+  std::string hostname{};   ///< empty: that of the address
+  std::string ca_secret{};  ///< a Secret with ca.crt; empty: the system's authorities
+};
+
+struct RedisSettings {
+  enum class OnFailure : std::uint8_t { kOpen, kClosed, kLocal };
+  std::vector<std::string> addresses{};  ///< "10.0.0.1:6379"; several with sentinel or cluster
+  std::string sentinel_master{};  ///< not empty: addresses are sentinels
+  bool cluster = false;
+  RedisTls tls{};
+  std::string username{};
+  SecretKey password{};  ///< name empty: none
+  std::uint32_t database = 0;
+  std::chrono::milliseconds timeout{50};
+  OnFailure on_failure = OnFailure::kLocal;
+  std::string prefix = "fairlead";  ///< of keys
+  std::uint32_t gateways = 1;  ///< that share the limits: each has this part of them while it is alone
+};
+
+struct RateLimits {
+  static constexpr unsigned kRateLimit = 1;    ///< RateLimit, RateLimit-Policy
+  static constexpr unsigned kXRateLimit = 2;   ///< X-RateLimit-Limit, -Remaining, -Reset
+  static constexpr unsigned kPerPeriod = 4;    ///< X-RateLimit-Limit-Minute, ...
+  static constexpr unsigned kRetryAfter = 8;   ///< with refusals
+  std::vector<RateLimit> limits{};  ///< quotas too
+  unsigned headers = kRateLimit | kRetryAfter;
+  LimitRefusal refusal{};
+  std::uint32_t most_keys = 1'000'000;  ///< of each limit in memory
+  std::shared_ptr<const RedisSettings> redis{};  ///< null: counted in this process
+};
+
+struct Concurrency {
+  std::uint32_t most = 0;
+  std::vector<LimitKeyPart> key{};
+  LimitMissing missing = LimitMissing::kClientIp;
+  std::vector<LimitTier> tiers{};  ///< requests: at a time
+  LimitRefusal refusal{.status = 503};
+};
+
+}  // namespace fairlead::model

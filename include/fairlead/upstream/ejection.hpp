@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "fairlead/upstream/cluster_spec.hpp"
+#include "fairlead/upstream/outcome.hpp"
+#include "fairlead/upstream/random.hpp"
+
+namespace fairlead::upstream {
+
+enum class EjectionCause : std::uint8_t {
+  kConsecutive5xx,
+  kGatewayErrors,
+  kLocalFailures,
+  kSuccessRate,
+  kFailurePercent,
+  kLatency,
+  kTold,  ///< by another worker
+};
+inline constexpr std::size_t kEjectionCauses = 7;
+[[nodiscard]] std::string_view cause_name(EjectionCause cause);
+
+/// What is known of one backend for outlier detection. Plain data; Ejector changes it.
+/// Owner: a backend. Thread: its worker's.
+struct EjectionState {
+  std::uint32_t consecutive_5xx = 0;
+  std::uint32_t consecutive_gateway = 0;
+  std::uint32_t consecutive_local = 0;
+  std::uint32_t requests = 0;         // of this interval; so for the next two
+  std::uint32_t failures = 0;
+  std::uint64_t latency_ns = 0;
+  std::uint32_t times = 0;            ///< ejections in a row; goes down by one for each interval without
+  std::uint64_t until_ms = 0;         ///< 0: not ejected
+  std::uint64_t returned_ms = 0;      ///< when it last came back; slow start counts from it
+  [[nodiscard]] bool ejected() const { return until_ms != 0; }
+};
+
+/// Outlier detection of one cluster: which backends to leave out for a while, and when to take them back. Pure: told of
+/// outcomes and of time, it says what to do; who asks keeps the states.
+/// Owner: a cluster. Thread: its worker's.
+class Ejector {
+ public:
+  explicit Ejector(const EjectionSpec& spec) : spec_(spec) {}
+  void set_spec(const EjectionSpec& spec) { spec_ = spec; }
+  [[nodiscard]] const EjectionSpec& spec() const { return spec_; }
+
+  /// The cause for which the backend is to be ejected now, if any: the limits of consecutive failures.
+  [[nodiscard]] std::optional<EjectionCause> observe(EjectionState& state, const Outcome& outcome) const;
+  /// Whether one more of `total` may be ejected.
+  [[nodiscard]] bool allows(std::uint32_t ejected, std::uint32_t total) const;
+  /// Ejects: base_time times the count in a row, at most max_time, plus jitter.
+  void eject(EjectionState& state, std::uint64_t now_ms, Random& random) const;
+  /// True where its time is over; then it is back.
+  [[nodiscard]] bool release(EjectionState& state, std::uint64_t now_ms) const;
+
+  struct Verdict {
+    std::uint32_t index;
+    EjectionCause cause;
+  };
+  /// At the end of an interval: outliers among `states` (indices into it) by statistics, worst first; counts of the
+  /// interval begin anew.
+  [[nodiscard]] std::vector<Verdict> judge(std::span<EjectionState* const> states) const;
+
+ private:
+  void judge_success_rate(std::span<EjectionState* const> states, std::vector<Verdict>& out) const;
+  void judge_failure_percent(std::span<EjectionState* const> states, std::vector<Verdict>& out) const;
+  void judge_latency(std::span<EjectionState* const> states, std::vector<Verdict>& out) const;
+
+  EjectionSpec spec_;
+};
+
+}  // namespace fairlead::upstream

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "fairlead/base/result.hpp"
+#include "fairlead/http/exchange.hpp"
+#include "fairlead/upstream/breaker.hpp"
+#include "fairlead/upstream/clock.hpp"
+#include "fairlead/upstream/cluster_spec.hpp"
+#include "fairlead/upstream/counters.hpp"
+#include "fairlead/upstream/intrusive_list.hpp"
+
+namespace fairlead::upstream {
+
+/// Why a pool gives no stream. Nothing of the request was sent, so that it may go to another backend.
+enum class PoolFailure : std::uint8_t {
+  kConnect,         ///< refused, unreachable, TLS failed
+  kConnectTimeout,
+  kPendingTimeout,
+  kPending,         ///< breaker: too many wait
+  kConnections,     ///< breaker: no connection is allowed, and none is there to wait for
+  kDraining,        ///< the backend has been removed
+};
+[[nodiscard]] std::string_view pool_failure_name(PoolFailure failure);
+
+/// Makes connections to backends.
+/// Owner: a worker. Thread: its worker's.
+class SessionFactory {
+ public:
+  /// Begins to connect; `owner` is not called before this returns, and outlives the session. `cluster` and `endpoint`
+  /// are good during the call only.
+  virtual Result<std::unique_ptr<http::ClientSession>> connect(const ClusterSpec& cluster, const EndpointSpec& endpoint,
+                                                               http::ClientSessionOwner& owner) = 0;
+
+ protected:
+  ~SessionFactory() = default;
+};
+
+/// What the backends of a cluster have in common on one worker.
+/// Owner: a cluster. Thread: its worker's.
+struct ClusterContext {
+  Clock& clock;
+  SessionFactory& factory;
+  ClusterSpecRef spec;  ///< never null
+  Breakers breakers{};
+  ClusterCounters counters{};
+};
+
+/// What a pool keeps of a waiter; destroying it ends the wait.
+class PoolWaiterNode : public ListNode {
+ protected:
+  PoolWaiterNode() = default;
+  ~PoolWaiterNode();
+
+ private:
+  friend class Pool;
+  class Pool* pool_ = nullptr;  // while it waits
+  http::ClientHandler* handler_ = nullptr;
+  std::uint64_t deadline_ms_ = 0;
+};
+
+/// A request that waits for a stream: part of the request's own object, so that waiting allocates nothing.
+/// Owner: a request. Thread: its worker's.
+class PoolWaiter : public PoolWaiterNode {
+ public:
+  /// The stream is the waiter's; its handler is the one given to acquire().
+  virtual void on_stream(http::ClientStream& stream) = 0;
+  virtual void on_pool_failure(PoolFailure why, std::string_view text) = 0;
+
+ protected:
+  ~PoolWaiter() = default;
+};
+
+/// The connections of one worker to one backend: idle ones (the latest used first, so that the others may time out),
+/// HTTP/2 ones with room, those under way, and a queue of requests that wait. A connection that closes while idle is
+/// dropped at once; one that closes under a request resets its stream, and ClientStream::reused_connection() with
+/// failure_of() tells whether the request may be repeated.
+/// Owner: a backend. Thread: its worker's.
+class Pool {
+ public:
+  /// All outlive the pool; `backend`: its breakers, counted in beside the cluster's.
+  Pool(ClusterContext& context, Breakers& backend, const EndpointSpec& endpoint);
+  ~Pool();  ///< closes everything; waiters are told kDraining
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  struct Acquired {
+    http::ClientStream* stream = nullptr;  ///< at once
+    std::optional<PoolFailure> refused{};  ///< counted; neither: the waiter will be called, never before this returns
+  };
+  [[nodiscard]] Acquired acquire(PoolWaiter& waiter, http::ClientHandler& handler);
+  /// The waiter is not called any more; nothing where it does not wait.
+  void cancel(PoolWaiterNode& waiter);
+
+  /// The cluster's spec has changed: for later connections; what stands keeps its protocol. Where the TLS context is
+  /// another one, what stands takes no new requests: its backend was verified by rules that are gone.
+  void on_spec();
+  /// No new requests: idle connections close, waiters are told kDraining, streams under way go on.
+  void drain();
+  /// New requests again, after drain(): a removed backend has come back.
+  void undrain() { draining_ = false; }
+  /// Opens connections up to min_idle; called by the owner where a cluster is to be warm.
+  void warm_up();
+
+  [[nodiscard]] bool empty() const { return sessions_ == 0; }
+  [[nodiscard]] std::uint32_t sessions() const { return sessions_; }
+  [[nodiscard]] std::uint32_t idle() const { return idle_count_; }
+  [[nodiscard]] std::uint32_t connecting() const { return connecting_count_; }
+  [[nodiscard]] std::uint32_t pending() const { return pending_count_; }
+
+ private:
+  class Session;
+  struct Lists;
+  class Alarm final : public event::Timer {
+   public:
+    explicit Alarm(Pool& pool) : pool_(pool) {}
+    void on_timer() override;
+
+   private:
+    Pool& pool_;
+  };
+
+  http::ClientStream* open_on_standing(http::ClientHandler& handler);
+  [[nodiscard]] Session* usable();
+  std::optional<PoolFailure> connect_one(std::string_view* text);
+  [[nodiscard]] const PoolSpec& spec() const { return context_.spec->pool; }
+  void grow();
+  void place(Session& session);
+  void dispatch();
+  void end_session(Session& session);
+  void close_session(Session& session, std::uint64_t ClusterCounters::* reason);
+  void fail_uncovered(std::uint64_t most, PoolFailure why, std::string_view text);
+  void pop_waiter(PoolWaiterNode& waiter);
+  void tick();
+  void expire_connecting(std::uint64_t now);
+  void set_alarm();
+
+  void on_ready(Session& session);
+  void on_capacity(Session& session);
+  void on_draining(Session& session);
+  void retire_standing();
+  void on_closed(Session& session, std::string_view why);
+
+  ClusterContext& context_;
+  Breakers& backend_;
+  const EndpointSpec& endpoint_;
+  std::unique_ptr<Lists> lists_;
+  Alarm alarm_;
+  std::uint64_t expected_streams_;  // of a new connection
+  Protocol protocol_;  // that they were expected for
+  const void* tls_;  // the TLS context of new connections, which keep it alive
+  std::uint32_t sessions_ = 0;
+  std::uint32_t idle_count_ = 0;
+  std::uint32_t connecting_count_ = 0;
+  std::uint32_t pending_count_ = 0;
+  bool draining_ = false;
+  bool dispatching_ = false;
+};
+
+}  // namespace fairlead::upstream
