@@ -2,11 +2,11 @@
 #include "agent/agent.hpp"
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,14 +14,24 @@
 #include <cstdio>
 
 #include "agent/configuration.hpp"
+#include "agent/datapath/sizes.hpp"
+#include "agent/guarding.hpp"
 #include "agent/kernel/capabilities.hpp"
+#include "agent/kernel/netns.hpp"
 #include "agent/kernel/pins.hpp"
+#include "agent/kernel/seccomp.hpp"
 #include "agent/kernel/skeleton.hpp"
 #include "agent/notify.hpp"
+#include "agent/redirect.hpp"
+#include "agent/serving.hpp"
+#include "agent/succession.hpp"
+#include "agent/upkeep.hpp"
 #include "fairlead/event/loop.hpp"
 
 namespace fairlead::agent {
 namespace {
+
+constexpr int kLargeBlock = 128 * 1024;
 
 Result<Fd> take_signals() {
   sigset_t set;
@@ -35,20 +45,12 @@ Result<Fd> take_signals() {
   return fd;
 }
 
-Result<std::uint64_t> own_netns_cookie() {
-  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  std::uint64_t cookie = 0;
-  socklen_t length = sizeof cookie;
-  if (!socket || ::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) != 0)
-    return fail(system_error("asking for the network namespace's cookie", errno));
-  return cookie;
-}
-
 void report_cgroup(const kernel::Cgroup& cgroup, bool asked_for) {
   if (!cgroup.root_namespace)
-    spdlog::warn("THIS CGROUP NAMESPACE IS NOT THE ROOT: programs attached to {} reach no process outside of it, and "
-                 "so balance nothing for the node's pods. Run in the host's cgroup namespace (hostPID alone does not do).",
-                 cgroup.path);
+    spdlog::warn(
+        "THIS CGROUP NAMESPACE IS NOT THE ROOT: programs attached to {} reach no process outside of it, and "
+        "so balance nothing for the node's pods. Run in the host's cgroup namespace (hostPID alone does not do).",
+        cgroup.path);
   if (asked_for) spdlog::info("confined to cgroup {}", cgroup.path);
   else if (!cgroup.root)
     spdlog::warn("{} IS NOT THE ROOT OF THE CGROUP HIERARCHY: processes outside of it are not served", cgroup.path);
@@ -70,15 +72,22 @@ struct Agent::Parts {
   std::unique_ptr<event::Loop> loop;
   std::unique_ptr<kernel::Datapath> datapath;
   std::unique_ptr<Configuration> configuration;
+  std::unique_ptr<Guarding> guarding;
+  std::unique_ptr<Upkeep> upkeep;
+  std::unique_ptr<Redirect> redirect;
+  std::unique_ptr<Serving> serving;
 
   Result<> start();
-  Result<> load_kernel();
+  Result<> load_kernel(const model::ChangeSet& objects);
   Result<> apply_settings() const;
+  void note_zone() const;
+  policy::PoliciesOptions policy_options() const;
   void handle_signals();
 };
 
-Result<> Agent::Parts::load_kernel() {
-  kernel::DatapathOptions options{.cgroup = settings.cgroup, .pin_dir = settings.pin_dir, .sizes = {}};
+Result<> Agent::Parts::load_kernel(const model::ChangeSet& objects) {
+  kernel::DatapathOptions options{
+      .cgroup = settings.cgroup, .pin_dir = settings.pin_dir, .sizes = datapath::table_sizes(objects)};
   options.sizes.emplace_back("fl_pairs", settings.max_series);
   FL_TRY(datapath, kernel::Datapath::load(options));
   report_cgroup(datapath->cgroup(), !settings.cgroup.empty());
@@ -86,38 +95,86 @@ Result<> Agent::Parts::load_kernel() {
   if (!datapath->replaced_because().empty())
     spdlog::warn("replacing the state under {}: {}", settings.pin_dir, datapath->replaced_because());
   for (const auto& feature : datapath->features())
-    if (!feature.available) spdlog::warn("this kernel does not take {}: {}", feature.name, feature.reason);
+    // Redirect speaks of its own, and of the ways to count UDP's bytes one is enough.
+    if (!feature.available && !feature.name.starts_with("fl_redir_") && !feature.name.starts_with("fl_udp_"))
+      spdlog::warn("this kernel does not take {}: {}", feature.name, feature.reason);
   return apply_settings();
 }
 
 Result<> Agent::Parts::apply_settings() const {
   fl_settings& row = datapath->settings();
-  FL_TRY(row.host_netns, own_netns_cookie());
+  FL_TRY(row.host_netns, kernel::own_netns_cookie());
   row.balance = settings.balance;
   row.policy = settings.policy;
   row.default_deny = settings.default_deny;
   row.metrics = settings.series;
   row.events = settings.flows;
-  row.redirect = settings.redirect;
   row.label_unknown = settings.label_unknown;
+  row.end_tcp = settings.end_tcp;
   row.node_port_low = htons(settings.node_port_low);
   row.node_port_high = htons(settings.node_port_high);
   return {};
 }
 
+/// The zone of the node is known from its Node object, which may come, change or go with any update.
+void Agent::Parts::note_zone() const {
+  datapath->settings().node_zone = datapath::zone_number(configuration->services().topology().zone);
+}
+
+policy::PoliciesOptions Agent::Parts::policy_options() const {
+  policy::PoliciesOptions options;
+  options.compiler.node_name = node_name(settings);
+  options.compiler.default_closed = settings.default_deny;
+  options.settings = &datapath->settings();
+  return options;
+}
+
 Result<> Agent::Parts::start() {
+  // Large blocks go back to the kernel when they are freed, instead of staying between others.
+  ::mallopt(M_MMAP_THRESHOLD, kLargeBlock);
   FL_CHECK(kernel::require_capabilities());
   FL_TRY(signals, take_signals());
   FL_TRY(lock, kernel::lock_pins(settings.pin_dir, settings.run_dir));
   FL_TRY(loop, event::Loop::create());
   FL_CHECK(loop->watch(signals.get(), EPOLLIN, [this](std::uint32_t) { handle_signals(); }));
-  FL_CHECK(load_kernel());
-  FL_TRY(configuration, Configuration::open(settings.config, node_name(settings), settings.pin_dir, *datapath));
+  FL_TRY(auto first, FirstReading::of(settings.config));
+  FL_CHECK(load_kernel(first.update.changes));
+  FL_TRY(configuration,
+         Configuration::open(std::move(first), node_name(settings), settings.pin_dir, *datapath, policy_options()));
   FL_CHECK(configuration->load());
   FL_CHECK(configuration->follow(*loop));
+  if (settings.policy) {
+    FL_TRY(guarding, Guarding::open(*datapath, configuration->policies(), settings.pin_dir, *loop));
+    FL_CHECK(guarding->refresh());
+    FL_CHECK(guarding->follow());
+  }
+  Succession succession(*datapath, configuration->services());
+  succession.prepare();
   FL_CHECK(datapath->attach());
+  succession.complete();
+  FL_TRY(serving, Serving::open(settings, *datapath, *configuration, node_name(settings), *loop));
+  note_zone();
+  FL_TRY(upkeep, Upkeep::open(*datapath, configuration->services(), *loop));
+  FL_TRY(redirect, Redirect::open(*datapath, *loop, settings.redirect, settings.redirect_programs));
+  FL_CHECK(redirect->follow(configuration->policies().compiler().redirected(), true));
+  configuration->on_applied(
+      [this](const model::ChangeSet&, const datapath::Applied& services, const policy::Applied& policies) {
+        if (guarding != nullptr && policies.verdicts_changed) guarding->look();
+        if (services.backends_removed != 0 || policies.verdicts_changed) upkeep->end_sockets();
+        note_zone();
+        serving->refresh();
+        if (const auto followed =
+                redirect->follow(configuration->policies().compiler().redirected(), policies.redirect_changed);
+            !followed)
+          spdlog::error("switching redirection: {}", followed.error().message);
+      });
+  upkeep->end_sockets();  // what vanished while no agent ran
+  upkeep->recount();
   // Servers and their threads start below this line only: threads inherit what is left.
-  return kernel::drop_capabilities();
+  FL_CHECK(kernel::drop_capabilities());
+  FL_CHECK(kernel::confine());
+  serving->start(redirect.get());
+  return {};
 }
 
 void Agent::Parts::handle_signals() {
@@ -125,6 +182,7 @@ void Agent::Parts::handle_signals() {
   while (::read(signals.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
     if (info.ssi_signo == SIGHUP) {
       configuration->reread();
+      serving->reopen();
       continue;
     }
     spdlog::info("signal {}: ending, the programs stay in place", info.ssi_signo);

@@ -1,20 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/configuration.hpp"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <chrono>
 #include <set>
 
 namespace fairlead::agent {
 namespace {
 
-std::size_t refusals(const config::Diagnostics& diagnostics) {
-  return static_cast<std::size_t>(std::count_if(diagnostics.begin(), diagnostics.end(), [](const auto& diagnostic) {
-    return diagnostic.severity == config::Severity::kError;
-  }));
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kRetryPolicies{5};
+
+double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+
+/// What shows only when objects meet: of such a remark no place in a file is known.
+config::Diagnostics remarks_of(const std::map<std::string, std::vector<std::string>>& warnings) {
+  config::Diagnostics diagnostics;
+  for (const auto& [object, remarks] : warnings)
+    for (const auto& remark : remarks)
+      diagnostics.push_back({.severity = config::Severity::kWarning,
+                             .file = {},
+                             .line = 0,
+                             .column = 0,
+                             .object = object,
+                             .field = {},
+                             .found = {},
+                             .expected = remark});
+  return diagnostics;
 }
 
 /// Only what was not said before: a standing error is not repeated at every change of another file.
@@ -30,33 +47,56 @@ void log_new(const config::Diagnostics& before, const config::Diagnostics& now) 
 
 }  // namespace
 
-Configuration::Configuration(std::unique_ptr<config::Directory> directory, datapath::Services services)
-    : directory_(std::move(directory)), services_(std::move(services)) {}
+Result<FirstReading> FirstReading::of(const std::string& path) {
+  const auto begin = Clock::now();
+  FirstReading reading;
+  FL_TRY(reading.directory, config::Directory::open(path));
+  FL_TRY(reading.update, reading.directory->load());
+  reading.took = Clock::now() - begin;
+  return reading;
+}
 
-Result<std::unique_ptr<Configuration>> Configuration::open(const std::string& path, const std::string& node_name,
-                                                           const std::string& pin_dir, const kernel::Datapath& datapath) {
-  FL_TRY(auto directory, config::Directory::open(path));
-  FL_TRY(auto tables, datapath::ServiceTables::open([&](const std::string& name) { return datapath.map(name); }, pin_dir));
+Configuration::Configuration(FirstReading first, std::unique_ptr<policy::Policies> policies,
+                             datapath::Services services)
+    : first_(std::move(first)), policies_(std::move(policies)), services_(std::move(services)) {}
+
+Result<std::unique_ptr<Configuration>> Configuration::open(FirstReading first, const std::string& node_name,
+                                                           const std::string& pin_dir, const kernel::Datapath& datapath,
+                                                           policy::PoliciesOptions policy_options) {
+  const auto map_of = [&](const std::string& name) { return datapath.map(name); };
+  FL_TRY(auto policy_tables, policy::PolicyTables::open(map_of, pin_dir));
+  auto policies = std::make_unique<policy::Policies>(std::move(policy_tables), std::move(policy_options));
+  if (datapath.adopted()) FL_CHECK(policies->adopt());
+  FL_TRY(auto tables, datapath::ServiceTables::open(map_of, pin_dir));
   datapath::ServicesOptions options;
   options.node_name = node_name;
   for (const char* loopback : {"127.0.0.1", "::1"}) options.node_addresses.push_back(*Address::parse(loopback));
-  std::unique_ptr<Configuration> self(
-      new Configuration(std::move(directory), datapath::Services(std::move(tables), std::move(options))));
+  options.workload_of = [known = policies.get()](const Address& address) { return known->workload_id(address); };
+  std::unique_ptr<Configuration> self(new Configuration(std::move(first), std::move(policies),
+                                                        datapath::Services(std::move(tables), std::move(options))));
   if (datapath.adopted()) FL_CHECK(self->services_.adopt());
   return self;
 }
 
 Result<> Configuration::load() {
-  FL_TRY(auto update, directory_->load());
-  return take(std::move(update));
+  const auto begin = Clock::now();
+  const auto objects = first_.update.changes.size();
+  FL_CHECK(take(std::exchange(first_.update, {})));
+  ::malloc_trim(0);  // what libbpf and the reading of files needed: tens of megabytes
+  spdlog::info("{} objects of the configuration: read in {:.1f} ms, in the kernel after {:.1f} ms", objects,
+               milliseconds(first_.took), milliseconds(Clock::now() - begin));
+  return {};
 }
 
 Result<> Configuration::follow(event::Loop& loop) {
-  return loop.watch(directory_->fd(), EPOLLIN, [this](std::uint32_t) { reread(); });
+  loop_ = &loop;
+  if (policies_->unwritten()) retry_soon();
+  return loop.watch(first_.directory->fd(), EPOLLIN, [this](std::uint32_t) { use(first_.directory->changed()); });
 }
 
-void Configuration::reread() {
-  auto update = directory_->changed();
+void Configuration::reread() { use(first_.directory->load()); }
+
+void Configuration::use(Result<config::Update> update) {
   if (!update) {
     spdlog::error("reading the configuration: {}; what was in force stays", update.error().message);
     return;
@@ -65,27 +105,57 @@ void Configuration::reread() {
     spdlog::error("writing the configuration to the kernel: {}", taken.error().message);
 }
 
-Result<> Configuration::take(config::Update update) {
-  log_new(diagnostics_, update.diagnostics);
-  diagnostics_ = std::move(update.diagnostics);
-  cluster_.apply(update.changes);
-  // An empty first update is applied too: it removes what an earlier agent left in the tables.
-  FL_TRY(const auto applied, services_.apply(cluster_, update.changes));
-  for (const auto& warning : applied.warnings) spdlog::warn("{}", warning);
-  spdlog::debug("{} objects changed, {} services, {} rows written, {} deleted", update.changes.size(),
-                applied.services_changed, applied.rows_written, applied.rows_deleted);
-  if (applied_) applied_(update.changes, applied);
-  return {};
+/// Where policies cannot be written, those whom they concern are closed, and the services of all go on; it is tried
+/// again. An error is where not even that succeeded.
+Result<policy::Applied> Configuration::authorize(const model::ChangeSet& changes) {
+  auto authorized = policies_->apply(changes);
+  if (authorized) return authorized;
+  retry_soon();
+  const auto& unwritten = policies_->unwritten();
+  if (!unwritten || unwritten->open != 0) return authorized;
+  spdlog::error("{}", authorized.error().message);
+  policy::Applied closed;
+  closed.verdicts_changed = closed.workloads_changed = true;
+  return closed;
 }
 
-Result<std::size_t> check_configuration(const std::string& path) {
-  FL_TRY(const auto directory, config::Directory::open(path));
-  FL_TRY(const auto update, directory->load());
-  for (const auto& diagnostic : update.diagnostics) std::printf("%s\n", diagnostic.text().c_str());
-  const auto refused = refusals(update.diagnostics);
-  std::printf("%s: %llu documents in %llu files, %zu refused\n", path.c_str(),
-              static_cast<unsigned long long>(update.documents), static_cast<unsigned long long>(update.files), refused);
-  return refused;
+void Configuration::retry_soon() {
+  if (loop_ == nullptr || retrying_) return;
+  retrying_ = true;
+  loop_->after(kRetryPolicies, [this] {
+    retrying_ = false;
+    if (const auto taken = take({.changes = {}, .diagnostics = reading_}); !taken)
+      spdlog::error("writing the configuration to the kernel: {}", taken.error().message);
+    else if (!policies_->unwritten()) spdlog::info("all policies are in the kernel again");
+  });
+}
+
+Result<> Configuration::take(config::Update update) {
+  reading_ = update.diagnostics;
+  const auto before = std::exchange(diagnostics_, std::move(update.diagnostics));
+  log_new(before, diagnostics_);
+  cluster_.apply(update.changes);
+  // An empty first update is applied too: it removes what an earlier agent left in the tables. Policies first: no
+  // backend is given out whose policy is not in the kernel.
+  FL_TRY(const auto authorized, authorize(update.changes));
+  FL_TRY(const auto applied, services_.apply(cluster_, update.changes));
+  const auto meeting = remarks_of(services_.warnings());
+  log_new(before, meeting);
+  diagnostics_.insert(diagnostics_.end(), meeting.begin(), meeting.end());
+  if (const auto& unwritten = policies_->unwritten())
+    diagnostics_.push_back({.severity = config::Severity::kError,
+                            .file = {},
+                            .line = 0,
+                            .column = 0,
+                            .object = "policies",
+                            .field = {},
+                            .found = {},
+                            .expected = unwritten->reason});
+  if (authorized.workloads_changed) services_.refresh_workloads();
+  spdlog::debug("{} objects changed, {} services, {} rows written, {} deleted", update.changes.size(),
+                applied.services_changed, applied.rows_written, applied.rows_deleted);
+  if (applied_) applied_(update.changes, applied, authorized);
+  return {};
 }
 
 }  // namespace fairlead::agent

@@ -2,16 +2,18 @@
 // fairlead-agent: reads the command line, starts the agent, turns errors into words and exit codes.
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <map>
 
 #include "agent/agent.hpp"
-#include "agent/configuration.hpp"
+#include "agent/kernel/leaving.hpp"
 #include "agent/kernel/links.hpp"
 #include "agent/kernel/pins.hpp"
 #include "agent/settings.hpp"
+#include "fairlead/config/report.hpp"
 
 namespace {
 
@@ -41,33 +43,63 @@ Result<> serve(const Settings& settings) {
 
 Result<> uninstall(const Settings& settings) {
   FL_TRY(const fairlead::Fd lock, fairlead::kernel::lock_pins(settings.pin_dir, settings.run_dir));
-  return fairlead::kernel::uninstall(settings.pin_dir);
+  FL_CHECK(fairlead::kernel::drain_redirection(settings.pin_dir, fairlead::kernel::kDrainLimit));
+  FL_CHECK(fairlead::kernel::uninstall(settings.pin_dir));
+  ::unlink(settings.socket.c_str());  // what an agent left that was killed
+  return fairlead::kernel::remove_lock(settings.pin_dir, settings.run_dir);
 }
 
-int check(const std::string& directory) {
-  const auto refused = fairlead::agent::check_configuration(directory);
-  if (!refused) {
-    std::cerr << "fairlead-agent: " << refused.error().message << "\n";
+int check(const std::string& directory, bool json) {
+  const auto checked = fairlead::config::Checked::of(directory);
+  if (!checked) {
+    std::cerr << "fairlead-agent: " << checked.error().message << "\n";
     return 1;
   }
-  return *refused == 0 ? 0 : 1;
+  if (json) {
+    std::cout << checked->json() << "\n";
+  } else {
+    for (const auto& found : checked->update.diagnostics) std::cout << found.text() << "\n";
+    std::cout << checked->summary(directory) << "\n";
+  }
+  return checked->refused == 0 ? 0 : 1;
 }
 
+constexpr const char* kFooter = R"(
+Examples:
+  fairlead-agent check ./objects                       is this configuration right? (kernel not touched)
+  fairlead-agent --config ./objects --node worker-1    serve the whole node
+  fairlead-agent --config ./objects --cgroup /sys/fs/cgroup/test --pin-dir /sys/fs/bpf/test --run-dir /tmp/test
+                                                       serve what runs below one cgroup only
+  fairlead-agent uninstall                             leave nothing in the kernel
+
+`ready` on standard output: the kernel holds the configuration. SIGHUP: look at the configuration again. SIGTERM: end;
+the programs stay in force until the next start or `uninstall`.
+Exit status: 0 done or ended by a signal, 1 an error (said on standard error) or, for check, a refused object; 100 and
+above: a wrong command line.)";
+
 int run(int count, char** arguments) {
-  CLI::App app("fairlead-agent: balances, authorizes, redirects and measures this node's connections in the kernel");
+  CLI::App app("fairlead-agent: balances, authorizes, redirects and measures this node's connections in the kernel",
+               "fairlead-agent");
+  app.footer(kFooter);
   std::string settings_file;
   std::map<std::string, std::string> flags;
-  app.add_option("--settings", settings_file, "YAML file of the settings below; flags win over it");
+  app.add_option("--settings", settings_file, "YAML file of the settings below; flags win over it")->type_name("FILE");
   for (const auto& kind : fairlead::agent::setting_kinds())
     app.add_option_function<std::string>(
-           std::string("--") + kind.name, [&flags, name = std::string(kind.name)](const std::string& value) { flags[name] = value; },
-           kind.help)->type_name(kind.expected);
+           std::string("--") + kind.name,
+           [&flags, name = std::string(kind.name)](const std::string& value) { flags[name] = value; },
+           std::string(kind.help) + " (default: " + kind.standard + ")")
+        ->type_name(kind.placeholder);
   const auto* uninstall_command = app.add_subcommand("uninstall", "remove every program, map and pin")->fallthrough();
   auto* check_command = app.add_subcommand("check", "validate a configuration without touching the kernel");
   std::string directory;
-  check_command->add_option("DIR", directory, "directory or file")->required();
+  check_command->add_option("DIR", directory, "directory or file of YAML and JSON objects")->type_name("")->required();
+  std::string output;
+  check_command->add_option("-o,--output", output, "json: all that is found, for programs")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"text", "json"}));
   CLI11_PARSE(app, count, arguments);
-  if (check_command->parsed()) return check(directory);
+  if (check_command->parsed()) return check(directory, output == "json");
   Settings settings;
   if (const auto gathered = gather(settings, settings_file, flags); !gathered) return report(gathered);
   if (uninstall_command->parsed()) return report(uninstall(settings));

@@ -2,10 +2,16 @@
 #include "agent/settings.hpp"
 
 #include <libfyaml.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
+#include <ranges>
 #include <set>
 #include <string_view>
 
@@ -14,8 +20,8 @@ namespace {
 
 template <class Number>
 bool take_number(Number& target, std::string_view value) {
-  const auto end = value.data() + value.size();
-  const auto result = std::from_chars(value.data(), end, target);
+  const char* const end = value.data() + value.size();
+  const auto result = std::from_chars(value.data(), end, target);  // NOLINT(bugprone-suspicious-stringview-data-usage)
   return result.ec == std::errc{} && result.ptr == end;
 }
 
@@ -49,6 +55,18 @@ bool take_redirect(Settings& settings, const std::string& value) {
   return true;
 }
 
+/// Command names as /proc/PID/comm has them.
+bool take_programs(Settings& settings, const std::string& value) {
+  constexpr std::size_t kLongest = 15;
+  settings.redirect_programs.clear();
+  for (const auto part : std::views::split(value, ',')) {
+    const std::string name(part.begin(), part.end());
+    if (name.empty() || name.size() > kLongest) return false;
+    settings.redirect_programs.push_back(name);
+  }
+  return !settings.redirect_programs.empty();
+}
+
 bool take_default(Settings& settings, const std::string& value) {
   settings.default_deny = value == "closed";
   return settings.default_deny || value == "open";
@@ -58,12 +76,17 @@ bool take_ports(Settings& settings, const std::string& value) {
   const auto dash = value.find('-');
   if (dash == std::string::npos) return false;
   const std::string_view all(value);
-  return take_number(settings.node_port_low, all.substr(0, dash)) && take_number(settings.node_port_high, all.substr(dash + 1)) &&
-         settings.node_port_low > 0 && settings.node_port_low <= settings.node_port_high;
+  return take_number(settings.node_port_low, all.substr(0, dash)) &&
+         take_number(settings.node_port_high, all.substr(dash + 1)) && settings.node_port_low > 0 &&
+         settings.node_port_low <= settings.node_port_high;
 }
 
 bool take_series(Settings& settings, const std::string& value) {
   return take_number(settings.max_series, value) && settings.max_series >= 16 && settings.max_series <= 1'000'000;
+}
+
+bool take_keep(Settings& settings, const std::string& value) {
+  return take_number(settings.keep_series, value) && settings.keep_series >= 1 && settings.keep_series <= 600;
 }
 
 bool take_metrics(Settings& settings, const std::string& value) {
@@ -77,25 +100,40 @@ bool take_level(Settings& settings, const std::string& value) {
 }
 
 constexpr SettingKind kKinds[] = {
-    {"config", "a path", "directory (or file) of YAML and JSON objects, followed by inotify", text<&Settings::config>},
-    {"cgroup", "an absolute path", "cgroup2 directory to attach to (default: root of the cgroup2 mount)", absolute_path<&Settings::cgroup>},
-    {"pin-dir", "an absolute path", "directory in bpffs for maps and links", absolute_path<&Settings::pin_dir>},
-    {"run-dir", "an absolute path", "directory for the lock", absolute_path<&Settings::run_dir>},
-    {"socket", "an absolute path", "unix socket for fairctl", absolute_path<&Settings::socket>},
-    {"metrics", "ADDRESS:PORT or off", "where Prometheus scrapes", take_metrics},
-    {"node", "a name", "this node's name in the configuration (default: host name)", text<&Settings::node>},
-    {"flow-log", "an absolute path", "file for flows as JSON lines", absolute_path<&Settings::flow_log>},
-    {"log-level", "debug, info, warning or error", "what is logged to stderr", take_level},
-    {"redirect", "off, opted-in or all", "same-node redirection", take_redirect},
-    {"balance", "on or off", "service addresses are balanced", on_off<&Settings::balance>},
-    {"policy", "on or off", "NetworkPolicy and AuthorizationPolicy are enforced", on_off<&Settings::policy>},
-    {"default-policy", "open or closed", "for workloads that no policy selects", take_default},
-    {"series", "on or off", "metrics per workload pair", on_off<&Settings::series>},
-    {"flows", "on or off", "flow events", on_off<&Settings::flows>},
-    {"label-unknown", "on or off", "series of peers that are no workload carry their address", on_off<&Settings::label_unknown>},
-    {"end-tcp", "on or off", "TCP sockets to a removed endpoint are ended (UDP always are)", on_off<&Settings::end_tcp>},
-    {"max-series", "a number from 16 to 1000000", "cap on metrics series in the kernel", take_series},
-    {"node-ports", "FROM-TO", "range of NodePorts", take_ports},
+    {"config", "PATH", "/etc/fairlead/config", "a path",
+     "directory (or file) of YAML and JSON objects, followed by inotify", text<&Settings::config>},
+    {"cgroup", "PATH", "the root of the cgroup2 mount", "an absolute path", "cgroup2 directory to attach to",
+     absolute_path<&Settings::cgroup>},
+    {"pin-dir", "PATH", "/sys/fs/bpf/fairlead", "an absolute path", "directory in bpffs for maps and links",
+     absolute_path<&Settings::pin_dir>},
+    {"run-dir", "PATH", "/run/fairlead", "an absolute path", "directory for the lock",
+     absolute_path<&Settings::run_dir>},
+    {"socket", "PATH", "/run/fairlead/agent.sock", "an absolute path", "unix socket for fairctl",
+     absolute_path<&Settings::socket>},
+    {"metrics", "ADDRESS:PORT|off", "127.0.0.1:9464", "ADDRESS:PORT or off", "where Prometheus scrapes", take_metrics},
+    {"node", "NAME", "the host's name", "a name", "this node's name in the configuration", text<&Settings::node>},
+    {"flow-log", "PATH", "none", "an absolute path", "file for flows as JSON lines",
+     absolute_path<&Settings::flow_log>},
+    {"log-level", "debug|info|warning|error", "info", "debug, info, warning or error", "what is logged to stderr",
+     take_level},
+    {"redirect", "off|opted-in|all", "opted-in", "off, opted-in or all", "same-node redirection", take_redirect},
+    {"redirect-programs", "NAME,...", "none", "command names of at most 15 characters, separated by commas",
+     "programs that never splice from a socket: redirected by \"all\" also where the kernel cannot see splice",
+     take_programs},
+    {"balance", "on|off", "on", "on or off", "service addresses are balanced", on_off<&Settings::balance>},
+    {"policy", "on|off", "on", "on or off", "NetworkPolicy and AuthorizationPolicy are enforced",
+     on_off<&Settings::policy>},
+    {"default-policy", "open|closed", "open", "open or closed", "for workloads that no policy selects", take_default},
+    {"series", "on|off", "on", "on or off", "metrics per workload pair", on_off<&Settings::series>},
+    {"flows", "on|off", "on", "on or off", "flow events", on_off<&Settings::flows>},
+    {"label-unknown", "on|off", "off", "on or off", "series of peers that are no workload carry their address",
+     on_off<&Settings::label_unknown>},
+    {"end-tcp", "on|off", "off", "on or off", "TCP sockets to a removed endpoint are ended (UDP always are)",
+     on_off<&Settings::end_tcp>},
+    {"max-series", "COUNT", "16384", "a number from 16 to 1000000", "cap on metrics series in the kernel", take_series},
+    {"keep-series", "SECONDS", "300", "seconds from 1 to 600",
+     "how long series of workloads and services that are gone are shown after their last change", take_keep},
+    {"node-ports", "FROM-TO", "30000-32767", "FROM-TO", "range of NodePorts", take_ports},
 };
 
 struct DocumentDeleter {
@@ -113,7 +151,17 @@ Result<> take_pair(Settings& settings, std::set<std::string>& seen, const std::s
   const char* scalar = value == nullptr ? nullptr : fy_node_get_scalar0(value);
   if (scalar == nullptr && value != nullptr && !fy_node_is_scalar(value))
     return fail(where + ": " + name + ": found a list or mapping, expected a single value");
-  return take_setting(settings, where, name, scalar == nullptr ? "" : scalar);
+  return take_setting(settings, where + ": " + name, name, scalar == nullptr ? "" : scalar);
+}
+
+/// libfyaml 0.7.12 never comes back from some unfinished directives ("%27l" and no line end): none is let through to
+/// it, after whatever YAML 1.1 or 1.2 takes for the end of a line.
+bool has_directive(std::string_view text) {
+  constexpr std::string_view kBefore[] = {"\n", "\r", "\xef\xbb\xbf", "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"};
+  for (auto at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1))
+    if (at == 0 || std::ranges::any_of(kBefore, [&](auto end) { return text.substr(0, at).ends_with(end); }))
+      return true;
+  return false;
 }
 
 }  // namespace
@@ -121,15 +169,24 @@ Result<> take_pair(Settings& settings, std::set<std::string>& seen, const std::s
 std::span<const SettingKind> setting_kinds() { return kKinds; }
 
 Result<> take_setting(Settings& settings, const std::string& where, const std::string& name, const std::string& value) {
-  const auto kind = std::find_if(std::begin(kKinds), std::end(kKinds), [&](const SettingKind& k) { return name == k.name; });
-  if (kind == std::end(kKinds)) return fail(where + ": found unknown setting \"" + name + "\"");
-  if (!kind->take(settings, value)) return fail(where + ": " + name + ": found \"" + value + "\", expected " + kind->expected);
+  const auto kind =
+      std::find_if(std::begin(kKinds), std::end(kKinds), [&](const SettingKind& k) { return name == k.name; });
+  if (kind == std::end(kKinds)) return fail(where + ": found an unknown setting, expected one that --help lists");
+  if (!kind->take(settings, value)) return fail(where + ": found \"" + value + "\", expected " + kind->expected);
   return {};
 }
 
 Result<> read_settings(Settings& settings, const std::string& file) {
+  if (::access(file.c_str(), R_OK) != 0) return fail(system_error(file, errno));
+  if (std::error_code unused; std::filesystem::is_directory(file, unused))
+    return fail(file + ": found a directory, expected a file of settings");
+  std::ifstream in(file, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (has_directive(text))
+    return fail(file + ": found a line that begins with '%', expected no directives (%YAML, %TAG)");
   fy_parse_cfg config{};
-  const std::unique_ptr<fy_document, DocumentDeleter> document(fy_document_build_from_file(&config, file.c_str()));
+  const std::unique_ptr<fy_document, DocumentDeleter> document(
+      fy_document_build_from_string(&config, text.data(), text.size()));
   if (!document) return fail(file + ": cannot be read as YAML");
   fy_node* root = fy_document_root(document.get());
   if (root == nullptr) return {};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "fairlead/abi/settings.h"
 #include "fairlead/base/result.hpp"
@@ -22,6 +23,7 @@ struct Settings {
   std::string flow_log;
   std::string log_level = "info";
   fl_redirect_mode redirect = FL_REDIRECT_OPTED_IN;
+  std::vector<std::string> redirect_programs;  ///< command names known never to splice from a socket
   bool balance = true;
   bool policy = true;
   bool default_deny = false;
@@ -30,6 +32,7 @@ struct Settings {
   bool label_unknown = false;
   bool end_tcp = false;
   std::uint32_t max_series = 16384;
+  std::uint32_t keep_series = 300;  ///< seconds
   std::uint16_t node_port_low = 30000;
   std::uint16_t node_port_high = 32767;
 };
@@ -37,7 +40,9 @@ struct Settings {
 /// One setting: its name, what may stand there, and how it is taken.
 struct SettingKind {
   const char* name;
-  const char* expected;
+  const char* placeholder;  ///< of the value, in the help
+  const char* standard;     ///< the default, in the help
+  const char* expected;     ///< in errors
   const char* help;
   bool (*take)(Settings& settings, const std::string& value);
 };
@@ -45,7 +50,7 @@ struct SettingKind {
 /// All of them; the settings file, the flags and the schema speak of the same.
 [[nodiscard]] std::span<const SettingKind> setting_kinds();
 
-/// `where` for the error: "settings.yaml:3" or "--redirect".
+/// `where` for the error: "settings.yaml:3: redirect" or "--redirect".
 Result<> take_setting(Settings& settings, const std::string& where, const std::string& name, const std::string& value);
 
 /// One YAML mapping of names to scalars; unknown names and repeated ones are errors.

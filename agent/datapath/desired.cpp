@@ -4,8 +4,10 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "agent/datapath/endpoints.hpp"
+#include "agent/datapath/limits.hpp"
 #include "agent/datapath/weights.hpp"
 
 namespace fairlead::datapath {
@@ -35,7 +37,7 @@ const TrafficPolicy* policy_of(const model::DestinationRule* rule, std::uint16_t
   if (rule == nullptr) return nullptr;
   for (const auto& [number, policy] : rule->port_policies)
     if (number == port) return &policy;  // replaces the rule's own as a whole
-  return &rule->policy;
+  return rule->policy.get();
 }
 
 void add_frontends(PortSpec& spec, const std::vector<Address>& addresses, std::uint32_t flags) {
@@ -50,10 +52,10 @@ std::vector<Frontend> frontends_of(const model::Service& service, const model::S
   add_frontends(spec, service.cluster_ips, FL_FRONTEND_CLUSTER_IP);
   add_frontends(spec, service.external_ips, FL_FRONTEND_EXTERNAL_IP);
   add_frontends(spec, service.load_balancer_ips, FL_FRONTEND_LOAD_BALANCER);
-  // A NodePort's key has no family: it belongs to the family of the service's first address.
-  const bool first_v4 = service.cluster_ips.empty() || service.cluster_ips.front().is_v4();
-  if (port.node_port != 0 && spec.v4 == first_v4) {
-    fl_frontend_key key{.addr = {}, .port = htons(port.node_port), .proto = spec.proto, .pad = 0};
+  const auto of_family = [&](const Address& address) { return address.is_v4() == spec.v4; };
+  if (port.node_port != 0 && std::ranges::any_of(service.cluster_ips, of_family)) {
+    fl_frontend_key key{
+        .addr = any_address(spec.v4).raw(), .port = htons(port.node_port), .proto = spec.proto, .pad = 0};
     spec.frontends.push_back({key, FL_FRONTEND_NODE_PORT});
   }
   return std::move(spec.frontends);
@@ -86,7 +88,17 @@ void set_limits(fl_service& row, const TrafficPolicy& policy) {
   row.ejection_max_ms = std::max(kEjectionMaxMs, row.ejection_base_ms);
   // Below minHealthPercent no more are ejected: the same bound seen from the other side.
   const auto healthy = std::min<std::uint8_t>(outlier.min_health_percent, 100);
-  row.max_ejected_percent = std::min<std::uint8_t>(outlier.max_ejection_percent, static_cast<std::uint8_t>(100 - healthy));
+  row.max_ejected_percent =
+      std::min<std::uint8_t>(outlier.max_ejection_percent, static_cast<std::uint8_t>(100 - healthy));
+}
+
+fl_slot slot_of(std::uint32_t candidate, std::uint32_t alias, std::uint32_t threshold, std::uint32_t weight) {
+  fl_slot slot{};
+  slot.backend_id = candidate;
+  slot.alias = alias;
+  slot.threshold = threshold;
+  slot.weight = weight;
+  return slot;
 }
 
 /// The slots of one level.
@@ -95,16 +107,16 @@ void add_level(PortSpec& spec, std::span<const Choice> choices, std::uint32_t le
   for (const auto& choice : choices) weights.push_back(choice.weight);
   spec.service.levels[level].first = static_cast<std::uint32_t>(spec.slots.size());
   if (spec.service.algorithm == FL_ROUND_ROBIN) {
+    std::unordered_map<std::uint32_t, std::uint32_t> first_offsets;  // so that the kernel counts a backend once
     for (const auto index : round_robin_sequence(weights)) {
       const auto offset = static_cast<std::uint32_t>(spec.slots.size()) - spec.service.levels[level].first;
-      spec.slots.push_back({.backend_id = choices[index].candidate, .alias = offset, .threshold = 0xffffffff,
-                            .weight = weights[index]});
+      const auto first = first_offsets.try_emplace(index, offset).first->second;
+      spec.slots.push_back(slot_of(choices[index].candidate, first, 0xffffffff, weights[index]));
     }
   } else {
     const auto table = alias_table(weights);
     for (std::size_t i = 0; i < choices.size(); ++i)
-      spec.slots.push_back({.backend_id = choices[i].candidate, .alias = table[i].alias,
-                            .threshold = table[i].threshold, .weight = weights[i]});
+      spec.slots.push_back(slot_of(choices[i].candidate, table[i].alias, table[i].threshold, weights[i]));
   }
   spec.service.levels[level].count = static_cast<std::uint32_t>(spec.slots.size()) - spec.service.levels[level].first;
   if (level != 0 || spec.service.algorithm != FL_MAGLEV) return;
@@ -119,17 +131,20 @@ void add_backends(PortSpec& spec, std::span<const Candidate> candidates, const T
     if (candidate.ready) flags |= FL_BACKEND_READY;
     if (candidate.endpoint->terminating) flags |= FL_BACKEND_TERMINATING;
     if (!topology.node.empty() && candidate.endpoint->node == topology.node) flags |= FL_BACKEND_LOCAL;
-    spec.backends.push_back({.address = candidate.address, .port = candidate.port, .flags = flags,
+    spec.backends.push_back({.address = candidate.address,
+                             .port = candidate.port,
+                             .flags = flags,
                              .zone = zone_number(candidate.endpoint->zone)});
   }
 }
 
 PortSpec port_rows(const model::Service& service, const model::ServicePort& port, PortSpec spec,
                    std::span<const std::shared_ptr<const model::EndpointSlice>> slices, const TrafficPolicy* policy,
-                   const Topology& topology, std::vector<std::string>& warnings) {
+                   const model::DestinationRule* rule, const Topology& topology, std::vector<std::string>& warnings) {
   spec.service.port = htons(spec.port);
   spec.service.algorithm = algorithm_of(policy, warnings);
   if (policy != nullptr) set_limits(spec.service, *policy);
+  if (rule != nullptr) read_limits(rule->metadata.annotations, spec.service, warnings);
   if (service.internal_local) spec.service.flags |= FL_SERVICE_LOCAL_ONLY;
   if (service.affinity_seconds != 0) spec.service.flags |= FL_SERVICE_AFFINITY;
   spec.service.affinity_seconds = service.affinity_seconds;
@@ -145,6 +160,8 @@ PortSpec port_rows(const model::Service& service, const model::ServicePort& port
 }
 
 }  // namespace
+
+Address any_address(bool v4) { return v4 ? Address::from_v4(0) : Address(); }
 
 std::string_view Topology::region_of(const std::string& zone_name) const {
   const auto found = regions.find(zone_name);
@@ -176,7 +193,8 @@ Desired desired_rows(const model::Service& service, std::span<const std::shared_
       spec.v4 = v4;
       spec.frontends = frontends_of(service, port, spec);
       if (spec.frontends.empty()) continue;
-      desired.ports.push_back(port_rows(service, port, std::move(spec), slices, policy, topology, desired.warnings));
+      desired.ports.push_back(
+          port_rows(service, port, std::move(spec), slices, policy, rule, topology, desired.warnings));
     }
   }
   return desired;

@@ -30,6 +30,9 @@ struct Topology {
 /// 0 for no zone.
 [[nodiscard]] std::uint32_t zone_number(std::string_view zone);
 
+/// 0.0.0.0 or ::, where NodePorts stand in fl_frontends.
+[[nodiscard]] Address any_address(bool v4);
+
 struct Frontend {
   fl_frontend_key key;
   std::uint32_t flags;
@@ -52,7 +55,7 @@ struct PortSpec {
   std::vector<Frontend> frontends;
   fl_service service{};               ///< levels count from 0; state_index and generation are not set
   std::vector<BackendSpec> backends;  ///< all endpoints, sorted by address and port
-  std::vector<fl_slot> slots;         ///< backend_id is an index of `backends`
+  std::vector<fl_slot> slots;         ///< backend_id is an index of `backends`; the rest of a backend is not set
   std::vector<std::uint16_t> maglev;  ///< empty: another algorithm
 };
 

@@ -98,10 +98,11 @@ std::uint32_t locality_distance(const Candidate& candidate, const TrafficPolicy&
 std::uint32_t priority_distance(const Candidate& candidate, const TrafficPolicy& policy, const Topology& topology) {
   std::uint32_t agreed = 0;
   for (const auto& label : policy.failover_priority) {
-    const bool same = label == "topology.kubernetes.io/zone"     ? in_zone(candidate, topology)
-                      : label == "topology.kubernetes.io/region" ? topology.region_of(candidate.endpoint->zone) == topology.region
-                      : label == "kubernetes.io/hostname"        ? is_local(candidate, topology)
-                                                                 : false;
+    const bool same = label == "topology.kubernetes.io/zone" ? in_zone(candidate, topology)
+                      : label == "topology.kubernetes.io/region"
+                          ? topology.region_of(candidate.endpoint->zone) == topology.region
+                      : label == "kubernetes.io/hostname" ? is_local(candidate, topology)
+                                                          : false;
     if (!same) break;
     ++agreed;
   }
@@ -136,9 +137,9 @@ std::optional<std::vector<Choice>> hinted(std::span<const Candidate> candidates,
   return levelled(indexes, [&](auto i) { return nodes && for_node(i) ? 0U : zones && for_zone(i) ? 1U : 2U; });
 }
 
-std::optional<std::vector<Choice>> by_policy(std::span<const Candidate> candidates, std::span<const std::uint32_t> indexes,
-                                             const TrafficPolicy& policy, const Topology& topology,
-                                             std::vector<std::string>& warnings) {
+std::optional<std::vector<Choice>> by_policy(std::span<const Candidate> candidates,
+                                             std::span<const std::uint32_t> indexes, const TrafficPolicy& policy,
+                                             const Topology& topology, std::vector<std::string>& warnings) {
   if (policy.locality_enabled == false) return flat(indexes);
   if (!policy.distribute.empty()) return distributed(candidates, indexes, policy, topology);
   // Istio fails over by locality only together with outlierDetection.
@@ -151,7 +152,8 @@ std::optional<std::vector<Choice>> by_policy(std::span<const Candidate> candidat
     for (const auto& label : policy.failover_priority)
       if (label != "topology.kubernetes.io/zone" && label != "topology.kubernetes.io/region" &&
           label != "kubernetes.io/hostname")
-        warnings.push_back("failoverPriority: label " + label + " is not served, expected topology.kubernetes.io/zone, "
+        warnings.push_back("failoverPriority: label " + label +
+                           " is not served, expected topology.kubernetes.io/zone, "
                            "topology.kubernetes.io/region or kubernetes.io/hostname");
     return levelled(indexes, [&](auto i) { return priority_distance(candidates[i], policy, topology); });
   }
@@ -170,7 +172,9 @@ std::vector<Candidate> candidates_of(const model::Service& service, const model:
       for (const auto& endpoint : slice->endpoints) {
         // Further addresses of one endpoint are interchangeable with the first (discovery/v1).
         if (endpoint.addresses.empty() || endpoint.addresses.front().is_v4() != v4) continue;
-        result.push_back({.address = endpoint.addresses.front(), .port = slice_port.port, .endpoint = &endpoint,
+        result.push_back({.address = endpoint.addresses.front(),
+                          .port = slice_port.port,
+                          .endpoint = &endpoint,
                           .ready = endpoint.ready || service.publish_not_ready,
                           .draining = endpoint.serving && endpoint.terminating});
       }

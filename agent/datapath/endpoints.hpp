@@ -28,7 +28,8 @@ struct Choice {
 };
 
 /// The endpoints of one port and family, each address and port once, sorted.
-[[nodiscard]] std::vector<Candidate> candidates_of(const model::Service& service, const model::ServicePort& port, bool v4,
+[[nodiscard]] std::vector<Candidate> candidates_of(const model::Service& service, const model::ServicePort& port,
+                                                   bool v4,
                                                    std::span<const std::shared_ptr<const model::EndpointSlice>> slices);
 
 /// Which of them get new connections, sorted by level; levels are dense and fewer than FL_LEVELS + 1.

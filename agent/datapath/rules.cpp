@@ -16,7 +16,7 @@ bool host_matches(std::string_view host, std::string_view fqdn) {
   return fqdn.size() > host.size() - 1 && fqdn.ends_with(host.substr(1));
 }
 
-std::vector<std::string> RuleIndex::set(const std::string& ns, const std::string& name, RulePtr rule) {
+std::vector<std::string> RuleIndex::set(const std::string& ns, const std::string& name, const RulePtr& rule) {
   std::vector<std::string> hosts;
   auto& rules = rules_[ns];
   if (const auto old = rules.find(name); old != rules.end()) {
@@ -44,6 +44,16 @@ RuleIndex::RulePtr RuleIndex::find_in(const std::string& ns, const std::string& 
   return best == nullptr ? nullptr : best->rule;
 }
 
+std::vector<std::pair<std::string, RuleIndex::RulePtr>> RuleIndex::of_host(const std::string& ns,
+                                                                           const std::string& host) const {
+  std::vector<std::pair<std::string, RulePtr>> result;
+  const auto rules = rules_.find(ns);
+  if (rules == rules_.end()) return result;
+  for (const auto& [name, entry] : rules->second)
+    if (entry.host == host) result.emplace_back(name, entry.rule);
+  return result;
+}
+
 RuleIndex::RulePtr RuleIndex::find(const std::string& ns, const std::string& service) const {
   if (rules_.empty()) return nullptr;
   const auto name = fqdn(ns, service);
@@ -57,13 +67,10 @@ std::string RuleIndex::fqdn(const std::string& ns, const std::string& service) c
 
 std::vector<std::string> RuleIndex::warnings(const model::DestinationRule& rule) const {
   std::vector<std::string> result;
-  const std::string where = "DestinationRule " + rule.metadata.ns + "/" + rule.metadata.name + ": ";
-  if (!rule.workload_selector.empty())
-    result.push_back(where + "workloadSelector is not served: the rule is not in force");
   const auto host = resolved_host(rule.host, rule.metadata.ns, domain_);
   const auto own = "." + rule.metadata.ns + ".svc." + domain_;
   if (rule.metadata.ns != root_ && !host.ends_with(own) && !host.starts_with("*"))
-    result.push_back(where + "host " + host + " is of another namespace, expected " + rule.metadata.ns + " or a rule in " +
+    result.push_back("host " + host + " is of another namespace, expected " + rule.metadata.ns + " or a rule in " +
                      root_ + ": the rule is not in force");
   return result;
 }

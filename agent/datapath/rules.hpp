@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "fairlead/model/cluster.hpp"
@@ -27,9 +28,12 @@ class RuleIndex {
 
   using RulePtr = std::shared_ptr<const model::DestinationRule>;
   /// Puts, replaces or (null) removes a rule; gives the resolved hosts that it concerned before and concerns now.
-  std::vector<std::string> set(const std::string& ns, const std::string& name, RulePtr rule);
+  std::vector<std::string> set(const std::string& ns, const std::string& name, const RulePtr& rule);
   [[nodiscard]] RulePtr find(const std::string& ns, const std::string& service) const;
   [[nodiscard]] std::string fqdn(const std::string& ns, const std::string& service) const;
+  /// The names of a namespace's rules for exactly that resolved host; only the first is in force.
+  [[nodiscard]] std::vector<std::pair<std::string, RulePtr>> of_host(const std::string& ns,
+                                                                     const std::string& host) const;
   /// What of a rule is not served; empty: all is.
   [[nodiscard]] std::vector<std::string> warnings(const model::DestinationRule& rule) const;
 

@@ -14,6 +14,18 @@ std::uint64_t endpoint_hash(const fl_addr& addr, std::uint16_t network_port) {
   return std::hash<Address>{}(Address(addr)) * 31 + network_port;
 }
 
+/// A slot of the algorithm with what it has of its backend's row.
+fl_slot whole_slot(fl_slot slot, std::uint32_t index, const fl_backend& row) {
+  slot.backend_id = index;
+  slot.addr = row.addr;
+  slot.port = row.port;
+  slot.generation = row.generation;
+  slot.service_id = row.service_id;
+  slot.flags = row.flags;
+  slot.workload_id = row.workload_id;
+  return slot;
+}
+
 bool same(const fl_backend& row, const BackendSpec& spec) {
   return row.port == htons(spec.port) && Address(row.addr) == spec.address;
 }
@@ -48,8 +60,12 @@ Result<ServiceTables> ServiceTables::open(const std::function<Result<Fd>(const s
 }
 
 Services::Services(ServiceTables tables, ServicesOptions options)
-    : tables_(std::move(tables)), options_(std::move(options)), rules_(options_.cluster_domain, options_.root_namespace),
-      service_ids_(options_.rest), backend_rows_(options_.rest), slot_rows_(options_.rest) {
+    : tables_(std::move(tables)),
+      options_(std::move(options)),
+      rules_(options_.cluster_domain, options_.root_namespace),
+      service_ids_(options_.service_rest),
+      backend_rows_(options_.rest),
+      slot_rows_(options_.rest) {
   topology_.node = options_.node_name;
 }
 
@@ -101,9 +117,15 @@ Result<std::uint32_t> Services::new_backend(std::uint32_t id, const PortSpec& sp
   FL_CHECK(tables_.backend_states.reserve(index + 1));
   fl_backend& row = tables_.backends[index];
   const std::uint32_t generation = row.generation + 1;
-  row = {.addr = backend.address.raw(), .port = htons(backend.port), .proto = spec.proto, .pad = 0,
-         .generation = generation, .service_id = id, .flags = backend.flags,
-         .workload_id = options_.workload_of(backend.address), .zone = backend.zone};
+  row = {.addr = backend.address.raw(),
+         .port = htons(backend.port),
+         .proto = spec.proto,
+         .pad = 0,
+         .generation = generation,
+         .service_id = id,
+         .flags = backend.flags,
+         .workload_id = options_.workload_of(backend.address),
+         .zone = backend.zone};
   tables_.backend_states[index] = {};
   tables_.backend_states[index].generation = generation;
   return index;
@@ -120,7 +142,8 @@ Result<std::vector<std::uint32_t>> Services::write_backends(std::uint32_t id, Ro
   std::vector<std::uint32_t> result;
   for (const auto& backend : spec.backends) {
     const auto [begin, end] = old.equal_range(endpoint_hash(backend.address.raw(), htons(backend.port)));
-    const auto found = std::find_if(begin, end, [&](const auto& e) { return same(tables_.backends[e.second], backend); });
+    const auto found =
+        std::find_if(begin, end, [&](const auto& e) { return same(tables_.backends[e.second], backend); });
     if (found == end) {
       FL_TRY(const std::uint32_t index, new_backend(id, spec, backend));
       result.push_back(index);
@@ -131,6 +154,10 @@ Result<std::vector<std::uint32_t>> Services::write_backends(std::uint32_t id, Ro
     if (kept.flags != backend.flags || kept.zone != backend.zone) {
       __atomic_store_n(&kept.flags, backend.flags, __ATOMIC_RELAXED);
       __atomic_store_n(&kept.zone, backend.zone, __ATOMIC_RELAXED);
+      // In the slots in force too: until others are published, a backend that is not ready is passed over.
+      for (auto slot = row.first_slot; slot < row.first_slot + row.slot_count; ++slot)
+        if (tables_.slots[slot].backend_id == found->second)
+          __atomic_store_n(&tables_.slots[slot].flags, backend.flags, __ATOMIC_RELAXED);
       ++batch.applied.rows_written;
     }
     result.push_back(found->second);
@@ -144,7 +171,10 @@ Result<std::vector<std::uint32_t>> Services::write_backends(std::uint32_t id, Ro
 Result<bool> Services::write_slots(Row& row, const PortSpec& spec, std::span<const std::uint32_t> backends,
                                    Batch& batch) {
   std::vector<fl_slot> slots = spec.slots;
-  for (auto& slot : slots) slot.backend_id = backends[slot.backend_id];
+  for (auto& slot : slots) {
+    const auto index = backends[slot.backend_id];
+    slot = whole_slot(slot, index, tables_.backends[index]);
+  }
   const auto count = static_cast<std::uint32_t>(slots.size());
   if (count == row.slot_count &&
       (count == 0 || std::memcmp(&tables_.slots[row.first_slot], slots.data(), count * sizeof(fl_slot)) == 0))
@@ -166,7 +196,9 @@ void Services::release_frontend(const fl_frontend_key& key, std::uint32_t id, Ba
   batch.removed_frontends.push_back(key);
 }
 
-void Services::claim_frontends(std::uint32_t id, Row& row, std::vector<Frontend> wanted, Batch& batch) {
+/// changed: the service's row, which all its frontends carry.
+void Services::claim_frontends(std::uint32_t id, Row& row, const std::vector<Frontend>& wanted, bool changed,
+                               Batch& batch) {
   const KeyEqual equal;
   std::vector<Frontend> held;
   for (const auto& frontend : wanted) {
@@ -174,15 +206,15 @@ void Services::claim_frontends(std::uint32_t id, Row& row, std::vector<Frontend>
     if (!fresh && adopted_ids_.contains(place->second)) place->second = id;  // its old owner is not wanted any more
     if (place->second != id) {
       contested_.insert(*row.owner);
-      batch.applied.warnings.push_back("Service " + *row.owner + ": " + Address(frontend.key.addr).text() + ":" +
-                                       std::to_string(ntohs(frontend.key.port)) + " belongs to " +
-                                       *rows_[place->second].owner + " already: not served for this one");
+      warnings_["Service " + *row.owner].push_back(Address(frontend.key.addr).text() + ":" +
+                                                   std::to_string(ntohs(frontend.key.port)) + " belongs to " +
+                                                   *rows_[place->second].owner + " already: not served for this one");
       continue;
     }
     const auto old = std::ranges::find_if(row.frontends, [&](const auto& f) { return equal(f.key, frontend.key); });
-    if (old == row.frontends.end() || old->flags != frontend.flags) {
+    if (changed || old == row.frontends.end() || old->flags != frontend.flags) {
       batch.frontend_keys.push_back(frontend.key);
-      batch.frontends.push_back({.service_id = id, .flags = frontend.flags});
+      batch.frontends.push_back({.service_id = id, .flags = frontend.flags, .service = row.value});
     }
     held.push_back(frontend);
   }
@@ -215,12 +247,13 @@ Result<> Services::write_port(const std::string* owner, std::uint32_t id, PortSp
   } else if (was_maglev && value.algorithm != FL_MAGLEV) {
     batch.removed_maglevs.push_back(id);
   }
-  if (std::memcmp(&value, &row.value, sizeof value) != 0) {
+  const bool changed = std::memcmp(&value, &row.value, sizeof value) != 0;
+  if (changed) {
     row.value = value;
     batch.service_ids.push_back(id);
     batch.services.push_back(value);
   }
-  claim_frontends(id, row, std::move(spec.frontends), batch);
+  claim_frontends(id, row, spec.frontends, changed, batch);
   return {};
 }
 
@@ -243,7 +276,8 @@ Result<> Services::compile(const model::Cluster& cluster, const std::string& nam
     const auto rule = rules_.find(ns, service_name);
     desired = desired_rows(std::get<model::Service>(*object), slices, rule.get(), topology_);
   }
-  for (const auto& warning : desired.warnings) batch.applied.warnings.push_back("Service " + name + ": " + warning);
+  warnings_.erase("Service " + name);
+  if (!desired.warnings.empty()) warnings_["Service " + name] = std::move(desired.warnings);
   contested_.erase(name);
   if (desired.ports.empty() && !owners_.contains(name)) return {};
   ++batch.applied.services_changed;
@@ -306,7 +340,7 @@ Result<Applied> Services::apply(const model::Cluster& cluster, const model::Chan
   Batch batch;
   const auto now = options_.now();
   for (RunAllocator* rows : {&service_ids_, &backend_rows_, &slot_rows_}) rows->wake(now);
-  const Names names = affected(cluster, changes, batch.applied);
+  const Names names = affected(cluster, changes);
   FL_CHECK(write_node_addresses(cluster, batch.applied));
   FL_CHECK(reserve(cluster, names));
   for (const auto& name : names) FL_CHECK(compile(cluster, name, batch));

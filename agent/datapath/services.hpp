@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -10,13 +11,16 @@
 #include <unordered_set>
 #include <vector>
 
-#include "agent/datapath/allocator.hpp"
 #include "agent/datapath/desired.hpp"
 #include "agent/datapath/rules.hpp"
+#include "agent/kernel/allocator.hpp"
 #include "agent/kernel/table.hpp"
 #include "fairlead/model/cluster.hpp"
 
 namespace fairlead::datapath {
+
+using kernel::Clock;
+using kernel::RunAllocator;
 
 /// The kernel's tables that services stand in.
 struct ServiceTables {
@@ -40,6 +44,7 @@ struct ServicesOptions {
   std::string cluster_domain = "cluster.local";
   std::string root_namespace = "istio-system";
   std::chrono::milliseconds rest{10'000};  ///< how long freed rows rest at least
+  std::chrono::minutes service_rest{11};   ///< the same for services' numbers: series may be kept for 10 minutes
   std::function<std::uint32_t(const Address&)> workload_of = [](const Address&) { return 0U; };
   std::function<Clock::time_point()> now = [] { return Clock::now(); };
 };
@@ -50,7 +55,6 @@ struct Applied {
   std::size_t rows_written = 0;
   std::size_t rows_deleted = 0;
   std::size_t backends_removed = 0;  ///< sockets to them are to be ended
-  std::vector<std::string> warnings;
 };
 
 struct ServiceInfo {
@@ -88,6 +92,9 @@ class Services {
   [[nodiscard]] std::optional<ServiceInfo> service(std::uint32_t id) const;
   [[nodiscard]] std::optional<BackendInfo> backend(std::uint32_t id) const;
   [[nodiscard]] std::vector<ServiceInfo> services() const;  ///< sorted by id
+  [[nodiscard]] bool any_of_protocol(std::uint8_t proto) const;
+  /// "Service ns/name" or "DestinationRule ns/name" -> what of it is not in force as written, until it changes.
+  [[nodiscard]] const std::map<std::string, std::vector<std::string>>& warnings() const { return warnings_; }
   [[nodiscard]] const ServiceTables& tables() const { return tables_; }
   [[nodiscard]] const Topology& topology() const { return topology_; }
 
@@ -124,10 +131,13 @@ class Services {
   };
   using Names = std::set<std::string>;
 
+  Result<> adopt_frontends();
+
   // services_changes.cpp: what a change concerns
-  [[nodiscard]] Names affected(const model::Cluster& cluster, const model::ChangeSet& changes, Applied& applied);
-  void change_slice(const model::Change& change, Names& names);
-  void change_rule(const model::Cluster& cluster, const model::Change& change, Names& names, Applied& applied);
+  [[nodiscard]] Names affected(const model::Cluster& cluster, const model::ChangeSet& changes);
+  static void change_slice(const model::Change& change, Names& names);
+  void warn_of_rivals(const std::string& ns, const std::string& host);
+  void change_rule(const model::Cluster& cluster, const model::Change& change, Names& names);
   bool change_node(const model::Cluster& cluster);
   Result<> write_node_addresses(const model::Cluster& cluster, Applied& applied);
 
@@ -137,7 +147,7 @@ class Services {
   Result<> write_port(const std::string* owner, std::uint32_t id, PortSpec& spec, Batch& batch);
   Result<std::vector<std::uint32_t>> write_backends(std::uint32_t id, Row& row, const PortSpec& spec, Batch& batch);
   Result<bool> write_slots(Row& row, const PortSpec& spec, std::span<const std::uint32_t> backends, Batch& batch);
-  void claim_frontends(std::uint32_t id, Row& row, std::vector<Frontend> wanted, Batch& batch);
+  void claim_frontends(std::uint32_t id, Row& row, const std::vector<Frontend>& wanted, bool changed, Batch& batch);
   Result<std::uint32_t> new_service(const PortSpec& spec);
   Result<std::uint32_t> new_backend(std::uint32_t id, const PortSpec& spec, const BackendSpec& backend);
   void release_frontend(const fl_frontend_key& key, std::uint32_t id, Batch& batch);
@@ -153,8 +163,8 @@ class Services {
   RunAllocator service_ids_, backend_rows_, slot_rows_;
   std::deque<Row> rows_;  // by service id
   std::unordered_map<std::string, std::vector<std::uint32_t>> owners_;  // "ns/name" -> ids
-  std::unordered_map<std::string, std::string> slices_;                 // "ns/slice" -> "ns/service"
   FrontendOwners frontends_;
+  std::map<std::string, std::vector<std::string>> warnings_;
   Names contested_;  // services that want a frontend of another
   std::set<Address> node_addrs_;
   std::unordered_set<std::uint32_t> adopted_ids_;  // rows of an earlier agent that nobody claimed yet

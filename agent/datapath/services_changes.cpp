@@ -17,23 +17,32 @@ std::shared_ptr<const T> as(const model::ObjectPtr& object) {
 }  // namespace
 
 void Services::change_slice(const model::Change& change, Names& names) {
-  const auto key = joined(change.key.ns, change.key.name);
-  if (const auto old = slices_.find(key); old != slices_.end()) names.insert(old->second);
-  const auto slice = as<model::EndpointSlice>(change.object);
-  if (slice == nullptr) {
-    slices_.erase(key);
-    return;
-  }
-  const auto service = joined(slice->metadata.ns, slice->service);
-  slices_[key] = service;
-  names.insert(service);
+  for (const auto& object : {change.before, change.object})
+    if (const auto slice = as<model::EndpointSlice>(object)) names.insert(joined(change.key.ns, slice->service));
 }
 
-void Services::change_rule(const model::Cluster& cluster, const model::Change& change, Names& names, Applied& applied) {
+/// Of several rules for a host one is in force; Istio would join them.
+void Services::warn_of_rivals(const std::string& ns, const std::string& host) {
+  const auto rivals = rules_.of_host(ns, host);
+  for (const auto& [name, rule] : rivals) {
+    auto remarks = rules_.warnings(*rule);
+    if (name != rivals.front().first)
+      remarks.push_back("host " + host + ": DestinationRule " + joined(ns, rivals.front().first) +
+                        " is for it too, and in force: this one is not");
+    const auto key = model::ObjectKey{model::Kind::kDestinationRule, ns, name}.text();
+    if (remarks.empty()) warnings_.erase(key);
+    else warnings_[key] = std::move(remarks);
+  }
+}
+
+void Services::change_rule(const model::Cluster& cluster, const model::Change& change, Names& names) {
   const auto rule = as<model::DestinationRule>(change.object);
-  if (rule != nullptr) std::ranges::copy(rules_.warnings(*rule), std::back_inserter(applied.warnings));
+  warnings_.erase(change.key.text());
+  if (rule != nullptr)
+    if (auto remarks = rules_.warnings(*rule); !remarks.empty()) warnings_[change.key.text()] = std::move(remarks);
   const auto hosts = rules_.set(change.key.ns, change.key.name, rule);
   if (hosts.empty()) return;
+  for (const auto& host : hosts) warn_of_rivals(change.key.ns, host);
   for (const auto& [key, unused] : cluster.objects(model::Kind::kService)) {
     const auto fqdn = rules_.fqdn(key.ns, key.name);
     if (std::ranges::any_of(hosts, [&](const auto& host) { return host_matches(host, fqdn); }))
@@ -76,14 +85,14 @@ Result<> Services::write_node_addresses(const model::Cluster& cluster, Applied& 
   return {};
 }
 
-Services::Names Services::affected(const model::Cluster& cluster, const model::ChangeSet& changes, Applied& applied) {
+Services::Names Services::affected(const model::Cluster& cluster, const model::ChangeSet& changes) {
   Names names;
   bool nodes = first_apply_;
   for (const auto& change : changes) {
     switch (change.key.kind) {
       case model::Kind::kService: names.insert(joined(change.key.ns, change.key.name)); break;
       case model::Kind::kEndpointSlice: change_slice(change, names); break;
-      case model::Kind::kDestinationRule: change_rule(cluster, change, names, applied); break;
+      case model::Kind::kDestinationRule: change_rule(cluster, change, names); break;
       case model::Kind::kNode: nodes = true; break;
       default: break;
     }

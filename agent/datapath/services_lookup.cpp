@@ -27,14 +27,27 @@ Result<> Services::adopt() {
     backend_rows_.adopt(index, 1);
     rows_[backend.service_id].backends.push_back(index);
   }
-  FL_TRY(const auto frontends, tables_.frontends.dump());
-  for (const auto& [key, value] : frontends) {
-    frontends_[key] = value.service_id;  // where its service is missing, a claim writes it anew
-    if (adopted_ids_.contains(value.service_id)) rows_[value.service_id].frontends.push_back({key, value.flags});
-  }
+  FL_CHECK(adopt_frontends());
   FL_TRY(const auto addresses, tables_.node_addrs.dump());
   for (const auto& [address, unused] : addresses) node_addrs_.insert(Address(address));
   return {};
+}
+
+/// An agent that was killed while it published may have left frontends with an older row of their service: its slots
+/// could be given to others now.
+Result<> Services::adopt_frontends() {
+  FL_TRY(const auto frontends, tables_.frontends.dump());
+  Batch stale;
+  for (const auto& [key, value] : frontends) {
+    frontends_[key] = value.service_id;  // where its service is missing, a claim writes it anew
+    if (!adopted_ids_.contains(value.service_id)) continue;
+    Row& row = rows_[value.service_id];
+    row.frontends.push_back({key, value.flags});
+    if (std::memcmp(&value.service, &row.value, sizeof row.value) == 0) continue;
+    stale.frontend_keys.push_back(key);
+    stale.frontends.push_back({.service_id = value.service_id, .flags = value.flags, .service = row.value});
+  }
+  return tables_.frontends.update(stale.frontend_keys, stale.frontends);
 }
 
 std::size_t Services::refresh_workloads() {
@@ -47,6 +60,10 @@ std::size_t Services::refresh_workloads() {
       __atomic_store_n(&backend.workload_id, workload, __ATOMIC_RELAXED);
       ++changed;
     }
+    for (auto index = row.first_slot; index < row.first_slot + row.slot_count; ++index) {
+      fl_slot& slot = tables_.slots[index];
+      __atomic_store_n(&slot.workload_id, tables_.backends[slot.backend_id].workload_id, __ATOMIC_RELAXED);
+    }
   }
   return changed;
 }
@@ -55,9 +72,15 @@ std::optional<ServiceInfo> Services::service(std::uint32_t id) const {
   if (id >= rows_.size() || rows_[id].owner == nullptr) return std::nullopt;
   const Row& row = rows_[id];
   const auto slash = row.owner->find('/');
-  return ServiceInfo{.id = id, .ns = row.owner->substr(0, slash), .name = row.owner->substr(slash + 1),
-                     .port_name = row.port_name, .port = row.port, .proto = row.proto, .frontends = row.frontends,
-                     .backends = row.backends, .row = row.value};
+  return ServiceInfo{.id = id,
+                     .ns = row.owner->substr(0, slash),
+                     .name = row.owner->substr(slash + 1),
+                     .port_name = row.port_name,
+                     .port = row.port,
+                     .proto = row.proto,
+                     .frontends = row.frontends,
+                     .backends = row.backends,
+                     .row = row.value};
 }
 
 std::optional<BackendInfo> Services::backend(std::uint32_t id) const {
@@ -73,6 +96,10 @@ std::vector<ServiceInfo> Services::services() const {
   for (std::uint32_t id = 1; id < rows_.size(); ++id)
     if (auto info = service(id)) result.push_back(std::move(*info));
   return result;
+}
+
+bool Services::any_of_protocol(std::uint8_t proto) const {
+  return std::ranges::any_of(rows_, [&](const Row& row) { return row.owner != nullptr && row.proto == proto; });
 }
 
 }  // namespace fairlead::datapath

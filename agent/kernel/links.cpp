@@ -28,11 +28,12 @@ Result<std::string> find_mount() {
     std::string type;
     if (fields >> device >> path >> type && type == "cgroup2") return path;
   }
-  return fail("no cgroup2 file system is mounted; mount it (mount -t cgroup2 none /sys/fs/cgroup) or name one by --cgroup");
+  return fail(
+      "no cgroup2 file system is mounted; mount it (mount -t cgroup2 none /sys/fs/cgroup) or name one by --cgroup");
 }
 
 bool in_initial_namespace() {
-  struct stat info {};
+  struct stat info{};
   return ::stat("/proc/self/ns/cgroup", &info) == 0 && info.st_ino == kInitialCgroupNamespace;
 }
 
@@ -42,6 +43,22 @@ std::uint64_t cgroup_of(int link) {
   std::uint32_t length = sizeof info;
   if (bpf_obj_get_info_by_fd(link, &info, &length) != 0 || info.type != BPF_LINK_TYPE_CGROUP) return 0;
   return info.cgroup.cgroup_id;
+}
+
+/// Of a program's code; empty where it cannot be asked.
+std::string tag_of_program(int program) {
+  bpf_prog_info info{};
+  std::uint32_t length = sizeof info;
+  if (bpf_obj_get_info_by_fd(program, &info, &length) != 0) return {};
+  return {reinterpret_cast<const char*>(info.tag), sizeof info.tag};
+}
+
+std::string tag_of_link(int link) {
+  bpf_link_info info{};
+  std::uint32_t length = sizeof info;
+  if (bpf_obj_get_info_by_fd(link, &info, &length) != 0) return {};
+  const Fd program(bpf_prog_get_fd_by_id(info.prog_id));
+  return program ? tag_of_program(program.get()) : std::string();
 }
 
 }  // namespace
@@ -56,10 +73,10 @@ Result<Cgroup> open_cgroup(const std::string& path) {
   }
   cgroup.fd = Fd(::open(cgroup.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!cgroup.fd) return fail(system_error("opening cgroup " + cgroup.path, errno));
-  struct statfs system {};
+  struct statfs system{};
   if (::fstatfs(cgroup.fd.get(), &system) != 0 || static_cast<unsigned long>(system.f_type) != CGROUP2_SUPER_MAGIC)
     return fail("cgroup " + cgroup.path + ": found another file system, expected cgroup2");
-  struct stat info {};
+  struct stat info{};
   if (::fstat(cgroup.fd.get(), &info) != 0) return fail(system_error("looking at cgroup " + cgroup.path, errno));
   cgroup.id = info.st_ino;  // kernfs: the inode number is the cgroup's id (64-bit systems, 5.5)
   cgroup.root_namespace = in_initial_namespace();
@@ -74,13 +91,25 @@ Result<> attach_pinned(const PinDirectory& pins, const Cgroup& cgroup, const Att
     if (bpf_link_update(old.get(), what.program_fd, nullptr) == 0) return {};
     // Falls through: a link of another attach type under this name, or one whose cgroup died just now.
   }
-  const Fd link(bpf_link_create(what.program_fd, cgroup.fd.get(), static_cast<bpf_attach_type>(what.attach_type), nullptr));
+  const Fd link(
+      bpf_link_create(what.program_fd, cgroup.fd.get(), static_cast<bpf_attach_type>(what.attach_type), nullptr));
   if (!link) return fail(system_error("attaching " + what.program + " to cgroup " + cgroup.path, errno));
   FL_CHECK(pins.pin(link.get(), name));
   // EINVAL: what was pinned is no link at all, and is gone with its pin.
   if (old && bpf_link_detach(old.get()) != 0 && errno != ENOLINK && errno != EINVAL)
     return fail(system_error("detaching what " + pins.path(name) + " was before", errno));
   return {};
+}
+
+Result<> attach_tracing_pinned(const PinDirectory& pins, const Attachment& what, bool same_maps) {
+  const std::string name = link_name(what.program);
+  Fd old = pins.open(name);
+  if (old && same_maps && tag_of_link(old.get()) == tag_of_program(what.program_fd)) return {};
+  old.reset();
+  FL_CHECK(pins.remove(name));
+  const Fd link(bpf_link_create(what.program_fd, 0, static_cast<bpf_attach_type>(what.attach_type), nullptr));
+  if (!link) return fail(system_error("attaching " + what.program, errno));
+  return pins.pin(link.get(), name);
 }
 
 Result<> detach_pinned(const PinDirectory& pins, const std::string& program) {

@@ -32,6 +32,10 @@ struct Attachment {
 /// one step; one that leads elsewhere (other cgroup, cgroup removed) is replaced, the new one first.
 Result<> attach_pinned(const PinDirectory& pins, const Cgroup& cgroup, const Attachment& what);
 
+/// The same for a tracing program. Its link cannot be given another program: what is pinned stays where it runs the
+/// same code on the same maps (same_maps), as two at once would count twice; else it is ended first.
+Result<> attach_tracing_pinned(const PinDirectory& pins, const Attachment& what, bool same_maps);
+
 [[nodiscard]] std::string link_name(const std::string& program);
 
 /// Detaches for good, whoever else holds the link, and removes the pin.

@@ -32,12 +32,20 @@ Result<Fd> duplicate(int fd) {
 Result<RawMap> RawMap::from_fd(Fd fd) {
   bpf_map_info info{};
   std::uint32_t length = sizeof info;
-  if (bpf_obj_get_info_by_fd(fd.get(), &info, &length) != 0) return fail(system_error("asking for a map's shape", errno));
+  if (bpf_obj_get_info_by_fd(fd.get(), &info, &length) != 0)
+    return fail(system_error("asking for a map's shape", errno));
   RawMap map;
   map.fd_ = std::move(fd);
-  map.shape_ = {.id = info.id, .type = info.type, .key_size = info.key_size, .value_size = info.value_size,
-                .max_entries = info.max_entries, .flags = info.map_flags, .btf_id = info.btf_id,
-                .btf_key_type = info.btf_key_type_id, .btf_value_type = info.btf_value_type_id, .name = info.name};
+  map.shape_ = {.id = info.id,
+                .type = info.type,
+                .key_size = info.key_size,
+                .value_size = info.value_size,
+                .max_entries = info.max_entries,
+                .flags = info.map_flags,
+                .btf_id = info.btf_id,
+                .btf_key_type = info.btf_key_type_id,
+                .btf_value_type = info.btf_value_type_id,
+                .name = info.name};
   return map;
 }
 
@@ -68,8 +76,9 @@ Result<RawMap> RawMap::create_like(const MapShape& shape, std::uint32_t max_entr
 }
 
 Error RawMap::error(const char* what, int error_number) const {
-  return system_error(std::string(what) + " map " + shape_.name + " (" + std::to_string(shape_.max_entries) + " entries)",
-                      error_number);
+  return system_error(
+      std::string(what) + " map " + shape_.name + " (" + std::to_string(shape_.max_entries) + " entries)",
+      error_number);
 }
 
 Result<> RawMap::expect_sizes(std::size_t key_size, std::size_t value_size) const {
@@ -145,9 +154,9 @@ Result<bool> RawMap::dump_batched(Contents& contents) const {
     contents.keys.resize((contents.count + room) * shape_.key_size);
     contents.values.resize((contents.count + room) * shape_.value_size);
     std::uint32_t part = room;
-    const int failed = bpf_map_lookup_batch(fd_.get(), first ? nullptr : cursor, cursor,
-                                            contents.keys.data() + contents.count * shape_.key_size,
-                                            contents.values.data() + contents.count * shape_.value_size, &part, &options);
+    const int failed = bpf_map_lookup_batch(
+        fd_.get(), first ? nullptr : cursor, cursor, contents.keys.data() + contents.count * shape_.key_size,
+        contents.values.data() + contents.count * shape_.value_size, &part, &options);
     const int error_number = errno;
     if (failed != 0 && error_number == ENOSPC) {
       room *= 2;
@@ -193,13 +202,14 @@ Result<> RawMap::pin(const std::string& path) const {
   const std::string next = path + "_next";
   if (::unlink(next.c_str()) != 0 && errno != ENOENT) return fail(system_error("removing " + next, errno));
   if (bpf_obj_pin(fd_.get(), next.c_str()) != 0) return fail(system_error("pinning " + next, errno));
-  if (std::rename(next.c_str(), path.c_str()) != 0) return fail(system_error("renaming " + next + " to " + path, errno));
+  if (std::rename(next.c_str(), path.c_str()) != 0)
+    return fail(system_error("renaming " + next + " to " + path, errno));
   return {};
 }
 
 Result<Mapping> Mapping::of(const RawMap& map) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  const std::size_t stride = (map.shape().value_size + 7U) / 8U * 8U;
+  const std::size_t stride = (std::size_t{map.shape().value_size} + 7U) / 8U * 8U;
   Mapping mapping;
   mapping.length_ = (stride * map.shape().max_entries + page - 1) / page * page;
   void* data = ::mmap(nullptr, mapping.length_, PROT_READ | PROT_WRITE, MAP_SHARED, map.fd(), 0);

@@ -22,7 +22,7 @@ namespace {
 constexpr const char* kBpffs = "/sys/fs/bpf";
 
 bool is_bpffs(const std::string& path) {
-  struct statfs info {};
+  struct statfs info{};
   return ::statfs(path.c_str(), &info) == 0 && static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC;
 }
 
@@ -31,6 +31,29 @@ Result<> mount_bpffs() {
   if (::mount("bpf", kBpffs, "bpf", 0, "mode=0700") != 0)
     return fail(system_error(std::string("no bpffs on ") + kBpffs + "; mounting it", errno));
   return {};
+}
+
+std::string lock_path(const std::string& pin_dir, const std::string& run_dir) {
+  std::string name = pin_dir;
+  std::replace(name.begin(), name.end(), '/', '_');
+  return run_dir + "/lock" + name;
+}
+
+Result<Fd> lock_file(const std::string& path, const std::string& pin_dir) {
+  Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file) return fail(system_error("opening lock " + path, errno));
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return file;
+  const int error = errno;
+  std::array<char, 16> owner{};
+  const auto length = ::pread(file.get(), owner.data(), owner.size() - 1, 0);
+  const std::string pid(owner.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
+  return fail("another fairlead-agent (pid " + (pid.empty() ? "unknown" : pid) + ") already serves " + pin_dir, error);
+}
+
+bool is_file_at(const Fd& file, const std::string& path) {
+  struct stat opened{};
+  struct stat named{};
+  return ::fstat(file.get(), &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino;
 }
 
 }  // namespace
@@ -67,7 +90,8 @@ Result<> PinDirectory::pin(int fd, const std::string& name) const {
 }
 
 Result<> PinDirectory::remove(const std::string& name) const {
-  if (::unlink(path(name).c_str()) != 0 && errno != ENOENT) return fail(system_error("removing pin " + path(name), errno));
+  if (::unlink(path(name).c_str()) != 0 && errno != ENOENT)
+    return fail(system_error("removing pin " + path(name), errno));
   return {};
 }
 
@@ -80,21 +104,23 @@ Result<Fd> lock_pins(const std::string& pin_dir, const std::string& run_dir) {
   std::error_code error;
   std::filesystem::create_directories(run_dir, error);
   if (error) return fail("making " + run_dir + ": " + error.message(), error.value());
-  std::string name = pin_dir;
-  std::replace(name.begin(), name.end(), '/', '_');
-  const std::string path = run_dir + "/lock" + name;
-  Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!file) return fail(system_error("opening lock " + path, errno));
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    std::array<char, 16> owner{};
-    const auto length = ::pread(file.get(), owner.data(), owner.size() - 1, 0);
-    const std::string pid(owner.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
-    return fail("another fairlead-agent (pid " + (pid.empty() ? "unknown" : pid) + ") already serves " + pin_dir, errno);
+  const std::string path = lock_path(pin_dir, run_dir);
+  while (true) {
+    FL_TRY(Fd file, lock_file(path, pin_dir));
+    if (!is_file_at(file, path)) continue;  // an uninstall took it away just before it was locked
+    const std::string pid = std::to_string(::getpid());
+    if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), pid.data(), pid.size(), 0) < 0)
+      return fail(system_error("writing lock " + path, errno));
+    return file;
   }
-  const std::string pid = std::to_string(::getpid());
-  if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), pid.data(), pid.size(), 0) < 0)
-    return fail(system_error("writing lock " + path, errno));
-  return file;
+}
+
+Result<> remove_lock(const std::string& pin_dir, const std::string& run_dir) {
+  const std::string path = lock_path(pin_dir, run_dir);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail(system_error("removing " + path, errno));
+  if (::rmdir(run_dir.c_str()) != 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST && errno != EBUSY)
+    return fail(system_error("removing " + run_dir, errno));
+  return {};
 }
 
 }  // namespace fairlead::kernel

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
-#include <set>
 #include <string>
-#include <vector>
 
 struct bpf_program;
 
@@ -20,10 +17,6 @@ struct Feature {
 /// Whether the agent can do without it: everything but the programs that stand at the cgroup at all times.
 [[nodiscard]] bool is_optional(const bpf_program* program);
 
-/// Answers by loading each optional program itself into the kernel, alone, and dropping it again: what counts is
-/// that this program loads here, not what the kernel calls itself.
-[[nodiscard]] std::vector<Feature> probe_programs();
-
 /// While it lives, libbpf's messages on this thread are kept instead of printed.
 /// Owner: the function that loads. Thread: one.
 class LibbpfLog {
@@ -36,6 +29,8 @@ class LibbpfLog {
   [[nodiscard]] const std::string& text() const;
   /// The line that says most: the verifier's complaint, else the last warning.
   [[nodiscard]] std::string gist() const;
+  /// The program at which loading the object stopped; empty: it was none of them.
+  [[nodiscard]] std::string refused_program() const;
 };
 
 }  // namespace fairlead::kernel

@@ -10,6 +10,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "agent/kernel/foresee.hpp"
+#include "agent/kernel/leaving.hpp"
+#include "agent/kernel/replaced.hpp"
 #include "datapath.skel.h"
 #include "fairlead/abi/names.h"
 
@@ -27,10 +30,8 @@ bool sends_clients(const bpf_program* program) {
     case BPF_CGROUP_INET4_CONNECT:
     case BPF_CGROUP_INET6_CONNECT:
     case BPF_CGROUP_UDP4_SENDMSG:
-    case BPF_CGROUP_UDP6_SENDMSG:
-      return true;
-    default:
-      return false;
+    case BPF_CGROUP_UDP6_SENDMSG: return true;
+    default: return false;
   }
 }
 
@@ -74,7 +75,8 @@ struct Datapath::Skeleton {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, data->obj) if (is_pinned(map)) maps.push_back(map);
     // The settings carry the version: pinned last, they say that all others are there.
-    std::stable_partition(maps.begin(), maps.end(), [](bpf_map* m) { return std::string(bpf_map__name(m)) != kSettingsMap; });
+    std::stable_partition(maps.begin(), maps.end(),
+                          [](bpf_map* m) { return std::string(bpf_map__name(m)) != kSettingsMap; });
     return maps;
   }
 };
@@ -89,20 +91,31 @@ Result<std::unique_ptr<Datapath>> Datapath::load(const DatapathOptions& options)
   FL_TRY(auto cgroup, open_cgroup(options.cgroup));
   FL_TRY(auto pins, PinDirectory::make(options.pin_dir));
   std::unique_ptr<Datapath> self(new Datapath(std::move(pins), std::move(cgroup)));
-  self->features_ = probe_programs();
-  FL_CHECK(self->open(options));
-  FL_TRY(self->adopted_, self->adopt_maps());
-  if (!self->adopted_) {
-    // Maps that were adopted before one that does not fit was met: start over with a clean object.
+  for (bool loaded = false; !loaded;) {
     FL_CHECK(self->open(options));
-    // Growing tables pin themselves from here on: a death before attach() has to read as torn, not as adoptable.
-    FL_CHECK(self->pins_.remove(kSettingsMap));
+    FL_TRY(self->adopted_, self->adopt_maps());
+    // Maps that were adopted before one that does not fit was met: start over with a clean object.
+    if (!self->adopted_) FL_CHECK(self->open(options));
+    FL_TRY(loaded, self->load_programs());
   }
-  LibbpfLog log;
-  if (const int error = datapath::load(self->skeleton_->data); error != 0)
-    return fail(system_error("loading the programs", -error).message + "\n" + log.text(), -error);
+  // Growing tables pin themselves from here on: a death before attach() has to read as torn, not as adoptable.
+  if (!self->adopted_) FL_CHECK(self->pins_.remove(kSettingsMap));
   FL_CHECK(self->map_settings());
   return self;
+}
+
+Result<bool> Datapath::load_programs() {
+  LibbpfLog log;
+  const int error = datapath::load(skeleton_->data);
+  if (error == 0) return true;
+  const auto refused = std::find_if(
+      features_.begin(), features_.end(),
+      [name = log.refused_program()](const auto& feature) { return feature.available && feature.name == name; });
+  if (refused == features_.end())
+    return fail(system_error("loading the programs", -error).message + "\n" + log.text(), -error);
+  refused->available = false;
+  refused->reason = log.gist();
+  return false;
 }
 
 Result<> Datapath::open(const DatapathOptions& options) {
@@ -114,13 +127,21 @@ Result<> Datapath::open(const DatapathOptions& options) {
     if (map == nullptr || bpf_map__set_max_entries(map, entries) != 0)
       return fail("sizing map " + name + " to " + std::to_string(entries) + " entries", errno);
   }
-  skeleton_->each_program([this](bpf_program* program) {
-    const std::string name = bpf_program__name(program);
-    const bool lacking = std::any_of(features_.begin(), features_.end(),
-                                     [&](const Feature& feature) { return feature.name == name && !feature.available; });
-    if (lacking) bpf_program__set_autoload(program, false);
-  });
+  if (features_.empty()) foresee();
+  for (const auto& feature : features_)
+    if (!feature.available)
+      bpf_program__set_autoload(bpf_object__find_program_by_name(skeleton_->data->obj, feature.name.c_str()), false);
   return {};
+}
+
+void Datapath::foresee() {
+  const Foresight foresight;
+  skeleton_->each_program([&](const bpf_program* program) {
+    if (!is_optional(program)) return;
+    auto refusal = foresight.refusal(program);
+    features_.push_back(
+        {.name = bpf_program__name(program), .available = refusal.empty(), .reason = std::move(refusal)});
+  });
 }
 
 Result<bool> Datapath::adopt_maps() {
@@ -131,7 +152,8 @@ Result<bool> Datapath::adopt_maps() {
   }
   const auto version = pinned_version(pinned_settings.get());
   if (version != FL_ABI_VERSION) {
-    replaced_because_ = "the pins are of version " + std::to_string(version) + ", this agent's is " + std::to_string(FL_ABI_VERSION);
+    replaced_because_ =
+        "the pins are of version " + std::to_string(version) + ", this agent's is " + std::to_string(FL_ABI_VERSION);
     return false;
   }
   for (bpf_map* map : skeleton_->pinned_maps()) {
@@ -154,7 +176,8 @@ Result<bool> Datapath::adopt_maps() {
 
 Result<> Datapath::map_settings() {
   const int fd = bpf_object__find_map_fd_by_name(skeleton_->data->obj, kSettingsMap);
-  void* page = ::mmap(nullptr, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void* page =
+      ::mmap(nullptr, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (page == MAP_FAILED) return fail(system_error("mapping fl_settings", errno));
   settings_ = static_cast<fl_settings*>(page);
   settings_->abi_version = FL_ABI_VERSION;
@@ -162,6 +185,7 @@ Result<> Datapath::map_settings() {
 }
 
 Result<> Datapath::attach() {
+  if (!adopted_) FL_CHECK(retire_redirection(pins_));
   std::vector<Attachment> first;
   std::vector<Attachment> last;
   skeleton_->each_program([&](bpf_program* program) {
@@ -180,10 +204,19 @@ Result<> Datapath::attach() {
 
 Result<> Datapath::attach_program(const std::string& name) {
   const bpf_program* program = bpf_object__find_program_by_name(skeleton_->data->obj, name.c_str());
-  if (program == nullptr || bpf_program__fd(program) < 0) return fail("attaching " + name + ": this kernel did not take it");
+  if (program == nullptr || bpf_program__fd(program) < 0)
+    return fail("attaching " + name + ": this kernel did not take it");
   FL_CHECK(attach_pinned(pins_, cgroup_, {name, bpf_program__fd(program), bpf_program__expected_attach_type(program)}));
   if (std::find(attached_.begin(), attached_.end(), name) == attached_.end()) attached_.push_back(name);
   return {};
+}
+
+Result<> Datapath::attach_tracing(const std::string& name) {
+  const bpf_program* program = bpf_object__find_program_by_name(skeleton_->data->obj, name.c_str());
+  if (program == nullptr || bpf_program__fd(program) < 0)
+    return fail("attaching " + name + ": this kernel did not take it");
+  return attach_tracing_pinned(pins_, {name, bpf_program__fd(program), bpf_program__expected_attach_type(program)},
+                               adopted_);
 }
 
 Result<> Datapath::detach_program(const std::string& name) {
@@ -196,19 +229,8 @@ Result<> Datapath::pin_maps() {
   for (bpf_map* map : skeleton_->pinned_maps()) {
     const std::string name = bpf_map__name(map);
     // The tables' inner maps may have grown, and been pinned, while they were filled.
-    const bool inner = bpf_object__find_map_by_name(skeleton_->data->obj, (name + "_of").c_str()) != nullptr;
-    int fd = bpf_map__fd(map);
-    Fd current;
-    if (inner) {
-      const std::uint32_t zero = 0;
-      std::uint32_t id = 0;
-      const int outer = bpf_object__find_map_fd_by_name(skeleton_->data->obj, (name + "_of").c_str());
-      if (bpf_map_lookup_elem(outer, &zero, &id) != 0) return fail(system_error("reading " + name + "_of", errno));
-      current = Fd(bpf_map_get_fd_by_id(id));
-      if (!current) return fail(system_error("opening the map in " + name + "_of", errno));
-      fd = current.get();
-    }
-    FL_CHECK(pins_.pin(fd, name));
+    FL_TRY(const Fd current, map_in_force(name));
+    FL_CHECK(pins_.pin(current.get(), name));
   }
   return {};
 }
@@ -223,7 +245,10 @@ Result<> Datapath::remove_strangers() {
       const bool ours = std::find(attached_.begin(), attached_.end(), program) != attached_.end();
       // Links in pods' namespaces (link_sk_lookup_<netns>) and of needs are their modules' to judge.
       const bpf_program* same = bpf_object__find_program_by_name(skeleton_->data->obj, program.c_str());
-      if (!ours && (same != nullptr || !program.starts_with("fl_sk_lookup"))) FL_CHECK(detach_pinned(pins_, program));
+      const bool needed = program.starts_with("fl_sk_lookup")
+                              ? same == nullptr
+                              : program.starts_with("fl_redir") || program.starts_with("fl_udp_");
+      if (!ours && !needed) FL_CHECK(detach_pinned(pins_, program));
     } else if (std::find(known.begin(), known.end(), name) == known.end()) {
       FL_CHECK(pins_.remove(name));
     }
@@ -237,6 +262,25 @@ Result<Fd> Datapath::map(const std::string& name) const {
   Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
   if (!copy) return fail(system_error("duplicating map " + name, errno));
   return copy;
+}
+
+Result<std::vector<Fd>> Datapath::replaced_maps(const std::string& name) const {
+  std::vector<Fd> maps;
+  if (adopted_) return maps;
+  FL_TRY(const Fd ours, map(name));
+  for (auto& old : maps_in_use(pins_, name)) {
+    if (same_values(old.get(), ours.get())) maps.push_back(std::move(old));
+  }
+  return maps;
+}
+
+std::vector<MapSet> Datapath::replaced_agents() const {
+  return adopted_ ? std::vector<MapSet>() : agents_in_use(pins_);
+}
+
+Result<Fd> Datapath::map_in_force(const std::string& name) const {
+  const int outer = bpf_object__find_map_fd_by_name(skeleton_->data->obj, (name + "_of").c_str());
+  return outer < 0 ? map(name) : map_inside(outer);
 }
 
 int Datapath::program(const std::string& name) const {

@@ -11,6 +11,7 @@
 #include "agent/kernel/links.hpp"
 #include "agent/kernel/pins.hpp"
 #include "agent/kernel/probe.hpp"
+#include "agent/kernel/replaced.hpp"
 #include "fairlead/abi/settings.h"
 #include "fairlead/base/fd.hpp"
 #include "fairlead/base/result.hpp"
@@ -35,6 +36,8 @@ class Datapath {
   Result<> attach();
   /// For programs that are attached only while they are needed (fl_guard and such).
   Result<> attach_program(const std::string& program);
+  /// The same for tracing programs, which belong to no cgroup.
+  Result<> attach_tracing(const std::string& program);
   Result<> detach_program(const std::string& program);
 
   /// Maps of an earlier agent are in use: their contents are to be adopted.
@@ -45,9 +48,17 @@ class Datapath {
   [[nodiscard]] Result<Fd> map(const std::string& name) const;
   /// Where the map is (or will be) pinned.
   [[nodiscard]] std::string pin_of(const std::string& map) const { return pins_.path(map); }
+  /// Where another agent's state is being replaced: its maps of this name, newest first, as far as their values have
+  /// our layout. Before attach(), which lets them go.
+  [[nodiscard]] Result<std::vector<Fd>> replaced_maps(const std::string& name) const;
+  /// All of them by agents, the newest first, whatever their layout.
+  [[nodiscard]] std::vector<MapSet> replaced_agents() const;
+  /// The map in force under a name of the tables that grow; any other as map() has it.
+  [[nodiscard]] Result<Fd> map_in_force(const std::string& name) const;
   /// The program's descriptor; -1 where this kernel did not take it or it does not exist.
   [[nodiscard]] int program(const std::string& name) const;
   [[nodiscard]] const std::vector<Feature>& features() const { return features_; }
+  [[nodiscard]] const PinDirectory& pins() const { return pins_; }
   [[nodiscard]] const Cgroup& cgroup() const { return cgroup_; }
   /// Row 0 of fl_settings, shared with the running programs.
   [[nodiscard]] fl_settings& settings() { return *settings_; }
@@ -56,7 +67,11 @@ class Datapath {
   struct Skeleton;
   Datapath(PinDirectory pins, Cgroup cgroup);
   Result<> open(const DatapathOptions& options);
+  /// Finds the optional programs, and those of them that need not be tried.
+  void foresee();
   Result<bool> adopt_maps();
+  /// False: the kernel did not take an optional program, which is now known as lacking: to be tried without it.
+  Result<bool> load_programs();
   Result<> map_settings();
   Result<> pin_maps();
   Result<> remove_strangers();

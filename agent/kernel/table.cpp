@@ -79,20 +79,16 @@ Result<> TablePair::publish(RawMap larger) {
 
 void copy_row(void* to, const void* from, std::span<const CarriedWord> words) {
   for (const CarriedWord& word : words) {
-    if (is_wide(word.carry))
-      *word_at<std::uint64_t>(to, word.offset) = load<std::uint64_t>(from, word.offset);
-    else
-      *word_at<std::uint32_t>(to, word.offset) = load<std::uint32_t>(from, word.offset);
+    if (is_wide(word.carry)) *word_at<std::uint64_t>(to, word.offset) = load<std::uint64_t>(from, word.offset);
+    else *word_at<std::uint32_t>(to, word.offset) = load<std::uint32_t>(from, word.offset);
   }
 }
 
 void carry_row(void* now_used, const void* old, const void* before, std::span<const CarriedWord> words) {
   for (const CarriedWord& word : words) {
     const bool add = word.carry == Carry::kAdd32 || word.carry == Carry::kAdd64;
-    if (is_wide(word.carry))
-      carry_word<std::uint64_t>(now_used, old, before, word.offset, add);
-    else
-      carry_word<std::uint32_t>(now_used, old, before, word.offset, add);
+    if (is_wide(word.carry)) carry_word<std::uint64_t>(now_used, old, before, word.offset, add);
+    else carry_word<std::uint32_t>(now_used, old, before, word.offset, add);
   }
 }
 

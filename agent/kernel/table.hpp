@@ -100,18 +100,23 @@ template <class V>
 inline constexpr std::span<const CarriedWord> kCarried{};
 
 inline constexpr CarriedWord kBackendStateWords[] = {
-    {offsetof(fl_backend_state, generation), Carry::kSet32},       {offsetof(fl_backend_state, active), Carry::kAdd32},
-    {offsetof(fl_backend_state, pending), Carry::kAdd32},          {offsetof(fl_backend_state, failures), Carry::kAdd32},
-    {offsetof(fl_backend_state, ejected_until_ns), Carry::kSet64}, {offsetof(fl_backend_state, ejections), Carry::kAdd32},
-    {offsetof(fl_backend_state, srtt_us), Carry::kSet32},          {offsetof(fl_backend_state, total), Carry::kAdd64},
-    {offsetof(fl_backend_state, connect_failures), Carry::kAdd64}, {offsetof(fl_backend_state, resets), Carry::kAdd64},
+    {offsetof(fl_backend_state, generation), Carry::kSet32},
+    {offsetof(fl_backend_state, active), Carry::kAdd32},
+    {offsetof(fl_backend_state, pending), Carry::kAdd32},
+    {offsetof(fl_backend_state, failures), Carry::kAdd32},
+    {offsetof(fl_backend_state, ejected_until_ns), Carry::kSet64},
+    {offsetof(fl_backend_state, ejections), Carry::kAdd32},
+    {offsetof(fl_backend_state, srtt_us), Carry::kSet32},
+    {offsetof(fl_backend_state, total), Carry::kAdd64},
+    {offsetof(fl_backend_state, connect_failures), Carry::kAdd64},
+    {offsetof(fl_backend_state, resets), Carry::kAdd64},
     {offsetof(fl_backend_state, retransmissions), Carry::kAdd64},
 };
 inline constexpr CarriedWord kServiceStateWords[] = {
-    {offsetof(fl_service_state, generation), Carry::kSet32}, {offsetof(fl_service_state, active), Carry::kAdd32},
-    {offsetof(fl_service_state, pending), Carry::kAdd32},    {offsetof(fl_service_state, ejected), Carry::kAdd32},
+    {offsetof(fl_service_state, generation), Carry::kSet32},  {offsetof(fl_service_state, active), Carry::kAdd32},
+    {offsetof(fl_service_state, pending), Carry::kAdd32},     {offsetof(fl_service_state, ejected), Carry::kAdd32},
     {offsetof(fl_service_state, round_robin), Carry::kAdd32}, {offsetof(fl_service_state, total), Carry::kAdd64},
-    {offsetof(fl_service_state, no_backend), Carry::kAdd64}, {offsetof(fl_service_state, over_limit), Carry::kAdd64},
+    {offsetof(fl_service_state, no_backend), Carry::kAdd64},  {offsetof(fl_service_state, over_limit), Carry::kAdd64},
     {offsetof(fl_service_state, all_ejected), Carry::kAdd64},
 };
 template <>

@@ -7,7 +7,11 @@
 #include <linux/types.h>
 
 #include <bpf/bpf_endian.h>
+#ifdef __bpf__
 #include <bpf/bpf_helpers.h>
+#else
+#include "native.h"
+#endif
 
 #define FL_INLINE static __always_inline
 

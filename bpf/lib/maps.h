@@ -13,6 +13,7 @@
 #include "base.h"
 #include "fairlead/abi/flow.h"
 #include "fairlead/abi/policy.h"
+#include "fairlead/abi/redirect.h"
 #include "fairlead/abi/service.h"
 #include "fairlead/abi/settings.h"
 
@@ -88,6 +89,14 @@ struct {
 	__type(value, struct fl_udp_peer);
 } fl_udp_peers SEC(".maps");
 
+/* While an agent replaces the maps of another: the other's fl_udp_peers, which its programs still write. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, typeof(fl_udp_peers));
+} fl_udp_before SEC(".maps");
+
 /* Netns cookie -> who lives there. LRU: namespaces come and go, and a lost row is found again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -95,6 +104,61 @@ struct {
 	__type(key, __u64);
 	__type(value, struct fl_netns);
 } fl_netns SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct fl_udp_asked_key);
+	__type(value, __u64);
+} fl_udp_asked SEC(".maps");
+
+/* Same-node redirection. An end that found no peer by the time its row is pushed out has its peer elsewhere. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct fl_redir_key);
+	__type(value, __u64); /* socket cookie */
+} fl_redir_ends SEC(".maps");
+
+/* LRU: a row that is pushed out only keeps its connection on TCP. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 131072);
+	__type(key, __u64); /* the sender's socket cookie */
+	__type(value, struct fl_redir_dir);
+} fl_redir_dirs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct fl_redir_end);
+} fl_redirs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64); /* socket cookie */
+	__type(value, __u64);
+} fl_redir_socks SEC(".maps");
+
+/* Tells the agent that ends wait to be added: the cookie of one of them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} fl_redir_wishes SEC(".maps");
+
+/* What is known of programs, by the command name of the process: enum fl_redir_program. */
+struct fl_redir_comm {
+	char comm[16];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct fl_redir_comm);
+	__type(value, __u32);
+} fl_redir_comms SEC(".maps");
 
 /* Series; the cap is the agent's setting, which resizes it before load. The all-zero key is the overflow row. */
 struct {
@@ -111,6 +175,24 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } fl_counters SEC(".maps");
+
+/* Filled by the agent while it carries sockets over from replaced maps, else empty. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 18);
+	__type(key, struct fl_carried_key);
+	__type(value, struct fl_carried);
+} fl_carried SEC(".maps");
+
+/* Filled by one walk of fl_sweep_count, emptied by the agent. Two rows for each backend in use at most. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct fl_recount_key);
+	__type(value, struct fl_recount);
+} fl_recount SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

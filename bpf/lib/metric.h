@@ -10,7 +10,7 @@ FL_INLINE void count_by(__u32 counter, __u64 value)
 	__u64 *slot = bpf_map_lookup_elem(&fl_counters, &counter);
 
 	if (slot)
-		*slot += value; /* per CPU, and programs of one CPU do not interrupt each other here */
+		FL_ADD(slot, value); /* per CPU, but a softirq may interrupt a task's program */
 }
 
 FL_INLINE void count(__u32 counter)

@@ -22,6 +22,29 @@ FL_INLINE int addr_is_v4(const struct fl_addr *addr)
 	return addr->word[0] == 0 && addr->word[1] == 0 && addr->word[2] == bpf_htonl(0xffff);
 }
 
+/* Both families' fields are read on every path, volatile: the compiler would else join the branches to one load by a
+ * computed pointer, which the verifier refuses for a context. */
+#define FL_CTX_ADDR(addr, ctx, ip4, ip6)                                                                               \
+	do {                                                                                                           \
+		const __be32 v4 = FL_READ((ctx)->ip4);                                                                 \
+		const __be32 w0 = FL_READ((ctx)->ip6[0]), w1 = FL_READ((ctx)->ip6[1]);                                 \
+		const __be32 w2 = FL_READ((ctx)->ip6[2]), w3 = FL_READ((ctx)->ip6[3]);                                 \
+		const int is_v4 = (ctx)->family == FL_AF_INET;                                                         \
+		(addr)->word[0] = is_v4 ? 0 : w0;                                                                      \
+		(addr)->word[1] = is_v4 ? 0 : w1;                                                                      \
+		(addr)->word[2] = is_v4 ? bpf_htonl(0xffff) : w2;                                                      \
+		(addr)->word[3] = is_v4 ? v4 : w3;                                                                     \
+	} while (0)
+
+/* Loopback, or no address at all, which the kernel takes for loopback: a pod's talk with itself. */
+FL_INLINE int addr_is_own(const struct fl_addr *addr)
+{
+	if (addr_is_v4(addr))
+		return (bpf_ntohl(addr->word[3]) >> 24) == 127 || addr->word[3] == 0;
+	return addr->word[0] == 0 && addr->word[1] == 0 && addr->word[2] == 0 &&
+	       (addr->word[3] == 0 || addr->word[3] == bpf_htonl(1));
+}
+
 /* Where the program's caller wants to go. user_ip6 is valid for the IPv6 hooks only. */
 FL_INLINE void addr_from_ctx(struct fl_addr *addr, struct bpf_sock_addr *ctx, int v6)
 {

@@ -7,13 +7,13 @@
 #include <map>
 #include <vector>
 
-namespace fairlead::datapath {
+namespace fairlead::kernel {
 
 using Clock = std::chrono::steady_clock;
 
 /// Gives out runs of rows. Freed runs rest: they come back at the first wake() after their time, so that a reader that
 /// still holds the old reference, or a socket of the old owner, meets the old contents.
-/// Owner: Services. Thread: its.
+/// Owner: whoever keeps the table. Thread: its.
 class RunAllocator {
  public:
   explicit RunAllocator(std::chrono::milliseconds rest) : rest_(rest) {}
@@ -60,4 +60,4 @@ class RunAllocator {
   std::deque<Resting> resting_;
 };
 
-}  // namespace fairlead::datapath
+}  // namespace fairlead::kernel

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// fairctl: asks the agent and shows its answers.
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <exception>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "agent/ctl/command.hpp"
+#include "agent/ctl/out.hpp"
+
+int main(int count, char** arguments) {
+  try {
+    winsize size{};
+    const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+    fairlead::ctl::choose_colours(terminal);
+    if (terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) fairlead::ctl::choose_width(size.ws_col);
+    return fairlead::ctl::run(std::vector<std::string>(arguments + 1, arguments + count));
+  } catch (const nlohmann::json::exception& error) {
+    std::cerr << "fairctl: the agent's answer is not what fairctl " << FAIRLEAD_VERSION
+              << " knows; use the fairctl of the agent's version (" << error.what() << ")\n";
+    return fairlead::ctl::kFailed;
+  } catch (const std::exception& error) {  // nlohmann::json and the standard library throw
+    std::cerr << "fairctl: " << error.what() << "\n";
+    return fairlead::ctl::kFailed;
+  }
+}

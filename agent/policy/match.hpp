@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "agent/policy/traits.hpp"
+
+namespace fairlead::policy {
+
+/// What matching needs to know of the cluster.
+struct MatchContext {
+  std::function<const model::Labels&(const std::string& ns)> namespace_labels;
+  std::string trust_domain = "cluster.local";
+};
+
+/// Whether a NetworkPolicy's rule in that namespace speaks of the peer.
+[[nodiscard]] bool matches_peer(const MatchContext& context, const std::string& policy_ns,
+                                const model::NetworkRule& rule, const Traits& peer);
+/// Whether the `from` of an AuthorizationPolicy's rule, and what its `when` says of the source, speak of the peer.
+[[nodiscard]] bool matches_source(const MatchContext& context, const std::string& policy_ns,
+                                  const model::AuthorizationRule& rule, const Traits& peer);
+/// Whether what its `when` says of the destination's address holds.
+[[nodiscard]] bool matches_destination(const model::AuthorizationRule& rule, const Address& own);
+/// Istio's string match: exact, "prefix*", "*suffix", "*" for any that is there.
+[[nodiscard]] bool matches_text(const std::string& pattern, const std::string& value);
+
+}  // namespace fairlead::policy

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Layer 7: unconnected UDP. Each datagram names its target, so each is translated; the socket stays with the backend that
+ * its first one was given. */
+#ifndef FAIRLEAD_BPF_DATAGRAM_H
+#define FAIRLEAD_BPF_DATAGRAM_H
+
+#include "connect.h"
+
+FL_INLINE int addr_equal(const struct fl_addr *a, const struct fl_addr *b)
+{
+	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
+	       a->word[3] == b->word[3];
+}
+
+/* Sees to it that an answer of the backend will seem to come from choice->asked. Two services may lead a socket to one
+ * backend: the one that was asked last has it. `anew`: the socket has just been given the backend. 1: the row was
+ * there. */
+static __noinline int datagram_expect(struct bpf_sock_addr *ctx, const struct fl_choice *choice, int anew)
+{
+	struct fl_udp_peer_key key = {.cookie = bpf_get_socket_cookie(ctx), .kind = FL_UDP_ANSWER};
+	const struct fl_udp_peer *known;
+	struct fl_udp_peer peer = {};
+
+	key.addr = choice->backend_addr;
+	key.port = choice->backend_port;
+	known = anew ? 0 : bpf_map_lookup_elem(&fl_udp_peers, &key);
+	if (known && known->service_port == choice->port && addr_equal(&known->service_addr, &choice->asked))
+		return 1;
+	peer.service_addr = choice->asked;
+	peer.service_port = choice->port;
+	peer.service_id = choice->service_id;
+	peer.backend_id = choice->backend_id;
+	peer.generation = choice->backend_generation;
+	bpf_map_update_elem(&fl_udp_peers, &key, &peer, BPF_ANY);
+	return known != 0;
+}
+
+/* The backend that this socket was given before for this address, while it serves. */
+static __noinline int datagram_known(struct bpf_sock_addr *ctx, struct fl_choice *choice)
+{
+	struct fl_udp_peer_key key = {.cookie = bpf_get_socket_cookie(ctx), .kind = FL_UDP_ASKED};
+	const struct fl_backend *backend;
+	const struct fl_udp_peer *peer;
+
+	key.addr = choice->asked;
+	key.port = choice->port;
+	peer = bpf_map_lookup_elem(&fl_udp_peers, &key);
+	if (!peer)
+		return 0;
+	backend = backend_find(peer->backend_id);
+	if (!backend || backend->generation != peer->generation || peer->service_id != choice->service_id ||
+	    !(backend->flags & (FL_BACKEND_READY | FL_BACKEND_TERMINATING)))
+		return 0;
+	return choice_give(choice, peer->backend_id);
+}
+
+static __noinline void datagram_keep(struct bpf_sock_addr *ctx, const struct fl_choice *choice)
+{
+	struct fl_udp_peer_key key = {.cookie = bpf_get_socket_cookie(ctx), .kind = FL_UDP_ASKED};
+	struct fl_udp_peer peer = {.service_id = choice->service_id,
+				   .backend_id = choice->backend_id,
+				   .generation = choice->backend_generation};
+
+	key.addr = choice->asked;
+	key.port = choice->port;
+	bpf_map_update_elem(&fl_udp_peers, &key, &peer, BPF_ANY);
+}
+
+/* A connected socket that names its own service keeps its backend. */
+FL_INLINE int datagram_connected(const struct fl_sock *sock, struct fl_choice *choice)
+{
+	if (!sock || !sock->service_id || sock->service_port != choice->port ||
+	    !addr_equal(&sock->service_addr, &choice->asked))
+		return 0;
+	choice->service_id = sock->service_id;
+	choice->backend_id = sock->backend_id;
+	choice->backend_generation = sock->backend_generation;
+	choice->backend_addr = sock->backend_addr;
+	choice->backend_port = sock->backend_port;
+	return 1;
+}
+
+FL_INLINE void datagram_ask(struct fl_choice *choice, struct bpf_sock_addr *ctx, int v6)
+{
+	addr_from_ctx(&choice->asked, ctx, v6);
+	choice->port = ctx->user_port;
+	choice->proto = ctx->protocol;
+	choice->client = bpf_get_netns_cookie(ctx);
+}
+
+enum datagram_backend {
+	FL_DATAGRAM_NONE = 0,
+	FL_DATAGRAM_KNOWN, /* the socket had it before */
+	FL_DATAGRAM_ANEW,
+};
+
+/* Not FL_DATAGRAM_NONE: choice->backend_* says where to. */
+FL_INLINE int datagram_choose(struct bpf_sock_addr *ctx, struct fl_choice *choice)
+{
+	const struct fl_frontend *frontend = frontend_find(&choice->asked, choice->port, choice->proto);
+	struct bpf_sock *sk = ctx->sk;
+	int given;
+
+	if (!frontend) /* most answers of servers: a datagram to somewhere else is no connect */
+		return FL_DATAGRAM_NONE;
+	if (sk && datagram_connected(bpf_sk_storage_get(&fl_socks, sk, 0, 0), choice))
+		return FL_DATAGRAM_KNOWN;
+	choice->service_id = frontend->service_id;
+	if (datagram_known(ctx, choice)) {
+		if (!datagram_expect(ctx, choice, 0))
+			count(FL_C_UDP_PEER_EVICTED);
+		return FL_DATAGRAM_KNOWN;
+	}
+	connect_dice(choice);
+	given = fl_choose_of(choice, &frontend->service);
+	count(FL_C_CONNECT);
+	connect_tally(choice);
+	return given ? FL_DATAGRAM_ANEW : FL_DATAGRAM_NONE;
+}
+
+/* The socket may have the backend: from now on it keeps it. */
+FL_INLINE void datagram_give(struct bpf_sock_addr *ctx, const struct fl_choice *choice)
+{
+	struct fl_service_state *service = service_state(choice->service_state, choice->service_generation);
+	struct fl_backend_state *backend = backend_state(choice->backend_id, choice->backend_generation);
+
+	count(FL_C_TRANSLATED);
+	if (service)
+		FL_ADD(&service->total, 1);
+	if (backend)
+		FL_ADD(&backend->total, 1);
+	datagram_keep(ctx, choice);
+	datagram_expect(ctx, choice, 1);
+}
+
+/* sendmsg and sendto with an address; not called where a connected socket sends without one. */
+FL_INLINE int datagram_send(struct bpf_sock_addr *ctx, int v6)
+{
+	const struct fl_settings *set = settings();
+	struct fl_decision decision = {};
+	struct fl_choice choice = {};
+	int backend;
+
+	if (!set || ctx->protocol != FL_UDP)
+		return 1;
+	client_identify(ctx, set);
+	datagram_ask(&choice, ctx, v6);
+	backend = set->balance ? datagram_choose(ctx, &choice) : FL_DATAGRAM_NONE;
+	if (backend == FL_DATAGRAM_NONE) {
+		if (choice.service_id)
+			return connect_refuse(ctx, &choice.asked, choice.service_id, choice.reason);
+		return connect_admit(ctx, &choice, &choice.asked, choice.port, &decision);
+	}
+	if (!connect_admit(ctx, &choice, &choice.backend_addr, choice.backend_port, &decision))
+		return 0;
+	if (backend == FL_DATAGRAM_ANEW)
+		datagram_give(ctx, &choice);
+	addr_to_ctx(&choice.backend_addr, choice.backend_port, ctx, v6);
+	return 1;
+}
+
+/* What the socket asked for that is answered now. The agent before may have known it: while its maps are replaced, its
+ * programs send on when ours receive already. */
+FL_INLINE const struct fl_udp_peer *datagram_peer(const struct fl_udp_peer_key *key)
+{
+	const struct fl_udp_peer *peer = bpf_map_lookup_elem(&fl_udp_peers, key);
+	void *before;
+
+	if (peer)
+		return peer;
+	before = table_of(&fl_udp_before);
+	return before ? bpf_map_lookup_elem(before, key) : 0;
+}
+
+/* recvmsg and recvfrom that want the sender's address. */
+FL_INLINE int datagram_receive(struct bpf_sock_addr *ctx, int v6)
+{
+	struct fl_udp_peer_key key = {.kind = FL_UDP_ANSWER, .port = ctx->user_port};
+	struct bpf_sock *sk = ctx->sk;
+	const struct fl_udp_peer *peer;
+	const struct fl_sock *sock;
+
+	if (ctx->protocol != FL_UDP)
+		return 1;
+	addr_from_ctx(&key.addr, ctx, v6);
+	sock = sk ? bpf_sk_storage_get(&fl_socks, sk, 0, 0) : 0;
+	if (sock && sock->service_id && sock->backend_port == key.port && addr_equal(&sock->backend_addr, &key.addr)) {
+		addr_to_ctx(&sock->service_addr, sock->service_port, ctx, v6);
+		return 1;
+	}
+	key.cookie = bpf_get_socket_cookie(ctx);
+	peer = datagram_peer(&key);
+	if (peer)
+		addr_to_ctx(&peer->service_addr, peer->service_port, ctx, v6);
+	return 1;
+}
+
+#endif

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+// Makes the sockets of replaced maps known to the maps that replace them: an iterator on an old fl_socks whose rows have
+// the layout of ours. Run before the new programs stand, so that they find what they look up from their first call, and
+// once more after that for what came in between. Series and counters are added by programs too, as the new programs
+// count already.
+#include "lib/account.h"
+#include "lib/sweep.h"
+
+FL_INLINE const struct fl_carried *carried_of(const struct fl_sock *old)
+{
+	struct fl_carried_key key = {
+		.service_addr = old->service_addr,
+		.backend_addr = old->backend_addr,
+		.service_port = old->service_port,
+		.backend_port = old->backend_port,
+		.proto = old->proto,
+	};
+
+	return bpf_map_lookup_elem(&fl_carried, &key);
+}
+
+/* Numbers that the old agent gave mean nothing here. */
+FL_INLINE void carry_workloads(const struct sock *sk, struct fl_sock *sock)
+{
+	const struct fl_workload *workload;
+	struct fl_addr local, remote;
+	int server = !!(sock->flags & FL_SOCK_SERVER);
+
+	sweep_addresses(&sk->__sk_common, &local, &remote);
+	workload = workload_find(server ? &remote : &local);
+	sock->source_workload = workload ? workload->workload_id : 0;
+	workload = workload_find(server ? &local : &remote);
+	sock->destination_workload = workload ? workload->workload_id : 0;
+	sock->policy_id = 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int fl_carry(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	const struct fl_sock *old = ctx->value;
+	struct sock *sk = sweep_sock(ctx);
+	const struct fl_carried *to;
+	struct fl_sock *found;
+	struct fl_sock copy;
+
+	if (!sk || !old || (old->flags & FL_SOCK_CLOSED))
+		return 0;
+	found = bpf_sk_storage_get(&fl_socks, sk, 0, 0);
+	if (found) {
+		/* Established by the old programs after the first walk; the new ones were not there yet. */
+		if ((found->flags & FL_SOCK_PENDING) && (old->flags & FL_SOCK_ACTIVE))
+			flow_established(found);
+		return 0;
+	}
+	copy = *old;
+	if (copy.service_id) {
+		to = carried_of(old);
+		if (!to)
+			return 0; /* newer than the agent's list; the next walk has it */
+		copy.service_id = to->service_id;
+		copy.service_state = to->service_state;
+		copy.service_generation = to->service_generation;
+		copy.backend_id = to->backend_id;
+		copy.backend_generation = to->backend_generation;
+	}
+	carry_workloads(sk, &copy);
+	/* Counted as it was; the agent's recount then makes the counters say so. */
+	bpf_sk_storage_get(&fl_socks, sk, &copy, BPF_SK_STORAGE_GET_F_CREATE);
+	return 0;
+}
+
+FL_INLINE void pair_sum(struct fl_pair_stats *row, const struct fl_pair_stats *more)
+{
+	__u32 i;
+
+	FL_ADD(&row->opened, more->opened);
+	FL_ADD(&row->closed, more->closed);
+	FL_ADD(&row->sent_bytes, more->sent_bytes);
+	FL_ADD(&row->received_bytes, more->received_bytes);
+	FL_ADD(&row->redirected_bytes, more->redirected_bytes);
+	FL_ADD(&row->retransmissions, more->retransmissions);
+	FL_ADD(&row->srtt_us_sum, more->srtt_us_sum);
+	FL_ADD(&row->srtt_samples, more->srtt_samples);
+	FL_ADD(&row->connect_us_sum, more->connect_us_sum);
+#pragma unroll
+	for (i = 0; i < FL_REASONS; i++)
+		FL_ADD(&row->failed[i], more->failed[i]);
+#pragma unroll
+	for (i = 0; i < FL_LATENCY_BUCKETS; i++)
+		FL_ADD(&row->connect_us[i], more->connect_us[i]);
+}
+
+SEC("syscall")
+int fl_carry_pair(struct fl_carried_pair *carried)
+{
+	struct fl_pair_key key = carried->key;
+	struct fl_pair_stats *row = pair_row(&key);
+
+	if (!row)
+		return 0;
+	pair_sum(row, &carried->stats);
+	return 1;
+}
+
+SEC("syscall")
+int fl_carry_count(struct fl_carried_count *carried)
+{
+	count_by(carried->counter, carried->value);
+	return 1;
+}
