@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel part of configuration: from objects in memory to rows in the kernel. Needs root.
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 
 #include "agent/datapath/services.hpp"
+#include "bench/figures.hpp"
 #include "live/datapath/cluster.hpp"
 
 namespace {
@@ -17,12 +17,7 @@ double milliseconds_of(auto&& work) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
-double median(std::vector<double> values) {
-  std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
-  return values[values.size() / 2];
-}
-
-bool measure(std::uint32_t count, int rounds) {
+bool measure(bench::Figures& figures, std::uint32_t count, int rounds) {
   std::vector<double> fill, change;
   for (int round = 0; round < rounds; ++round) {
     auto maps = test::Maps::load();
@@ -31,7 +26,7 @@ bool measure(std::uint32_t count, int rounds) {
     if (!services) return std::fprintf(stderr, "%s\n", services.error().message.c_str()), false;
     model::Cluster cluster;
     bool good = true;
-    const auto apply = [&](const model::ChangeSet& changes) {
+    const auto apply = [&](model::ChangeSet changes) {
       cluster.apply(changes);
       return milliseconds_of([&] { good = good && (*services)->apply(cluster, changes).has_value(); });
     };
@@ -39,10 +34,15 @@ bool measure(std::uint32_t count, int rounds) {
     for (std::uint32_t i = 1; i <= 50; ++i) change.push_back(apply({test::slice_change(i, 3, 1)}));
     if (!good) return std::fprintf(stderr, "apply failed\n"), false;
   }
-  std::printf("%u services x 3 endpoints: %.1f ms; one endpoint changed: %.3f ms\n", count, median(fill), median(change));
+  const auto label = std::to_string(count) + " services x 3 endpoints: ";
+  figures.add(label + "to the kernel's tables", bench::median(fill), "ms", count == 10'000 ? 100 : -1);
+  figures.add(label + "one endpoint changed", bench::median(change), "ms");
   return true;
 }
 
 }  // namespace
 
-int main() { return measure(10'000, 5) && measure(60'000, 3) ? 0 : 1; }
+int main(int count, char** arguments) {
+  bench::Figures figures(count > 1 && std::string_view(arguments[1]) == "--json");
+  return measure(figures, 10'000, 5) && measure(figures, 60'000, 3) ? 0 : 1;
+}

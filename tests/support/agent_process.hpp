@@ -37,6 +37,7 @@ class AgentProcess {
   [[nodiscard]] Process& process() { return process_; }
   /// Runs fairctl against its socket.
   [[nodiscard]] std::string ctl(const std::vector<std::string>& words) const;
+  [[nodiscard]] const std::string& socket() const { return socket_; }
 
  private:
   std::string socket_;

@@ -13,10 +13,9 @@
 namespace fairlead::test {
 
 PinDir::PinDir() : path_("/sys/fs/bpf/" + unique_name("pins")) {
-  struct statfs info {};
+  struct statfs info{};
   require(statfs("/sys/fs/bpf", &info) == 0, "statfs /sys/fs/bpf");
-  if (info.f_type != BPF_FS_MAGIC)
-    require(mount("bpf", "/sys/fs/bpf", "bpf", 0, nullptr) == 0, "mounting bpffs");
+  if (info.f_type != BPF_FS_MAGIC) require(mount("bpf", "/sys/fs/bpf", "bpf", 0, nullptr) == 0, "mounting bpffs");
   require(mkdir(path_.c_str(), 0700) == 0, "mkdir " + path_);
 }
 

@@ -45,13 +45,14 @@ void Process::become(const ProcessOptions& options, pid_t parent, int output) {
   }
   if (!options.directory.empty() && chdir(options.directory.c_str()) != 0) give_up(options.directory.c_str());
   std::vector<char*> words;
+  words.reserve(options.argv.size() + 1);
   for (const auto& word : options.argv) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
   execvp(words[0], words.data());
   give_up(words[0]);
 }
 
-Process::Process(ProcessOptions options) {
+Process::Process(const ProcessOptions& options) {
   std::array<int, 2> ends{};
   require(pipe2(ends.data(), O_CLOEXEC) == 0, "pipe2");
   pipe_.reset(ends[0]);

@@ -26,7 +26,7 @@ struct ProcessOptions {
 /// Owner: the test. Thread: one.
 class Process {
  public:
-  explicit Process(ProcessOptions options);
+  explicit Process(const ProcessOptions& options);
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -36,7 +36,7 @@ class Process {
   /// What it wrote so far to stdout and stderr.
   [[nodiscard]] std::string output();
   /// Waits until the output holds text; false if it ends or the limit passes before.
-  [[nodiscard]] bool wait_for(const std::string& text, std::chrono::milliseconds limit = std::chrono::seconds(30));
+  [[nodiscard]] bool wait_for(const std::string& text, std::chrono::milliseconds limit = std::chrono::seconds(120));
   void signal(int number) const;
   /// Waits for its end. Exit status, or 128 + signal.
   int wait();

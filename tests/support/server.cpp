@@ -130,7 +130,8 @@ Connected connect_tcp(const std::string& address, std::uint16_t port, const Netn
     // Bounds connect() too, which then answers EINPROGRESS; the kernel's own limit is two minutes.
     const timeval limit{.tv_sec = 10, .tv_usec = 0};
     setsockopt(result.socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (!result.socket || connect(result.socket.get(), where.get(), where.length) != 0) result.error = errno == EINPROGRESS ? ETIMEDOUT : errno;
+    if (!result.socket || connect(result.socket.get(), where.get(), where.length) != 0)
+      result.error = errno == EINPROGRESS ? ETIMEDOUT : errno;
   });
   return result;
 }

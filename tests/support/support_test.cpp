@@ -32,9 +32,8 @@ TEST(TempCgroup, HoldsProcessesAndVanishes) {
     const TempCgroup cgroup;
     path = cgroup.path();
     Process sleeper({.argv = {"sleep", "60"}, .cgroup = cgroup.child("inner")});
-    EXPECT_TRUE(eventually([&] {
-      return contents(path + "/inner/cgroup.procs") == std::to_string(sleeper.pid()) + "\n";
-    }));
+    EXPECT_TRUE(
+        eventually([&] { return contents(path + "/inner/cgroup.procs") == std::to_string(sleeper.pid()) + "\n"; }));
     cgroup.enter();
     EXPECT_EQ(contents(path + "/cgroup.procs"), std::to_string(getpid()) + "\n");
   }

@@ -10,7 +10,7 @@ namespace fairlead::test {
 /// True as soon as condition() is; false when it never was within the limit. The limit is wide because an emulated
 /// kernel may be fifty times slower than a real one.
 inline bool eventually(const std::function<bool()>& condition,
-                       std::chrono::milliseconds limit = std::chrono::seconds(20)) {
+                       std::chrono::milliseconds limit = std::chrono::seconds(60)) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
     if (std::chrono::steady_clock::now() >= end) return condition();

@@ -3,9 +3,9 @@
 
 #include <string>
 
+#include "agent/datapath/services.hpp"
 #include "fairlead/model/cluster.hpp"
 #include "live/datapath/skeleton.hpp"
-#include "agent/datapath/services.hpp"
 
 namespace fairlead::test {
 
@@ -42,7 +42,8 @@ inline model::ChangeSet many_services(std::uint32_t count, std::uint32_t endpoin
 }
 
 inline Result<std::unique_ptr<fairlead::datapath::Services>> open_services(const Maps& maps) {
-  FL_TRY(auto tables, fairlead::datapath::ServiceTables::open([&](const std::string& name) -> Result<Fd> { return maps.fd(name); }, {}));
+  FL_TRY(auto tables, fairlead::datapath::ServiceTables::open(
+                          [&](const std::string& name) -> Result<Fd> { return maps.fd(name); }, {}));
   return std::make_unique<fairlead::datapath::Services>(std::move(tables), fairlead::datapath::ServicesOptions{});
 }
 

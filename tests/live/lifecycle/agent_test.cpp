@@ -13,60 +13,20 @@
 #include <fstream>
 #include <memory>
 
-#include "agent/kernel/pins.hpp"
 #include "fairlead/abi/names.h"
 #include "fairlead/abi/service.h"
 #include "fairlead/abi/settings.h"
 #include "fairlead/base/address.hpp"
+#include "live/lifecycle/agent_fixture.hpp"
 #include "support/agent_process.hpp"
-#include "support/cgroup.hpp"
 #include "support/command.hpp"
-#include "support/pin_dir.hpp"
-#include "support/process.hpp"
 #include "support/wait.hpp"
 
 namespace fairlead {
 namespace {
 
 namespace fs = std::filesystem;
-
-class AgentTest : public ::testing::Test {
- protected:
-  AgentTest() : folder_(fs::temp_directory_path() / test::unique_name("lifecycle")) {
-    fs::create_directories(folder_ / "config");
-  }
-  ~AgentTest() override { fs::remove_all(folder_); }
-
-  std::vector<std::string> command(const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> words{test::built_program("fairlead-agent"), "--config", folder_ / "config", "--cgroup",
-                                   cgroup_.path(), "--pin-dir", pins_.path(), "--run-dir", folder_ / "run", "--socket",
-                                   folder_ / "agent.sock", "--metrics", "127.0.0.1:0"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
-  std::unique_ptr<test::Process> start(const std::vector<std::string>& more = {}) const {
-    auto agent = std::make_unique<test::Process>(test::ProcessOptions{.argv = command(more)});
-    EXPECT_TRUE(agent->wait_for("ready\n")) << agent->output();
-    return agent;
-  }
-  Fd pin(const std::string& name) const { return kernel::PinDirectory::at(pins_.path()).open(name); }
-  std::uint32_t map_id(const std::string& name) const {
-    bpf_map_info info{};
-    std::uint32_t length = sizeof info;
-    const Fd fd = pin(name);
-    return fd && bpf_obj_get_info_by_fd(fd.get(), &info, &length) == 0 ? info.id : 0;
-  }
-  fl_settings settings() const {
-    fl_settings row{};
-    const std::uint32_t zero = 0;
-    bpf_map_lookup_elem(pin("fl_settings").get(), &zero, &row);
-    return row;
-  }
-
-  fs::path folder_;
-  test::TempCgroup cgroup_{"lifecycle"};
-  test::PinDir pins_;
-};
+using test::AgentTest;
 
 TEST_F(AgentTest, ReadyMeansPinnedAndSigtermLeavesAllInPlace) {
   auto agent = start({"--redirect", "all", "--default-policy", "closed"});
@@ -221,10 +181,6 @@ endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]
 
 class ConfiguredAgentTest : public AgentTest {
  protected:
-  void write(const std::string& name, const std::string& content) const {
-    std::ofstream(folder_ / "passing") << content;
-    fs::rename(folder_ / "passing", folder_ / "config" / name);
-  }
   /// The service of 10.96.0.10:80 in the kernel's table; 0: none.
   std::uint32_t service_in_kernel() const {
     fl_frontend_key key{};
@@ -284,6 +240,7 @@ struct BadSettings {
   const char* content;
   const char* complaint;
 };
+void PrintTo(const BadSettings& settings, std::ostream* out) { *out << ::testing::PrintToString(settings.content); }
 class BadSettingsTest : public AgentTest, public ::testing::WithParamInterface<BadSettings> {};
 
 TEST_P(BadSettingsTest, NamesLineFoundAndExpected) {
@@ -296,15 +253,16 @@ TEST_P(BadSettingsTest, NamesLineFoundAndExpected) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, BadSettingsTest,
-    ::testing::Values(BadSettings{"policy: on\nredirect: maybe\n", ":2: redirect: found \"maybe\", expected off, opted-in or all"},
-                      BadSettings{"colour: red\n", ":1: found unknown setting \"colour\""},
-                      BadSettings{"policy: on\npolicy: off\n", ""},
-                      BadSettings{"policy: [on]\n", ":1: policy: found a list or mapping, expected a single value"},
-                      BadSettings{"- policy\n", ": found no mapping"}, BadSettings{"a: [\n", ": cannot be read as YAML"},
-                      BadSettings{"max-series: 5\n", ":1: max-series: found \"5\", expected a number from 16 to 1000000"},
-                      BadSettings{"node-ports: 9-1\n", ":1: node-ports: found \"9-1\", expected FROM-TO"},
-                      BadSettings{"pin-dir: here\n", ":1: pin-dir: found \"here\", expected an absolute path"},
-                      BadSettings{"metrics: nine\n", ":1: metrics: found \"nine\", expected ADDRESS:PORT or off"}));
+    ::testing::Values(
+        BadSettings{"policy: on\nredirect: maybe\n", ":2: redirect: found \"maybe\", expected off, opted-in or all"},
+        BadSettings{"colour: red\n", ":1: colour: found an unknown setting"},
+        BadSettings{"policy: on\npolicy: off\n", ""},
+        BadSettings{"policy: [on]\n", ":1: policy: found a list or mapping, expected a single value"},
+        BadSettings{"- policy\n", ": found no mapping"}, BadSettings{"a: [\n", ": cannot be read as YAML"},
+        BadSettings{"max-series: 5\n", ":1: max-series: found \"5\", expected a number from 16 to 1000000"},
+        BadSettings{"node-ports: 9-1\n", ":1: node-ports: found \"9-1\", expected FROM-TO"},
+        BadSettings{"pin-dir: here\n", ":1: pin-dir: found \"here\", expected an absolute path"},
+        BadSettings{"metrics: nine\n", ":1: metrics: found \"nine\", expected ADDRESS:PORT or off"}));
 
 }  // namespace
 }  // namespace fairlead

@@ -32,9 +32,21 @@ TEST(Cidr, HoldsWhatItCovers) {
   EXPECT_TRUE(Cidr::parse("0.0.0.0/0")->contains(*Address::parse("8.8.8.8")));
 }
 
-TEST(Cidr, RefusesHostBitsAndBadPrefixes) {
-  for (const char* text : {"10.0.0.1/8", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/x", "/8"})
+TEST(Cidr, LeavesBitsBehindThePrefixOut) {
+  EXPECT_EQ(Cidr::parse("10.1.2.3/8")->text(), "10.0.0.0/8");
+  EXPECT_EQ(Cidr::parse("10.1.255.3/15"), Cidr::parse("10.0.0.0/15"));
+  EXPECT_EQ(Cidr::parse("2001:db8:ffff::1/33")->text(), "2001:db8:8000::/33");
+  EXPECT_EQ(Cidr::parse("10.1.2.3")->text(), "10.1.2.3/32");
+}
+
+TEST(Cidr, RefusesBadPrefixes) {
+  for (const char* text : {"10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/x", "/8"})
     EXPECT_FALSE(Cidr::parse(text)) << text;
+}
+
+TEST(Address, RefusesWhatFollowsAZeroByte) {
+  EXPECT_FALSE(Address::parse(std::string_view("::\0001", 4)));
+  EXPECT_FALSE(Cidr::parse(std::string_view("10.0.0.0\0x/8", 12)));
 }
 
 }  // namespace

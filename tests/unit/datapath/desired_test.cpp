@@ -4,12 +4,14 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
-#include "agent/datapath/allocator.hpp"
 #include "agent/datapath/rules.hpp"
+#include "agent/kernel/allocator.hpp"
 
 namespace fairlead::datapath {
 namespace {
 
+using kernel::Clock;
+using kernel::RunAllocator;
 using model::Balancing;
 using model::DestinationRule;
 using model::EndpointSlice;
@@ -108,9 +110,9 @@ TEST_F(DesiredTest, RuleSetsLimitsAndLocalityFailover) {
   add("10.0.0.2", "n2", "z2");
   add("10.0.0.3", "n3", "z3");
   DestinationRule rule;
-  rule.policy.balancing = Balancing::kLeastRequest;
-  rule.policy.max_connections = 7;
-  rule.policy.outlier.emplace();
+  rule.policy->balancing = Balancing::kLeastRequest;
+  rule.policy->max_connections = 7;
+  rule.policy->outlier.emplace();
   const auto desired = rows(&rule);
   const auto& spec = desired.ports[0];
   EXPECT_EQ(spec.service.algorithm, FL_LEAST_CONN);
@@ -126,8 +128,8 @@ TEST_F(DesiredTest, DistributeGivesWeightsAndLeavesOthersOut) {
   add("10.0.0.2", "n2", "z2");
   add("10.0.0.3", "n3", "z3");
   DestinationRule rule;
-  rule.policy.balancing = Balancing::kRoundRobin;
-  rule.policy.distribute = {{.from = "r1/z1/*", .to = {{"r1/z1/*", 75}, {"r1/z2/*", 25}}}};
+  rule.policy->balancing = Balancing::kRoundRobin;
+  rule.policy->distribute = {{.from = "r1/z1/*", .to = {{"r1/z1/*", 75}, {"r1/z2/*", 25}}}};
   const auto desired = rows(&rule);
   EXPECT_EQ(level(desired.ports[0], 0), (Names{"10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.1"}));
 }
@@ -135,9 +137,9 @@ TEST_F(DesiredTest, DistributeGivesWeightsAndLeavesOthersOut) {
 TEST_F(DesiredTest, MaglevOnlyForSourceAddress) {
   add("10.0.0.1", "n1", "z1");
   DestinationRule rule;
-  rule.policy.balancing = Balancing::kConsistentHash;
+  rule.policy->balancing = Balancing::kConsistentHash;
   EXPECT_EQ(rows(&rule).warnings.size(), 1U);
-  rule.policy.hash_by_source_ip = true;
+  rule.policy->hash_by_source_ip = true;
   const auto desired = rows(&rule);
   EXPECT_EQ(desired.ports[0].service.algorithm, FL_MAGLEV);
   EXPECT_EQ(desired.ports[0].maglev.size(), std::size_t{FL_MAGLEV_SIZE});

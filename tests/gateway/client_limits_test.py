@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a ClientPolicy holds clients to: bodies, connections, their age, time, frames, and who they say they are."""
+import pathlib
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import unittest
+
+from backend import Backend
+from objects import CLASS, Followed, free_port, gateway, http, https, make_certificate, of, route, secret, service, to
+from support import Wire, curl, curl_status, eventually
+
+
+def join(*documents):
+    return "---\n".join(documents)
+
+
+def client_policy(spec):
+    return f"""apiVersion: fairlead.io/v1alpha1
+kind: ClientPolicy
+metadata: {{name: clients, namespace: default}}
+spec:
+  targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: edge}}]
+{spec}"""
+
+
+class Limits(unittest.TestCase):
+    def start(self, spec, workers=1):
+        self.backend = Backend()
+        self.addCleanup(self.backend.close)
+        self.port = free_port()
+        self.followed = Followed({"all.yaml": join(CLASS, gateway(http(self.port)), route("web", to("web")),
+                                               service("web", of(self.backend))),
+                                  "policy.yaml": join(client_policy(spec))}, workers=workers)
+        self.addCleanup(self.followed.close)
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def test_bodies(self):
+        self.start("  limits: {maxBodyBytes: 1000}\n")
+        for version in ("--http1.1", "--http2-prior-knowledge"):
+            for size, status in ((1000, "200"), (1001, "413"), (500_000, "413")):
+                for framing in ((), ("-H", "transfer-encoding: chunked")):
+                    if framing and version != "--http1.1":
+                        continue
+                    with self.subTest(version=version, size=size, framing=framing):
+                        got = subprocess.run(["curl", "-s", version, "-o", "/dev/null", "-w", "%{http_code}", *framing, "-H",
+                                              "expect:", "--data-binary", "@-", self.url("/echo")], input=b"x" * size,
+                                             capture_output=True, check=False)
+                        self.assertEqual(got.stdout.decode(), status)
+        whole = [body for _, _, body in self.backend.requests("/echo")]
+        self.assertEqual({len(body) for body in whole}, {1000})
+
+    def test_connections(self):
+        self.start("  limits: {maxConnections: 3}\n", workers=2)
+        wires = [Wire(self.port) for _ in range(3)]
+        for wire in wires:
+            self.addCleanup(wire.socket.close)
+            wire.send(b"GET /name HTTP/1.1\r\nhost: a\r\n\r\n")
+            self.assertEqual(wire.answer()[0], 200)
+        try:
+            with Wire(self.port) as late:
+                self.assertTrue(late.at_end())
+        except ConnectionResetError:
+            pass  # before connect() had returned
+        wires[0].socket.close()
+        self.assertTrue(eventually(lambda: subprocess.run(["curl", "-s", "-o", "/dev/null", self.url("/name")],
+                                                          check=False).returncode == 0))
+
+    def test_the_age_of_connections(self):
+        self.start("  timeouts: {maxConnectionDuration: 300ms}\n")
+        with Wire(self.port) as wire:
+            answers = 0
+            while True:
+                wire.send(b"GET /name HTTP/1.1\r\nhost: a\r\n\r\n")
+                status, head, _ = wire.answer()
+                self.assertEqual(status, 200)
+                answers += 1
+                if b"connection: close" in head.lower():
+                    break
+            self.assertTrue(wire.at_end())
+        self.assertGreater(answers, 1)
+
+    def test_requests_that_come_slowly(self):
+        self.start("  timeouts: {request: 300ms}\n")
+        with Wire(self.port) as wire:
+            wire.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc")
+            self.assertEqual(wire.answer()[0], 408)
+        self.assertEqual(curl("-d", "whole", self.url("/echo")), b"whole")
+
+    def test_the_frames_of_http2(self):
+        self.start("  http2: {maxFrameSize: 65536}\n")
+        with Wire(self.port) as wire:
+            wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0")
+            while len(wire.buffer) < 9 or len(wire.buffer) < 9 + int.from_bytes(wire.buffer[:3], "big"):
+                got = wire.socket.recv(65536)
+                self.assertTrue(got)
+                wire.buffer += got
+            length = int.from_bytes(wire.buffer[:3], "big")
+            self.assertEqual(wire.buffer[3], 4)
+            settings = dict(struct.unpack(">HI", wire.buffer[9 + i:15 + i]) for i in range(0, length, 6))
+            self.assertEqual(settings[5], 65536)
+        big = b"z" * 200_000
+        self.assertEqual(curl("--http2-prior-knowledge", "--data-binary", "@-", self.url("/echo"), input=big), big)
+
+
+class Identity(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-identity-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.backend = Backend()
+        self.addCleanup(self.backend.close)
+        self.port = free_port()
+
+    def openssl(self, *arguments):
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, cwd=self.folder)
+
+    def client(self):
+        """A CA and a client's certificate that it has signed."""
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+                     "/CN=clients", "-keyout", "ca.key", "-out", "ca.crt")
+        self.openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=ada",
+                     "-keyout", "client.key", "-out", "client.csr")
+        (self.folder / "san.cnf").write_text("subjectAltName=URI:spiffe://example/ada")
+        self.openssl("x509", "-req", "-in", "client.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days",
+                     "30", "-extfile", "san.cnf", "-out", "client.crt")
+        return (self.folder / "ca.crt").read_text()
+
+    def test_backends_are_told_and_forgeries_are_not(self):
+        certificate, key = make_certificate(self.folder, "edge.example")
+        authority = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: clients, namespace: default}\ndata:\n  ca.crt: |\n" + \
+            "".join(f"    {line}\n" for line in self.client().splitlines())
+        policy = client_policy("  tls: {clientValidation: {forwardIdentity: true, optional: true, caCertificateRefs: "
+                               "[{group: \"\", kind: ConfigMap, name: clients}]}}\n")
+        followed = Followed({"all.yaml": join(CLASS, gateway(https(self.port, "web", "edge.example", "edge")),
+                                          route("web", to("web")), service("web", of(self.backend)),
+                                          secret("edge", certificate, key), authority, policy)})
+        self.addCleanup(followed.close)
+        common = ["--cacert", self.folder / "crt.pem", "--resolve", f"edge.example:{self.port}:127.0.0.1", "-H",
+                  "x-forwarded-client-cert: URI=spiffe://example/root", f"https://edge.example:{self.port}/head"]
+        for version in ("--http1.1", "--http2"):
+            with self.subTest(version=version):
+                told = curl(version, "--cert", self.folder / "client.crt", "--key", self.folder / "client.key",
+                            *common).decode()
+                lines = [line for line in told.split("\r\n") if line.lower().startswith("x-forwarded-client-cert")]
+                self.assertEqual(len(lines), 1, told)
+                self.assertRegex(lines[0], r"Hash=[0-9a-f]{64};Subject=.*ada.*;URI=spiffe://example/ada")
+                without = curl(version, *common).decode().lower()
+                self.assertNotIn("x-forwarded-client-cert", without)
+
+
+if __name__ == "__main__":
+    unittest.main()

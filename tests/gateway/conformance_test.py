@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Features of Gateway API, each by its conformance name: docs/reference/gateway-conformance.md names these tests."""
+import base64
+import hashlib
+import http.server
+import os
+import pathlib
+import re
+import socket
+import ssl
+import tempfile
+import threading
+import unittest
+
+from backend import Backend
+from objects import (CLASS, Followed, free_port, gateway, http as listener, https, make_certificate, of, route, secret,
+                     service, to)
+from support import LIMIT, Wire, eventually
+
+
+def redirect(path, more):
+    return f"{{matches: [{{path: {{value: {path}}}}}], filters: [{{type: RequestRedirect, requestRedirect: {{{more}}}}}]}}"
+
+
+class FeaturesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.one, cls.two = Backend("one"), Backend("two")
+        for backend in (cls.one, cls.two):
+            cls.addClassCleanup(backend.close)
+        cls.port, cls.other, cls.isolated = free_port(), free_port(), free_port()
+        match = "matches: [{%s}]"
+        by_backend = '{backendRefs: [{name: one, port: 80, filters: [{type: RequestHeaderModifier, requestHeaderModifier: ' \
+                     '{set: [{name: x-of-backend, value: "1"}]}}]}]}'
+        response = 'filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: x-backend, value: gone}], ' \
+                   'add: [{name: x-new, value: "1"}]}}]'
+        host = "filters: [{type: URLRewrite, urlRewrite: {hostname: inner.example}}]"
+        path = "matches: [{path: {value: /from}}], filters: [{type: URLRewrite, urlRewrite: {path: {type: " \
+               "ReplacePrefixMatch, replacePrefixMatch: /head/to}}}]"
+        full = "matches: [{path: {value: /whole}}], filters: [{type: URLRewrite, urlRewrite: {path: {type: " \
+               "ReplaceFullPath, replaceFullPath: /head}}}]"
+        cors = 'filters: [{type: CORS, cors: {allowOrigins: ["https://a.example"], allowMethods: [GET, PUT], maxAge: 7}}]'
+        cls.followed = Followed({
+            "gateway.yaml": "---\n".join([CLASS, gateway(
+                listener(cls.port), listener(cls.other, "other"), listener(cls.isolated, "wide"),
+                listener(cls.isolated, "narrow", "narrow.example"))]),
+            "services.yaml": "---\n".join([service("one", of(cls.one)), service("two", of(cls.two))]),
+            "routes.yaml": "---\n".join([
+                route("query", to("one"), to("two", more=match % 'queryParams: [{name: to, value: two}]'),
+                      hostnames=["query.example"]),
+                route("method", to("one"), to("two", more=match % "method: PUT"), hostnames=["method.example"]),
+                route("backend-header", by_backend, hostnames=["backend-header.example"]),
+                route("response", to("one", more=response), hostnames=["response.example"]),
+                route("rewrites", to("one", more=host), to("one", more=path), to("one", more=full),
+                      hostnames=["rewrite.example"]),
+                route("redirects", redirect("/port", "port: 8443"), redirect("/scheme", "scheme: https"),
+                      redirect("/prefix", "path: {type: ReplacePrefixMatch, replacePrefixMatch: /new}"),
+                      redirect("/full", "path: {type: ReplaceFullPath, replaceFullPath: /all}"),
+                      *(redirect(f"/{code}", f"statusCode: {code}") for code in (303, 307, 308)),
+                      hostnames=["redirect.example"]),
+                route("time", to("one", more="timeouts: {request: 50ms}"),
+                      to("one", more="matches: [{path: {value: /hang/backend}}], timeouts: {backendRequest: 50ms}"),
+                      hostnames=["time.example"]),
+                route("cors", to("one", more=cors), hostnames=["cors.example"]),
+                route("named", to("one", more="name: first"), hostnames=["named.example"]),
+                route("by-port", to("one"), hostnames=["by-port.example"])
+                .replace("parentRefs: [{name: edge}]", f"parentRefs: [{{name: edge, port: {cls.other}}}]"),
+                route("wide", to("one"), hostnames=["narrow.example", "wide.example"])
+                .replace("parentRefs: [{name: edge}]", "parentRefs: [{name: edge, sectionName: wide}]"),
+                route("narrow", to("two"), hostnames=["narrow.example"])
+                .replace("parentRefs: [{name: edge}]", "parentRefs: [{name: edge, sectionName: narrow}]")])})
+        cls.addClassCleanup(cls.followed.close)
+
+    def ask(self, host, path="/name", method="GET", port=None, **fields):
+        """(status, head, body)"""
+        with Wire(port or self.port) as wire:
+            rows = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
+            rows += "content-length: 0\r\n" if method == "PUT" else ""
+            wire.send(f"{method} {path} HTTP/1.1\r\nhost: {host}\r\n{rows}\r\n".encode())
+            status, head, body = wire.answer()
+            return status, head.decode().lower(), body.decode()
+
+    def test_HTTPRouteQueryParamMatching(self):
+        for path, name in (("/name", "one"), ("/name?to=two", "two"), ("/name?to=twofold", "one"), ("/name?a=b&to=two", "two")):
+            self.assertEqual(self.ask("query.example", path)[::2], (200, name), path)
+
+    def test_HTTPRouteMethodMatching(self):
+        self.assertEqual(self.ask("method.example")[2], "one")
+        self.assertEqual(self.ask("method.example", method="PUT")[2], "two")
+
+    def test_HTTPRouteBackendRequestHeaderModification(self):
+        self.assertIn("x-of-backend: 1", self.ask("backend-header.example", "/head")[2].lower())
+
+    def test_HTTPRouteResponseHeaderModification(self):
+        head = self.ask("response.example")[1]
+        self.assertIn("x-new: 1", head)
+        self.assertIn("x-backend: gone", head)
+        self.assertNotIn("x-backend: one", head)
+
+    def test_HTTPRouteHostRewrite(self):
+        self.assertIn("host: inner.example", self.ask("rewrite.example", "/head")[2].lower())
+
+    def test_HTTPRoutePathRewrite(self):
+        self.assertEqual(self.one.requests("/head/to/x?q"), [])
+        self.ask("rewrite.example", "/from/x?q")
+        self.assertEqual(len(self.one.requests("/head/to/x?q")), 1)
+        self.assertTrue(self.ask("rewrite.example", "/whole/x")[2].startswith("GET /head HTTP/1.1"))
+
+    def moved(self, path):
+        status, head, _ = self.ask("redirect.example", path)
+        return status, re.search(r"location: (\S+)", head)[1]
+
+    def test_HTTPRoutePortRedirect(self):
+        self.assertEqual(self.moved("/port"), (302, "http://redirect.example:8443/port"))
+
+    def test_HTTPRouteSchemeRedirect(self):
+        self.assertEqual(self.moved("/scheme"), (302, "https://redirect.example/scheme"))
+
+    def test_HTTPRoutePathRedirect(self):
+        self.assertEqual(self.moved("/prefix/x"), (302, f"http://redirect.example:{self.port}/new/x"))
+        self.assertEqual(self.moved("/full/x"), (302, f"http://redirect.example:{self.port}/all"))
+
+    def test_HTTPRoute303RedirectStatusCode(self):
+        self.assertEqual(self.moved("/303")[0], 303)
+
+    def test_HTTPRoute307RedirectStatusCode(self):
+        self.assertEqual(self.moved("/307")[0], 307)
+
+    def test_HTTPRoute308RedirectStatusCode(self):
+        self.assertEqual(self.moved("/308")[0], 308)
+
+    def test_HTTPRouteRequestTimeout(self):
+        self.assertEqual(self.ask("time.example", "/hang")[0], 504)
+        self.assertEqual(self.ask("time.example")[0], 200)
+
+    def test_HTTPRouteBackendTimeout(self):
+        self.assertEqual(self.ask("time.example", "/hang/backend")[0], 504)
+
+    def test_HTTPRouteCORS(self):
+        asked = {"origin": "https://a.example", "access_control_request_method": "PUT"}
+        status, head, _ = self.ask("cors.example", method="OPTIONS", **asked)
+        self.assertIn(status, (200, 204))
+        for row in ("access-control-allow-origin: https://a.example", "access-control-max-age: 7"):
+            self.assertIn(row, head)
+        self.assertIn("access-control-allow-origin: https://a.example", self.ask("cors.example", origin="https://a.example")[1])
+        self.assertNotIn("access-control", self.ask("cors.example", origin="https://b.example")[1])
+
+    def test_HTTPRouteNamedRouteRule(self):
+        self.assertEqual(self.ask("named.example")[::2], (200, "one"))
+        self.assertEqual(self.followed.status()["errors"], 0)
+
+    def test_HTTPRouteParentRefPort(self):
+        self.assertEqual(self.ask("by-port.example", port=self.other)[0], 200)
+        self.assertEqual(self.ask("by-port.example")[0], 404)
+
+    def test_GatewayHTTPListenerIsolation(self):
+        """A request belongs to the most special listener, and to its routes alone."""
+        self.assertEqual(self.ask("narrow.example", port=self.isolated)[2], "two")
+        self.assertEqual(self.ask("wide.example", port=self.isolated)[2], "one")
+
+    def test_GatewayPort8080(self):
+        """Any port that is free is served, so that one too."""
+        self.assertNotIn(self.port, (80, 443))
+        self.assertEqual(self.ask("named.example")[0], 200)
+
+
+AUTHORITY = """apiVersion: v1
+kind: ConfigMap
+metadata: {name: ca, namespace: default}
+data:
+  ca.crt: |
+"""
+
+
+def authority(certificate):
+    return AUTHORITY + "".join(f"    {line}\n" for line in certificate.splitlines())
+
+
+class AloneTest(unittest.TestCase):
+    """Features that need a gateway of their own."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.backend = Backend("one")
+        self.addCleanup(self.backend.close)
+        self.port = free_port()
+
+    def follow(self, *documents, listeners=None, backend=None, protocol=""):
+        texts = [CLASS, listeners or gateway(listener(self.port)), route("a", to("s")),
+                 service("s", backend or of(self.backend), app_protocol=protocol), *documents]
+        followed = Followed({"all.yaml": "---\n".join(texts)})
+        self.addCleanup(followed.close)
+        return followed
+
+    def status(self):
+        with Wire(self.port) as wire:
+            wire.send(b"GET /name HTTP/1.1\r\nhost: a.example\r\n\r\n")
+            return wire.answer()[0]
+
+    def test_GatewayListenerSet(self):
+        more = free_port()
+        allowing = gateway(listener(self.port)).replace("spec:\n", "spec:\n  allowedListeners: {namespaces: {from: Same}}\n")
+        of_set = "apiVersion: gateway.networking.k8s.io/v1\nkind: ListenerSet\nmetadata: {name: set, namespace: default}\n" \
+                 f"spec: {{parentRef: {{name: edge}}, listeners: [{{name: more, port: {more}, protocol: HTTP}}]}}\n"
+        its_own = route("b", to("s"), hostnames=["set.example"]).replace("{name: edge}", "{kind: ListenerSet, name: set}")
+        self.follow(of_set, its_own, listeners=allowing)
+        with Wire(more) as wire:
+            wire.send(b"GET /name HTTP/1.1\r\nhost: set.example\r\n\r\n")
+            self.assertEqual(wire.answer()[0], 200)
+
+    def handshake(self, client=None):
+        """The status of a request over TLS, or the error."""
+        context = ssl.create_default_context(cafile=self.folder / "site.pem")
+        if client is not None:
+            context.load_cert_chain(self.folder / client)
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), LIMIT) as plain, \
+                    context.wrap_socket(plain, server_hostname="a.example") as peer:
+                peer.sendall(b"GET /name HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n")
+                return int(peer.recv(65536).split(b" ")[1])
+        except (OSError, IndexError) as error:
+            return type(error).__name__
+
+    def ask_for_certificates(self, mode):
+        site, client, stranger = (make_certificate(self.folder, name) for name in ("a.example", "client", "stranger"))
+        (self.folder / "site.pem").write_text(site[0])
+        for name, pair in (("client.pem", client), ("stranger.pem", stranger)):
+            (self.folder / name).write_text("".join(pair))
+        asking = gateway(https(self.port, "tls", "a.example", "site")).replace(
+            "spec:\n", "spec:\n  tls: {frontend: {default: {validation: {" + mode +
+            'caCertificateRefs: [{group: "", kind: ConfigMap, name: ca}]}}}}\n')
+        self.follow(secret("site", *site), authority(client[0]), listeners=asking)
+
+    def test_GatewayFrontendClientCertificateValidation(self):
+        self.ask_for_certificates("")
+        self.assertEqual(self.handshake("client.pem"), 200)
+        self.assertNotEqual(self.handshake("stranger.pem"), 200)
+        self.assertNotEqual(self.handshake(), 200)
+
+    def test_GatewayFrontendClientCertificateValidationInsecureFallback(self):
+        self.ask_for_certificates("mode: AllowInsecureFallback, ")
+        for client in ("client.pem", "stranger.pem", None):
+            self.assertEqual(self.handshake(client), 200, client)
+
+    def test_BackendTLSPolicySANValidation(self):
+        certificate = make_certificate(self.folder, "a.example")
+        (self.folder / "chain.pem").write_text("".join(certificate))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "chain.pem")
+        secure = Backend("secure", context=context)
+        self.addCleanup(secure.close)
+        policy = """apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: secure, namespace: default}
+spec:
+  targetRefs: [{group: "", kind: Service, name: s}]
+  validation: {hostname: other.example, subjectAltNames: [{type: Hostname, hostname: NAME}],
+               caCertificateRefs: [{group: "", kind: ConfigMap, name: ca}]}
+"""
+        followed = self.follow(backend=of(secure))
+        followed.write("policy.yaml", authority(certificate[0]), policy.replace("NAME", "a.example"))
+        self.assertTrue(eventually(lambda: self.status() == 200))
+        followed.write("policy.yaml", authority(certificate[0]), policy.replace("NAME", "b.example"))
+        self.assertTrue(eventually(lambda: self.status() == 503))
+
+    def test_HTTPRouteBackendProtocolWebSocket(self):
+        key = base64.b64encode(os.urandom(16)).decode()
+
+        class Echo(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                accept = hashlib.sha1((self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode())
+                self.send_response(101)
+                self.send_header("Upgrade", "websocket")
+                self.send_header("Connection", "Upgrade")
+                self.send_header("Sec-WebSocket-Accept", base64.b64encode(accept.digest()).decode())
+                self.end_headers()
+                self.wfile.write(self.rfile.read(5).upper())
+                self.close_connection = True
+
+            def log_message(self, *words):
+                pass
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+        self.addCleanup(server.server_close)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.shutdown)
+        self.follow(backend=("127.0.0.1", server.server_port), protocol="kubernetes.io/ws")
+        with Wire(self.port) as wire:
+            wire.send(f"GET / HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: {key}\r\n"
+                      "sec-websocket-version: 13\r\n\r\n".encode())
+            self.assertIn(b" 101 ", wire.until(b"\r\n\r\n"))
+            wire.send(b"hello")
+            self.assertEqual(wire.until(b"HELLO"), b"HELLO")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP/1.1 in, HTTP/1.1 out, without any configuration: --listen and --to."""
+import hashlib
+import pathlib
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import unittest
+
+from backend import Backend, pattern
+from support import LIMIT, PROGRAM, Gateway, Wire, curl, curl_status, eventually, raw
+
+
+class Http1Test(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.backend = Backend()
+        cls.addClassCleanup(cls.backend.close)
+        cls.gateway = Gateway("--listen", "127.0.0.1:0", "--to", cls.backend.url)
+        cls.addClassCleanup(cls.gateway.close)
+
+    def url(self, path):
+        return self.gateway.url + path
+
+    def test_get(self):
+        self.assertEqual(curl(self.url("/name")), b"backend")
+
+    def test_bodies_of_many_sizes_come_whole(self):
+        for size in (0, 1, 100, 4095, 16384, 16385, 65536, 1 << 20, (8 << 20) + 3):
+            with self.subTest(size=size):
+                self.assertEqual(curl(self.url(f"/bytes/{size}")), pattern(size))
+
+    def test_uploads_of_many_sizes_arrive_whole(self):
+        for size in (0, 1, 100, 16384, 65537, (4 << 20) + 1):
+            with self.subTest(size=size):
+                sent = pattern(size)
+                self.assertEqual(curl("--data-binary", "@-", self.url("/echo"), input=sent), sent)
+
+    def test_chunks_both_ways(self):
+        sent = pattern(300_000)
+        got = curl("-H", "Transfer-Encoding: chunked", "--data-binary", "@-", "-i", self.url("/echo"), input=sent)
+        head, _, body = got.partition(b"\r\n\r\n")
+        self.assertIn(b"x-framing: chunked", head)
+        self.assertEqual(body, sent)
+        self.assertEqual(curl(self.url("/chunked/123456")), pattern(123456))
+
+    def test_trailers_pass(self):
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"GET /chunked/2500 HTTP/1.1\r\nhost: a\r\nte: trailers\r\n\r\n")
+            wire.until(b"\r\n\r\n")
+            tail = wire.until(b"0\r\nx-sum: ") and wire.until(b"\r\n\r\n")
+        self.assertEqual(tail.strip().decode(), hashlib.sha256(pattern(2500)).hexdigest())
+
+    def test_head_has_a_length_and_no_body(self):
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"HEAD /bytes/1000 HTTP/1.1\r\nhost: a\r\n\r\n")
+            head = wire.until(b"\r\n\r\n")
+            self.assertIn(b"content-length: 1000", head.lower())
+            wire.send(b"GET /name HTTP/1.1\r\nhost: a\r\n\r\n")  # nothing of a body is in the way
+            self.assertEqual(wire.answer()[2], b"backend")
+
+    def test_one_connection_for_many_requests(self):
+        before = self.backend.connections
+        with Wire(self.gateway.port) as wire:
+            for number in range(50):
+                wire.send(b"GET /bytes/%d HTTP/1.1\r\nhost: a\r\n\r\n" % number)
+                self.assertEqual(wire.answer()[2], pattern(number))
+        self.assertLessEqual(self.backend.connections - before, 1)
+
+    def test_pipelined_requests_are_answered_in_order(self):
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"".join(b"GET /bytes/%d HTTP/1.1\r\nhost: a\r\n\r\n" % (number * 37) for number in range(20)))
+            for number in range(20):
+                self.assertEqual(wire.answer()[2], pattern(number * 37))
+
+    def test_http_10_closes_unless_asked(self):
+        answer = raw(self.gateway.port, b"GET /chunked/5000 HTTP/1.0\r\n\r\n")
+        head, _, body = answer.partition(b"\r\n\r\n")
+        self.assertNotIn(b"transfer-encoding", head.lower())
+        self.assertEqual(body, pattern(5000))
+
+    def test_continue_comes_before_the_body_is_sent(self):
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n")
+            self.assertTrue(wire.until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 "))
+            wire.send(b"hello")
+            self.assertEqual(wire.answer()[2], b"hello")
+
+    def test_early_hints_pass(self):
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"GET /early HTTP/1.1\r\nhost: a\r\n\r\n")
+            self.assertTrue(wire.until(b"\r\n\r\n").startswith(b"HTTP/1.1 103 "))
+            self.assertEqual(wire.answer()[0], 200)
+
+    def test_events_come_one_by_one(self):
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"GET /events/3 HTTP/1.1\r\nhost: a\r\n\r\n")
+            wire.until(b"\r\n\r\n")
+            for number in range(3):
+                self.backend.release()
+                wire.until(b"data: %d\n\n\r\n" % number)
+            wire.until(b"0\r\n\r\n")
+
+    def test_fields_of_the_connection_stay_on_it(self):
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"GET /head HTTP/1.1\r\nhost: a\r\nconnection: x-mine, keep-alive\r\nx-mine: 1\r\nkeep-alive: 5\r\n"
+                      b"proxy-connection: x\r\nx-kept: 2\r\n\r\n")
+            head = wire.answer()[2].lower()
+        self.assertIn(b"x-kept: 2", head)
+        for name in (b"x-mine", b"keep-alive:", b"proxy-connection"):
+            self.assertNotIn(name, head)
+
+    def test_the_client_is_named_to_the_backend(self):
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"GET /head HTTP/1.1\r\nhost: shop.example\r\nx-forwarded-for: 192.0.2.1\r\n\r\n")
+            head = wire.answer()[2].lower().decode()
+        self.assertIn("\r\nhost: shop.example", head)
+        self.assertIn("x-forwarded-for: 127.0.0.1", head)  # nobody is trusted without configuration
+        self.assertNotIn("192.0.2.1", head)
+        self.assertIn("x-forwarded-proto: http", head)
+        self.assertRegex(head, r"x-request-id: \S{16,}")
+
+    def test_what_is_ambiguous_reaches_nobody(self):
+        rows = [
+            (b"POST /evil HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+            (b"POST /evil HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello", 400),
+            (b"POST /evil HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+            (b"GET /evil HTTP/1.1\r\nhost: a\r\nx-a : 1\r\n\r\n", 400),
+            (b"GET /evil HTTP/1.1\r\nhost: a\r\nx-a: 1\r\n x\r\n\r\n", 400),
+            (b"GET /evil HTTP/1.1\nhost: a\n\n", 400),
+            (b"GET /evil HTTP/1.1\r\n\r\n", 400),
+            (b"GET /evil HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400),
+            (b"GET /evil\x00 HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+            (b"GET /evil HTTP/9.9\r\nhost: a\r\n\r\n", 505),
+            (b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", 414),
+            (b"GET /evil HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 200000 + b"\r\n\r\n", 431),
+        ]
+        for data, status in rows:
+            with self.subTest(data=data[:80]):
+                answer = raw(self.gateway.port, data)
+                self.assertTrue(answer.startswith(b"HTTP/1.1 %d " % status), answer[:100])
+                self.assertEqual(answer.count(b"HTTP/1.1 "), 1)
+        self.assertFalse([row for row in self.backend.requests() if b"evil" in row[1]])
+
+    def test_a_backend_that_hangs_up_is_a_502(self):
+        for path in ("/garbage", "/reset"):
+            with self.subTest(path=path):
+                self.assertEqual(curl_status("-X", "POST", self.url(path)), "502")
+
+    def test_a_body_that_breaks_off_breaks_off(self):
+        done = subprocess.run(["curl", "-sS", "--max-time", str(LIMIT), self.url("/short")], capture_output=True, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.stdout, b"0123456789")
+
+    def test_a_kept_connection_that_closed_costs_no_request(self):
+        for _ in range(20):
+            self.assertEqual(curl_status(self.url("/drop-reused")), "200")
+
+    def test_a_client_that_leaves_frees_the_backend(self):
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"GET /hang HTTP/1.1\r\nhost: a\r\n\r\n")
+            eventually(lambda: self.backend.requests("/hang"))
+            standing = len(self.backend.open)
+            # RST: a FIN alone may come from a client that still waits for its answer.
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.assertTrue(eventually(lambda: len(self.backend.open) < standing))
+
+    def test_a_slow_reader_holds_the_backend_back(self):
+        def memory():
+            return int(pathlib.Path(f"/proc/{self.gateway.process.pid}/statm").read_text().split()[1]) * 4096
+
+        before = memory()
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"GET /bytes/%d HTTP/1.1\r\nhost: a\r\n\r\n" % (64 << 20))
+            wire.until(b"\r\n\r\n")
+            # The backend has met the end of what the way takes; a gateway without bounds would hold nearly all of it.
+            eventually(lambda: memory() - before > 32 << 20, limit=1)
+            self.assertLess(memory() - before, 32 << 20)
+
+
+class ManyClientsTest(unittest.TestCase):
+    def test_requests_of_many_connections_are_spread(self):
+        backends = [Backend(f"b{number}") for number in range(3)]
+        for backend in backends:
+            self.addCleanup(backend.close)
+        gateway = Gateway("--listen", "127.0.0.1:0", *(word for one in backends for word in ("--to", one.url)), workers=2)
+        self.addCleanup(gateway.close)
+        seen, lock = [], threading.Lock()
+
+        def client():
+            with Wire(gateway.port) as wire:
+                for _ in range(30):
+                    wire.send(b"GET /name HTTP/1.1\r\nhost: a\r\n\r\n")
+                    body = wire.answer()[2]
+                    with lock:
+                        seen.append(body.decode())
+
+        threads = [threading.Thread(target=client) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(seen), 16 * 30)
+        for backend in backends:
+            self.assertGreater(seen.count(backend.name), 40)
+
+
+class RetryTest(unittest.TestCase):
+    def test_the_next_try_goes_to_another_backend(self):
+        gone, alive = Backend("gone"), Backend("alive")
+        self.addCleanup(alive.close)
+        gateway = Gateway("--listen", "127.0.0.1:0", "--to", gone.url, "--to", alive.url)
+        self.addCleanup(gateway.close)
+        gone.close()
+        with Wire(gateway.port) as wire:
+            for _ in range(60):
+                wire.send(b"POST /name HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")
+                self.assertEqual(wire.answer()[::2], (200, b"alive"))
+
+
+class LifeTest(unittest.TestCase):
+    def test_it_ends_after_what_is_under_way(self):
+        backend = Backend()
+        self.addCleanup(backend.close)
+        gateway = Gateway("--listen", "127.0.0.1:0", "--to", backend.url)
+        self.addCleanup(gateway.close)
+        with Wire(gateway.port) as wire:
+            wire.send(b"GET /events/1 HTTP/1.1\r\nhost: a\r\n\r\n")
+            wire.until(b"\r\n\r\n")
+            gateway.signal(signal.SIGTERM)
+            self.assertTrue(eventually(lambda: refused(gateway.port)))
+            backend.release()
+            wire.until(b"data: 0\n\n\r\n")
+            wire.until(b"0\r\n\r\n")
+            self.assertTrue(wire.at_end())
+        self.assertEqual(gateway.wait(), 0)
+
+    def test_no_backend_is_a_503(self):
+        backend = Backend()
+        gateway = Gateway("--listen", "127.0.0.1:0", "--to", backend.url)
+        self.addCleanup(gateway.close)
+        backend.close()
+        self.assertEqual(curl_status(gateway.url + "/name"), "503")
+
+    def test_a_wrong_command_line_says_what_is_expected(self):
+        rows = [(["--listen", "x"], "--listen"), (["--listen", ":0", "--to", "ftp://a"], "--to"),
+                (["--listen", ":0"], "--to"), ([], "--listen")]
+        for arguments, word in rows:
+            with self.subTest(arguments=arguments):
+                done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=LIMIT, check=False)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(word, done.stderr)
+
+    def test_a_port_that_is_taken_is_named(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            done = subprocess.run([PROGRAM, "--listen", f"127.0.0.1:{port}", "--to", "http://127.0.0.1:1", "--socket", "",
+                                   "--admin", ""], capture_output=True, text=True, timeout=LIMIT, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(str(port), done.stderr)
+
+
+def refused(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), LIMIT).close()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

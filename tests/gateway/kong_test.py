@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kong's own file, served by the real gateway; and the same converted, which answers alike."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from backend import Backend
+from objects import free_port, make_certificate
+from support import PROGRAM, Gateway, curl, eventually
+
+
+def indented(text, width):
+    return "".join(" " * width + line + "\n" for line in text.splitlines())
+
+
+def ask(port, path="/", *arguments, host="a.example", scheme="http"):
+    """(status, {field: value}, body) of one request."""
+    out = curl("-k", "-D", "-", "--path-as-is", "-H", f"host: {host}", *arguments, f"{scheme}://127.0.0.1:{port}{path}")
+    head, body = out.split(b"\r\n\r\n", 1)
+    lines = head.decode().split("\r\n")
+    fields = {line.split(":", 1)[0].lower(): line.split(":", 1)[1].strip() for line in lines[1:]}
+    return int(lines[0].split()[1]), fields, body
+
+
+def last(*backends):
+    """(path, {field: value}) of the last request of each that had one."""
+    out = []
+    for backend in backends:
+        for path, head, _ in backend.requests()[-1:]:
+            rows = (line.split(":", 1) for line in head.decode().split("\r\n")[1:])
+            out.append((path, {row[0].lower(): row[1].strip() for row in rows}))
+    return out
+
+
+class KongTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-kong-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.one, self.two, self.three = Backend("one"), Backend("two"), Backend("three")
+        for backend in (self.one, self.two, self.three):
+            self.addCleanup(backend.close)
+        self.http, self.https = free_port(), free_port()
+
+    def file(self):
+        certificate, key = make_certificate(self.folder, "a.example")
+        return f"""_format_version: "3.0"
+_transform: true
+services:
+- name: first
+  url: http://127.0.0.1:{self.one.port}/base
+  routes:
+  - {{name: api, paths: [/api]}}
+  - {{name: kept, paths: [/kept/], strip_path: false}}
+  - {{name: numbers, paths: ['~/v(?<number>[0-9]+)/']}}
+  - {{name: secure, paths: [/secure], protocols: [https], https_redirect_status_code: 301}}
+  - {{name: strict, paths: [/strict], protocols: [https]}}
+- name: second
+  host: pool
+  path: /
+  routes:
+  - {{name: posts, paths: [/], methods: [POST], hosts: [a.example]}}
+  - {{name: other, hosts: ['*.b.example', 'c.*'], headers: {{x-kind: [One, two]}}}}
+  - name: keyed
+    paths: [/keyed]
+    plugins:
+    - name: key-auth
+      config: {{key_names: [x-key], hide_credentials: true}}
+    - name: acl
+      config: {{allow: [gold]}}
+    - name: rate-limiting
+      config: {{hour: 3, policy: local}}
+  - name: changed
+    paths: [/changed]
+    plugins:
+    - name: request-transformer
+      config: {{add: {{headers: ['x-add:yes'], querystring: ['q:1']}}, remove: {{headers: [x-gone]}}}}
+    - name: response-transformer
+      config: {{add: {{headers: ['x-answer:changed']}}}}
+    - name: cors
+      config: {{origins: ['https://shop.example'], methods: [GET]}}
+  - name: closed
+    paths: [/closed]
+    plugins:
+    - name: ip-restriction
+      config: {{deny: [127.0.0.0/8]}}
+routes:
+- name: moved
+  paths: [/moved]
+  plugins: [{{name: redirect, config: {{status_code: 302, location: 'https://new.example/'}}}}]
+- name: down
+  paths: [/down]
+  plugins: [{{name: request-termination, config: {{status_code: 503, message: Closed for today}}}}]
+- name: small
+  service: first
+  paths: [/small]
+plugins:
+- {{name: prometheus}}
+- {{name: request-size-limiting, route: small, config: {{allowed_payload_size: 10, size_unit: bytes}}}}
+- {{name: rate-limiting, consumer: often, config: {{hour: 100}}}}
+upstreams:
+- name: pool
+  host_header: pool.example
+targets:
+- {{upstream: pool, target: '127.0.0.1:{self.two.port}'}}
+- {{upstream: pool, target: '127.0.0.1:{self.three.port}'}}
+consumers:
+- username: alice
+  custom_id: "4711"
+  keyauth_credentials: [{{key: key-of-alice}}]
+  acls: [{{group: gold}}]
+- username: bob
+  keyauth_credentials: [{{key: key-of-bob}}]
+- username: often
+  keyauth_credentials: [{{key: key-of-often}}]
+  acls: [{{group: gold}}]
+certificates:
+- cert: |
+{indented(certificate, 4)}  key: |
+{indented(key, 4)}  snis: [{{name: a.example}}]
+"""
+
+    def start(self, *texts, partial=False):
+        path = self.folder / "kong.yaml"
+        path.write_text("".join(texts))
+        listen = ["--listen", f"127.0.0.1:{self.http}", "--listen", f"127.0.0.1:{self.https}"]
+        self.gateway = Gateway("--config", path, *listen, *(["--allow-partial"] if partial else []), workers=2)
+        self.addCleanup(self.gateway.close)
+        return path
+
+    def check_answers(self, http, https):
+        """What Kong does with the file of above."""
+        for path, sent in (("/api", "/base"), ("/api/", "/base/"), ("/apis/x", "/base/s/x"), ("/kept/x", "/base/kept/x"),
+                           ("/v12/x", "/base/x")):
+            self.assertEqual(ask(http, path)[0], 200, path)
+            self.assertEqual(last(self.one)[0][0], sent)
+        self.assertEqual(last(self.one)[0][1]["host"], f"127.0.0.1:{self.one.port}")
+        status, fields, _ = ask(http, "/secure?a=b")
+        self.assertEqual((status, fields["location"]), (301, "https://a.example/secure?a=b"))
+        self.assertEqual(ask(https, "/secure", scheme="https")[0], 200)
+        status, _, body = ask(http, "/strict")
+        self.assertEqual((status, json.loads(body)["message"]), (426, "Please use HTTPS protocol"))
+        # Two fields and a host go before one path, however long: Gateway API would have it otherwise.
+        self.assertIn(ask(http, "/api/a", "-X", "POST", "-d", "x")[2], (b"two", b"three"))
+        for host, kind, status in (("x.b.example", "one", 200), ("c.org", "TWO", 200), ("c.org", "three", 404),
+                                   ("b.example", "one", 404)):
+            self.assertEqual(ask(http, "/", "-H", f"x-kind: {kind}", host=host)[0], status, (host, kind))
+        status, fields, body = ask(http, "/nowhere")
+        self.assertEqual(status, 404)
+        self.assertEqual(fields["content-type"], "application/json; charset=utf-8")
+        said = json.loads(body)
+        self.assertEqual(said["message"], "no Route matched with those values")
+        self.assertTrue(said["request_id"])
+        self.assertEqual(ask(http, "/keyed")[0], 401)
+        self.assertEqual(ask(http, "/keyed", "-H", "x-key: wrong")[0], 401)
+        self.assertEqual(ask(http, "/keyed", "-H", "x-key: key-of-bob")[0], 403)
+        self.assertEqual(ask(http, "/closed")[0], 403)
+        status, fields, _ = ask(http, "/changed", "-H", "x-gone: 1", "-H", "origin: https://shop.example")
+        self.assertEqual((status, fields["x-answer"]), (200, "changed"))
+        self.assertEqual(fields["access-control-allow-origin"], "https://shop.example")
+        path, sent = next(one for one in last(self.two, self.three) if one[1].get("x-add") == "yes")
+        self.assertEqual((path, sent.get("x-gone"), sent["host"]), ("/?q=1", None, "pool.example"))
+        status, fields, _ = ask(http, "/moved")
+        self.assertEqual((status, fields["location"]), (302, "https://new.example/"))
+        status, _, body = ask(http, "/down")
+        self.assertEqual((status, json.loads(body)["message"]), (503, "Closed for today"))
+        self.assertEqual(ask(http, "/small", "-X", "PUT", "-d", "0123456789")[0], 200)
+        self.assertEqual(ask(http, "/small", "-X", "PUT", "-d", "0123456789a")[0], 413)
+        self.check_limits(http)
+
+    def check_limits(self, http):
+        left = []
+        for _ in range(3):
+            status, fields, _ = ask(http, "/keyed", "-H", "x-key: key-of-alice")
+            self.assertEqual((status, fields["x-ratelimit-limit-hour"]), (200, "3"))
+            left.append(fields["x-ratelimit-remaining-hour"])
+        self.assertEqual(left, ["2", "1", "0"])
+        status, fields, body = ask(http, "/keyed", "-H", "x-key: key-of-alice")
+        self.assertEqual((status, json.loads(body)), (429, {"message": "API rate limit exceeded"}))
+        self.assertTrue(0 < int(fields["retry-after"]) <= 3600)
+        status, fields, _ = ask(http, "/keyed", "-H", "x-key: key-of-often")
+        self.assertEqual((status, fields["x-ratelimit-limit-hour"]), (200, "100"))
+
+    def test_as_kong_does(self):
+        self.start(self.file())
+        self.check_answers(self.http, self.https)
+
+    def test_converted_answers_alike(self):
+        path = self.folder / "kong.yaml"
+        path.write_text(self.file())
+        done = subprocess.run([PROGRAM, "convert", "kong", path, "--listen", f"127.0.0.1:{self.http}", "--listen",
+                               f"127.0.0.1:{self.https}"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        objects = self.folder / "objects"
+        objects.mkdir()
+        (objects / "all.yaml").write_text(done.stdout)
+        gateway = Gateway("--config", objects, workers=2)
+        self.addCleanup(gateway.close)
+        self.check_answers(self.http, self.https)
+
+    def test_what_is_not_served_is_named_before_anything_starts(self):
+        path = self.folder / "kong.yaml"
+        path.write_text(self.file() + "vaults: [{name: env, prefix: x}]\n")
+        line = str(path.read_text().count("\n"))
+        listen = ["--listen", f"127.0.0.1:{self.http}"]
+        gateway = Gateway("--config", path, *listen, ready=False)
+        self.addCleanup(gateway.close)
+        self.assertEqual(gateway.wait(), 1)
+        self.assertTrue(eventually(lambda: any("--allow-partial" in text for text in gateway.errors)))
+        self.assertTrue(any(f"kong.yaml:{line}:" in text and "vaults" in text for text in gateway.errors), gateway.errors)
+        self.assertNotIn("ready", gateway.lines)
+        checked = subprocess.run([PROGRAM, "check", path], capture_output=True, text=True)
+        self.assertEqual(checked.returncode, 1)
+        self.assertIn(f"kong.yaml:{line}:", checked.stdout)
+        self.start(path.read_text(), partial=True)
+        self.assertEqual(ask(self.http, "/api/a")[0], 200)
+
+    def test_a_change_is_followed_and_a_bad_one_leaves_what_was(self):
+        def text(path, more=""):
+            return (f"_format_version: '3.0'\nservices:\n- name: first\n  url: http://127.0.0.1:{self.one.port}\n"
+                    f"  routes: [{{paths: ['{path}']}}]\n{more}")
+        path = self.start(text("/old"))
+        self.assertEqual(ask(self.http, "/old")[0], 200)
+        path.write_text(text("/new"))
+        self.assertTrue(eventually(lambda: ask(self.http, "/new")[0] == 200))
+        self.assertEqual(ask(self.http, "/old")[0], 404)
+        path.write_text(text("/bad", "nothing: here\n"))
+        self.assertTrue(eventually(lambda: any("nothing" in line for line in self.gateway.errors)))
+        self.assertEqual((ask(self.http, "/new")[0], ask(self.http, "/bad")[0]), (200, 404))
+        self.assertNotIn("kong-", " ".join(os.listdir(self.gateway.folder)))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits that are counted in a real Redis: exact for four gateways, and what becomes of them when Redis does."""
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+
+from backend import Backend
+from limits_test import ask, policy, statuses
+from objects import CLASS, Followed, free_port, gateway, http, make_certificate, of, route, service, to
+from support import LIMIT, eventually
+
+
+class Redis:
+    """A redis-server of our own; its port stays with it when it is started again."""
+
+    def __init__(self, test, *arguments, port=None, tls_port=None, name="redis-server"):
+        self.port, self.folder = port or free_port(), pathlib.Path(tempfile.mkdtemp(prefix="fl-redis-"))
+        self.arguments, self.name, self.tls_port = arguments, name, tls_port
+        test.addCleanup(shutil.rmtree, self.folder, True)
+        test.addCleanup(self.kill)
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [self.name, *self.before(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder),
+             *map(str, self.arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert eventually(lambda: self.call("PING").startswith(b"+PONG") or self.call("PING").startswith(b"-NOAUTH"))
+
+    def before(self):
+        return ()
+
+    def call(self, *words):
+        """The first bytes of the answer to one inline command; empty where there is none."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 10) as peer:
+                peer.sendall(" ".join(words).encode() + b"\r\n")
+                return peer.recv(65536)
+        except OSError:
+            return b""
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        self.process.wait()
+
+
+class Configured(Redis):
+    """Of a file: sentinels want one."""
+
+    def __init__(self, test, text, *arguments, port=None):
+        self.text = text
+        super().__init__(test, *arguments, port=port)
+
+    def before(self):
+        path = self.folder / "redis.conf"
+        path.write_text(self.text)
+        return (str(path),)
+
+
+def redis_policy(redis, limit="name: all, algorithm: FixedWindow, requests: 503, per: 744h", more="", name="limits"):
+    address = f"addresses: [\"127.0.0.1:{redis.port}\"], " if redis else ""
+    return policy(name, f"rateLimits: {{limits: [{{{limit}}}], store: Redis, redis: {{{address}timeout: 5s{more}}}}}")
+
+
+class RedisTest(unittest.TestCase):
+    def start(self, *policies, gateways=1, workers=1):
+        self.backend = Backend("one")
+        self.addCleanup(self.backend.close)
+        self.gateways, self.ports = [], []
+        for _ in range(gateways):
+            port = free_port()
+            self.ports.append(port)
+            objects = "---\n".join([CLASS, gateway(http(port)), route("web", to("a")), service("a", of(self.backend))])
+            followed = Followed({"base.yaml": objects, "policy.yaml": "---\n".join(policies)}, workers=workers)
+            self.addCleanup(followed.close)
+            self.gateways.append(followed)
+        self.port = self.ports[0]
+
+    def again(self, text):
+        """All gateways take another policy."""
+        for followed in self.gateways:
+            before = followed.status()["changes"]
+            followed.write("policy.yaml", text)
+            followed.await_changes(before)
+
+    def passes(self, tries):
+        seen = [ask(self.port)[0] for _ in range(tries)]
+        return seen.count(200)
+
+    def test_exact_with_four_gateways_and_64_clients_of_each(self):
+        redis = Redis(self)
+        first = "name: {}, algorithm: {}, requests: 1009, per: 744h"
+        self.start(redis_policy(redis), gateways=4)
+        for algorithm in ("TokenBucket", "FixedWindow", "SlidingWindow"):
+            with self.subTest(algorithm=algorithm):
+                self.again(redis_policy(redis, first.format(algorithm.lower(), algorithm)))
+                seen = statuses(self.ports, clients=256, each=6)
+                self.assertEqual(seen, {200: 1009, 429: 256 * 6 - 1009})
+
+    def test_several_limits_are_taken_together(self):
+        redis = Redis(self)
+        self.start(policy("limits", "rateLimits: {store: Redis, redis: {addresses: [\"127.0.0.1:%d\"], timeout: 5s}, limits: ["
+                                    "{name: client, algorithm: SlidingWindow, requests: 40, per: 744h, key: [{type: Header, name: x-id}]},"
+                                    "{name: bucket, requests: 1000, per: 744h},"
+                                    "{name: all, algorithm: FixedWindow, requests: 100, per: Month, timeZone: Europe/Berlin, "
+                                    "key: [{type: Route}]}]}" % redis.port), gateways=4)
+        seen = statuses(self.ports, clients=64, each=8, fields=lambda client: [("x-id", f"c{client % 4}")])
+        self.assertEqual(seen[200], 100, "four clients of 40 meet the limit of all")
+        left = 0
+        for client in range(4):
+            status, fields, _ = ask(self.port, fields=[("x-id", f"c{client}")])
+            self.assertEqual(status, 429)
+            left += int(fields["ratelimit"].split('"client";r=')[1].split(";")[0])
+            self.assertIn('"all";r=0;', fields["ratelimit"])
+            self.assertIn('"bucket";r=900;', fields["ratelimit"])
+        self.assertEqual(left, 60, "what one limit refuses takes nothing from the others")
+
+    def test_quotas_survive_a_restart_of_the_gateway(self):
+        redis = Redis(self)
+        text = policy("limits", "rateLimits: {store: Redis, redis: {addresses: [\"localhost:%d\"], timeout: 5s}, quotas: "
+                                "[{name: monthly, requests: 5, per: Month}]}" % redis.port)
+        self.start(text)
+        self.assertEqual(self.passes(3), 3)
+        self.start(text)
+        self.assertEqual(self.passes(5), 2)
+
+    def left(self, port=None):
+        """What a request of no cost is told: how much is left; None where nothing is."""
+        fields = ask(port or self.port, fields=[("x-cost", "0")])[1]
+        return int(fields["ratelimit"].split(";")[1].removeprefix("r=")) if "ratelimit" in fields else None
+
+    def test_killed_and_started_again(self):
+        redis = Redis(self)
+        self.start(redis_policy(redis, more=", onFailure: Closed"))
+        self.assertEqual(ask(self.port)[0], 200)
+        redis.kill()
+        for _ in range(5):
+            status, fields, body = ask(self.port)
+            self.assertEqual((status, fields["retry-after"]), (503, "1"))
+            self.assertIn(b"Limits cannot be checked", body)
+        redis.start()
+        self.assertTrue(eventually(lambda: ask(self.port)[0] == 200))
+        self.assertEqual(ask(self.port)[1]["ratelimit"].split(";")[1], "r=501", "a new Redis counts anew, and all of it")
+
+    def test_each_mode_while_redis_is_away(self):
+        redis = Redis(self)
+        for mode, expected in (("Open", [200] * 8), ("Closed", [503] * 8), ("Local", [200, 200] + [429] * 6)):
+            with self.subTest(mode=mode):
+                self.start(redis_policy(redis, f"name: {mode.lower()}, algorithm: FixedWindow, requests: 8, per: 744h, costHeader: x-cost",
+                                        f", onFailure: {mode}, gateways: 4"))
+                self.assertEqual(self.passes(1), 1)
+                self.assertEqual(self.left(), 7)
+                redis.kill()
+                self.assertEqual([ask(self.port)[0] for _ in range(8)], expected)
+                redis.start()
+                self.assertTrue(eventually(lambda: self.left() == 8), "exact again by itself, with a Redis that knows nothing")
+                self.assertEqual(self.passes(12), 8)
+
+    def test_stopped_and_silent(self):
+        """If each of the requests waited for the time-out, this would take longer than the suite may."""
+        redis = Redis(self)
+        self.start(redis_policy(redis, more=", onFailure: Closed").replace("timeout: 5s", "timeout: 2s"), workers=2)
+        self.assertEqual(statuses(self.ports, clients=8, each=2), {200: 16})
+        redis.process.send_signal(signal.SIGSTOP)
+        self.assertEqual(statuses(self.ports, clients=8, each=50), {503: 400})
+        redis.process.send_signal(signal.SIGCONT)
+        self.assertTrue(eventually(lambda: statuses(self.ports, clients=8, each=1) == {200: 8}))
+
+    def test_full(self):
+        redis = Redis(self)
+        self.start(redis_policy(redis, more=", onFailure: Closed"))
+        self.assertEqual(ask(self.port)[0], 200)
+        redis.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        redis.call("CONFIG", "SET", "maxmemory", "1")
+        self.assertEqual(ask(self.port)[0], 503)
+        redis.call("CONFIG", "SET", "maxmemory", "0")
+        status, fields, _ = ask(self.port)
+        self.assertEqual((status, fields["ratelimit"].split(";")[1]), (200, "r=501"), "nothing was counted meanwhile")
+
+    def test_script_flushed(self):
+        redis = Redis(self)
+        self.start(redis_policy(redis, "name: a, algorithm: FixedWindow, requests: 100, per: 744h", ", onFailure: Closed"), gateways=2)
+        self.assertEqual(self.passes(1), 1)
+        for _ in range(5):
+            self.assertEqual(redis.call("SCRIPT", "FLUSH"), b"+OK\r\n")
+            self.assertEqual(statuses(self.ports, clients=8, each=2), {200: 16})
+        self.assertEqual(self.passes(30), 19)
+
+    def test_values_of_somebody_else(self):
+        redis = Redis(self)
+        self.start(redis_policy(redis, more=", onFailure: Closed"))
+        self.assertEqual(ask(self.port)[0], 200)
+        key = redis.call("KEYS", "*").split(b"\r\n")[2].decode()
+        self.assertTrue(key.startswith("fairlead:default/limits:{"), key)
+        redis.call("DEL", key)
+        redis.call("LPUSH", key, "x")
+        self.assertEqual(ask(self.port)[0], 503)
+        redis.call("DEL", key)
+        self.assertEqual(ask(self.port)[0], 200)
+
+    def test_password_and_user(self):
+        redis = Redis(self, "--requirepass", "hunter2")
+        with socket.create_connection(("127.0.0.1", redis.port), LIMIT) as peer:
+            peer.sendall(b"AUTH hunter2\r\nACL SETUSER limits on >open-sesame ~fairlead:* +@all\r\n")
+            self.assertTrue(eventually(lambda: peer.recv(100).endswith(b"+OK\r\n")))
+        secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: default}\nstringData: {password: %s}\n"
+        more = ", onFailure: Closed, passwordSecretRef: {name: %s}%s"
+        for name, password, user, status in (("root", "hunter2", "", 200), ("user", "open-sesame", ", username: limits", 200),
+                                             ("wrong", "hunter3", "", 503)):
+            with self.subTest(name=name):
+                self.start(redis_policy(redis, more=more % (name, user)), secret % (name, password))
+                self.assertEqual(ask(self.port)[0], status)
+        self.start(redis_policy(redis, more=more % ("nowhere", "")))
+        self.assertEqual(ask(self.port)[0], 500, "a policy is never half enforced")
+
+    def test_tls(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-redis-tls-"))
+        self.addCleanup(shutil.rmtree, folder)
+        certificate, _ = make_certificate(folder, "redis.example")
+        tls_port = free_port()
+        redis = Redis(self, "--tls-port", tls_port, "--tls-cert-file", folder / "crt.pem", "--tls-key-file", folder / "key.pem",
+                      "--tls-ca-cert-file", folder / "crt.pem", "--tls-auth-clients", "no")
+        rows = "".join(f"    {line}\n" for line in certificate.splitlines())
+        secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: ca, namespace: default}\nstringData:\n  ca.crt: |\n" + rows
+        for hostname, status in (("redis.example", 200), ("other.example", 503)):
+            with self.subTest(hostname=hostname):
+                self.start(redis_policy(redis, more=f", onFailure: Closed, tls: {{hostname: {hostname}, caSecretRef: {{name: ca}}}}")
+                           .replace(f":{redis.port}", f":{tls_port}"), secret)
+                self.assertEqual(ask(self.port)[0], status)
+
+    def test_sentinel_and_a_failover(self):
+        master = Redis(self)
+        replicas = [Redis(self, "--replicaof", "127.0.0.1", master.port) for _ in range(2)]
+        text = (f"sentinel monitor mymaster 127.0.0.1 {master.port} 2\nsentinel down-after-milliseconds mymaster 500\n"
+                "sentinel failover-timeout mymaster 2000\n")
+        sentinels = [Configured(self, text, "--sentinel") for _ in range(3)]
+        self.assertTrue(eventually(lambda: all(b"slaves=2,sentinels=3" in one.call("INFO", "sentinel") for one in sentinels)))
+        addresses = ", ".join(f"\"127.0.0.1:{one.port}\"" for one in sentinels)
+        self.start(redis_policy(None, more=f", onFailure: Closed, sentinel: {{master: mymaster, addresses: [{addresses}]}}"), gateways=2)
+        self.assertEqual(statuses(self.ports, clients=4, each=5), {200: 20})
+        self.assertTrue(eventually(lambda: all(one.call("DBSIZE") == b":1\r\n" for one in replicas)))
+        master.kill()
+        sentinels[0].kill()
+        self.assertEqual(ask(self.port)[0], 503)
+        self.assertTrue(eventually(lambda: ask(self.port)[0] == 200))
+        self.assertTrue(eventually(lambda: ask(self.ports[1])[0] == 200))
+        seen = statuses(self.ports, clients=64, each=10)
+        self.assertEqual(seen[200] + seen[429], 640)
+        left = 503 - 20 - seen[200]
+        self.assertTrue(0 <= left <= 10, f"the new master goes on from the old one's count: {seen}")
+
+    def test_cluster(self):
+        nodes = [Redis(self, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "1000",
+                       port=self.cluster_port()) for _ in range(6)]
+        subprocess.run(["redis-cli", "--cluster", "create", *[f"127.0.0.1:{one.port}" for one in nodes], "--cluster-replicas", "1",
+                        "--cluster-yes"], check=True, capture_output=True, timeout=LIMIT)
+        self.assertTrue(eventually(lambda: all(b"cluster_state:ok" in one.call("CLUSTER", "INFO") for one in nodes)))
+        self.start(redis_policy(nodes[0], "name: a, algorithm: FixedWindow, requests: 20, per: 744h, key: [{type: Header, name: x-id}]",
+                                ", onFailure: Closed, cluster: true"), gateways=2)
+        seen = statuses(self.ports, clients=64, each=10, fields=lambda client: [("x-id", f"c{client % 16}")])
+        self.assertEqual(seen, {200: 320, 429: 320}, "16 clients of 20, over all nodes")
+        holding = [one for one in nodes if one.call("DBSIZE") != b":0\r\n" and b"role:master" in one.call("INFO", "replication")]
+        self.assertEqual(len(holding), 3)
+        replicas = [one for one in nodes if b"role:slave" in one.call("INFO", "replication")]
+        self.assertTrue(eventually(lambda: all(b"master_link_status:up" in one.call("INFO", "replication") for one in replicas)))
+        holding[0].kill()  # its replica, which has caught up, takes over
+        self.assertTrue(eventually(lambda: {ask(port, fields=[("x-id", f"c{client}")])[0] for port in self.ports
+                                            for client in range(16)} == {429}))
+
+    @staticmethod
+    def cluster_port():
+        """With room for the bus at +10000."""
+        while True:
+            port = free_port()
+            if port < 55000:
+                return port
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TLS and HTTP/2 towards clients and backends, WebSocket over both."""
+import asyncio
+import pathlib
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import unittest
+
+import websockets
+from backend import Backend, pattern
+from support import LIMIT, Gateway, curl
+
+
+def make_certificate(folder, name="localhost"):
+    """A self-signed P-256 certificate and its key."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                    "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name},IP:127.0.0.1", "-keyout", str(key), "-out",
+                    str(cert)], check=True, capture_output=True)
+    return cert, key
+
+
+class TlsTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-tls-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.cert, cls.key = make_certificate(cls.folder)
+        cls.backend = Backend()
+        cls.addClassCleanup(cls.backend.close)
+        cls.gateway = Gateway("--listen", "127.0.0.1:0", "--to", cls.backend.url, "--cert", cls.cert, "--key", cls.key)
+        cls.addClassCleanup(cls.gateway.close)
+
+    def url(self, path):
+        return f"https://localhost:{self.gateway.port}{path}"
+
+    def curl(self, *arguments, **options):
+        return curl("--cacert", self.cert, "--resolve", f"localhost:{self.gateway.port}:127.0.0.1", *arguments, **options)
+
+    def test_http1_over_tls(self):
+        self.assertEqual(self.curl("--http1.1", self.url("/bytes/100000")), pattern(100000))
+
+    def test_http2_by_alpn(self):
+        got = self.curl("--http2", "-w", "%{http_version}", "-o", "/dev/null", self.url("/bytes/10"))
+        self.assertEqual(got, b"2")
+
+    def test_bodies_over_http2_come_whole(self):
+        for size in (0, 1, 16384, (2 << 20) + 5):
+            with self.subTest(size=size):
+                self.assertEqual(self.curl("--http2", self.url(f"/bytes/{size}")), pattern(size))
+                sent = pattern(size)
+                self.assertEqual(self.curl("--http2", "--data-binary", "@-", self.url("/echo"), input=sent), sent)
+
+    def test_both_versions_of_tls(self):
+        for version in ("1.2", "1.3"):
+            with self.subTest(version=version):
+                self.assertEqual(self.curl("--tlsv" + version, "--tls-max", version, self.url("/name")), b"backend")
+
+    def test_a_session_is_resumed(self):
+        context = ssl.create_default_context(cafile=self.cert)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        session = None
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", self.gateway.port), LIMIT) as plain, \
+                    context.wrap_socket(plain, server_hostname="localhost", session=session) as peer:
+                peer.sendall(b"GET /name HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+                while peer.recv(65536):
+                    pass
+                reused, session = peer.session_reused, peer.session
+        self.assertTrue(reused)
+
+    def test_what_is_no_tls_is_refused(self):
+        with socket.create_connection(("127.0.0.1", self.gateway.port), LIMIT) as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            peer.settimeout(LIMIT)
+            try:
+                answer = peer.recv(65536)
+            except ConnectionResetError:
+                answer = b""
+        self.assertNotIn(b"HTTP/1.1 200", answer)
+
+
+class PriorKnowledgeTest(unittest.TestCase):
+    def test_http2_in_and_http1_out(self):
+        backend = Backend()
+        self.addCleanup(backend.close)
+        gateway = Gateway("--listen", "127.0.0.1:0", "--to", backend.url)
+        self.addCleanup(gateway.close)
+        self.assertEqual(curl("--http2-prior-knowledge", gateway.url + "/bytes/70000"), pattern(70000))
+        sent = pattern(100_000)
+        self.assertEqual(curl("--http2-prior-knowledge", "--data-binary", "@-", gateway.url + "/echo", input=sent), sent)
+
+    def test_many_streams_at_once(self):
+        backend = Backend()
+        self.addCleanup(backend.close)
+        gateway = Gateway("--listen", "127.0.0.1:0", "--to", backend.url)
+        self.addCleanup(gateway.close)
+        done = subprocess.run(["h2load", "-n", "2000", "-c", "4", "-m", "16", gateway.url + "/bytes/100"], capture_output=True,
+                              text=True, timeout=LIMIT * 2, check=True)
+        self.assertIn("2000 succeeded, 0 failed, 0 errored", done.stdout)
+
+    def test_http2_to_the_backend(self):
+        backend = Backend()
+        self.addCleanup(backend.close)
+        inner = Gateway("--listen", "127.0.0.1:0", "--to", backend.url)
+        self.addCleanup(inner.close)
+        outer = Gateway("--listen", "127.0.0.1:0", "--to", f"h2c://127.0.0.1:{inner.port}")
+        self.addCleanup(outer.close)
+        self.assertEqual(curl(outer.url + "/bytes/200000"), pattern(200000))
+        sent = pattern(300_000)
+        self.assertEqual(curl("--data-binary", "@-", outer.url + "/echo", input=sent), sent)
+        self.assertEqual(curl("--http2-prior-knowledge", outer.url + "/chunked/50000"), pattern(50000))
+
+
+class BackendTlsTest(unittest.TestCase):
+    def test_a_backend_that_is_not_trusted_is_not_asked(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-tls-"))
+        self.addCleanup(shutil.rmtree, folder)
+        cert, key = make_certificate(folder)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        backend = Backend(context=context)
+        self.addCleanup(backend.close)
+        gateway = Gateway("--listen", "127.0.0.1:0", "--to", f"https://127.0.0.1:{backend.port}")
+        self.addCleanup(gateway.close)
+        self.assertEqual(curl("-o", "/dev/null", "-w", "%{http_code}", gateway.url + "/name"), b"503")
+        self.assertEqual(backend.requests(), [])
+
+
+class WebSocketTest(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        async def echo(connection):
+            async for message in connection:
+                await connection.send(message)
+
+        self.server = await websockets.serve(echo, "127.0.0.1", 0)
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    async def asyncTearDown(self):
+        self.server.close()
+        await self.server.wait_closed()
+
+    async def talk(self, port):
+        async with websockets.connect(f"ws://127.0.0.1:{port}/chat", open_timeout=LIMIT) as peer:
+            for message in ("hello", "x" * 100_000, pattern(70_000)):
+                await peer.send(message)
+                self.assertEqual(await asyncio.wait_for(peer.recv(), LIMIT), message)
+
+    async def test_http1_on_both_sides(self):
+        gateway = Gateway("--listen", "127.0.0.1:0", "--to", f"http://127.0.0.1:{self.port}")
+        self.addCleanup(gateway.close)
+        await self.talk(gateway.port)
+
+    async def test_bridged_over_http2(self):
+        inner = Gateway("--listen", "127.0.0.1:0", "--to", f"http://127.0.0.1:{self.port}")
+        self.addCleanup(inner.close)
+        outer = Gateway("--listen", "127.0.0.1:0", "--to", f"h2c://127.0.0.1:{inner.port}")
+        self.addCleanup(outer.close)
+        await self.talk(outer.port)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

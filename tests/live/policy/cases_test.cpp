@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// IPv6, pods that come after the agent, policies that could not be loaded, and what is told of it.
+#include <gtest/gtest.h>
+
+#include "live/policy/policy_node.hpp"
+
+namespace fairlead {
+namespace {
+
+using test::Netns;
+using Protocol = test::TestServer::Protocol;
+
+constexpr const char* kServer = "10.244.0.3";
+constexpr const char* kDenied = "errno Permission denied";
+
+class CasesTest : public ::testing::Test {
+ protected:
+  void friends_only() {
+    node_.write("policy", test::network_policy("friends",
+                                               "{podSelector: {matchLabels: {app: server}}, ingress: [{from: "
+                                               "[{podSelector: {matchLabels: {app: friend}}}]}]}"));
+  }
+  bool known(const char* address) { return node_.workload(address).workload_id != 0; }
+
+  test::PolicyNode node_;
+  Netns& friend_ = node_.add_pod("friend", "10.244.0.2");
+  Netns& server_ns_ = node_.add_pod("server", kServer);
+  Netns& stranger_ = node_.add_pod("stranger", "10.244.0.4");
+  test::TestServer server_{Protocol::kTcp, kServer, "server", &server_ns_};
+};
+
+TEST_F(CasesTest, APolicyThatCannotBeEnforcedClosesItsPods) {
+  node_.write(
+      "policy",
+      test::authorization_policy(
+          "only-get", "{selector: {matchLabels: {app: server}}, rules: [{to: [{operation: {methods: [GET]}}]}]}"));
+  node_.start_agent();
+  EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &friend_), kDenied);
+  EXPECT_EQ(node_.outside([&] { return test::ask_tcp(kServer, server_.port(), &friend_); }),
+            "errno Connection refused");
+  EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &node_.netns()), "server");
+}
+
+TEST_F(CasesTest, APodsFirstConnectIsDecidedWithoutTheAgent) {
+  node_.write("policy",
+              test::network_policy("silent", "{podSelector: {matchLabels: {app: late}}, policyTypes: [Egress]}"));
+  node_.start_agent();
+  node_.configure_pod("late", "10.244.0.9");
+  ASSERT_TRUE(test::eventually([&] { return known("10.244.0.9"); })) << node_.agent().output();
+  node_.agent().stop();  // the namespace comes when nobody could look
+  const Netns& late = node_.add_pod("late", "10.244.0.9", false);
+  EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &late), kDenied);
+}
+
+TEST_F(CasesTest, ANamespaceThatWasNobodysIsLookedAtAgain) {
+  node_.write("policy",
+              test::network_policy("silent", "{podSelector: {matchLabels: {app: late}}, policyTypes: [Egress]}"));
+  node_.start_agent();
+  node_.configure_pod("late", "10.244.0.9");
+  ASSERT_TRUE(test::eventually([&] { return known("10.244.0.9"); })) << node_.agent().output();
+  const Netns& late = node_.add_pod("late", "10.244.0.8", false);  // another address at first
+  EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &late), "server");
+  late.ip({"address", "add", "10.244.0.9/32", "dev", "eth0"});
+  EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &late), kDenied);
+}
+
+TEST_F(CasesTest, V6IsDecidedAsV4) {
+  const Netns& six = node_.add_pod("six", "2001:db8:1::9");
+  const Netns& other = node_.add_pod("other", "2001:db8:1::8");
+  test::TestServer server(Protocol::kTcp, "2001:db8:1::9", "six", &six);
+  node_.write("policy",
+              test::network_policy("friends",
+                                   "{podSelector: {matchLabels: {app: six}}, ingress: [{from: [{ipBlock: {cidr: "
+                                   "2001:db8:2::/48}}]}]}"));
+  node_.start_agent();
+  EXPECT_EQ(test::ask_tcp("2001:db8:1::9", server.port(), &other), kDenied);
+  EXPECT_EQ(node_.outside([&] { return test::ask_tcp("2001:db8:1::9", server.port(), &other); }),
+            "errno Connection refused");
+  EXPECT_EQ(test::ask_tcp("2001:db8:1::9", server.port(), &node_.netns()), "six");
+}
+
+TEST_F(CasesTest, EveryDenialIsCountedAndNamesItsRule) {
+  friends_only();
+  const auto flows = node_.folder() + "/flows.json";
+  node_.start_agent({"--flow-log", flows});
+  EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &stranger_), kDenied);
+  EXPECT_EQ(node_.outside([&] { return test::ask_tcp(kServer, server_.port(), &stranger_); }),
+            "errno Connection refused");
+  EXPECT_EQ(node_.counter(FL_C_DENIED_CLIENT), 1U);
+  EXPECT_EQ(node_.counter(FL_C_DENIED_SERVER), 1U);
+  const auto lines_with = [&](const std::string& text) {
+    std::ifstream file(flows);
+    int lines = 0;
+    for (std::string line; std::getline(file, line);) lines += line.find(text) != std::string::npos ? 1 : 0;
+    return lines;
+  };
+  EXPECT_TRUE(
+      test::eventually([&] { return lines_with("NetworkPolicy default/friends, no ingress rule matches") == 2; }));
+}
+
+TEST_F(CasesTest, ClosedByDefaultOnTheServersSideToo) {
+  node_.start_agent({"--default-policy", "closed"});
+  EXPECT_EQ(node_.outside([&] { return test::ask_tcp(kServer, server_.port(), &stranger_); }),
+            "errno Connection refused");
+  EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &node_.netns()), "server");
+}
+
+}  // namespace
+}  // namespace fairlead

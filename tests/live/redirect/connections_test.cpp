@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connections that begin otherwise than from one IPv4 address to another: each is redirected, or left to TCP.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "live/lifecycle/service_yaml.hpp"
+#include "live/redirect/fixture.hpp"
+
+namespace fairlead {
+namespace {
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+class ConnectionsTest : public test::RedirectTest {
+ protected:
+  struct Listener {
+    Fd socket;
+    std::uint16_t port = 0;
+
+    explicit Listener(const std::string& address, int protocol = 0) {
+      const test::SocketAddress any(address, 0);
+      socket.reset(::socket(any.family(), SOCK_STREAM | SOCK_CLOEXEC, protocol));
+      test::require(::bind(socket.get(), any.get(), any.length) == 0 && ::listen(socket.get(), 8) == 0, "listening");
+      sockaddr_in6 where{};  // the port stands at the same place in both families
+      socklen_t length = sizeof where;
+      ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&where), &length);
+      port = ntohs(where.sin6_port);
+    }
+    Fd accept() const { return Fd(::accept4(socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)); }
+  };
+  static Fd client_to(const std::string& address, std::uint16_t port, int protocol = 0) {
+    const test::SocketAddress to(address, port);
+    Fd client(::socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC, protocol));
+    test::require(::connect(client.get(), to.get(), to.length) == 0, "connecting to " + address);
+    ::fcntl(client.get(), F_SETFL, O_NONBLOCK);
+    return client;
+  }
+  static bool pings(const test::Pair& pair, int count = 100) {
+    for (int i = 0; i < count; ++i)
+      if (!test::ping(pair, "ping " + std::to_string(i))) return false;
+    return true;
+  }
+};
+
+TEST_F(ConnectionsTest, OfIpv6AndOfBothFamiliesAreRedirected) {
+  const auto agent = start_all();
+  for (const auto& [bound, to] :
+       {std::pair{"::1", "::1"}, {"::", "127.0.0.1"}, {"127.0.0.1", "::ffff:127.0.0.1"}, {"::", "::ffff:127.0.0.1"}})
+    netns_.in([&] {
+      const Listener listener(bound);
+      Fd client = client_to(to, listener.port);
+      test::Pair pair{.client = std::move(client), .server = listener.accept()};
+      EXPECT_TRUE(warm_up(pair)) << bound << " " << to;
+    });
+}
+
+TEST_F(ConnectionsTest, ThatWaitToBeAcceptedKeepWhatWasSent) {
+  const auto agent = start_all();
+  netns_.in([&] {
+    const Listener listener("127.0.0.1");
+    test::Pair pair{.client = client_to("127.0.0.1", listener.port), .server = Fd()};
+    std::string sent;
+    for (int i = 0; i < 100; ++i) {
+      const auto text = "before accept " + std::to_string(i) + ";";
+      ASSERT_TRUE(test::put(pair.client, text));
+      sent += text;
+    }
+    pair.server = listener.accept();
+    EXPECT_EQ(test::take(pair.server, sent.size()), sent);
+    EXPECT_TRUE(warm_up(pair));
+  });
+}
+
+TEST_F(ConnectionsTest, ThatBeginWithDataStayOnTcp) {
+  const auto agent = start_all();
+  netns_.in([&] {
+    // Client and server, without cookies: the first SYN carries data.
+    std::ofstream("/proc/sys/net/ipv4/tcp_fastopen") << 0x207 << std::flush;
+    const Listener listener("127.0.0.1");
+    const int queue = 8;
+    ASSERT_EQ(::setsockopt(listener.socket.get(), IPPROTO_TCP, TCP_FASTOPEN, &queue, sizeof queue), 0);
+    const test::SocketAddress to("127.0.0.1", listener.port);
+    test::Pair pair{.client = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), .server = Fd()};
+    ASSERT_EQ(::sendto(pair.client.get(), "first", 5, MSG_FASTOPEN, to.get(), to.length), 5);
+    ::fcntl(pair.client.get(), F_SETFL, O_NONBLOCK);
+    pair.server = listener.accept();
+    EXPECT_EQ(test::take(pair.server, 5), "first");
+    EXPECT_TRUE(pings(pair));
+  });
+  EXPECT_EQ(counter(FL_C_REDIRECT_PAIRED), 0U) << "the ends' sequence numbers differ by what the SYN carried";
+}
+
+TEST_F(ConnectionsTest, OfASocketThatIsUsedAgainAreRedirectedAgain) {
+  const auto agent = start_all();
+  netns_.in([&] {
+    const Listener listener("127.0.0.1");
+    test::Pair pair{.client = client_to("127.0.0.1", listener.port), .server = listener.accept()};
+    ASSERT_TRUE(warm_up(pair));
+    ASSERT_TRUE(test::put(pair.client, "unread"));
+    ASSERT_TRUE(test::put(pair.server, "unread"));
+    const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
+    ASSERT_EQ(::connect(pair.client.get(), &nobody, sizeof nobody), 0);
+    pair.server.reset();
+    ::fcntl(pair.client.get(), F_SETFL, 0);
+    const test::SocketAddress to("127.0.0.1", listener.port);
+    ASSERT_EQ(::connect(pair.client.get(), to.get(), to.length), 0);
+    ::fcntl(pair.client.get(), F_SETFL, O_NONBLOCK);
+    pair.server = listener.accept();
+    EXPECT_TRUE(pings(pair)) << "something of the first connection came out of the second";
+    EXPECT_TRUE(warm_up(pair));
+  });
+}
+
+/// A connect by MPTCP to a service: balanced as any, and left to TCP, as its subflows carry another protocol.
+TEST_F(ConnectionsTest, OfMultipathTcpAreBalancedAndNotRedirected) {
+  netns_.ip({"addr", "add", "10.77.0.2/32", "dev", "lo"});
+  netns_.in([&] {
+    const Listener listener("10.77.0.2", IPPROTO_MPTCP);
+    write("service.yaml", test::ServiceYaml{.name = "multi",
+                                            .address = "10.96.0.7",
+                                            .port = 80,
+                                            .protocol = "TCP",
+                                            .target_port = listener.port,
+                                            .endpoints = {"10.77.0.2"}}
+                              .text());
+    const auto agent = start_all();
+    const test::Pair pair{.client = client_to("10.96.0.7", 80, IPPROTO_MPTCP), .server = listener.accept()};
+    int protocol = 0;  // of an accepted socket: MPTCP only where both ends took it
+    socklen_t length = sizeof protocol;
+    ::getsockopt(pair.server.get(), SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
+    EXPECT_EQ(protocol, IPPROTO_MPTCP);
+    EXPECT_TRUE(pings(pair));
+    EXPECT_EQ(counter(FL_C_REDIRECT_MESSAGES), 0U);
+    sockaddr_in peer{};
+    length = sizeof peer;
+    ::getpeername(pair.client.get(), reinterpret_cast<sockaddr*>(&peer), &length);
+    EXPECT_EQ(ntohl(peer.sin_addr.s_addr), 0x0a4d0002U) << "the endpoint: its socket is not the one that was balanced";
+  });
+}
+
+}  // namespace
+}  // namespace fairlead

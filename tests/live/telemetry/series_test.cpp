@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of series and the limits of what is kept: who is gone goes, what does not fit is counted.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <iterator>
+
+#include "live/policy/policy_node.hpp"
+#include "live/telemetry/page.hpp"
+
+namespace fairlead::test {
+namespace {
+
+using Protocol = TestServer::Protocol;
+
+constexpr const char* kServer = "10.244.0.3";
+constexpr const char* kOpened = "fairlead_connections_opened_total";
+
+class SeriesTest : public ::testing::Test {
+ protected:
+  static Labels from(const std::string& pod) { return {{"source", "default/" + pod}, {"reporter", "source"}}; }
+  [[nodiscard]] double shown(const std::string& name, const Labels& labels = {}) {
+    return sample(node_.process(), name, labels);
+  }
+  /// A service without endpoints.
+  static std::string empty_service() {
+    return "apiVersion: v1\nkind: Service\nmetadata: {name: empty, namespace: default}\nspec: {clusterIP: 10.96.0.9, "
+           "ports: [{port: 53, protocol: UDP}]}\n";
+  }
+
+  PolicyNode node_;
+  Netns& client_ = node_.add_pod("client", "10.244.0.2");
+  Netns& server_ = node_.add_pod("server", kServer);
+  Netns& other_ = node_.add_pod("other", "10.244.0.4");
+};
+
+TEST_F(SeriesTest, OfAWorkloadThatIsGoneGoAfterAWhile) {
+  const TestServer tcp(Protocol::kTcp, kServer, "server", &server_);
+  node_.start_agent({"--keep-series", "1"});
+  for (const Netns* ns : {&client_, &other_}) ASSERT_EQ(ask_tcp(kServer, tcp.port(), ns), "server");
+  EXPECT_TRUE(comes_to(node_.process(), kOpened, from("client"), 1));
+  EXPECT_TRUE(comes_to(node_.process(), kOpened, from("other"), 1));
+  node_.write("pod-client", "");
+  EXPECT_TRUE(comes_to(node_.process(), kOpened, from("client"), -1));
+  EXPECT_TRUE(comes_to(node_.process(), "fairlead_retired_series_total", {}, 2));  // of both reporters
+  EXPECT_EQ(shown(kOpened, from("other")), 1);
+}
+
+TEST_F(SeriesTest, OfDeniedConnectsShowNoConnection) {
+  const TestServer tcp(Protocol::kTcp, kServer, "server", &server_), udp(Protocol::kUdp, kServer, "server", &server_);
+  const auto service = [](const char* protocol, std::uint16_t port, const char* name, const char* address) {
+    return std::string("apiVersion: v1\nkind: Service\nmetadata: {name: ") + name +
+           ", namespace: default}\nspec: {clusterIP: " + address +
+           ", ports: [{name: p, port: 80, protocol: " + protocol +
+           "}]}\n---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: " + name +
+           "-1, namespace: default, labels: {kubernetes.io/service-name: " + name +
+           "}}\naddressType: IPv4\nports: [{name: p, port: " + std::to_string(port) + ", protocol: " + protocol +
+           "}]\nendpoints: [{addresses: [10.244.0.3]}]\n";
+  };
+  node_.write("tcp", service("TCP", tcp.port(), "t", "10.96.0.1"));
+  node_.write("udp", service("UDP", udp.port(), "u", "10.96.0.2"));
+  node_.write("policy", network_policy("friends",
+                                       "{podSelector: {matchLabels: {app: server}}, ingress: [{from: "
+                                       "[{podSelector: {matchLabels: {app: client}}}]}]}"));
+  node_.start_agent();
+  ASSERT_EQ(ask_tcp("10.96.0.1", 80, &client_), "server");
+  ASSERT_EQ(ask_udp("10.96.0.2", 80, &client_), "server");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(ask_tcp("10.96.0.1", 80, &other_), error_of(EACCES));
+    EXPECT_EQ(ask_udp("10.96.0.2", 80, &other_), error_of(EACCES));
+  }
+  for (const char* name : {"default/t", "default/u"}) {
+    EXPECT_EQ(shown("fairlead_service_connections_total", {{"service", name}}), 1) << name;
+    EXPECT_EQ(shown("fairlead_backend_connections_total", {{"service", name}}), 1) << name;
+    EXPECT_EQ(shown("fairlead_connections_failed_total", {{"service", name}, {"reason", "policy"}}), 3) << name;
+  }
+  EXPECT_EQ(shown("fairlead_denied_total", {{"side", "client"}}), 6);
+}
+
+TEST_F(SeriesTest, KeepTheirNamesUntilThen) {
+  const TestServer tcp(Protocol::kTcp, kServer, "server", &server_);
+  node_.start_agent();
+  ASSERT_EQ(ask_tcp(kServer, tcp.port(), &client_), "server");
+  EXPECT_TRUE(comes_to(node_.process(), kOpened, from("client"), 1));
+  node_.write("pod-client", "");
+  ASSERT_TRUE(eventually([&] { return node_.workload("10.244.0.2").workload_id == 0; }));
+  EXPECT_TRUE(comes_to(node_.process(), kOpened, from("client"), 1));
+  EXPECT_EQ(shown("fairlead_retired_series_total"), 0);
+}
+
+TEST_F(SeriesTest, BeyondTheCapAreSummedAndCounted) {
+  std::vector<std::unique_ptr<TestServer>> servers;
+  node_.start_agent({"--max-series", "16"});
+  for (int i = 0; i < 20; ++i) {
+    servers.push_back(std::make_unique<TestServer>(Protocol::kTcp, kServer, "server", &server_));
+    ASSERT_EQ(ask_tcp(kServer, servers.back()->port(), &client_), "server");
+  }
+  // Two ends report each connection; each port is a series of its own.
+  EXPECT_TRUE(eventually(
+      [&] { return shown("fairlead_connections_closed_total") + shown("fairlead_overflow_connections_total") == 40; }));
+  EXPECT_EQ(shown("fairlead_series"), 16);
+  EXPECT_EQ(shown("fairlead_series_capacity"), 16);
+  EXPECT_EQ(shown("fairlead_overflow_connections_total"), 25);  // one row is the overflow's own
+  EXPECT_GE(shown("fairlead_fallbacks_total", {{"reason", "series_full"}}), 25);
+}
+
+TEST_F(SeriesTest, EventsThatFindTheRingFullAreCountedAndLost) {
+  constexpr int kEvents = 30'000;  // the ring takes 22 795 of them
+  node_.write("empty", empty_service());
+  const std::string log = node_.folder() + "/flows.jsonl";
+  node_.start_agent({"--flow-log", log});
+  node_.agent().signal(SIGSTOP);
+  int refused = 0;
+  client_.in([&] {
+    const SocketAddress where("10.96.0.9", 53);
+    const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    for (int i = 0; i < kEvents; ++i)
+      refused += sendto(socket.get(), "q", 1, 0, where.get(), where.length) == -1 && errno == ECONNREFUSED;
+  });
+  const auto lost = node_.counter(FL_C_EVENTS_LOST);
+  node_.agent().signal(SIGCONT);
+  ASSERT_EQ(refused, kEvents);
+  EXPECT_EQ(lost, kEvents - 22'795U);
+  const auto written = [&] {
+    std::ifstream lines(log);
+    return static_cast<std::size_t>(std::count(std::istreambuf_iterator<char>(lines), {}, '\n'));
+  };
+  EXPECT_TRUE(eventually([&] { return written() == kEvents - lost; })) << written();
+  EXPECT_EQ(shown("fairlead_lost_events_total"), static_cast<double>(lost));
+  EXPECT_EQ(shown("fairlead_connections_failed_total", {{"service", "default/empty"}}), kEvents);
+}
+
+}  // namespace
+}  // namespace fairlead::test

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fairlead-agent check DIR` and `fairctl check DIR`: exit codes, messages, warnings, JSON; both say the same, and neither
+needs rights or a kernel."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAMS = [sys.argv[1], sys.argv[2]]
+GOOD = """apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {clusterIP: 10.96.0.1, ports: [{port: 80}]}
+"""
+RULE = """apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web, namespace: shop}
+spec:
+  host: web
+  subsets: [{name: v1}]
+"""
+
+
+def run(program, *words, **options):
+    return subprocess.run([program, "check", *words], capture_output=True, text=True, timeout=60, **options)
+
+
+class Check(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text)
+
+    def both(self, *words):
+        """What both programs say: (status, stdout, stderr without the program's name)."""
+        said = set()
+        for program in PROGRAMS:
+            ended = run(program, *words)
+            name = pathlib.Path(program).name
+            said.add((ended.returncode, ended.stdout, ended.stderr.replace(name + ": ", "")))
+        self.assertEqual(len(said), 1, said)
+        return said.pop()
+
+    def test_good_objects(self):
+        self.write("a.yaml", GOOD)
+        self.write("b.json", json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}))
+        self.assertEqual(self.both(self.folder), (0, f"{self.folder}: 2 documents in 2 files, 0 refused\n", ""))
+
+    def test_a_single_file(self):
+        self.write("a.yaml", GOOD)
+        self.write("b.yaml", "[")
+        path = self.folder / "a.yaml"
+        self.assertEqual(self.both(path), (0, f"{path}: 1 documents in 1 files, 0 refused\n", ""))
+
+    def test_an_error_says_file_line_field_found_and_expected(self):
+        self.write("a.yaml", GOOD + "---\n" + GOOD.replace("name: web", "name: api").replace("port: 80", "port: http"))
+        status, output, _ = self.both(self.folder)
+        self.assertEqual(status, 1)
+        self.assertEqual(output.splitlines(), [
+            f'{self.folder}/a.yaml:9:45: error: Service shop/api: spec.ports[0].port: found "http", expected a number from 1 '
+            'to 65535',
+            f"{self.folder}: 2 documents in 1 files, 1 refused"])
+
+    def test_a_file_that_is_no_yaml(self):
+        self.write("a.yaml", GOOD)
+        self.write("b.yaml", "kind: [\n")
+        status, output, _ = self.both(self.folder)
+        self.assertEqual(status, 1)
+        self.assertRegex(output, rf"^{self.folder}/b.yaml:2:1: error: ")
+        self.assertIn("1 refused", output)
+
+    def test_an_object_given_twice(self):
+        self.write("a.yaml", GOOD)
+        self.write("b.yaml", GOOD)
+        status, output, _ = self.both(self.folder)
+        self.assertEqual(status, 1)
+        self.assertIn(f"{self.folder}/b.yaml:1:1: error: Service shop/web: found a second definition, expected one only: "
+                      f"the first is in {self.folder}/a.yaml:1", output)
+
+    def test_a_field_that_is_not_served_is_a_warning(self):
+        self.write("a.yaml", GOOD)
+        self.write("rule.yaml", RULE)
+        status, output, _ = self.both(self.folder)
+        self.assertEqual(status, 0)
+        self.assertEqual(output.splitlines()[0], f"{self.folder}/rule.yaml:6:12: warning: DestinationRule shop/web: "
+                         "spec.subsets: understood, but not served: it has no effect")
+
+    def test_json(self):
+        self.write("a.yaml", GOOD.replace("port: 80", "port: 0"))
+        self.write("rule.yaml", RULE)
+        status, output, _ = self.both(self.folder, "-o", "json")
+        self.assertEqual(status, 1)
+        said = json.loads(output)
+        self.assertEqual((said["files"], said["documents"], said["refused"]), (2, 2, 1))
+        self.assertEqual(said["diagnostics"][0], {
+            "severity": "error", "file": f"{self.folder}/a.yaml", "line": 4, "column": 45, "object": "Service shop/web",
+            "field": "spec.ports[0].port", "found": "0", "expected": "a number from 1 to 65535"})
+        self.assertEqual([d["severity"] for d in said["diagnostics"]], ["error", "warning"])
+
+    def test_json_holds_whatever_a_file_holds(self):
+        (self.folder / "a.json").write_bytes(GOOD.encode().replace(b"web", b'"\\u0001\xc3"'))
+        status, output, _ = self.both(self.folder, "-o", "json")
+        self.assertEqual(status, 1)
+        self.assertEqual(json.loads(output)["refused"], 1)
+
+    def test_a_directory_that_is_not_there(self):
+        status, output, errors = self.both(self.folder / "nowhere")
+        self.assertEqual((status, output), (1, ""))
+        self.assertIn("found nothing that can be read, expected a directory or a file", errors)
+
+    def test_an_empty_directory_is_right(self):
+        self.assertEqual(self.both(self.folder), (0, f"{self.folder}: 0 documents in 0 files, 0 refused\n", ""))
+
+    # Found by settings_fuzz: libfyaml reads some of these for ever.
+    def test_directives_in_the_settings_file_are_refused(self):
+        for text in (b"%27l\x91\x8c\x9a", b"node: a\n%YAML", b"node: a\r%\0", b"\xef\xbb\xbf%27l"):
+            (self.folder / "settings").write_bytes(text)
+            ended = subprocess.run([PROGRAMS[0], "--settings", self.folder / "settings", "--config", "/nowhere"],
+                                   capture_output=True, text=True, timeout=60)
+            self.assertEqual(ended.returncode, 1)
+            self.assertIn("found a line that begins with '%', expected no directives", ended.stderr)
+
+    def test_wrong_words(self):
+        for program in PROGRAMS:
+            self.assertNotIn(run(program).returncode, (0, 1), program)
+            self.assertNotIn(run(program, self.folder, "-o", "xml").returncode, (0, 1), program)
+
+    def test_neither_rights_nor_kernel_are_needed(self):
+        self.write("a.yaml", GOOD)
+        os.chmod(self.folder, 0o755)
+        nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        for program in PROGRAMS:
+            # Through a descriptor: the folder that the program stands in may be closed to others.
+            with open(program, "rb") as binary:
+                ended = run(f"/proc/self/fd/{binary.fileno()}", self.folder, pass_fds=[binary.fileno()], **nobody)
+            self.assertEqual(ended.returncode, 0, ended.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])

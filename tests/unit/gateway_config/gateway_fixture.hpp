@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "fairlead/config/gateway_state.hpp"
+#include "gateway/dataplane/config/parse.hpp"
+
+namespace fairlead::config {
+using model::Kind;
+
+inline const std::string kGroup = "apiVersion: gateway.networking.k8s.io/v1\n";
+
+/// A GatewayClass of ours, and a Service with one endpoint in each of two namespaces.
+inline const std::string kBasics =
+    kGroup + "kind: GatewayClass\nmetadata: {name: c}\nspec: {controllerName: fairlead.io/gateway-controller}\n---\n" +
+    "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{name: http, port: 80}, {name: h2, port: 81, "
+    "appProtocol: kubernetes.io/h2c}, {name: ws, port: 82, appProtocol: kubernetes.io/ws}, {name: dns, port: 53, "
+    "protocol: UDP}]}\n---\n"
+    "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web-1, labels: "
+    "{kubernetes.io/service-name: web}}\naddressType: IPv4\nports: [{name: http, port: 8080}, {name: h2, port: "
+    "8081}]\nendpoints:\n- {addresses: [10.0.0.1], conditions: {ready: true}, zone: a}\n- {addresses: [10.0.0.2], "
+    "conditions: {ready: false}}\n---\n"
+    "apiVersion: v1\nkind: Service\nmetadata: {name: far, namespace: other}\nspec: {ports: [{port: 80}]}\n";
+
+inline std::string gateway(const std::string& listeners, const std::string& more = "") {
+  return "---\n" + kGroup +
+         "kind: Gateway\nmetadata: {name: g, generation: 7}\nspec: {gatewayClassName: c, listeners: [" + listeners +
+         "]" + more + "}\n";
+}
+inline std::string route(const std::string& kind, const std::string& name, const std::string& spec) {
+  return "---\n" + kGroup + "kind: " + kind + "\nmetadata: {name: " + name + "}\nspec: {" + spec + "}\n";
+}
+inline std::string tls_secret(const std::string& name, const std::string& ns = "default") {
+  return "---\napiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {name: " + name + ", namespace: " + ns +
+         "}\nstringData: {tls.crt: \"-----BEGIN CERTIFICATE-----\", tls.key: \"-----BEGIN PRIVATE KEY-----\"}\n";
+}
+
+/// A status without its times, as if conditions began with their messages.
+inline std::string without_times(std::string yaml) {
+  constexpr std::string_view kTime = "lastTransitionTime: ";
+  for (auto at = yaml.find(kTime); at != std::string::npos; at = yaml.find(kTime, at))
+    yaml.erase(at, yaml.find_first_not_of(' ', yaml.find('\n', at) + 1) - at);
+  return yaml;
+}
+
+/// The state that follows from documents; apply() replaces and adds, remove() takes away.
+class World {
+ public:
+  World() = default;
+  explicit World(const std::string& text) { apply(text); }
+
+  GatewayChange apply(const std::string& text) {
+    const auto parsed = parse_text(text, false, gateway_kinds());
+    for (const auto& remark : parsed.diagnostics) ADD_FAILURE() << remark.text() << "\n" << text;
+    model::ChangeSet changes;
+    for (const auto& object : parsed.objects) changes.push_back({object.key, object.object});
+    cluster.apply(changes);
+    return state.update(cluster, changes);
+  }
+  GatewayChange remove(const model::ObjectKey& key) {
+    model::ChangeSet changes{{key, nullptr}};
+    cluster.apply(changes);
+    return state.update(cluster, changes);
+  }
+  /// "True Accepted", "False NotAllowed"; "-" where there is none.
+  static std::string words(const std::vector<Condition>& conditions, std::string_view type) {
+    for (const auto& one : conditions)
+      if (one.type == type) return (one.status ? "True " : "False ") + std::string(one.reason);
+    return "-";
+  }
+  std::string of(Kind kind, const std::string& name, std::string_view type, const std::string& ns = "default") {
+    const auto status = state.status(cluster, {kind, ns, name});
+    if (!status) return "no status";
+    return words(status->parents.empty() ? status->conditions : status->parents[0].conditions, type);
+  }
+  std::string listener(const std::string& name, std::string_view type, Kind kind = Kind::kGateway,
+                       const std::string& owner = "g") {
+    const auto status = state.status(cluster, {kind, "default", owner});
+    if (!status) return "no status";
+    for (const auto& one : status->listeners)
+      if (one.name == name) return words(one.conditions, type);
+    return "no listener";
+  }
+  const CompiledListener& compiled(const std::string& name, Kind kind = Kind::kGateway,
+                                   const std::string& owner = "g") {
+    return state.listeners().at({{kind, "default", owner}, name});
+  }
+
+  model::Cluster cluster;
+  GatewayState state;
+};
+
+}  // namespace fairlead::config

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The schemas of our policies against their readers: the same fields, and each default is taken.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "gateway/dataplane/config/parse.hpp"
+
+namespace fairlead::config {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// `inner` at the end of a path of keys; "x[]" is a list with one item.
+std::string nested(const std::vector<std::string>& path, const std::string& inner) {
+  std::string open, close;
+  for (auto key : path) {
+    const bool list = key.ends_with("[]");
+    if (list) key.resize(key.size() - 2);
+    open += "{\"" + key + "\": " + (list ? "[" : "");
+    close.insert(0, list ? "]}" : "}");
+  }
+  return open + inner + close;
+}
+
+struct Policy {
+  std::string kind;
+  std::size_t fields = 0;  ///< seen
+
+  [[nodiscard]] ParsedText parse(const std::string& spec) const {
+    return parse_text("apiVersion: fairlead.io/v1alpha1\nkind: " + kind + "\nmetadata: {name: p}\nspec: " + spec + "\n",
+                      false, gateway_kinds());
+  }
+
+  /// The reader's list of known fields is the schema's.
+  void check_names(const Json& schema, const std::vector<std::string>& path) {
+    std::string known;
+    for (const auto& [name, unused] : schema.at("properties").items()) known += (known.empty() ? "" : ", ") + name;
+    const auto parsed = parse(nested(path, R"({"zzz": 1})"));
+    std::string found;
+    for (const auto& remark : parsed.diagnostics)
+      if (remark.found == "an unknown field" && remark.field.ends_with("zzz")) found = remark.expected;
+    auto sorted = [](std::string list) {
+      std::vector<std::string> names;
+      for (std::size_t from = 0; from < list.size();) {
+        const auto end = std::min(list.find(", ", from), list.size());
+        names.push_back(list.substr(from, end - from));
+        from = end + 2;
+      }
+      std::ranges::sort(names);
+      return names;
+    };
+    ASSERT_TRUE(found.starts_with("one of ")) << kind << " " << (path.empty() ? "spec" : path.back()) << ": " << found;
+    EXPECT_EQ(sorted(found.substr(7)), sorted(known)) << kind << " " << (path.empty() ? "spec" : path.back());
+  }
+
+  /// A default, and each word of an enumeration, is no error of its own field.
+  void check_value(const Json& one, const std::vector<std::string>& path) {
+    ++fields;
+    std::vector<Json> values;
+    if (one.contains("default")) values.push_back(one["default"]);
+    if (one.contains("enum")) values.insert(values.end(), one["enum"].begin(), one["enum"].end());
+    if (one.contains("minimum")) values.push_back(one["minimum"]);
+    auto name = std::string("spec");
+    for (const auto& key : path) name += "." + (key.ends_with("[]") ? key.substr(0, key.size() - 2) + "[0]" : key);
+    for (const auto& value : values)
+      for (const auto& remark : parse(nested(path, value.dump())).diagnostics)
+        EXPECT_NE(remark.field, name) << remark.text();
+    if (!one.contains("minimum") || one["minimum"] == 0) return;
+    bool refused = false;
+    for (const auto& remark : parse(nested(path, std::to_string(one["minimum"].get<long>() - 1))).diagnostics)
+      refused = refused || remark.field == name;
+    EXPECT_TRUE(refused) << name << " below its minimum";
+  }
+
+  void walk(const Json& schema, const std::vector<std::string>& path) {
+    check_names(schema, path);
+    for (const auto& [name, one] : schema.at("properties").items()) {
+      auto below = path;
+      const bool objects = one.value("type", "") == "array" && one["items"].value("type", "") == "object";
+      below.push_back(name + (objects ? "[]" : ""));
+      if (one.value("type", "") == "object") walk(one, below);
+      else if (objects) walk(one["items"], below);
+      else check_value(one, below);
+    }
+  }
+};
+
+TEST(PolicySchema, HasTheFieldsAndDefaultsOfTheReader) {
+  for (const auto& [kind, file] :
+       {std::pair("BackendPolicy", "backend-policy"), std::pair("ClientPolicy", "client-policy")}) {
+    std::ifstream in(std::string(FL_REFERENCE "/") + file + ".schema.json");
+    const auto schema = Json::parse(in);
+    Policy policy{kind};
+    policy.walk(schema.at("properties").at("spec"), {});
+    EXPECT_GT(policy.fields, 30U) << kind;
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::config

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a client may not send, and what it gets for it: RFC 9113, 7541 and 8441.
+#include "unit/http/h2_world.hpp"
+
+namespace fairlead::http {
+namespace {
+
+using namespace frames;
+
+struct Case {
+  const char* what;
+  std::string bytes;    // behind preface and SETTINGS
+  std::uint8_t answer;  // kRstStream of stream 1, or kGoaway
+  std::uint32_t code;
+};
+
+List changed(std::string_view name, std::string_view value) {
+  List list = get();
+  for (auto& field : list)
+    if (field.first == name) field.second = value;
+  return list;
+}
+List without(std::string_view name) {
+  List list = get();
+  std::erase_if(list, [&](const auto& field) { return field.first == name; });
+  return list;
+}
+Case malformed(const char* what, const List& list) {
+  return {what, headers(1, list, true), kRstStream, kProtocolError};
+}
+List post(std::string_view length) { return with(changed(":method", "POST"), {{"content-length", length}}); }
+
+std::vector<Case> malformed_requests() {
+  return {
+      malformed("8.3.1 no :method", without(":method")),
+      malformed("8.3.1 no :scheme", without(":scheme")),
+      malformed("8.3.1 no :path", without(":path")),
+      malformed("8.3.1 neither :authority nor Host", without(":authority")),
+      malformed("8.3.1 empty :path", changed(":path", "")),
+      malformed("8.3.1 :path without slash", changed(":path", "a")),
+      malformed("8.3.1 :path with fragment", changed(":path", "/a#b")),
+      malformed("8.3.1 :path with space", changed(":path", "/a b")),
+      malformed("8.3.1 :path with CR LF", changed(":path", "/a\r\nx: y")),
+      malformed("8.3.1 :path with half a triplet", changed(":path", "/%4")),
+      malformed("8.3.1 * for GET", changed(":path", "*")),
+      malformed("8.3.1 unknown :scheme", changed(":scheme", "ftp")),
+      malformed("8.3.1 :method with space", changed(":method", "GET /x")),
+      malformed("8.3.1 empty :method", changed(":method", "")),
+      malformed("8.3.1 :authority with user information", changed(":authority", "u@a.example")),
+      malformed("8.3.1 :authority with path", changed(":authority", "a.example/x")),
+      malformed("8.3.1 :authority with CR LF", changed(":authority", "a\r\nb: c")),
+      malformed("8.3.1 Host differs", with(get(), {{"host", "b.example"}})),
+      malformed("8.3.1 Host twice", with(without(":authority"), {{"host", "a"}, {"host", "a"}})),
+      malformed("8.3 repeated :path", with(get(), {{":path", "/"}})),
+      malformed("8.3 unknown pseudo-header field", with(get(), {{":status", "200"}})),
+      malformed("8.3 pseudo-header field behind others",
+                {{":method", "GET"}, {"a", "b"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}}),
+      malformed("8.2 upper case", with(get(), {{"Abc", "d"}})),
+      malformed("8.2.1 name with space", with(get(), {{"a b", "d"}})),
+      malformed("8.2.1 name with colon", with(get(), {{"a:b", "d"}})),
+      malformed("8.2.1 empty name", with(get(), {{"", "d"}})),
+      malformed("8.2.1 value with LF", with(get(), {{"a", "b\nc"}})),
+      malformed("8.2.1 value with CR", with(get(), {{"a", "b\rc"}})),
+      malformed("8.2.1 value with NUL", with(get(), {{"a", std::string_view("b\0c", 3)}})),
+      malformed("8.2.1 value with DEL", with(get(), {{"a", "b\x7f"}})),
+      malformed("8.2.1 leading space", with(get(), {{"a", " b"}})),
+      malformed("8.2.1 trailing tab", with(get(), {{"a", "b\t"}})),
+      malformed("8.2.2 connection", with(get(), {{"connection", "close"}})),
+      malformed("8.2.2 keep-alive", with(get(), {{"keep-alive", "1"}})),
+      malformed("8.2.2 proxy-connection", with(get(), {{"proxy-connection", "close"}})),
+      malformed("8.2.2 transfer-encoding", with(get(), {{"transfer-encoding", "chunked"}})),
+      malformed("8.2.2 upgrade", with(get(), {{"upgrade", "h2c"}})),
+      malformed("8.2.2 te: gzip", with(get(), {{"te", "gzip"}})),
+      malformed("8.1.1 Content-Length without a body", post("1")),
+      malformed("8.1.1 Content-Length of no digits", post("1x")),
+      malformed("8.1.1 Content-Length with a sign", post("+0")),
+      malformed("8.1.1 Content-Length beyond 2^63", post("9223372036854775808")),
+      malformed("8.1.1 Content-Length twice", with(post("0"), {{"content-length", "0"}})),
+      malformed("8441 4 :protocol for GET", with(get(), {{":protocol", "websocket"}})),
+      malformed("8.5 CONNECT with :path", changed(":method", "CONNECT")),
+      malformed("8.5 CONNECT without port", {{":method", "CONNECT"}, {":authority", "a"}}),
+      {"8.1.1 less DATA than Content-Length", headers(1, post("3"), false) + data(1, "ab", true), kRstStream,
+       kProtocolError},
+      {"8.1.1 more DATA than Content-Length", headers(1, post("1"), false) + data(1, "ab", false), kRstStream,
+       kProtocolError},
+      {"8.1 a second field section without end", headers(1, post("1"), false) + headers(1, {{"a", "b"}}, false),
+       kRstStream, kProtocolError},
+      {"8.1 pseudo-header field in trailers", headers(1, post("0"), false) + headers(1, {{":path", "/"}}, true),
+       kRstStream, kProtocolError},
+      {"9110 6.5.1 Content-Length in trailers",
+       headers(1, post("0"), false) + headers(1, {{"content-length", "0"}}, true), kRstStream, kProtocolError},
+      {"8.1.1 trailers before DATA is whole", headers(1, post("3"), false) + headers(1, {{"a", "b"}}, true), kRstStream,
+       kProtocolError},
+  };
+}
+
+std::vector<Case> broken_connections() {
+  const std::string open = headers(1, changed(":method", "POST"), false);
+  const std::string half = frame(kHeaders, kEndStream, 1, block(get()));
+  return {
+      {"4.2 a frame beyond SETTINGS_MAX_FRAME_SIZE", open + data(1, std::string(16385, 'x'), false), kGoaway,
+       kFrameSizeError},
+      {"4.3 bad HPACK", frame(kHeaders, kEndHeaders | kEndStream, 1, "\xff\xff\xff\xff\xff\xff\xff"), kGoaway,
+       kCompressionError},
+      {"4.3 something within a field section", half + ping(), kGoaway, kProtocolError},
+      {"4.3 CONTINUATION of another stream", half + frame(kContinuation, kEndHeaders, 3, ""), kGoaway, kProtocolError},
+      {"5.1 DATA for an idle stream", data(1, "x", false), kGoaway, kProtocolError},
+      {"5.1 WINDOW_UPDATE for an idle stream", window_update(1, 1), kGoaway, kProtocolError},
+      {"5.1 RST_STREAM for an idle stream", frames::reset(1, kCancel), kGoaway, kProtocolError},
+      {"5.1 DATA behind END_STREAM", headers(1, get(), true) + data(1, "x", false), kGoaway, kStreamClosed},
+      {"5.1 DATA behind RST_STREAM", open + frames::reset(1, kCancel) + data(1, "x", false), kGoaway, kStreamClosed},
+      {"5.1.1 an even stream", headers(2, get(), true), kGoaway, kProtocolError},
+      {"5.1.1 a smaller stream", headers(3, get(), true) + frames::reset(3, kCancel) + headers(1, get(), true), kGoaway,
+       kProtocolError},
+      {"5.3.1 PRIORITY upon itself", frame(kPriority, 0, 3, number(3, 4) + "x"), kGoaway, kProtocolError},
+      {"6.1 DATA of stream 0", data(0, "x", false), kGoaway, kProtocolError},
+      {"6.1 padding beyond the frame", open + frame(kData, kPadded, 1, "\x05x"), kGoaway, kProtocolError},
+      {"6.2 HEADERS of stream 0", headers(0, get(), true), kGoaway, kProtocolError},
+      {"6.4 RST_STREAM of 3 bytes", open + frame(kRstStream, 0, 1, "abc"), kGoaway, kFrameSizeError},
+      {"6.5 SETTINGS of a stream", frame(kSettings, 0, 1, ""), kGoaway, kProtocolError},
+      {"6.5 SETTINGS of 5 bytes", frame(kSettings, 0, 0, "abcde"), kGoaway, kFrameSizeError},
+      {"6.5 acknowledgement with content", frame(kSettings, kAck, 0, "abcdef"), kGoaway, kFrameSizeError},
+      {"6.5.2 window beyond 2^31 - 1", settings({{4, 0x80000000}}), kGoaway, kFlowControlError},
+      {"6.5.2 frame size below 16384", settings({{5, 16383}}), kGoaway, kProtocolError},
+      {"6.6 PUSH_PROMISE from a client", frame(kPushPromise, kEndHeaders, 1, number(2, 4) + block(get())), kGoaway,
+       kProtocolError},
+      {"6.7 PING of 7 bytes", frame(kPing, 0, 0, "1234567"), kGoaway, kFrameSizeError},
+      {"6.7 PING of a stream", frame(kPing, 0, 1, "12345678"), kGoaway, kProtocolError},
+      {"6.9 WINDOW_UPDATE by 0", window_update(0, 0), kGoaway, kProtocolError},
+      {"6.9.1 window beyond 2^31 - 1", window_update(0, 0x7fffffff), kGoaway, kFlowControlError},
+      {"6.10 CONTINUATION alone", frame(kContinuation, kEndHeaders, 1, ""), kGoaway, kProtocolError},
+  };
+}
+
+void expect_answer(const Case& is) {
+  SCOPED_TRACE(is.what);
+  ServerWorld world;
+  // A body that nobody takes: windows stay as they are.
+  world.owner.answer = [](ServerNote& note, bool) { note.stream->pause(); };
+  world.open();
+  world.peer.send(is.bytes);
+  const std::uint32_t id = is.answer == kGoaway ? 0 : 1;
+  ASSERT_TRUE(world.wait(is.answer, id));
+  EXPECT_EQ(world.peer.find(is.answer, id)->code(), is.code);
+  for (const auto& note : world.owner.notes) EXPECT_FALSE(note->message.done);
+  if (is.answer == kGoaway) {
+    EXPECT_EQ(world.counters.protocol_errors, 1U);
+    EXPECT_TRUE(world.wait_end());
+    world.peer.fd.reset();
+    EXPECT_TRUE(world.until([&] { return world.owner.closed; }));
+    for (const auto& note : world.owner.notes) EXPECT_TRUE(note->message.reset);
+    EXPECT_EQ(world.counters.open, 0U);
+  } else {
+    EXPECT_EQ(world.counters.malformed, 1U);
+    if (world.owner.notes.empty()) {
+      EXPECT_EQ(world.owner.refused.size(), 1U);
+    } else {
+      EXPECT_TRUE(world.owner.notes[0]->message.reset);
+      EXPECT_EQ(world.owner.notes[0]->message.why, Reset::kProtocol);
+    }
+    // Others are served on.
+    world.owner.answer = small_answer;
+    world.peer.send(headers(5, get(), true));
+    EXPECT_TRUE(world.wait(kData, 5, kEndStream));
+  }
+}
+
+TEST(H2Protocol, AnswersMalformedRequestsWithRstStream) {
+  for (const auto& is : malformed_requests()) expect_answer(is);
+}
+
+TEST(H2Protocol, AnswersBrokenConnectionsWithGoaway) {
+  for (const auto& is : broken_connections()) expect_answer(is);
+}
+
+TEST(H2Protocol, AnswersDataBeyondAWindowWithRstStream) {
+  ServerWorld world;
+  world.owner.answer = [](ServerNote& note, bool) { note.stream->pause(); };
+  world.open();
+  world.peer.send(headers(1, changed(":method", "POST"), false) + times(17, data(1, std::string(16384, 'x'), false)));
+  ASSERT_TRUE(world.wait(kRstStream, 1));
+  EXPECT_EQ(world.peer.find(kRstStream, 1)->code(), kFlowControlError);
+  EXPECT_TRUE(world.owner.notes.at(0)->message.reset);
+}
+
+TEST(H2Protocol, AnswersABadPrefaceWithGoaway) {
+  ServerWorld world;
+  auto [stream, fd] = world.pair();
+  world.peer.fd = std::move(fd);
+  auto made = H2ServerSession::create(world.context(), std::move(stream), world.owner);
+  ASSERT_TRUE(made);
+  world.session = std::move(*made);
+  world.session->start("PRI * HTTP/2.0\r\n\r\nSM\r\n\rx");
+  ASSERT_TRUE(world.wait(kGoaway, 0));
+  EXPECT_EQ(world.peer.find(kGoaway, 0)->code(), kProtocolError);
+  EXPECT_TRUE(world.wait_end());
+}
+
+// What is valid but beyond a limit is answered with a status, as in HTTP/1.
+TEST(H2Protocol, AnswersWhatIsNotAllowedWithAStatus) {
+  const std::string long_path = "/" + std::string(9000, 'a');
+  const std::string large(40'000, 'v');
+  List many = get();
+  for (int i = 0; i < 200; ++i) many.emplace_back("x", "y");
+  const std::vector<std::pair<List, std::uint16_t>> cases = {
+      {changed(":path", long_path), 414},
+      {with(get(), {{"a", large}, {"b", large}}), 431},
+      {many, 431},
+      {{{":method", "CONNECT"}, {":authority", "a.example:1"}}, 501},
+  };
+  for (const auto& [list, status] : cases) {
+    SCOPED_TRACE(status);
+    ServerWorld world;
+    world.owner.answer = small_answer;
+    world.open();
+    const std::string section = block(list);
+    std::string bytes;
+    for (std::size_t at = 0; at < section.size(); at += 16384) {
+      const bool last = at + 16384 >= section.size();
+      bytes += frame(at == 0 ? kHeaders : kContinuation, last ? kEndHeaders : 0, 1, section.substr(at, 16384));
+    }
+    world.peer.send(bytes + data(1, "body", false));
+    ASSERT_TRUE(world.wait(kHeaders, 1, kEndStream));
+    ASSERT_TRUE(world.wait(kRstStream, 1));  // the rest of the request is not wanted
+    EXPECT_EQ(world.peer.find(kRstStream, 1)->code(), kNoError);
+    ASSERT_EQ(world.owner.refused.size(), 1U);
+    EXPECT_EQ(world.owner.refused[0].first, status);
+    EXPECT_EQ(world.counters.refused_heads, 1U);
+    world.peer.send(headers(3, get(), true));
+    EXPECT_TRUE(world.wait(kData, 3, kEndStream));
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::http

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is wrong with a file of Kong's, or not served as Kong does: each with its line, field, what was found and what
+// was expected.
+#include <gtest/gtest.h>
+
+#include "fairlead/kong/convert.hpp"
+
+namespace fairlead::kong {
+namespace {
+
+struct Row {
+  const char* name;
+  const char* text;  ///< behind the version's line
+  std::uint32_t line;
+  const char* field;
+  const char* found;
+  const char* expected;  ///< a part of it
+  bool partial;          ///< right in Kong, and left out with --allow-partial
+};
+
+// The first line is the format's version.
+constexpr const char* kVersion = "_format_version: \"3.0\"\n";
+#define SERVICE "services:\n- name: a\n  url: http://127.0.0.1:81\n"
+#define ROUTE SERVICE "  routes:\n  - name: r\n    paths: [/]\n"
+#define PLUGIN "plugins:\n- name: "
+
+const Row kRows[] = {
+    {"an unknown list", "servces: []\n", 2, "servces", "an unknown field", "one of _format_version", false},
+    {"a service without host", "services:\n- name: a\n", 3, "services[0].host", "nothing", "a host, or url", false},
+    {"a URL without scheme", "services:\n- url: example.com\n", 3, "services[0].url", "\"example.com\"", "a URL",
+     false},
+    {"a URL with a bad port", "services:\n- url: http://a:0/\n", 3, "services[0].url", "\"http://a:0/\"", "a URL",
+     false},
+    {"a port", "services:\n- host: a\n  port: 70000\n", 4, "services[0].port", "70000", "65535", false},
+    {"retries", SERVICE "  retries: 99999\n", 5, "services[0].retries", "99999", "32767", false},
+    {"a time-out", SERVICE "  read_timeout: 0\n", 5, "services[0].read_timeout", "0", "from 1", false},
+    {"a protocol", "services:\n- {host: a, protocol: gopher}\n", 3, "services[0].protocol", "\"gopher\"", "one of http",
+     false},
+    {"grpc", "services:\n- {host: a, protocol: grpc}\n", 3, "services[0].protocol", "\"grpc\"", "http or https", true},
+    {"two time-outs", SERVICE "  write_timeout: 1000\n", 5, "services[0].write_timeout", "1000", "alike", true},
+    {"an unknown field of a service", SERVICE "  pathh: /\n", 5, "services[0].pathh", "an unknown field", "one of",
+     false},
+    {"a service's name twice", SERVICE "- {name: a, host: b}\n", 5, "services[1]", "a mapping", "no other service",
+     false},
+    {"unverified TLS", "services:\n- {name: a, host: b.example, protocol: https, routes: [{paths: [/]}]}\n", 3,
+     "services[0]", "a mapping", "tls_verify: true", true},
+    {"a relative path", SERVICE "  routes:\n  - paths: [foo]\n", 6, "services[0].routes[0].paths[0]", "\"foo\"",
+     "begins with /", false},
+    {"an expression", SERVICE "  routes:\n  - paths: ['~/(']\n", 6, "services[0].routes[0].paths[0]", "\"~/(\"", "RE2",
+     false},
+    {"a look-ahead", SERVICE "  routes:\n  - paths: ['~/a(?=b)']\n", 6, "services[0].routes[0].paths[0]",
+     "\"~/a(?=b)\"", "RE2", false},
+    {"a wildcard amid a host", SERVICE "  routes:\n  - hosts: [a.*.example]\n", 6, "services[0].routes[0].hosts[0]",
+     "\"a.*.example\"", "first or last", false},
+    {"a host with a port", SERVICE "  routes:\n  - hosts: ['a.example:81']\n", 6, "services[0].routes[0].hosts[0]",
+     "\"a.example:81\"", "without a port", true},
+    {"Host as a header", SERVICE "  routes:\n  - headers: {Host: [a]}\n", 6, "services[0].routes[0].headers.Host",
+     "a list", "other than Host", false},
+    {"snis", ROUTE "    snis: [a.example]\n", 8, "services[0].routes[0].snis", "a list", "no snis", true},
+    {"a stream's route", SERVICE "  routes:\n  - protocols: [tcp]\n", 6, "services[0].routes[0].protocols", "a list",
+     "http, https", true},
+    {"an expression in place of fields", SERVICE "  routes:\n  - expression: http.path == \"/\"\n", 6,
+     "services[0].routes[0].expression", "\"http.path == \"/\"\"", "paths, hosts", true},
+    {"a redirect's status", ROUTE "    https_redirect_status_code: 303\n", 8,
+     "services[0].routes[0].https_redirect_status_code", "303", "426, 301", false},
+    {"a method of its own", ROUTE "    methods: [PURGE]\n", 8, "services[0].routes[0].methods", "a list", "GET, HEAD",
+     true},
+    {"no such service", "routes:\n- {paths: [/], service: b}\n", 3, "routes[0].service", "\"b\"",
+     "a service of this file", false},
+    {"no service at all", "routes:\n- {paths: [/]}\n", 3, "routes[0]", "a mapping", "a service, or the plugin", true},
+    {"a target without upstream", "targets:\n- target: a:80\n", 3, "targets[0].upstream", "nothing", "an upstream",
+     false},
+    {"a target's port", "upstreams:\n- name: u\n  targets: [{target: 'a:x'}]\n", 4, "upstreams[0].targets[0].target",
+     "\"a:x\"", "HOST:PORT", false},
+    {"a consumer without name", "consumers:\n- tags: [a]\n", 3, "consumers[0].username", "nothing", "a user name",
+     false},
+    {"a key without key", "consumers:\n- username: u\n  keyauth_credentials: [{tags: [a]}]\n", 4,
+     "consumers[0].keyauth_credentials[0].key", "nothing", "a value", false},
+    {"an algorithm", "consumers:\n- username: u\n  jwt_secrets: [{key: k, secret: s, algorithm: none}]\n", 4,
+     "consumers[0].jwt_secrets[0].algorithm", "a value (not shown)", "one of HS256", false},
+    {"hashed passwords",
+     "_transform: false\nconsumers:\n- username: u\n  basicauth_credentials: [{username: u, password: p}]\n", 5,
+     "consumers[0].basicauth_credentials[0].password", "a value (not shown)", "_transform: true", true},
+    {"a plugin's name", ROUTE "    plugins: [{config: {}}]\n", 8, "services[0].routes[0].plugins[0].name", "nothing",
+     "a plugin's name", false},
+    {"a plugin that is not served", ROUTE PLUGIN "zipkin\n", 9, "plugins[0].name", "\"zipkin\"",
+     "a plugin that is served", true},
+    {"a cache", ROUTE PLUGIN "proxy-cache\n  config: {strategy: memory}\n", 9, "plugins[0].name", "\"proxy-cache\"",
+     "RFC 9111", true},
+    {"an unknown field of a plugin", ROUTE PLUGIN "key-auth\n  config: {key_namse: [a]}\n", 10,
+     "plugins[0].config.key_namse", "an unknown field", "a field of key-auth", false},
+    {"keys in bodies", ROUTE PLUGIN "key-auth\n  config: {key_in_body: true}\n", 10, "plugins[0].config.key_in_body",
+     "true", "false", true},
+    {"no limit", ROUTE PLUGIN "rate-limiting\n  config: {policy: local}\n", 10, "plugins[0].config", "a mapping",
+     "second, minute", false},
+    {"a limit of nothing", ROUTE PLUGIN "rate-limiting\n  config: {minute: 0}\n", 10, "plugins[0].config.minute", "0",
+     "from 1", false},
+    {"a limit per year", ROUTE PLUGIN "rate-limiting\n  config: {year: 5}\n", 10, "plugins[0].config.year", "5",
+     "second, minute", true},
+    {"a limit by service", ROUTE PLUGIN "rate-limiting\n  config: {minute: 5, limit_by: service}\n", 10,
+     "plugins[0].config.limit_by", "\"service\"", "consumer, credential", true},
+    {"an acl of nobody", ROUTE PLUGIN "acl\n  config: {allow: [a]}\n", 9, "plugins[0].name", "\"acl\"", "authenticates",
+     false},
+    {"allow and deny", ROUTE PLUGIN "acl\n  config: {allow: [a], deny: [b]}\n", 10, "plugins[0].config", "a mapping",
+     "one of them", false},
+    {"expired tokens", ROUTE PLUGIN "jwt\n  config: {}\n", 10, "plugins[0].config", "a mapping", "claims_to_verify",
+     true},
+    {"an address", ROUTE PLUGIN "ip-restriction\n  config: {deny: [10.0.0.0/40]}\n", 6, "services[0].routes[0]",
+     "a mapping", "", false},
+    {"a template of Kong's", ROUTE PLUGIN "request-transformer\n  config: {add: {headers: ['a:$(headers.b)']}}\n", 10,
+     "plugins[0].config.add.headers[0]", "\"a:$(headers.b)\"", "without templates", true},
+    {"a header without value", ROUTE PLUGIN "request-transformer\n  config: {add: {headers: [a]}}\n", 10,
+     "plugins[0].config.add.headers[0]", "\"a\"", "NAME:VALUE", false},
+    {"a body", ROUTE PLUGIN "response-transformer\n  config: {add: {json: ['a:b']}}\n", 10,
+     "plugins[0].config.add.json", "a list", "changes of headers", true},
+    {"two that authenticate", ROUTE PLUGIN "key-auth\n- name: basic-auth\n", 9, "plugins[0].name", "\"key-auth\"",
+     "one plugin that authenticates", true},
+    {"a plugin twice", ROUTE PLUGIN "key-auth\n- name: key-auth\n", 10, "plugins[1].name", "\"key-auth\"", "once",
+     false},
+};
+
+TEST(BadKongInput, IsNamed) {
+  for (const auto& row : kRows) {
+    SCOPED_TRACE(row.name);
+    const auto out = convert(std::string(kVersion) + row.text, false, "kong.yaml", {});
+    EXPECT_GT(out.refused, 0U);
+    EXPECT_EQ(out.yaml, "");
+    bool named = false;
+    std::string all;
+    for (const auto& one : out.diagnostics) {
+      all += one.text() + "\n";
+      named = named || (one.file == "kong.yaml" && one.line == row.line && one.field == row.field &&
+                        one.found == row.found && one.expected.find(row.expected) != std::string::npos);
+    }
+    EXPECT_TRUE(named) << all;
+    const auto partial = convert(std::string(kVersion) + row.text, false, "kong.yaml", {.allow_partial = true});
+    EXPECT_EQ(partial.refused == 0, row.partial) << (partial.diagnostics.empty() ? "" : partial.diagnostics[0].text());
+    EXPECT_EQ(partial.yaml.empty(), !row.partial);
+    EXPECT_FALSE(partial.diagnostics.empty());
+  }
+}
+
+TEST(BadKongInput, VersionAndSyntax) {
+  const auto version = convert("_format_version: \"4.0\"\n", false, "f", {});
+  ASSERT_EQ(version.refused, 1U);
+  EXPECT_EQ(version.diagnostics[0].found, "\"4.0\"");
+  const auto broken = convert("_format_version: \"3.0\"\nservices: [\n", false, "f", {});
+  EXPECT_GT(broken.refused, 0U);
+  EXPECT_EQ(broken.yaml, "");
+  EXPECT_FALSE(is_kong("kind: Service\napiVersion: v1\n", false));
+  EXPECT_FALSE(is_kong("a: _format_version\n", false));
+  EXPECT_TRUE(is_kong("_format_version: \"3.0\"\n", false));
+  EXPECT_TRUE(is_kong(R"({"_format_version": "3.0"})", true));
+}
+
+TEST(BadKongInput, CredentialsAreNeverShown) {
+  const auto out =
+      convert(std::string(kVersion) +
+                  "consumers:\n- username: u\n  jwt_secrets: [{key: k, secret: hush, algorithm: hush-hush}]\n"
+                  "  keyauth_credentials: [{key: hush, ttl: 4711}]\n",
+              false, "f", {});
+  ASSERT_GT(out.refused, 0U);
+  for (const auto& one : out.diagnostics) EXPECT_EQ(one.text().find("hush"), std::string::npos) << one.text();
+}
+
+}  // namespace
+}  // namespace fairlead::kong

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kong's entities as Gateway API objects: what they become, and whose order of routes it is.
+#include "fairlead/kong/convert.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+
+#include "fairlead/http/message.hpp"
+#include "fairlead/model/gateway_objects.hpp"
+#include "fairlead/route/compile.hpp"
+#include "fairlead/route/rewrite.hpp"
+#include "fairlead/route/router.hpp"
+#include "gateway/dataplane/config/parse.hpp"
+
+namespace fairlead::kong {
+namespace {
+
+constexpr const char* kVersion = "_format_version: \"3.0\"\nservices:\n";
+
+/// What a file becomes, read as the gateway reads it, with a router over its routes.
+struct Served {
+  std::string yaml;
+  std::vector<model::ObjectPtr> objects;
+  std::shared_ptr<const route::Router> router;
+
+  explicit Served(const std::string& text) {
+    const auto out = convert(text, false, "kong.yaml", {});
+    for (const auto& one : out.diagnostics) ADD_FAILURE() << one.text();
+    yaml = out.yaml;
+    auto parsed = config::parse_text(yaml, false, config::gateway_kinds());
+    for (const auto& one : parsed.diagnostics) ADD_FAILURE() << one.text();
+    std::vector<route::RoutePtr> routes;
+    for (auto& one : parsed.objects) {
+      objects.push_back(one.object);
+      const auto* http = one.object ? std::get_if<model::HttpRoute>(one.object.get()) : nullptr;
+      if (http == nullptr) continue;
+      auto made = route::compile(*http, "", one.object);
+      if (made) routes.push_back(*made);
+      else ADD_FAILURE() << made.error().message;
+    }
+    router = route::Router::build(routes);
+  }
+
+  /// "name of the HTTPRoute -> path that its backend gets".
+  [[nodiscard]] std::string ask(const std::string& host, const std::string& path, const std::string& method = "GET",
+                                const std::string& header = {}) const {
+    http::RequestHead head;
+    head.method_text = method;
+    head.method = http::method_of(method);
+    head.authority = host;
+    if (!header.empty()) head.fields.push_back({"x-kind", header});
+    const auto match = router->match({.host = host, .path = path, .query = {}, .head = &head});
+    if (!match) return "none";
+    const auto& object = *static_cast<const model::Object*>(match.route->data.get());
+    const auto& http = std::get<model::HttpRoute>(object);
+    auto sent = path;
+    const auto& rule = http.rules[match.rule];
+    Arena arena;
+    for (const auto& filter : rule.filters)
+      if (const auto* rewrite = std::get_if<model::UrlRewrite>(&filter); rewrite != nullptr && rewrite->path)
+        sent = route::modified_path(*rewrite->path, path, match.prefix(path), arena);
+    return http.metadata.name + " " + sent;
+  }
+};
+
+TEST(KongPaths, AreJoinedAsKongJoinsThem) {
+  // service.path, route.paths, strip_path, path asked for, path sent: kong/router/utils.lua, get_upstream_uri_v0.
+  struct {
+    const char *base, *path, *strip, *asked, *sent;
+  } const rows[] = {
+      {"/", "/a", "true", "/a", "/"},
+      {"/", "/a", "true", "/a/", "/"},
+      {"/", "/a", "true", "/a/b", "/b"},
+      {"/", "/a", "true", "/ab", "/b"},
+      {"/", "/a", "false", "/ab", "/ab"},
+      {"/", "/a", "false", "/a/", "/a/"},
+      {"/", "/a/", "true", "/a/", "/"},
+      {"/", "/a/", "true", "/a/b", "/b"},
+      {"/", "/", "true", "/", "/"},
+      {"/", "/", "true", "/b", "/b"},
+      {"/", "/", "false", "/b", "/b"},
+      {"/s", "/", "true", "/", "/s"},
+      {"/s", "/", "true", "/b", "/s/b"},
+      {"/s", "/", "false", "/", "/s"},
+      {"/s", "/", "false", "/b", "/s/b"},
+      {"/s", "/a", "true", "/a", "/s"},
+      {"/s", "/a", "true", "/a/", "/s/"},
+      {"/s", "/a", "true", "/a/b", "/s/b"},
+      {"/s", "/a", "true", "/ab", "/s/b"},
+      {"/s", "/a", "false", "/a", "/s/a"},
+      {"/s", "/a", "false", "/ab", "/s/ab"},
+      {"/s", "/a/", "true", "/a/", "/s/"},
+      {"/s", "/a/", "true", "/a/b", "/s/b"},
+      {"/s/", "/", "true", "/", "/s/"},
+      {"/s/", "/", "false", "/b", "/s/b"},
+      {"/s/", "/a", "true", "/a", "/s"},
+      {"/s/", "/a", "true", "/a/", "/s/"},
+      {"/s/", "/a", "true", "/ab", "/s/b"},
+      {"/s/", "/a", "false", "/a/b", "/s/a/b"},
+      {"/", "~/v[0-9]+", "true", "/v12/x", "/x"},
+      {"/", "~/v[0-9]+", "true", "/v12", "/"},
+      {"/s", "~/v[0-9]+", "true", "/v12/x", "/s/x"},
+      {"/s", "~/v[0-9]+", "false", "/v12/x", "/s/v12/x"},
+      {"/", "~/(a|b)c$", "true", "/bc", "/"},
+      {"/", "/a.b", "true", "/a.b/x", "/x"},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(std::string(row.base) + " " + row.path + " strip " + row.strip + " " + row.asked);
+    const Served served(std::string(kVersion) + "- {name: s, host: 10.0.0.1, path: " + row.base +
+                        ", routes: [{name: r, paths: ['" + row.path + "'], strip_path: " + row.strip + "}]}\n");
+    EXPECT_EQ(served.ask("a.example", row.asked), std::string("route-r ") + row.sent);
+  }
+}
+
+TEST(KongPaths, ArePrefixesOfText) {
+  const Served served(std::string(kVersion) + "- {name: s, host: 10.0.0.1, routes: [{name: r, paths: [/a.b]}]}\n");
+  EXPECT_EQ(served.ask("h", "/a.bc"), "route-r /c");
+  EXPECT_EQ(served.ask("h", "/axb"), "no-route /axb");
+  EXPECT_EQ(served.ask("h", "/x/a.b"), "no-route /x/a.b");
+}
+
+TEST(KongOrder, IsKongs) {
+  // Routes by name; then requests, and the route that Kong chooses.
+  struct {
+    const char* routes;
+    std::vector<std::array<const char*, 4>> requests;  // host, path, method, route
+    bool ranked;
+  } const rows[] = {
+      {"{name: a, paths: [/x]}, {name: b, paths: [/x/y]}", {{"h", "/x/y", "GET", "b"}, {"h", "/x", "GET", "a"}}, false},
+      {"{name: a, paths: [/x]}, {name: b, paths: [/xy], strip_path: false}", {{"h", "/xyz", "GET", "b"}}, false},
+      {"{name: a, hosts: [h.a], paths: [/]}, {name: b, paths: [/x]}",
+       {{"h.a", "/x", "GET", "a"}, {"g", "/x", "GET", "b"}},
+       false},
+      {"{name: a, hosts: [h.a]}, {name: b, hosts: ['*.a']}",
+       {{"h.a", "/", "GET", "a"}, {"g.a", "/", "GET", "b"}},
+       false},
+      // More fields go before a longer path, and before a host.
+      {"{name: a, methods: [POST], paths: [/]}, {name: b, paths: [/x]}",
+       {{"h", "/x", "POST", "a"}, {"h", "/x", "GET", "b"}},
+       true},
+      {"{name: a, hosts: [h.a]}, {name: b, methods: [GET], paths: [/x]}",
+       {{"h.a", "/x", "GET", "b"}, {"h.a", "/y", "GET", "a"}},
+       true},
+      // Expressions go before prefixes, by regex_priority, whatever their lengths.
+      {"{name: a, paths: ['~/x.*y'], regex_priority: 1}, {name: b, paths: ['~/x.*'], regex_priority: 2}",
+       {{"h", "/x/y", "GET", "b"}},
+       true},
+      {"{name: a, paths: [/x/long]}, {name: b, paths: ['~/x']}", {{"h", "/x/long", "GET", "b"}}, true},
+      // Each path has a priority of its own.
+      {"{name: a, paths: [/x, /x/y/z]}, {name: b, paths: [/x/y]}",
+       {{"h", "/x/y/z", "GET", "a"}, {"h", "/x/y/k", "GET", "b"}, {"h", "/x/k", "GET", "a"}},
+       false},
+      // Headers.
+      {"{name: a, headers: {x-kind: [one]}, paths: [/]}, {name: b, paths: [/x/y/z]}",
+       {{"h", "/x/y/z", "GET", "b"}},
+       true},
+      {"{name: a, hosts: ['h.*']}, {name: b, hosts: ['*.org']}",
+       {{"h.com", "/", "GET", "a"}, {"g.org", "/", "GET", "b"}},
+       false},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.routes);
+    const Served served(std::string(kVersion) + "- {name: s, host: 10.0.0.1, routes: [" + row.routes + "]}\n");
+    for (const auto& [host, path, method, name] : row.requests) {
+      const auto answer = served.ask(host, path, method);
+      EXPECT_TRUE(answer.starts_with("route-" + std::string(name))) << host << path << ": " << answer << "\n"
+                                                                    << served.yaml;
+    }
+    EXPECT_EQ(served.yaml.find("|||") != std::string::npos || served.yaml.find(".*|") != std::string::npos ||
+                  served.yaml.find(")|") != std::string::npos,
+              row.ranked)
+        << served.yaml;
+  }
+}
+
+TEST(KongOrder, HeadersDecide) {
+  const Served served(std::string(kVersion) +
+                      "- name: s\n  host: 10.0.0.1\n  routes:\n"
+                      "  - {name: a, paths: [/], headers: {X-Kind: [One, Two]}}\n"
+                      "  - {name: b, paths: [/], headers: {x-kind: ['~*^v[0-9]']}}\n");
+  EXPECT_EQ(served.ask("h", "/", "GET", "one"), "route-a /");
+  EXPECT_EQ(served.ask("h", "/", "GET", "TWO"), "route-a /");
+  EXPECT_EQ(served.ask("h", "/", "GET", "v7b"), "route-b /");
+  EXPECT_EQ(served.ask("h", "/", "GET", "ones"), "no-route /");
+}
+
+std::string object(const std::string& yaml, const std::string& kind, const std::string& name) {
+  std::size_t from = 0;
+  while (from < yaml.size()) {
+    const auto end = std::min(yaml.find("---\n", from), yaml.size());
+    const auto text = yaml.substr(from, end - from);
+    if (text.find("kind: " + kind + "\n") != std::string::npos &&
+        text.find("name: " + name + "\n") != std::string::npos)
+      return text;
+    from = end + 4;
+  }
+  return {};
+}
+
+TEST(KongConvert, MakesObjects) {
+  const Served served(R"(_format_version: "2.1"
+services:
+- {name: pool, host: up, retries: 2, connect_timeout: 1500, read_timeout: 2000, write_timeout: 2000, routes: [{paths: [/p]}]}
+- {name: outside, url: https://api.example/v1, tls_verify: true, routes: [{paths: [/o]}]}
+- {name: off, url: 'http://10.0.0.9', enabled: false, routes: [{paths: [/off]}]}
+upstreams:
+- name: up
+  algorithm: least-connections
+  host_header: up.example
+  healthchecks: {active: {http_path: /ok, healthy: {interval: 5, successes: 1}, unhealthy: {interval: 5, http_failures: 2, tcp_failures: 2}}}
+  targets: [{target: '10.0.0.1:81'}, {target: '10.0.0.2:82'}, {target: '10.0.0.3:83', weight: 0}]
+consumers:
+- username: alice
+  custom_id: "1"
+  acls: [{group: gold}]
+  jwt_secrets: [{key: iss, secret: 0123456789abcdef0123456789abcdef}]
+)");
+  const auto slices = object(served.yaml, "EndpointSlice", "service-pool-0");
+  EXPECT_NE(slices.find("10.0.0.1"), std::string::npos);
+  EXPECT_NE(object(served.yaml, "EndpointSlice", "service-pool-1").find("port: 82"), std::string::npos);
+  EXPECT_EQ(served.yaml.find("10.0.0.3"), std::string::npos) << "weight 0";
+  EXPECT_EQ(served.yaml.find("10.0.0.9"), std::string::npos) << "a service that is off";
+  const auto policy = object(served.yaml, "BackendPolicy", "service-pool");
+  for (const auto* part : {"type: LeastRequest", "attempts: 2", "connect: \"1s500ms\"", "streamIdle: \"2s\"",
+                           "path: \"/ok\"", "unhealthyThreshold: 2", "maxConnections: 0"})
+    EXPECT_NE(policy.find(part), std::string::npos) << part << "\n" << policy;
+  EXPECT_NE(object(served.yaml, "Service", "service-outside").find("externalName: api.example"), std::string::npos);
+  EXPECT_NE(object(served.yaml, "BackendTLSPolicy", "service-outside").find("hostname: api.example"),
+            std::string::npos);
+  EXPECT_NE(object(served.yaml, "Consumer", "alice").find("customId: \"1\""), std::string::npos);
+  EXPECT_EQ(served.ask("h", "/o/x"), "route-1 /v1/x");
+}
+
+TEST(KongConvert, TheMoreSpecialPluginCounts) {
+  const Served served(R"(_format_version: "3.0"
+services:
+- name: s
+  host: 10.0.0.1
+  plugins: [{name: rate-limiting, config: {minute: 2}}]
+  routes:
+  - {name: a, paths: [/a]}
+  - {name: b, paths: [/b], plugins: [{name: rate-limiting, config: {minute: 3}}]}
+  - {name: c, paths: [/c], plugins: [{name: rate-limiting, enabled: false, config: {minute: 4}}]}
+- {name: t, host: 10.0.0.2, routes: [{name: d, paths: [/d]}]}
+plugins:
+- {name: rate-limiting, config: {minute: 1, hide_client_headers: true}}
+)");
+  const auto limits = [&](int most) {
+    for (const auto& one : served.objects) {
+      const auto* policy = std::get_if<model::RequestPolicy>(one.get());
+      if (policy == nullptr) continue;
+      const auto text = object(served.yaml, "RequestPolicy", policy->metadata.name);
+      if (text.find("requests: " + std::to_string(most) + "\n") == std::string::npos) continue;
+      std::string names;
+      for (const auto& target : policy->targets) names += target.name + " ";
+      return names;
+    }
+    return std::string();
+  };
+  EXPECT_EQ(limits(1), "route-d ");
+  EXPECT_EQ(limits(2), "route-a route-c ") << "routes of a service count together";
+  EXPECT_EQ(limits(3), "route-b ");
+  EXPECT_EQ(limits(4), "");
+}
+
+TEST(KongConvert, JsonAndYamlAreAlike) {
+  const auto yaml =
+      convert(std::string(kVersion) + "- {name: s, host: 10.0.0.1, routes: [{paths: [/]}]}\n", false, "f", {});
+  const auto json = convert(
+      R"({"_format_version": "3.0", "services": [{"name": "s", "host": "10.0.0.1", "routes": [{"paths": ["/"]}]}]})",
+      true, "f", {});
+  EXPECT_FALSE(yaml.yaml.empty());
+  EXPECT_EQ(yaml.yaml, json.yaml);
+}
+
+TEST(KongConvert, PortsAndAddress) {
+  const auto out = convert(kVersion + std::string("- {name: s, host: 10.0.0.1}\n"), false, "f",
+                           {.address = "127.0.0.1", .http_port = 81, .https_port = 0});
+  const auto gateway = object(out.yaml, "Gateway", "kong");
+  EXPECT_NE(gateway.find("port: 81"), std::string::npos);
+  EXPECT_NE(gateway.find("value: \"127.0.0.1\""), std::string::npos);
+  EXPECT_EQ(gateway.find("HTTPS"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace fairlead::kong
