@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node in miniature: namespaces for the node and its pods, a cgroup, real servers, and the agent. The machine's own
 addresses, routes, cgroups and pins are not touched; close() removes all of it."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -40,7 +41,7 @@ def eventually(condition, limit=20.0):
 
 class Lab:
     def __init__(self, name=None, folder=None):
-        """name and folder: of a lab that another process left running."""
+        """folder: it is made by make_folder(), or stands already when another process left this lab."""
         self.name = name or f"fl-demo-{os.getpid()}"
         self.folder = folder or pathlib.Path(tempfile.mkdtemp(prefix=self.name + "-"))
         self.cgroup = cgroup2_mount() / self.name
@@ -151,7 +152,6 @@ class Lab:
         begin = time.monotonic()
         self.cgroup.mkdir(exist_ok=True)
         self.agent = self.start("agent", self.inside("node") + self.agent_command())
-        (self.folder / "agent.pid").write_text(str(self.agent.pid))
 
         def ready():
             return "ready" in self.log("agent").split("\n") or self.agent.poll() is not None
@@ -169,21 +169,24 @@ class Lab:
 
     # ---- end ----
     def _agent_pids(self):
-        """Its pid, also of a lab that another process left; a pid may be another's by now, hence the look at cmdline."""
+        """By their command line: the lab may be one that another process left."""
         if self.agent:
-            return [self.agent.pid] if self.agent.poll() is None else []
-        pid_file = self.folder / "agent.pid"
-        pid = pid_file.read_text() if pid_file.exists() else "none"
-        try:
-            command = pathlib.Path("/proc", pid, "cmdline").read_text()
-        except OSError:
-            return []
-        return [int(pid)] if str(self.pins) in command else []
+            self.agent.poll()  # an ended child has a pid until it is waited for
+        found = []
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if words[0].endswith(b"/fairlead-agent") and str(self.pins).encode() in words:
+                found.append(int(process.name))
+        return found
 
     def _stop_processes(self):
         for signal_number in (signal.SIGTERM, signal.SIGKILL):
             for pid in self._agent_pids():
-                os.kill(pid, signal_number)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal_number)
             if eventually(lambda: not self._agent_pids(), 5):
                 break
         if self.cgroup.exists():  # servers and clients, whatever they forked
@@ -193,13 +196,22 @@ class Lab:
 
     def close(self):
         self._stop_processes()
-        shutil.rmtree(self.pins, ignore_errors=True)
+        if self.pins.exists():
+            self.ctl("uninstall", "--pin-dir", str(self.pins), "--run-dir", str(self.folder))
+        shutil.rmtree(self.pins, ignore_errors=True)  # what another version could not name
         for group in sorted(self.cgroup.rglob("*/")) + [self.cgroup]:
             if group.is_dir():
                 eventually(lambda: self._remove_group(group), 5)
         for ns in ("node", *(pod.name for pod in objects.PODS)):
             subprocess.run(["ip", "netns", "delete", self.netns(ns)], stderr=subprocess.DEVNULL)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def leftovers(self):
+        """What close() should have removed and is still there."""
+        left = [str(path) for path in (self.cgroup, self.pins, self.folder) if path.exists()]
+        left += [f"process {pid}" for pid in self._agent_pids()]
+        names = subprocess.run(["ip", "netns"], capture_output=True, text=True).stdout.split()
+        return left + [f"network namespace {name}" for name in names if name.startswith(self.name + "-")]
 
     @staticmethod
     def _remove_group(group):

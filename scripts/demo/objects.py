@@ -30,6 +30,7 @@ PODS = (
     Pod("redis-1", "redis", "10.244.0.21", redirect=True),
     Pod("dns-1", "dns", "10.244.0.31"),
     Pod("shop", "shop", "10.244.0.101", redirect=True),
+    Pod("shop-tcp", "shop", "10.244.0.103"),
     Pod("intruder", "intruder", "10.244.0.102"),
 )
 SERVICES = (
@@ -63,11 +64,11 @@ def pod_yaml(pod):
         """)
 
 
-def service_yaml(service):
+def service_yaml(service, without):
     endpoints = "".join(
-        f"\n          - {{addresses: [{pod.address}], conditions: {{ready: true}}, nodeName: {NODE}, "
+        f"\n- {{addresses: [{pod.address}], conditions: {{ready: true}}, nodeName: {NODE}, "
         f"targetRef: {{kind: Pod, name: {pod.name}, namespace: default}}}}"
-        for pod in PODS if pod.app == service.name)
+        for pod in PODS if pod.app == service.name and pod.name not in without)
     return textwrap.dedent(f"""\
         apiVersion: v1
         kind: Service
@@ -86,7 +87,7 @@ def service_yaml(service):
           labels: {{kubernetes.io/service-name: {service.name}}}
         addressType: IPv4
         ports: [{{name: main, port: {service.target}, protocol: {service.protocol}}}]
-        endpoints:""") + textwrap.dedent(endpoints.replace("\n          - ", "\n- ")) + "\n"
+        endpoints:""") + endpoints + "\n"
 
 
 def policy_yaml():
@@ -103,11 +104,16 @@ def policy_yaml():
         """)
 
 
+def services_yaml(without=()):
+    """All services; the pods named are left out of their endpoints."""
+    return "---\n".join(service_yaml(service, without) for service in SERVICES)
+
+
 def files():
     """File name -> contents of the configuration directory."""
     return {
         "node.yaml": node_yaml(),
         "pods.yaml": "---\n".join(pod_yaml(pod) for pod in PODS),
-        "services.yaml": "---\n".join(service_yaml(service) for service in SERVICES),
+        "services.yaml": services_yaml(),
         "policy.yaml": policy_yaml(),
     }
