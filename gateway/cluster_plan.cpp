@@ -18,10 +18,12 @@ bool same_tls(const std::optional<config::BackendTls>& a, const std::optional<co
 
 using upstream::Protocol;
 
-Result<std::shared_ptr<tls::ClientContext>> make_context(const config::BackendTls& from, Protocol protocol) {
+Result<std::shared_ptr<tls::ClientContext>> make_context(const config::BackendTls& from, Protocol protocol,
+                                                         const ClusterPlan::Credential& credential) {
   if (from.broken) return fail("its CA certificates cannot be resolved");
   tls::ClientConfig config;
   config.hostname = from.hostname;
+  config.certificate = credential;
   for (const auto& name : from.alt_names)
     config.subject_alt_names.push_back({name.type == model::SubjectAltName::Type::kUri
                                             ? tls::SubjectAltName::Type::kUri
@@ -66,13 +68,16 @@ std::uint32_t ClusterPlan::number_of(const std::string& name) {
   return at->second;
 }
 
-std::uint32_t ClusterPlan::acquire(const config::BackendClusterPtr& backend, bool grpc) {
+std::uint32_t ClusterPlan::acquire(const config::BackendClusterPtr& backend, bool grpc, const Credential& credential) {
   const auto protocol = protocol_of(*backend, grpc);
-  const bool apart = protocol != protocol_of(*backend, false);
-  const auto number = number_of(apart ? backend->name() + "/grpc" : backend->name());
+  const auto shown = backend->tls ? credential : nullptr;
+  auto name = backend->name();
+  if (protocol != protocol_of(*backend, false)) name += "/grpc";
+  if (shown != nullptr) name += " as " + shown->name();
+  const auto number = number_of(name);
   auto& entry = entries_[number];
   ++entry.uses;
-  if (entry.from != backend) plan(number, backend, protocol);
+  if (entry.from != backend || entry.credential != shown) plan(number, backend, protocol, shown);
   return number;
 }
 
@@ -81,14 +86,15 @@ void ClusterPlan::release(std::uint32_t number) {
 }
 
 void ClusterPlan::plan_tls(Entry& entry, const config::BackendCluster& backend, Protocol protocol,
-                           Remarks::Texts& texts) {
+                           const Credential& credential, Remarks::Texts& texts) {
   // A context that stays keeps its sessions.
-  if (entry.from != nullptr && entry.protocol == protocol && !entry.broken && same_tls(entry.from->tls, backend.tls))
+  if (entry.from != nullptr && entry.protocol == protocol && !entry.broken && entry.credential == credential &&
+      same_tls(entry.from->tls, backend.tls))
     return;
   entry.tls.reset();
   entry.broken = false;
   if (!backend.tls) return;
-  auto context = make_context(*backend.tls, protocol);
+  auto context = make_context(*backend.tls, protocol, credential);
   if (context) {
     entry.tls = std::move(*context);
     return;
@@ -97,7 +103,8 @@ void ClusterPlan::plan_tls(Entry& entry, const config::BackendCluster& backend, 
   texts.push_back(backend.tls->policy.text() + ": " + context.error().message + ": requests get 500");
 }
 
-void ClusterPlan::plan(std::uint32_t number, const config::BackendClusterPtr& backend, Protocol protocol) {
+void ClusterPlan::plan(std::uint32_t number, const config::BackendClusterPtr& backend, Protocol protocol,
+                       const Credential& credential) {
   auto& entry = entries_[number];
   auto spec = std::make_shared<upstream::ClusterSpec>();
   spec->name = entry.name;
@@ -115,7 +122,7 @@ void ClusterPlan::plan(std::uint32_t number, const config::BackendClusterPtr& ba
     spec->dns.push_back({.name = backend->external_host + ".", .port = backend->port});
   if (backend->settings != nullptr) take_settings(*backend->settings, zone_, *spec, texts);
   spec->pool.protocol = protocol;
-  plan_tls(entry, *backend, protocol, texts);
+  plan_tls(entry, *backend, protocol, credential, texts);
   spec->tls = entry.tls;
   for (auto& check : spec->checks) {
     check.tls = spec->tls != nullptr && check.kind != upstream::Check::kTcp;  // of TCP the connect says enough
@@ -123,6 +130,7 @@ void ClusterPlan::plan(std::uint32_t number, const config::BackendClusterPtr& ba
   }
   spec->hash_tables = upstream::build_hash_tables(*spec);
   entry.from = backend;
+  entry.credential = credential;
   entry.protocol = protocol;
   specs_[number] = std::move(spec);
   changed_.insert(number);

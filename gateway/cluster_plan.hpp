@@ -22,10 +22,13 @@ class ClusterPlan {
   /// `zone`: where the gateway is; empty: not known.
   ClusterPlan(Remarks& remarks, std::string zone) : remarks_(remarks), zone_(std::move(zone)) {}
 
+  /// Who the gateway is to backends that ask by TLS; null: nobody.
+  using Credential = std::shared_ptr<const tls::Certificate>;
+
   /// The number of the backend's cluster, which is made or changed where `backend` is another object than before;
   /// counted, see release(). `grpc`: HTTP/2 where nothing says which protocol the backend speaks; such a cluster is one
-  /// of its own.
-  std::uint32_t acquire(const config::BackendClusterPtr& backend, bool grpc);
+  /// of its own, and so is that of each credential.
+  std::uint32_t acquire(const config::BackendClusterPtr& backend, bool grpc, const Credential& credential = nullptr);
   void release(std::uint32_t number);
   /// No connection may be made: its TLS settings are of no use. Requests get 500.
   [[nodiscard]] bool broken(std::uint32_t number) const { return entries_[number].broken; }
@@ -39,15 +42,17 @@ class ClusterPlan {
   struct Entry {
     std::string name;
     config::BackendClusterPtr from;
+    Credential credential;
     std::shared_ptr<const tls::ClientContext> tls;
     std::uint32_t uses = 0;
     upstream::Protocol protocol = upstream::Protocol::kHttp1;
     bool broken = false;
   };
   std::uint32_t number_of(const std::string& name);
-  void plan(std::uint32_t number, const config::BackendClusterPtr& backend, upstream::Protocol protocol);
+  void plan(std::uint32_t number, const config::BackendClusterPtr& backend, upstream::Protocol protocol,
+            const Credential& credential);
   void plan_tls(Entry& entry, const config::BackendCluster& backend, upstream::Protocol protocol,
-                Remarks::Texts& texts);
+                const Credential& credential, Remarks::Texts& texts);
 
   Remarks& remarks_;
   std::string zone_;

@@ -29,8 +29,6 @@ Remarks::Texts remarks_of(const CompiledListener& listener) {
   if (!listener.serving) {
     texts.push_back("stays closed: " + (listener.message.empty() ? "see the Gateway's status" : listener.message));
   }
-  if (listener.backend_certificate != nullptr)
-    texts.emplace_back("the Gateway's tls.backend.clientCertificateRef is not served yet: backends see no certificate");
   return texts;
 }
 
@@ -138,15 +136,16 @@ void ListenerPlan::detach(Port& port, Listener& listener, const model::ObjectKey
   if (at == listener.routes.end()) return;
   if (at->second.route != nullptr) port.removed.push_back(std::move(at->second.route));
   listener.routes.erase(at);
-  routes_.release(key);
+  routes_.release(key, listener.credential);
 }
 
 void ListenerPlan::attach(Port& port, Listener& listener, const config::CompiledRoutePtr& compiled) {
-  auto action = routes_.use(compiled, listener.chain);  // before the old use goes, so that what both have stays
+  auto action = routes_.use(compiled, listener.chain,
+                            listener.credential);  // before the old use goes, so that what both have stays
   if (const auto at = listener.routes.find(compiled->key); at != listener.routes.end()) {
     if (at->second.action == action) {
       at->second.from = compiled;
-      return routes_.release(compiled->key);
+      return routes_.release(compiled->key, listener.credential);
     }
     detach(port, listener, compiled->key);
   }
@@ -240,10 +239,13 @@ void ListenerPlan::apply(const model::Cluster& cluster, const config::GatewaySta
     const auto [at, fresh] = port.listeners.try_emplace(key);
     auto& listener = at->second;
     auto chain = filters_.chain(compiled.requests);
-    const bool renamed = !fresh && (listener.hostname != compiled.spec->hostname || listener.chain != chain);
+    auto credential = tls_.credential(compiled, remarks_);
+    const bool renamed = !fresh && (listener.hostname != compiled.spec->hostname || listener.chain != chain ||
+                                    listener.credential != credential);
     if (renamed) drop(port, listener);
     listener.hostname = compiled.spec->hostname;
     listener.chain = std::move(chain);
+    listener.credential = std::move(credential);
     if (change.listeners) touched.insert(place);
     if (!fresh && !renamed && !change.routed.contains(key)) continue;
     touched.insert(place);

@@ -39,6 +39,7 @@ class ListenerPlan {
   struct Listener {
     std::string hostname;
     filter::ChainPtr chain;  // of policies; null: none
+    RoutePlan::Credential credential;  // for backends; null: none
     std::map<model::ObjectKey, Attached> routes;
   };
   using PortKey = std::pair<model::ObjectKey, std::uint16_t>;  // of a Gateway

@@ -120,7 +120,7 @@ filter::ChainPtr chain_of(const config::CompiledRoute& route, const std::string&
 
 }  // namespace
 
-void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route) {
+void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route, const Credential& credential) {
   auto action = std::make_shared<proxy::RouteAction>();
   action->name = route->key.text();
   action->object = route->object;
@@ -133,7 +133,7 @@ void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route) {
       const auto* mirror = std::get_if<model::RequestMirror>(&filter);
       const auto* target = mirror != nullptr ? route->find(mirror->backend) : nullptr;
       if (target == nullptr || target->cluster == nullptr) continue;  // its status says why
-      const auto number = clusters_.acquire(target->cluster, grpc);
+      const auto number = clusters_.acquire(target->cluster, grpc, credential);
       used.push_back(number);
       if (!clusters_.broken(number)) out.push_back({number, mirror->numerator, mirror->denominator});
     }
@@ -146,7 +146,7 @@ void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route) {
     note_filters(from.filters, where, texts);
     const auto* target = route->find(from);
     if (target == nullptr || target->cluster == nullptr || answers_500(from.filters)) return out;
-    const auto number = clusters_.acquire(target->cluster, grpc);
+    const auto number = clusters_.acquire(target->cluster, grpc, credential);
     used.push_back(number);
     if (!clusters_.broken(number)) out.cluster = number;
     out.chain = filters_.chain(target->cluster->requests);
@@ -167,7 +167,7 @@ void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route) {
         continue;
       }
       const bool by_grpc = auth->protocol == model::ExternalAuth::Protocol::kGrpc;
-      used.push_back(clusters_.acquire(target->cluster, by_grpc));
+      used.push_back(clusters_.acquire(target->cluster, by_grpc, credential));
       out.chain = filters_.with_external_auth(out.chain, *auth, used.back());
     }
   };
@@ -202,10 +202,11 @@ void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route) {
   remarks_.set(route->key.text(), std::move(texts));
 }
 
-RoutePlan::ActionPtr RoutePlan::use(const config::CompiledRoutePtr& route, const filter::ChainPtr& listener) {
-  auto& entry = routes_[route->key];
+RoutePlan::ActionPtr RoutePlan::use(const config::CompiledRoutePtr& route, const filter::ChainPtr& listener,
+                                    const Credential& credential) {
+  auto& entry = routes_[{route->key, credential}];
   ++entry.uses;
-  if (entry.from != route) plan(entry, route);
+  if (entry.from != route) plan(entry, route, credential);
   if (listener == nullptr) return entry.action;
   auto& made = entry.at_listeners[listener];  // a map: the others may go meanwhile
   if (made == nullptr) {
@@ -218,12 +219,13 @@ RoutePlan::ActionPtr RoutePlan::use(const config::CompiledRoutePtr& route, const
   return made;
 }
 
-void RoutePlan::release(const model::ObjectKey& key) {
-  const auto at = routes_.find(key);
+void RoutePlan::release(const model::ObjectKey& key, const Credential& credential) {
+  const auto at = routes_.find({key, credential});
   if (at == routes_.end() || --at->second.uses > 0) return;
   for (const auto number : at->second.clusters) clusters_.release(number);
-  remarks_.forget(key.text());
   routes_.erase(at);
+  const auto other = routes_.lower_bound({key, nullptr});
+  if (other == routes_.end() || other->first.first != key) remarks_.forget(key.text());
 }
 
 }  // namespace fairlead::gateway

@@ -52,14 +52,15 @@ bool is_anothers(const std::vector<std::string>& hostnames, const std::string& o
 
 }  // namespace
 
-proxy::RuleAction StreamPlan::action_of(const config::CompiledRoute& route, std::vector<std::uint32_t>& used) {
+proxy::RuleAction StreamPlan::action_of(const config::CompiledRoute& route, const ClusterPlan::Credential& credential,
+                                        std::vector<std::uint32_t>& used) {
   proxy::RuleAction out;
   for (const auto& rule : rules_of(*route.object))
     for (const auto& backend : rule.backends) {
       proxy::WeightedBackend to{.cluster = proxy::WeightedBackend::kInvalid, .weight = backend.weight};
       const auto* target = route.find(backend);
       if (target != nullptr && target->cluster != nullptr) {
-        const auto number = clusters_.acquire(target->cluster, false);
+        const auto number = clusters_.acquire(target->cluster, false, credential);
         used.push_back(number);
         if (!clusters_.broken(number)) to.cluster = number;
       }
@@ -78,11 +79,12 @@ void StreamPlan::add_names(const CompiledListener& listener, const std::vector<s
     return;
   }
   const bool ends_tls = terminates(listener);
+  const auto credential = tls_.credential(listener, remarks_);
   for (const auto& [order, attached] : listener.routes) {
     if (!is_stream(order.key.kind)) continue;
     StreamRoute route{.kind = ends_tls ? StreamRoute::Kind::kTerminate : StreamRoute::Kind::kPass,
                       .backend_tls = ends_tls || listener.spec->protocol == ListenerProtocol::kTcp,
-                      .action = action_of(*attached.route, used)};
+                      .action = action_of(*attached.route, credential, used)};
     auto names = attached.hostnames;
     if (names.empty()) names.emplace_back();
     for (const auto& name : names)

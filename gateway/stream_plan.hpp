@@ -39,7 +39,8 @@ class StreamPlan {
   void make(const PortKey& key, Port& port, const model::Cluster& cluster, std::vector<std::uint32_t>& used);
   void add_names(const config::CompiledListener& listener, const std::vector<std::string>& hostnames,
                  proxy::StreamTable& table, std::vector<std::uint32_t>& used);
-  proxy::RuleAction action_of(const config::CompiledRoute& route, std::vector<std::uint32_t>& used);
+  proxy::RuleAction action_of(const config::CompiledRoute& route, const ClusterPlan::Credential& credential,
+                              std::vector<std::uint32_t>& used);
 
   ClusterPlan& clusters_;
   Remarks& remarks_;

@@ -75,6 +75,14 @@ TlsPlan::Certificate TlsPlan::load(const std::shared_ptr<const model::Secret>& s
   return known.certificate;
 }
 
+TlsPlan::Certificate TlsPlan::credential(const CompiledListener& listener, Remarks& remarks) {
+  if (listener.backend_certificate == nullptr) return nullptr;
+  Remarks::Texts texts;
+  auto out = load(listener.backend_certificate, texts);
+  remarks.set(listener.gateway.text() + ": tls.backend.clientCertificateRef", std::move(texts));
+  return out;
+}
+
 std::shared_ptr<const tls::ServerContext> TlsPlan::context(const std::vector<const CompiledListener*>& listeners,
                                                            const model::Cluster& cluster, Context& known,
                                                            Remarks::Texts& texts) {

@@ -39,6 +39,9 @@ class TlsPlan {
   std::shared_ptr<const tls::ServerContext> context(const std::vector<const config::CompiledListener*>& listeners,
                                                     const model::Cluster& cluster, Context& known,
                                                     Remarks::Texts& texts);
+  /// What the listener's Gateway shows to backends (tls.backend.clientCertificateRef), the same object while its Secret
+  /// is the same; null: nothing. `remarks` say where it cannot be used.
+  Certificate credential(const config::CompiledListener& listener, Remarks& remarks);
   /// Forgets certificates whose Secrets are gone.
   void prune();
   /// Changes ticket keys where it is time; now and then.

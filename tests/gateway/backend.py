@@ -24,6 +24,7 @@ class Backend:
         self.received = []      # (path, head bytes, body bytes) of whole requests
         self.raw = []           # every byte of every connection
         self.connections = 0
+        self.certified = []     # the common name in the client's certificate, by handshake; None: no certificate
         self.lock = threading.Lock()
         self.released = threading.Semaphore(0)
         self.open = set()
@@ -78,6 +79,9 @@ class Backend:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.context is not None:
                 peer = self.context.wrap_socket(peer, server_side=True)
+                subject = dict(pair for (pair,) in (peer.getpeercert() or {}).get("subject", ()))
+                with self.lock:
+                    self.certified.append(subject.get("commonName"))
             Conversation(self, peer).run()
         except (OSError, EOFError, ValueError):  # what is no HTTP/1 too
             pass

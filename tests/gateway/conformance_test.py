@@ -210,15 +210,15 @@ class AloneTest(unittest.TestCase):
             wire.send(b"GET /name HTTP/1.1\r\nhost: set.example\r\n\r\n")
             self.assertEqual(wire.answer()[0], 200)
 
-    def handshake(self, client=None):
-        """The status of a request over TLS, or the error."""
+    def handshake(self, client=None, name="a.example", host="a.example"):
+        """The status of a request over TLS to one name for a host, or the error."""
         context = ssl.create_default_context(cafile=self.folder / "site.pem")
         if client is not None:
             context.load_cert_chain(self.folder / client)
         try:
             with socket.create_connection(("127.0.0.1", self.port), LIMIT) as plain, \
-                    context.wrap_socket(plain, server_hostname="a.example") as peer:
-                peer.sendall(b"GET /name HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n")
+                    context.wrap_socket(plain, server_hostname=name) as peer:
+                peer.sendall(f"GET /name HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n".encode())
                 return int(peer.recv(65536).split(b" ")[1])
         except (OSError, IndexError) as error:
             return type(error).__name__
@@ -244,6 +244,24 @@ class AloneTest(unittest.TestCase):
         for client in ("client.pem", "stranger.pem", None):
             self.assertEqual(self.handshake(client), 200, client)
 
+    def test_GatewayHTTPSListenerDetectMisdirectedRequests(self):
+        """Who has shown no certificate to one listener does not reach another that asks for one by its host name."""
+        sites = {name: make_certificate(self.folder, f"{name}.example") for name in ("a", "b", "client")}
+        (self.folder / "site.pem").write_text(sites["a"][0] + sites["b"][0])
+        (self.folder / "client.pem").write_text("".join(sites["client"]))
+        policy = "apiVersion: fairlead.io/v1alpha1\nkind: ClientPolicy\nmetadata: {name: certified, namespace: default}\n" \
+                 "spec: {targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge, sectionName: b}], " \
+                 "tls: {clientValidation: {caCertificateRefs: [{group: \"\", kind: ConfigMap, name: ca}]}}}\n"
+        listeners = gateway(https(self.port, "a", "a.example", "site-a"), https(self.port, "b", "b.example", "site-b"))
+        self.follow(secret("site-a", *sites["a"]), secret("site-b", *sites["b"]), authority(sites["client"][0]), policy,
+                    listeners=listeners)
+        self.assertEqual(self.handshake(), 200)
+        self.assertEqual(self.handshake("client.pem", "b.example", "b.example"), 200)
+        self.assertNotEqual(self.handshake(None, "b.example", "b.example"), 200)
+        self.assertEqual(self.handshake(None, "a.example", "b.example"), 421)
+        self.assertEqual(self.handshake("client.pem", "b.example", "A.example:443"), 421)
+        self.assertEqual(self.handshake(None, "a.example", "c.example"), 404)
+
     def test_BackendTLSPolicySANValidation(self):
         certificate = make_certificate(self.folder, "a.example")
         (self.folder / "chain.pem").write_text("".join(certificate))
@@ -264,6 +282,37 @@ spec:
         self.assertTrue(eventually(lambda: self.status() == 200))
         followed.write("policy.yaml", authority(certificate[0]), policy.replace("NAME", "b.example"))
         self.assertTrue(eventually(lambda: self.status() == 503))
+
+    def test_GatewayBackendClientCertificate(self):
+        """A backend that asks for a certificate gets the Gateway's, and a new one once its Secret has another."""
+        site, first, second = (make_certificate(self.folder, name) for name in ("a.example", "first", "second"))
+        (self.folder / "chain.pem").write_text("".join(site))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "chain.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=first[0] + second[0])
+        secure = Backend("secure", context=context)
+        self.addCleanup(secure.close)
+        policy = """apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: secure, namespace: default}
+spec:
+  targetRefs: [{group: "", kind: Service, name: s}]
+  validation: {hostname: a.example, caCertificateRefs: [{group: "", kind: ConfigMap, name: ca}]}
+"""
+        plain = gateway(listener(self.port))
+        showing = plain.replace("spec:\n", "spec:\n  tls: {backend: {clientCertificateRef: {name: own}}}\n")
+        followed = self.follow(authority(site[0]), policy, backend=of(secure), listeners=plain)
+        refused = (502, 503)  # TLS 1.3: by the backend, when the handshake is over for us
+        self.assertIn(self.status(), refused)
+        common = [CLASS, route("a", to("s")), service("s", of(secure)), authority(site[0]), policy]
+        followed.write("all.yaml", *common, showing, secret("own", *first))
+        self.assertTrue(eventually(lambda: self.status() == 200))
+        self.assertEqual(secure.certified[-1], "first")
+        followed.write("all.yaml", *common, showing, secret("own", *second))
+        self.assertTrue(eventually(lambda: self.status() == 200 and secure.certified[-1] == "second"))
+        followed.write("all.yaml", *common, plain)
+        self.assertTrue(eventually(lambda: self.status() in refused))
 
     def test_HTTPRouteBackendProtocolWebSocket(self):
         key = base64.b64encode(os.urandom(16)).decode()

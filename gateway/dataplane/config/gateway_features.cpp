@@ -6,14 +6,16 @@
 namespace fairlead::config {
 namespace {
 
-constexpr std::array<std::string_view, 37> kFeatures = {
+constexpr std::array<std::string_view, 39> kFeatures = {
     "BackendTLSPolicy",
     "BackendTLSPolicySANValidation",
     "GRPCRoute",
     "Gateway",
+    "GatewayBackendClientCertificate",
     "GatewayFrontendClientCertificateValidation",
     "GatewayFrontendClientCertificateValidationInsecureFallback",
     "GatewayHTTPListenerIsolation",
+    "GatewayHTTPSListenerDetectMisdirectedRequests",
     "GatewayListenerSet",
     "GatewayPort8080",
     "HTTPRoute",

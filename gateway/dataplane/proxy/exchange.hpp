@@ -88,6 +88,7 @@ class Exchange final : public http::ServerHandler {
 
   // Routing, exchange_route.cpp.
   bool normalise();
+  [[nodiscard]] bool misdirected() const;
   void route();
   [[nodiscard]] bool choose_cluster();
   [[nodiscard]] bool answered_by_filter(const route::Match& match);

@@ -44,7 +44,15 @@ bool Exchange::normalise() {
   return true;
 }
 
+/// Whether the connection's TLS was agreed on with another listener than the one that the request's host belongs to,
+/// which may ask for a client certificate or other ciphers.
+bool Exchange::misdirected() const {
+  const auto* facts = connection_->tls();
+  return facts != nullptr && listener_->tls != nullptr && listener_->tls->apart(facts->server_name, host_);
+}
+
 void Exchange::route() {
+  if (misdirected()) return reply(421, Flag::kNoRouteFound, "another listener has this host name");
   const auto match =
       listener_->router->match({.host = host_, .path = target_.path, .query = target_.query, .head = &head_});
   if (!match || match.route->data == nullptr) return reply(404, Flag::kNoRouteFound, "no route matches");

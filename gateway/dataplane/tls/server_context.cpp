@@ -71,6 +71,12 @@ struct ServerContext::State {
   Servers servers;
   const Served* fallback = nullptr;
 
+  /// nullptr: nobody has that name.
+  [[nodiscard]] const Served* owner(std::string_view name) const {
+    const auto* found = name.empty() ? nullptr : servers.find(name, Servers::Wildcard::kAnyLabels);
+    return found == nullptr ? fallback : *found;
+  }
+
   Result<const ServerTemplate*> template_for(const std::shared_ptr<const ServerPolicy>& policy) {
     if (const auto found = by_policy.find(policy.get()); found != by_policy.end()) return found->second;
     for (const auto& [known, made] : templates) {
@@ -123,11 +129,14 @@ Result<std::shared_ptr<const ServerContext>> ServerContext::create(ServerConfig 
 }
 
 ssl_st* ServerContext::accept(std::string_view server_name) const {
-  const Served* entry = state_->fallback;
-  if (!server_name.empty()) {
-    if (const auto* found = state_->servers.find(server_name, State::Servers::Wildcard::kAnyLabels)) entry = *found;
-  }
+  const Served* entry = state_->owner(server_name);
   return entry == nullptr ? nullptr : entry->made_from->accept(entry->choose(server_name));
+}
+
+bool ServerContext::apart(std::string_view one, std::string_view other) const {
+  if (state_->served.size() == 1 || one == other) return false;
+  const auto* owner = state_->owner(other);
+  return owner != nullptr && owner != state_->owner(one);
 }
 
 bool ServerContext::ktls() const { return state_->config.ktls; }

@@ -47,6 +47,9 @@ class ServerContext {
   /// The server's end of a handshake for a client that asked for `server_name` (lower case; empty: none), to be freed
   /// by SSL_free and not to outlive this object before the handshake is over. nullptr: nobody has that name.
   [[nodiscard]] ssl_st* accept(std::string_view server_name) const;
+  /// Whether two names (lower case; empty: none) belong to two virtual servers. A client that has shown itself to one
+  /// of them has not to the other, whose policy may ask for more: RFC 9110, section 15.5.20.
+  [[nodiscard]] bool apart(std::string_view one, std::string_view other) const;
   [[nodiscard]] bool ktls() const;
 
  private:
