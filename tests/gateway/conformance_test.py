@@ -63,6 +63,9 @@ class FeaturesTest(unittest.TestCase):
                       hostnames=["time.example"]),
                 route("cors", to("one", more=cors), hostnames=["cors.example"]),
                 route("named", to("one", more="name: first"), hostnames=["named.example"]),
+                route("mirrors", to("one", more="filters: [%s]" % ", ".join(
+                    f"{{type: RequestMirror, requestMirror: {{backendRef: {{name: {name}, port: 80}}}}}}"
+                    for name in ("one", "two"))), hostnames=["mirrors.example"]),
                 route("by-port", to("one"), hostnames=["by-port.example"])
                 .replace("parentRefs: [{name: edge}]", f"parentRefs: [{{name: edge, port: {cls.other}}}]"),
                 route("wide", to("one"), hostnames=["narrow.example", "wide.example"])
@@ -148,6 +151,11 @@ class FeaturesTest(unittest.TestCase):
     def test_HTTPRouteNamedRouteRule(self):
         self.assertEqual(self.ask("named.example")[::2], (200, "one"))
         self.assertEqual(self.followed.status()["errors"], 0)
+
+    def test_HTTPRouteRequestMultipleMirrors(self):
+        self.assertEqual(self.ask("mirrors.example", "/name?mirrored")[::2], (200, "one"))
+        for backend, count in ((self.one, 2), (self.two, 1)):
+            self.assertTrue(eventually(lambda: len(backend.requests("/name?mirrored")) == count), backend.name)
 
     def test_HTTPRouteParentRefPort(self):
         self.assertEqual(self.ask("by-port.example", port=self.other)[0], 200)

@@ -6,7 +6,7 @@
 namespace fairlead::config {
 namespace {
 
-constexpr std::array<std::string_view, 39> kFeatures = {
+constexpr std::array<std::string_view, 40> kFeatures = {
     "BackendTLSPolicy",
     "BackendTLSPolicySANValidation",
     "GRPCRoute",
@@ -36,6 +36,7 @@ constexpr std::array<std::string_view, 39> kFeatures = {
     "HTTPRoutePortRedirect",
     "HTTPRouteQueryParamMatching",
     "HTTPRouteRequestMirror",
+    "HTTPRouteRequestMultipleMirrors",
     "HTTPRouteRequestPercentageMirror",
     "HTTPRouteRequestTimeout",
     "HTTPRouteResponseHeaderModification",
