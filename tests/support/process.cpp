@@ -71,11 +71,13 @@ Process::~Process() {
 
 void Process::read_output() {
   std::array<char, 4096> buffer{};
-  for (;;) {
+  // A grandchild may hold the pipe open: stop as soon as the child is gone and nothing is left to read. What it wrote
+  // between a poll that found nothing and its end is looked for once more.
+  for (bool gone = false;;) {
     pollfd poller{.fd = pipe_.get(), .events = POLLIN, .revents = 0};
-    // A grandchild may hold the pipe open: stop as soon as the child is gone and nothing is left to read.
-    if (poll(&poller, 1, 50) == 0) {
-      if (kill(pid_, 0) != 0) return;
+    if (poll(&poller, 1, gone ? 0 : 50) == 0) {
+      if (gone) return;
+      gone = kill(pid_, 0) != 0;
       continue;
     }
     const ssize_t got = read(pipe_.get(), buffer.data(), buffer.size());
