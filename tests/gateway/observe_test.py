@@ -22,6 +22,70 @@ def reset(wire):
     wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+def frame(kind, flags, stream, payload=b""):
+    """A frame of HTTP/2."""
+    return struct.pack("!I", len(payload))[1:] + struct.pack("!BBI", kind, flags, stream) + payload
+
+
+HEADERS, RST_STREAM, SETTINGS = 1, 3, 4
+CANCEL = struct.pack("!I", 8)
+H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0)
+# GET http://a/hang: the static table's :method and :scheme, then literals of :authority and :path.
+GET_HANG = frame(HEADERS, 5, 1, b"\x82\x86\x01\x01a\x04\x05/hang")
+
+
+class ResettingBackend:
+    """Speaks HTTP/2 as far as to reset the first stream of each connection."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"h2c://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            with peer, peer.makefile("rb") as received:
+                peer.sendall(frame(SETTINGS, 0, 0))
+                received.read(24)  # the preface
+                while head := received.read(9):
+                    received.read(int.from_bytes(head[:3], "big"))
+                    if head[3] == HEADERS:
+                        peer.sendall(frame(RST_STREAM, 0, 1, CANCEL))
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+class ResetTest(unittest.TestCase):
+    """A stream that a peer resets is told from a connection that ends."""
+
+    def test_of_the_client(self):
+        backend = backend_of(self)
+        log = LogFile(folder_of(self) / "access.log")
+        running = started(self, backend, "--access-log", f"json:{log.path}")
+        with Wire(running.port) as wire:
+            wire.send(H2_PREFACE + GET_HANG)
+            self.assertTrue(eventually(lambda: backend.requests("/hang")))
+            wire.send(frame(RST_STREAM, 0, 1, CANCEL))
+            (row,) = log.await_rows(1)
+        self.assertEqual((row["response_code"], row["response_flags"]), (499, "DR"))
+
+    def test_of_the_backend(self):
+        backend = ResettingBackend()
+        self.addCleanup(backend.close)
+        log = LogFile(folder_of(self) / "access.log")
+        running = started(self, backend, "--access-log", f"json:{log.path}")
+        self.assertEqual(curl_status("-X", "POST", running.url + "/hang"), "502")
+        (row,) = log.await_rows(1)
+        self.assertEqual((row["response_code"], row["response_flags"], row["response_code_details"]),
+                         (502, "UR", "the_backend_reset_the_stream"))
+
+
 class JsonLogTest(unittest.TestCase):
     def setUp(self):
         self.backend = backend_of(self)

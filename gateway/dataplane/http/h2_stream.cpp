@@ -18,6 +18,7 @@ std::uint32_t code_of(Reset why) {
     case Reset::kTooLarge: return NGHTTP2_CANCEL;
     case Reset::kProtocol: return NGHTTP2_PROTOCOL_ERROR;
     case Reset::kClosed:
+    case Reset::kReset:
     case Reset::kConnect:
     case Reset::kInternal: break;
   }
@@ -171,7 +172,7 @@ void H2Stream::wire_closed(std::uint32_t code) {
     done_ = true;
   } else if (!failed_) {
     failed_ = true;
-    why_ = code == NGHTTP2_REFUSED_STREAM && !server_ ? Reset::kRefused : Reset::kClosed;
+    why_ = code == NGHTTP2_REFUSED_STREAM && !server_ ? Reset::kRefused : Reset::kReset;
   }
   connection_.add_ended(*this);
 }

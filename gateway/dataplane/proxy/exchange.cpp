@@ -37,6 +37,7 @@ Flag flag_of(http::Reset why) {
     case http::Reset::kTimeout: return Flag::kStreamIdleTimeout;
     case http::Reset::kCancelled:
     case http::Reset::kInternal: return Flag::kLocalReset;
+    case http::Reset::kReset: return Flag::kDownstreamRemoteReset;
     default: return Flag::kDownstreamConnectionTermination;
   }
 }

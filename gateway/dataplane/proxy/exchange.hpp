@@ -146,7 +146,8 @@ class Exchange final : public http::ServerHandler {
   void on_backend_done();
   void on_try_timeout();
   void on_request_timeout();
-  void failed(upstream::Failure failure, std::string_view why);
+  /// `lost`: what it was where an answer had begun, or none could be read.
+  void failed(upstream::Failure failure, std::string_view why, Flag lost = Flag::kUpstreamConnectionTermination);
   bool retry(const upstream::Outcome& outcome, std::uint32_t* grpc_status);
   void observe(const upstream::Outcome& outcome);
   void end_try();

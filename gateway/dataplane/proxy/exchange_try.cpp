@@ -80,14 +80,16 @@ void Exchange::on_backend_reset(http::Reset why) {
   const bool reused = backend_stream_ != nullptr && backend_stream_->reused_connection();
   backend_stream_ = nullptr;
   stop_splices();
-  failed(upstream::failure_of(why, reused, response_started_, false), "the backend's connection ended");
+  const auto failure = upstream::failure_of(why, reused, response_started_, false);
+  if (why == http::Reset::kReset) return failed(failure, "the backend reset the stream", Flag::kUpstreamRemoteReset);
+  failed(failure, "the backend's connection ended");
 }
 
-void Exchange::failed(upstream::Failure failure, std::string_view why) {
+void Exchange::failed(upstream::Failure failure, std::string_view why, Flag lost) {
   if (failure == upstream::Failure::kConnect) record_.failure = why;
   if (response_started_) {
     observe({.failure = failure});
-    record_.flags.set(Flag::kUpstreamConnectionTermination);
+    record_.flags.set(lost);
     // Where the response is whole only the rest of the request was lost, which nobody waits for.
     if (response_ended_) return end_try();
     return reset_client(http::Reset::kClosed);
@@ -107,7 +109,7 @@ void Exchange::failed(upstream::Failure failure, std::string_view why) {
     case kPool: return reply(503, Flag::kUpstreamOverflow, why);
     case kTimeout: return reply(504, Flag::kUpstreamRequestTimeout, "the backend did not answer in time");
     case kProtocol: return reply(502, Flag::kUpstreamProtocolError, "the backend sent no valid response");
-    default: return reply(502, Flag::kUpstreamConnectionTermination, why);
+    default: return reply(502, lost, why);
   }
 }
 

@@ -29,7 +29,8 @@ Failure failure_of(http::Reset why, bool reused, bool answered, bool multiplexed
     case kRefused:
       if (!answered) return Failure::kRefused;
       break;
-    case kClosed: break;
+    case kClosed:
+    case kReset: break;
   }
   if (answered) return Failure::kResetInResponse;
   return reused && !multiplexed ? Failure::kReusedClosed : Failure::kReset;

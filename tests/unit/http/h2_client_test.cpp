@@ -243,9 +243,9 @@ TEST(H2Client, JudgesResponses) {
       {"a head beyond its limit", headers(1, with(kOk, {{"a", std::string_view("x")}}), false), false, Reset::kTooLarge,
        kCancel},
       {"RST_STREAM REFUSED_STREAM", frames::reset(1, kRefusedStream), false, Reset::kRefused},
-      {"RST_STREAM CANCEL", frames::reset(1, kCancel), false, Reset::kClosed},
+      {"RST_STREAM CANCEL", frames::reset(1, kCancel), false, Reset::kReset},
       {"RST_STREAM in the body", headers(1, kOk, false) + data(1, "x", false) + frames::reset(1, kInternalError), false,
-       Reset::kClosed},
+       Reset::kReset},
       {"GOAWAY that leaves it out", goaway(0, kNoError), false, Reset::kRefused},
       {"garbage", "HTTP/1.1 400 Bad Request\r\n\r\n", false, Reset::kProtocol},
   };

@@ -256,7 +256,7 @@ TEST(H2Server, TellsHandlersWhatThePeerResetsAndWhenItGoes) {
   ASSERT_TRUE(world.until([&] { return world.owner.notes.size() == 2; }));
   world.peer.send(frames::reset(1, kCancel));
   ASSERT_TRUE(world.until([&] { return world.owner.notes[0]->message.reset; }));
-  EXPECT_EQ(world.owner.notes[0]->message.why, Reset::kClosed);
+  EXPECT_EQ(world.owner.notes[0]->message.why, Reset::kReset);
   EXPECT_FALSE(world.owner.notes[1]->message.over());
   world.peer.fd.reset();
   ASSERT_TRUE(world.until([&] { return world.owner.closed; }));
