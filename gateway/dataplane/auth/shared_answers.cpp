@@ -49,7 +49,7 @@ void SharedAnswers::end(const Digest& question, std::shared_ptr<const Known> kno
 void SharedAnswers::answered(const Digest& question, ServerAnswerPtr answer, std::uint64_t now,
                              std::uint64_t good_for) {
   // Those that wait have to find it; what is long is not worth more.
-  const auto life = answer->body.size() > kMostKept ? kMoment : std::max(good_for, kMoment);
+  const auto life = answer->body.size() > most_kept_ ? kMoment : std::max(good_for, kMoment);
   end(question, std::make_shared<const Known>(std::move(answer), now + life), true);
 }
 

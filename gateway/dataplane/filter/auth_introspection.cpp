@@ -86,6 +86,7 @@ AuthOutcome Introspection::check(Request& request, AuthAttempt& attempt) const {
   if (attempt.work != nullptr) {
     auto answer = static_cast<const AskWork&>(*attempt.work).answer;
     attempt.work.reset();
+    attempt.unavailable = "introspection_unavailable";
     return answer != nullptr ? judge(request, attempt, std::move(answer)) : AuthOutcome::kUnavailable;
   }
   const auto found = places_.find(request);

@@ -19,6 +19,7 @@ using Purpose = LoginFlow::Purpose;
 constexpr std::size_t kMostTarget = 2048;  // bytes that are gone back to
 constexpr std::size_t kStateBytes = 16;
 constexpr std::size_t kVerifierBytes = 32;
+constexpr std::size_t kMostAnswer = 16384;  // bytes of tokens that are kept for requests with the same cookie
 constexpr std::int64_t kShortest = 10;  // seconds: no session is refreshed more often
 
 std::int64_t now_seconds() { return std::time(nullptr); }
@@ -211,6 +212,7 @@ AuthOutcome Login::log_out(AuthAttempt& attempt) const {
 AuthOutcome Login::go_on(Request& request, AuthAttempt& attempt, LoginWork& work) const {
   using End = LoginFlow::End;
   const auto& flow = work.flow;
+  attempt.unavailable = "login_unavailable";
   // Cookies go, whether the provider can be reached or not.
   if (flow.purpose == Purpose::kLogout) return send_off(request, flow.provider);
   if (flow.purpose == Purpose::kRefresh) return take_refreshed(request, attempt, work);
@@ -345,8 +347,8 @@ AuthMethodPtr make_login_method(const model::LoginMethod& settings, DirectoriesP
   const auto name = context.ns + '/' + settings.backend.ref.ns + '/' + settings.backend.ref.name + ':' +
                     std::to_string(settings.backend.port) + ' ' + server.host + ' ' + settings.issuer + ' ' +
                     settings.client.id + ' ' + (settings.endpoints ? settings.endpoints->jwks : "");
-  server.answers = context.stores.get<auth::SharedAnswers>("auth/login " + name,
-                                                           [] { return std::make_shared<auth::SharedAnswers>(); });
+  server.answers = context.stores.get<auth::SharedAnswers>(
+      "auth/login " + name, [] { return std::make_shared<auth::SharedAnswers>(kMostAnswer); });
   server.keys = context.stores.get<auth::RemoteKeys>("auth/login-jwks " + name, [] {
     constexpr std::uint64_t kCached = 300'000;  // ms
     const auto macs =

@@ -36,6 +36,8 @@ struct AuthAttempt {
   bool bad = false;  ///< a credential was shown and refused
   std::string_view why{};  ///< a sentence; a literal
   std::size_t failed = 0;  ///< the method that `why` is of
+  /// Of kUnavailable, for the log; a literal without white space.
+  std::string_view unavailable = "authentication_unavailable";
   std::string_view failed_token{};  ///< a token's error, as RFC 6750 has it in error_description
 };
 

@@ -106,8 +106,7 @@ Verdict Authentication::run(Request& request, AuthAttempt& attempt) const {
       case AuthOutcome::kWait: return wait(request, attempt);
       case AuthOutcome::kUnavailable:
         answer_problem(request, 503, "Service Unavailable", "who calls cannot be found out now",
-                       telemetry::ResponseFlag::kUnauthorizedExternal, {{"retry-after", "5"}},
-                       "authentication_unavailable");
+                       telemetry::ResponseFlag::kUnauthorizedExternal, {{"retry-after", "5"}}, attempt.unavailable);
         return Verdict::kAnswered;
       case AuthOutcome::kAnswered: return Verdict::kAnswered;
     }

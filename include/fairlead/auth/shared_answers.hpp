@@ -32,8 +32,10 @@ class SharedAnswers {
  public:
   static constexpr std::uint64_t kRetryInterval = 2000;  ///< behind a failure, until the same is asked again
   static constexpr std::size_t kMostWaiting = 10'000;    ///< and so many questions under way
-  static constexpr std::size_t kMostKept = 4096;         ///< bytes of a body; a longer one is kept for a moment only
   static constexpr std::uint64_t kMoment = 1000;
+
+  /// `most_kept`: bytes of a body; a longer one is kept for a moment only.
+  explicit SharedAnswers(std::size_t most_kept = 4096) : most_kept_(most_kept) {}
 
   enum class Need : std::uint8_t {
     kReady,   ///< `answer` is good
@@ -71,6 +73,7 @@ class SharedAnswers {
   Shard& shard_of(const Digest& digest) { return shards_[digest[31] % shards_.size()]; }
   void end(const Digest& question, std::shared_ptr<const Known> known, bool good);
 
+  const std::size_t most_kept_;
   std::array<Shard, 16> shards_;
   std::atomic<std::size_t> waiting_{0};  // requests that ask or wait, of all shards
 };

@@ -87,7 +87,7 @@ TEST(SharedAnswers, IsBounded) {
 TEST(SharedAnswers, LongAnswersAreKeptForAMomentOnly) {
   World world;
   ASSERT_EQ(world.need(world.a, 1000), Need::kAsk);
-  world.answers.answered(world.a, World::said(std::string(SharedAnswers::kMostKept + 1, 'x')), 1000, 60'000);
+  world.answers.answered(world.a, World::said(std::string(4097, 'x')), 1000, 60'000);
   EXPECT_NE(world.answers.find(world.a, 1000 + SharedAnswers::kMoment - 1), nullptr);
   EXPECT_EQ(world.answers.find(world.a, 1000 + SharedAnswers::kMoment), nullptr);
 }
