@@ -136,7 +136,7 @@ class Introspection(WithProvider, unittest.TestCase):
 
     def test_a_server_that_fails(self):
         self.start()
-        self.serve_method(self.introspection(", timeout: 300ms"))
+        self.serve_method(self.introspection(", timeout: 2s"))
         self.seen(*bearer(self.give("known")))
         hanging = threading.Event()
         self.addCleanup(hanging.set)
@@ -567,7 +567,7 @@ class Login(WithProvider, unittest.TestCase):
 
     def test_a_provider_in_trouble(self):
         self.start()
-        self.serve_method(self.login(", timeout: 300ms"))
+        self.serve_method(self.login(", timeout: 2s"))
         hanging = threading.Event()
         self.addCleanup(hanging.set)
         wrong_issuer = {**self.provider.discovery(), "issuer": "https://evil.example"}

@@ -50,6 +50,14 @@ bool is_origin(std::string_view text) {
 }
 bool is_issuer(std::string_view text) { return is_url(text) && text.find('?') == std::string_view::npos; }
 
+/// As a server knows itself, which may name its port.
+auto host_field(Reader& reader, std::string& out) {
+  return field("host", [&](View v) {
+    const auto good = [](std::string_view text) { return is_origin("http://" + std::string(text)); };
+    read_text(reader, v, out, 1, 256, good, "a host, with a port if need be, such as id.example or id.example:8443");
+  });
+}
+
 auto url_text(Reader& reader, std::string& out) {
   return [&reader, &out](View v) {
     read_text(reader, v, out, 1, 2048, is_url, "an absolute URL with http or https, without fragment");
@@ -110,8 +118,7 @@ void read_introspection(Reader& reader, View at, model::IntrospectionMethod& out
   read_mapping(
       reader, at,
       required("backendRef", "a Service and its port", [&](View v) { read_backend_target(reader, v, out.backend); }),
-      required("path", "a path", [&](View v) { read_server_path(reader, v, out.path); }),
-      field("host", [&](View v) { read_hostname(reader, v, out.host, false); }),
+      required("path", "a path", [&](View v) { read_server_path(reader, v, out.path); }), host_field(reader, out.host),
       required("client", "the client that asks", [&](View v) { read_client(reader, v, out.client); }),
       field("from",
             [&](View v) {
@@ -144,7 +151,7 @@ void read_login(Reader& reader, View at, model::LoginMethod& out) {
                  read_text(reader, v, out.issuer, 1, 1024, is_issuer, "a URL with http or https, without query");
                }),
       required("backendRef", "a Service and its port", [&](View v) { read_backend_target(reader, v, out.backend); }),
-      field("host", [&](View v) { read_hostname(reader, v, out.host, false); }),
+      host_field(reader, out.host),
       field("endpoints", [&](View v) { read_endpoints(reader, v, out.endpoints.emplace()); }),
       required("client", "the client that the provider knows", [&](View v) { read_client(reader, v, out.client); }),
       field("scopes", [&](View v) { read_login_scopes(reader, v, out.scopes); }),

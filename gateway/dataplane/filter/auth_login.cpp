@@ -341,6 +341,8 @@ AuthMethodPtr make_login_method(const model::LoginMethod& settings, DirectoriesP
   auto keys = auth::SealKeys::make(texts);
   if (!keys && texts.size() == settings.cookie_keys.size()) fault("cookies: " + keys.error().message);
   if (!context.faults.empty()) return nullptr;
+  if (!begins && settings.login_path.empty())
+    context.remarks.emplace_back("login: with anonymous.allow and without loginPath nothing begins a login");
   LoginServer server{.settings = settings, .secret = std::move(*secret), .cluster = *number};
   server.host = settings.host.empty() ? auth::split_url(settings.issuer)->authority : settings.host;
   // The names say all that answers depend on, so that policies that ask the same share them.

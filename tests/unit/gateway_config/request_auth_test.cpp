@@ -130,6 +130,7 @@ TEST(RequestAuth, ReadsIntrospectionAndLogin) {
       introspection:
         backendRef: {name: idp, port: 80}
         path: /introspect
+        host: id.example:8443
         client: {id: c, secret: s, authentication: Post}
         audiences: [a]
         scopes: [read]
@@ -148,6 +149,7 @@ TEST(RequestAuth, ReadsIntrospectionAndLogin) {
   ASSERT_TRUE(policy);
   const auto& a = *policy->settings->authentication;
   const auto& introspection = *a.introspection;
+  EXPECT_EQ(introspection.host, "id.example:8443");
   EXPECT_EQ(introspection.client.way, model::OauthClient::Way::kPost);
   EXPECT_EQ(introspection.from.headers, std::vector<std::string>{"authorization"});
   EXPECT_EQ(introspection.claims_to_headers[0].header, "x-sub");
@@ -286,6 +288,8 @@ constexpr Bad kBad[] = {
     {kPolicy,
      "authentication: {methods: {login: {client: {id: c, secret: [hunter2]}, backendRef: {name: b, port: 1}}}}", 6,
      "spec.authentication.methods.login.client.secret", kHidden, "1 to 4096"},
+    {kAsks, "host: \"a/b\"}}}", 6, "spec.authentication.methods.introspection.host", "\"a/b\"", "a host"},
+    {kAsks, "host: \"u@a\"}}}", 6, "spec.authentication.methods.introspection.host", "\"u@a\"", "a host"},
     {kAsks, "activeFor: 100ms}}}", 6, "spec.authentication.methods.introspection.activeFor", "\"100ms\"", "1s to 24h"},
     {kAsks, "inactiveFor: 48h}}}", 6, "spec.authentication.methods.introspection.inactiveFor", "\"48h\"", "1s to 24h"},
     {kAsks, "timeout: 2m}}}", 6, "spec.authentication.methods.introspection.timeout", "\"2m\"", "1ms to 1m"},
