@@ -5,6 +5,8 @@ import concurrent.futures
 import json
 import pathlib
 import re
+import socket
+import struct
 import threading
 import time
 import unittest
@@ -14,7 +16,7 @@ from browser import PAGE, Browser
 from callers import SECRET, Callers, b64, consumer, hs256, opaque, policy
 from objects import of, service
 from provider import PATH, Provider, SigningKey
-from support import ROOT, eventually
+from support import ROOT, Wire, eventually
 
 REFERENCE = ROOT / "docs/reference/request-policy/authentication.md"
 KEY, OTHER_KEY = "k" * 40, "o" * 40
@@ -127,6 +129,31 @@ class Introspection(WithProvider, unittest.TestCase):
             all_here.set()
             self.assertEqual({one.result()[0] for one in asking}, {200})
         self.assertEqual(self.provider.count("/introspect"), 1)
+
+    def test_who_asks_and_leaves_leaves_the_question_to_another(self):
+        self.start()
+        self.serve_method(self.introspection(", timeout: 1m"))
+        self.give("one")
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        plain = self.provider.say
+        self.provider.say = lambda *arguments: (go_on.wait(60), plain(*arguments))
+        request = b"GET /head HTTP/1.1\r\nhost: a\r\nauthorization: Bearer one\r\n\r\n"
+        port = int(self.url.rpartition(":")[2])
+        with Wire(port) as first:
+            first.send(request)
+            self.assertTrue(eventually(lambda: self.provider.count("/introspect") == 1))
+            others = [Wire(port) for _ in range(6)]  # of both workers
+            for other in others:
+                other.send(request)
+            self.assertTrue(eventually(lambda: self.active() >= 7))
+            first.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+        self.assertTrue(eventually(lambda: self.provider.count("/introspect") == 2))
+        go_on.set()
+        for other in others:
+            with other:
+                self.assertEqual(other.answer()[0], 200)
+        self.assertEqual(self.provider.count("/introspect"), 2)
 
     def active(self):
         """Connections of clients, most of which wait."""
@@ -360,8 +387,6 @@ class Login(WithProvider, unittest.TestCase):
         self.assertNotEqual(browser.cookies(self.url), old)
         # Others that still have the old cookie do not use the refresh token again: the provider would end the session.
         asked = self.provider.count("/token")
-        late = Browser()
-        late.jars = {urlsplit(self.url).netloc: dict(old)}
 
         def again(_):
             one = Browser()
@@ -375,7 +400,6 @@ class Login(WithProvider, unittest.TestCase):
 
         # Without the provider it serves until its time is over, and no longer.
         self.provider.trouble = failing
-        current = browser.cookies(self.url)
         states = []
 
         def ended():
@@ -389,7 +413,6 @@ class Login(WithProvider, unittest.TestCase):
         self.provider.refresh_tokens.clear()
         self.assertTrue(eventually(lambda: browser.one(self.url + "/head", fields={}).status == 401))
         self.assertEqual(self.provider.refused[-1], ("/token", "refresh_token"))
-        self.assertTrue(current)
         self.assertEqual(browser.go(self.url + "/head").status, 200)
 
     def test_a_refresh_for_somebody_else_ends_the_session(self):
@@ -462,10 +485,6 @@ class Login(WithProvider, unittest.TestCase):
         self.assertEqual(browser.cookies(self.url), jar)
         self.assertEqual(browser.go(back).status, 200)  # none of this has hurt it
         self.assert_refused(browser.one(back), begun)   # and it is good once
-        browser.cookies(self.url).update(jar)           # not even for the one who kept the cookie
-        self.provider.codes.clear()
-        answer = browser.one(back)
-        self.assertIn(answer.status, (302, 401))
         self.assertEqual(self.provider.refused.count(("/token", "code")), 2)
 
     def test_id_tokens_that_are_not_what_they_must_be(self):
@@ -612,8 +631,11 @@ class Login(WithProvider, unittest.TestCase):
         self.start()
         self.serve_method(self.login(keys="{name: login, key: none}"))
         self.assertEqual(self.ask()[0], 500)
-        self.followed.write("20.yaml", opaque("short", key="too short"))
-        self.assertTrue(any('no key "none"' in line for line in self.followed.gateway.errors))
+        self.assertTrue(eventually(lambda: any('no key "none"' in line for line in self.followed.gateway.errors)))
+        self.start()
+        self.serve_method(self.login(keys="{name: short, key: key}"), opaque("short", key="too short"))
+        self.assertEqual(self.ask()[0], 500)
+        self.assertTrue(eventually(lambda: any("less than 32 bytes" in line for line in self.followed.gateway.errors)))
 
     def test_the_examples_of_the_page(self):
         examples = re.findall(r"```yaml\n(.*?)```", REFERENCE.read_text(), re.DOTALL)
