@@ -25,6 +25,8 @@ constexpr ErrorInfo kErrors[] = {
     {"not_yet", "the token is not valid yet"},
     {"claims", "the token's claims are not accepted"},
     {"no_expiry", "the token does not expire"},
+    {"nonce", "the token is of another login"},
+    {"inactive", "the token is not active"},
 };
 
 constexpr std::size_t kMostClaimText = 4096;
@@ -129,14 +131,14 @@ TokenError Token::signed_by(const KeySet& keys) const {
   return allowed ? TokenError::kSignature : TokenError::kAlgorithm;
 }
 
-bool Token::is_for(const std::vector<std::string>& audiences) const {
-  const auto* aud = claims_->member(claims_->root(), "aud");
+bool is_for(const Json& claims, const std::vector<std::string>& audiences) {
+  const auto* aud = claims.member(claims.root(), "aud");
   if (aud == nullptr) return false;
   const auto is_one = [&](const Json::Node& node) {
     return node.type == Json::Type::kString && std::ranges::find(audiences, node.text) != audiences.end();
   };
   if (aud->type != Json::Type::kArray) return is_one(*aud);
-  for (const auto* one = claims_->first(*aud); one != nullptr; one = claims_->next(*one))
+  for (const auto* one = claims.first(*aud); one != nullptr; one = claims.next(*one))
     if (is_one(*one)) return true;
   return false;
 }

@@ -6,62 +6,14 @@
 #include "fairlead/auth/hmac_signature.hpp"
 #include "fairlead/auth/verify_key.hpp"
 #include "gateway/dataplane/config/gateway_references.hpp"
+#include "gateway/dataplane/config/request_auth_parts.hpp"
 #include "gateway/dataplane/config/request_sections.hpp"
 
 namespace fairlead::config {
 namespace {
 
-auto bool_field(Reader& reader, std::string_view name, bool& out) {
-  return field(name, [&](View v) { reader.read(v, out); });
-}
-auto time_field(Reader& reader, std::string_view name, std::chrono::milliseconds& out) {
-  return field(name, [&](View v) {
-    if (const auto value = read_duration(reader, v)) out = *value;
-  });
-}
-auto texts_field(Reader& reader, std::string_view name, std::vector<std::string>& out, std::size_t most) {
-  return field(name, [&reader, &out, most](View v) {
-    out.clear();
-    read_list(reader, v, 0, most, out, [&](View item, std::string& one) { read_text(reader, item, one, 1, 1024); });
-  });
-}
-/// Names of header fields; those by which gateway and backends talk are no place for credentials of clients.
-auto headers_field(Reader& reader, std::string_view name, std::vector<std::string>& out) {
-  return field(name, [&](View v) {
-    out.clear();
-    read_list(reader, v, 0, 16, out, [&](View item, std::string& one) { read_header_name(reader, item, one); });
-  });
-}
-
-bool is_cookie_name(std::string_view text) { return is_token(text); }
-bool is_parameter(std::string_view text) {
-  return std::ranges::all_of(
-      text, [](char c) { return c > ' ' && c <= '~' && c != '&' && c != '=' && c != '#' && c != '%' && c != '+'; });
-}
-
-auto places_fields(Reader& reader, model::CredentialPlaces& out) {
-  return [&reader, &out](View at, const auto&... more) {
-    read_mapping(reader, at, headers_field(reader, "headers", out.headers),
-                 field("query",
-                       [&](View v) {
-                         out.query.clear();
-                         read_list(reader, v, 0, 16, out.query, [&](View item, std::string& one) {
-                           read_text(reader, item, one, 1, 256, is_parameter,
-                                     "a parameter's name: visible ASCII without & = # % +");
-                         });
-                       }),
-                 field("cookies",
-                       [&](View v) {
-                         out.cookies.clear();
-                         read_list(reader, v, 0, 16, out.cookies, [&](View item, std::string& one) {
-                           read_text(reader, item, one, 1, 256, is_cookie_name, "a cookie's name");
-                         });
-                       }),
-                 more...);
-    if (at.is_mapping() && out.headers.empty() && out.query.empty() && out.cookies.empty())
-      reader.error(at, "at least one of headers, query, cookies");
-  };
-}
+constexpr std::string_view kMethods =
+    "at least one of apiKey, basic, jwt, hmac, clientCertificate, introspection, login";
 
 void read_api_key_method(Reader& reader, View at, model::ApiKeyMethod& out) {
   // Where a place is named, the others are not looked at.
@@ -77,23 +29,14 @@ void read_algorithms(Reader& reader, View at, std::vector<std::string>& out) {
 }
 
 void read_remote(Reader& reader, View at, model::RemoteJwks& out) {
-  const auto is_path = [](std::string_view text) {
-    return text.starts_with('/') && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~' && c != '#'; });
-  };
   read_mapping(
       reader, at,
       required("backendRef", "a Service and its port", [&](View v) { read_backend_target(reader, v, out.backend); }),
-      required("path", "a path",
-               [&](View v) { read_text(reader, v, out.path, 1, 1024, is_path, "a path that begins with /"); }),
+      required("path", "a path", [&](View v) { read_server_path(reader, v, out.path); }),
       field("host", [&](View v) { read_hostname(reader, v, out.host, false); }),
       time_field(reader, "cacheDuration", out.cache_duration), time_field(reader, "timeout", out.timeout));
   if (out.cache_duration.count() < 1000) reader.error(at.find("cacheDuration"), "a duration of at least 1s");
   if (out.timeout.count() < 1) reader.error(at.find("timeout"), "a duration of at least 1ms");
-}
-
-void read_claim_header(Reader& reader, View at, model::ClaimHeader& out) {
-  read_mapping(reader, at, required("claim", "a claim", [&](View v) { read_text(reader, v, out.claim, 1, 256); }),
-               required("header", "a header's name", [&](View v) { read_header_name(reader, v, out.header); }));
 }
 
 void check_key_source(Reader& reader, View at) {
@@ -117,11 +60,7 @@ void read_issuer(Reader& reader, View at, model::JwtIssuer& out) {
                field("jwksSecretRef", [&](View v) { read_secret_key(reader, v, out.jwks_secret.emplace()); }),
                field("remoteJwks", [&](View v) { read_remote(reader, v, out.remote.emplace()); }),
                field("algorithms", [&](View v) { read_algorithms(reader, v, out.algorithms); }),
-               field("claimsToHeaders",
-                     [&](View v) {
-                       read_list(reader, v, 0, 64, out.claims_to_headers,
-                                 [&](View item, model::ClaimHeader& one) { read_claim_header(reader, item, one); });
-                     }),
+               field("claimsToHeaders", [&](View v) { read_claim_headers(reader, v, out.claims_to_headers); }),
                field("requiredClaims", [&](View v) { read_required_claims(reader, v, out.required_claims); }),
                field("consumerClaim", [&](View v) { read_text(reader, v, out.consumer_claim, 1, 256); }),
                time_field(reader, "clockSkew", out.clock_skew));
@@ -177,18 +116,22 @@ void read_hmac_method(Reader& reader, View at, model::HmacMethod& out) {
 }
 
 void read_methods(Reader& reader, View at, model::Authentication& out) {
-  read_mapping(
-      reader, at, field("apiKey", [&](View v) { read_api_key_method(reader, v, out.api_key.emplace()); }),
-      field("basic",
-            [&](View v) {
-              read_mapping(reader, v, bool_field(reader, "hideCredentials", out.basic.emplace().hide_credentials));
-            }),
-      field("jwt", [&](View v) { read_jwt_method(reader, v, out.jwt.emplace()); }),
-      field("hmac", [&](View v) { read_hmac_method(reader, v, out.hmac.emplace()); }),
-      field("clientCertificate", [&](View v) {
-        read_mapping(reader, v, bool_field(reader, "requireConsumer", out.certificate.emplace().require_consumer));
-      }));
-  if (at.is_mapping() && !at.first()) reader.error(at, "at least one of apiKey, basic, jwt, hmac, clientCertificate");
+  read_mapping(reader, at, field("apiKey", [&](View v) { read_api_key_method(reader, v, out.api_key.emplace()); }),
+               field("basic",
+                     [&](View v) {
+                       read_mapping(reader, v,
+                                    bool_field(reader, "hideCredentials", out.basic.emplace().hide_credentials));
+                     }),
+               field("jwt", [&](View v) { read_jwt_method(reader, v, out.jwt.emplace()); }),
+               field("hmac", [&](View v) { read_hmac_method(reader, v, out.hmac.emplace()); }),
+               field("clientCertificate",
+                     [&](View v) {
+                       read_mapping(reader, v,
+                                    bool_field(reader, "requireConsumer", out.certificate.emplace().require_consumer));
+                     }),
+               field("introspection", [&](View v) { read_introspection(reader, v, out.introspection.emplace()); }),
+               field("login", [&](View v) { read_login(reader, v, out.login.emplace()); }));
+  if (at.is_mapping() && !at.first()) reader.error(at, std::string(kMethods));
 }
 
 void read_failures(Reader& reader, View at, model::FailureLimit& out) {
@@ -199,6 +142,20 @@ void read_failures(Reader& reader, View at, model::FailureLimit& out) {
 }
 
 }  // namespace
+
+void read_server_path(Reader& reader, View at, std::string& out) {
+  const auto is_path = [](std::string_view text) {
+    return text.starts_with('/') && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~' && c != '#'; });
+  };
+  read_text(reader, at, out, 1, 1024, is_path, "a path that begins with /");
+}
+
+void read_claim_headers(Reader& reader, View at, std::vector<model::ClaimHeader>& out) {
+  read_list(reader, at, 0, 64, out, [&](View item, model::ClaimHeader& one) {
+    read_mapping(reader, item, required("claim", "a claim", [&](View v) { read_text(reader, v, one.claim, 1, 256); }),
+                 required("header", "a header's name", [&](View v) { read_header_name(reader, v, one.header); }));
+  });
+}
 
 void read_required_claims(Reader& reader, View at, std::vector<model::RequiredClaim>& out) {
   read_list(reader, at, 0, 64, out, [&](View item, model::RequiredClaim& one) {
@@ -212,9 +169,7 @@ void read_authentication(Reader& reader, View at, model::Authentication& out) {
     return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
   };
   read_mapping(
-      reader, at,
-      required("methods", "at least one of apiKey, basic, jwt, hmac, clientCertificate",
-               [&](View v) { read_methods(reader, v, out); }),
+      reader, at, required("methods", kMethods, [&](View v) { read_methods(reader, v, out); }),
       field("mode",
             [&](View v) {
               if (const auto found = reader.one_of(v, {"Any", "All"}))

@@ -5,8 +5,11 @@
 #include <limits>
 
 #include "fairlead/auth/jwt.hpp"
+#include "fairlead/auth/oauth.hpp"
 #include "fairlead/auth/remote_keys.hpp"
 #include "fairlead/auth/token_cache.hpp"
+#include "gateway/dataplane/filter/auth_claims.hpp"
+#include "gateway/dataplane/filter/auth_keys.hpp"
 #include "gateway/dataplane/filter/auth_method.hpp"
 #include "gateway/dataplane/filter/auth_places.hpp"
 
@@ -16,15 +19,12 @@ namespace {
 using auth::TokenError;
 
 constexpr std::size_t kMostCached = 4096;  // bytes of a token that is kept
-constexpr std::size_t kMostJwks = std::size_t{1} << 20;
 
 /// Where an issuer's keys come from: one of the two.
 struct Issuer {
   model::JwtIssuer settings;
   auth::KeySetPtr keys;
-  std::shared_ptr<auth::RemoteKeys> remote;
-  std::uint32_t cluster = 0;
-  std::string host;
+  KeySource remote;  ///< keys null: not remote
 };
 
 /// What a token proves, for as long as the keys stand.
@@ -44,108 +44,22 @@ struct Tokens final : Local {
   auth::TokenCache<Verified> cache;
 };
 
-/// Fetches keys, or waits for another request that does.
-class KeyWork final : public AuthWork, CallHandler {
- public:
-  KeyWork(const Issuer& issuer, std::string_view kid) : issuer_(issuer), kid_(kid) {}
-  ~KeyWork() override {
-    if (waiter_ != nullptr) waiter_->cancel();
-    if (fetching_) issuer_.remote->given_up();
-  }
-  KeyWork(const KeyWork&) = delete;
-  KeyWork& operator=(const KeyWork&) = delete;
-
-  bool start(Request& request, std::function<void()> done) override {
-    request_ = &request;
-    done_ = std::move(done);
-    return ask();
-  }
-
-  auth::KeySetPtr keys;  ///< null where there are none
-
- private:
-  /// False: it is over.
-  bool ask() {
-    using Need = auth::RemoteKeys::Need;
-    auto waiter = std::make_shared<auth::Waiter>(request_->reactor(), [this](bool) {
-      if (!ask()) finish();
-    });
-    auto decision = issuer_.remote->want(kid_, request_->reactor().now_ms(), waiter);
-    keys = std::move(decision.keys);
-    if (decision.need == Need::kWait) waiter_ = std::move(waiter);
-    if (decision.need == Need::kFetch) return fetch();
-    return decision.need == Need::kWait;
-  }
-  bool fetch() {
-    fetching_ = true;
-    http::RequestHead head;
-    head.method = http::Method::kGet;
-    head.method_text = "GET";
-    head.scheme = "http";
-    head.authority = issuer_.host;
-    head.target = issuer_.settings.remote->path;
-    head.fields = {{"accept", "application/json"}};
-    call_ = request_->call({.cluster = issuer_.cluster,
-                            .head = &head,
-                            .body = {},
-                            .timeout = issuer_.settings.remote->timeout,
-                            .most_answer = kMostJwks},
-                           *this);
-    if (call_ != nullptr) return true;
-    fail("no server could be asked");
-    return ask();
-  }
-  void fail(std::string_view why) {
-    fetching_ = false;
-    issuer_.remote->failed(std::string(why), request_->reactor().now_ms());
-  }
-  void on_call_answer(CallAnswer& answer) override {
-    if (answer.head.status != 200) return on_call_failure("the answer's status is not 200");
-    fetching_ = false;
-    issuer_.remote->fetched(answer.body, request_->reactor().now_ms());
-    again();
-  }
-  void on_call_failure(std::string_view why) override {
-    fail(why);
-    again();
-  }
-  void again() {
-    if (!ask()) finish();
-  }
-  void finish() {
-    const auto call = std::move(done_);  // it may destroy this
-    call();
-  }
-
-  const Issuer& issuer_;
-  const std::string kid_;
-  Request* request_ = nullptr;
-  std::function<void()> done_;
-  std::shared_ptr<auth::Waiter> waiter_;
-  std::unique_ptr<Call> call_;
-  bool fetching_ = false;
-};
-
 class Jwt final : public AuthMethod {
  public:
-  Jwt(const model::JwtMethod& settings, DirectoriesPtr directories, std::vector<Issuer> issuers)
+  Jwt(const model::JwtMethod& settings, DirectoriesPtr directories, std::vector<Issuer> issuers, bool only_jwts)
       : settings_(settings),
         directories_(std::move(directories)),
         issuers_(std::move(issuers)),
-        others_(settings.from) {
-    in_authorization_ = std::erase(others_.headers, "authorization") > 0;
-  }
+        places_(settings.from),
+        only_jwts_(only_jwts) {}
 
   AuthOutcome check(Request& request, AuthAttempt& attempt) const override;
   std::string_view scheme() const override { return "Bearer"; }
   void hide(Request& request) const override {
-    if (!settings_.hide_credentials) return;
-    if (in_authorization_) remove_authorization(request, "bearer");
-    remove_credential(request, others_);
+    if (settings_.hide_credentials) places_.remove(request);
   }
 
  private:
-  PlaceValue find(Request& request) const;
   bool stands(const Verified& known, const auth::DirectoryPtr& directory, Request& request) const;
   AuthOutcome take(VerifiedPtr verified, Request& request, AuthAttempt& attempt) const;
   AuthOutcome refuse_token(AuthAttempt& attempt, TokenError error) const;
@@ -157,22 +71,10 @@ class Jwt final : public AuthMethod {
   const model::JwtMethod settings_;
   const DirectoriesPtr directories_;
   const std::vector<Issuer> issuers_;
-  model::CredentialPlaces others_;  // without Authorization
-  bool in_authorization_ = false;
+  const BearerPlaces places_;
+  const bool only_jwts_;  // what looks otherwise is another method's
   const std::shared_ptr<const int> key_ = std::make_shared<const int>(0);  // of the workers' caches
 };
-
-/// In Authorization behind "Bearer"; elsewhere alone, or so too.
-PlaceValue Jwt::find(Request& request) const {
-  if (in_authorization_) {
-    auto value = authorization(request);
-    const auto bearer = value.present ? behind_scheme(value.text, "bearer") : std::nullopt;
-    if (bearer) return {.text = *bearer, .present = true, .twice = value.twice};
-  }
-  auto found = find_credential(request, others_);
-  if (const auto bearer = behind_scheme(found.text, "bearer")) found.text = *bearer;
-  return found;
-}
 
 AuthOutcome Jwt::refuse_token(AuthAttempt& attempt, TokenError error) const {
   attempt.failed_token = auth::sentence_of(error);
@@ -182,16 +84,16 @@ AuthOutcome Jwt::refuse_token(AuthAttempt& attempt, TokenError error) const {
 bool Jwt::stands(const Verified& known, const auth::DirectoryPtr& directory, Request& request) const {
   if (std::time(nullptr) >= known.until) return false;
   const auto* issuer = known.issuer;
-  if (issuer != nullptr && issuer->remote != nullptr &&
-      !issuer->remote->is_current(known.key_version, request.reactor().now_ms()))
+  if (issuer != nullptr && issuer->remote.keys != nullptr &&
+      !issuer->remote.keys->is_current(known.key_version, request.reactor().now_ms()))
     return false;
   const bool by_directory = issuer == nullptr || !issuer->settings.consumer_claim.empty();
   return !by_directory || known.directory->version() == directory->version();
 }
 
 AuthOutcome Jwt::check(Request& request, AuthAttempt& attempt) const {
-  const auto found = find(request);
-  if (!found.present) return AuthOutcome::kAbsent;
+  const auto found = places_.find(request);
+  if (!found.present || (only_jwts_ && !auth::looks_like_jwt(found.text))) return AuthOutcome::kAbsent;
   if (found.twice) return refuse(attempt, "more than one token was sent");
   if (found.text.size() > auth::kMostToken) return refuse_token(attempt, TokenError::kMalformed);
   auto directory = directories_->current();
@@ -231,10 +133,10 @@ AuthOutcome Jwt::verify(Request& request, AuthAttempt& attempt, std::string_view
 
 AuthOutcome Jwt::verify_by_issuer(Request&, AuthAttempt& attempt, const Issuer& issuer, Verified& out) const {
   auto keys = issuer.keys;
-  if (issuer.remote != nullptr) {
+  if (issuer.remote.keys != nullptr) {
     if (attempt.work == nullptr) {
       // Also where keys stand already: asking for them is what tells whether they do.
-      attempt.work = std::make_unique<KeyWork>(issuer, out.token->key_id());
+      attempt.work = std::make_unique<KeyWork>(issuer.remote, out.token->key_id());
       return AuthOutcome::kWait;
     }
     keys = static_cast<const KeyWork&>(*attempt.work).keys;
@@ -255,16 +157,11 @@ AuthOutcome Jwt::check_claims(AuthAttempt& attempt, const Issuer& issuer, Verifi
   if (times != TokenError::kNone) return refuse_token(attempt, times);
   if (!settings.audiences.empty() && !token.is_for(settings.audiences))
     return refuse_token(attempt, TokenError::kAudience);
-  for (const auto& required : settings.required_claims)
-    if (!auth::claim_matches(token.claims(), required.claim, required.values))
-      return refuse_token(attempt, TokenError::kClaims);
+  if (!has_required_claims(token.claims(), settings)) return refuse_token(attempt, TokenError::kClaims);
   if (token.expiry()) out.until = *token.expiry() + skew;
-  for (const auto& [claim, header] : settings.claims_to_headers)
-    if (const auto* node = token.claims().find(claim))
-      if (auto text = auth::claim_text(token.claims(), *node)) out.headers.emplace_back(header, std::move(*text));
+  out.headers = claim_headers(token.claims(), settings);
   out.credential = settings.issuer + '/' + std::string(token.subject());
-  const auto* named = settings.consumer_claim.empty() ? nullptr : token.claims().find(settings.consumer_claim);
-  if (named != nullptr && named->type == auth::Json::Type::kString) out.consumer = out.directory->consumer(named->text);
+  out.consumer = claimed_consumer(token.claims(), settings, *out.directory);
   return AuthOutcome::kGood;
 }
 
@@ -291,15 +188,6 @@ auth::Algorithms algorithms_of(const std::vector<std::string>& names) {
   return out;
 }
 
-/// What stands in a Secret.
-Result<std::string> jwks_of(const model::SecretKey& ref, const Context& context) {
-  const auto* secret = context.secret(ref.name);
-  if (secret == nullptr) return fail("there is no Secret " + context.ns + "/" + ref.name);
-  const auto* value = model::find_label(secret->data, ref.key);
-  if (value == nullptr) return fail("Secret " + context.ns + "/" + ref.name + " has no key \"" + ref.key + "\"");
-  return *value;
-}
-
 /// The store's name says all that the keys depend on, so that policies that ask the same server share them.
 void find_remote(Issuer& issuer, Context& context) {
   const auto& remote = *issuer.settings.remote;
@@ -309,13 +197,17 @@ void find_remote(Issuer& issuer, Context& context) {
                              ": remoteJwks.backendRef names no Service that may be used");
     return;
   }
-  issuer.cluster = *number;
-  issuer.host = remote.host.empty() ? remote.backend.ref.name : remote.host;
+  auto& source = issuer.remote;
+  source = {.keys = nullptr,
+            .cluster = *number,
+            .host = remote.host.empty() ? remote.backend.ref.name : remote.host,
+            .path = remote.path,
+            .timeout = remote.timeout};
   const auto only = algorithms_of(issuer.settings.algorithms);
   const auto name = "auth/jwks " + context.ns + '/' + remote.backend.ref.ns + '/' + remote.backend.ref.name + ':' +
-                    std::to_string(remote.backend.port) + ' ' + issuer.host + ' ' + remote.path + ' ' +
+                    std::to_string(remote.backend.port) + ' ' + source.host + ' ' + remote.path + ' ' +
                     std::to_string(remote.cache_duration.count()) + ' ' + std::to_string(only);
-  issuer.remote = context.stores.get<auth::RemoteKeys>(name, [&] {
+  source.keys = context.stores.get<auth::RemoteKeys>(name, [&] {
     return std::make_shared<auth::RemoteKeys>(static_cast<std::uint64_t>(remote.cache_duration.count()), only);
   });
 }
@@ -325,7 +217,7 @@ void find_keys(Issuer& issuer, Context& context) {
   const auto fault = [&](std::string text) {
     context.faults.push_back("issuer " + issuer.settings.issuer + ": " + text);
   };
-  auto text = issuer.settings.jwks_secret ? jwks_of(*issuer.settings.jwks_secret, context) : issuer.settings.jwks;
+  auto text = issuer.settings.jwks_secret ? secret_value(*issuer.settings.jwks_secret, context) : issuer.settings.jwks;
   if (!text) return fault(text.error().message);
   auto keys = auth::parse_jwks(*text, algorithms_of(issuer.settings.algorithms));
   if (!keys) return fault("its JWK Set: " + keys.error().message);
@@ -336,7 +228,8 @@ void find_keys(Issuer& issuer, Context& context) {
 
 }  // namespace
 
-AuthMethodPtr make_jwt_method(const model::JwtMethod& settings, DirectoriesPtr directories, Context& context) {
+AuthMethodPtr make_jwt_method(const model::JwtMethod& settings, DirectoriesPtr directories, bool only_jwts,
+                              Context& context) {
   std::vector<Issuer> issuers;
   for (const auto& one : settings.issuers) {
     auto& issuer = issuers.emplace_back();
@@ -344,7 +237,7 @@ AuthMethodPtr make_jwt_method(const model::JwtMethod& settings, DirectoriesPtr d
     find_keys(issuer, context);
   }
   if (!context.faults.empty()) return nullptr;
-  return std::make_unique<Jwt>(settings, std::move(directories), std::move(issuers));
+  return std::make_unique<Jwt>(settings, std::move(directories), std::move(issuers), only_jwts);
 }
 
 }  // namespace fairlead::filter

@@ -30,11 +30,14 @@ struct AuthAttempt {
   std::unique_ptr<AuthWork> work;  ///< of that method
   Identity identity{};  ///< of the first that was good
   http::Fields headers{};  ///< for the backend, from claims; texts live as long as the request
+  http::Fields answer_fields{};  ///< for the client, where the request passes; the same
   bool good = false;
   std::uint32_t accepted = 0;  ///< bits of the methods that were good
   bool bad = false;  ///< a credential was shown and refused
   std::string_view why{};  ///< a sentence; a literal
   std::size_t failed = 0;  ///< the method that `why` is of
+  /// Of kUnavailable, for the log; a literal without white space.
+  std::string_view unavailable = "authentication_unavailable";
   std::string_view failed_token{};  ///< a token's error, as RFC 6750 has it in error_description
 };
 
@@ -44,6 +47,7 @@ enum class AuthOutcome : std::uint8_t {
   kBad,          ///< attempt.why
   kWait,         ///< attempt.work is to be started; then the method is tried again
   kUnavailable,  ///< it cannot be found out now: 503
+  kAnswered,     ///< the method has answered itself: the attempt may be gone
 };
 
 /// Immutable. Thread: any worker's.
@@ -67,8 +71,15 @@ AuthMethodPtr make_api_key_method(const model::ApiKeyMethod& settings, Directori
 AuthMethodPtr make_basic_method(const model::BasicMethod& settings, DirectoriesPtr directories, Context& context);
 AuthMethodPtr make_hmac_method(const model::HmacMethod& settings, DirectoriesPtr directories);
 AuthMethodPtr make_certificate_method(const model::CertificateMethod& settings, DirectoriesPtr directories);
-/// Null and a fault where keys cannot be read.
-AuthMethodPtr make_jwt_method(const model::JwtMethod& settings, DirectoriesPtr directories, Context& context);
+/// Null and a fault where keys cannot be read. `only_jwts`: other tokens are another method's.
+AuthMethodPtr make_jwt_method(const model::JwtMethod& settings, DirectoriesPtr directories, bool only_jwts,
+                              Context& context);
+/// The same; `leaves_jwts`: tokens that look like JWTs are another method's.
+AuthMethodPtr make_introspection_method(const model::IntrospectionMethod& settings, DirectoriesPtr directories,
+                                        bool leaves_jwts, Context& context);
+/// `begins`: who has no session may be sent to the provider.
+AuthMethodPtr make_login_method(const model::LoginMethod& settings, DirectoriesPtr directories, bool begins,
+                                Context& context);
 
 /// Puts a consumer into the attempt: the first method that is good decides; a second one must agree on the consumer.
 [[nodiscard]] AuthOutcome accept(AuthAttempt& attempt, Identity identity);

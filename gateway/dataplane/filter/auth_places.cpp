@@ -126,4 +126,34 @@ void remove_authorization(Request& request, std::string_view scheme) {
                 [&](const auto& field) { return field.name == "authorization" && behind_scheme(field.value, scheme); });
 }
 
+BearerPlaces::BearerPlaces(const model::CredentialPlaces& places) : others_(places) {
+  in_authorization_ = std::erase(others_.headers, "authorization") > 0;
+}
+
+PlaceValue BearerPlaces::find(Request& request) const {
+  if (in_authorization_) {
+    auto value = authorization(request);
+    const auto bearer = value.present ? behind_scheme(value.text, "bearer") : std::nullopt;
+    if (bearer) return {.text = *bearer, .present = true, .twice = value.twice};
+  }
+  auto found = find_credential(request, others_);
+  if (const auto bearer = behind_scheme(found.text, "bearer")) found.text = *bearer;
+  return found;
+}
+
+void BearerPlaces::remove(Request& request) const {
+  if (in_authorization_) remove_authorization(request, "bearer");
+  remove_credential(request, others_);
+}
+
+std::vector<std::string_view> cookie_names(Request& request, std::string_view prefix) {
+  std::vector<std::string_view> out;
+  for (const auto& field : request.head().fields)
+    if (field.name == "cookie")
+      for_each_pair(field.value, ';', [&](std::string_view name, std::string_view, std::string_view) {
+        if (name.starts_with(prefix)) out.push_back(name);
+      });
+  return out;
+}
+
 }  // namespace fairlead::filter

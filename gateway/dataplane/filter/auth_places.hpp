@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/request_auth.hpp"
@@ -25,6 +26,21 @@ void remove_credential(Request& request, const model::CredentialPlaces& places);
 [[nodiscard]] PlaceValue authorization(Request& request);
 /// Takes it off where it is of this scheme: another may be for the backend.
 void remove_authorization(Request& request, std::string_view scheme);
+
+/// A bearer token (RFC 6750): in Authorization behind "Bearer"; elsewhere alone, or so too.
+class BearerPlaces {
+ public:
+  explicit BearerPlaces(const model::CredentialPlaces& places);
+  [[nodiscard]] PlaceValue find(Request& request) const;
+  void remove(Request& request) const;
+
+ private:
+  model::CredentialPlaces others_;  // without Authorization
+  bool in_authorization_;
+};
+
+/// Names of the cookies that begin so, in their order.
+[[nodiscard]] std::vector<std::string_view> cookie_names(Request& request, std::string_view prefix);
 
 /// "X_Consumer_Username" is "x-consumer-username" for CGI and WSGI.
 [[nodiscard]] bool same_header(std::string_view field, std::string_view name);

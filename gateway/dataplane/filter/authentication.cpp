@@ -26,15 +26,19 @@ class Authentication final : public Filter {
         directories_(std::move(directories)),
         methods_(std::move(methods)),
         failures_(std::move(failures)) {
-    if (settings_.jwt)
-      for (const auto& issuer : settings_.jwt->issuers)
-        for (const auto& entry : issuer.claims_to_headers) claim_headers_.push_back(entry.header);
+    const auto take_headers = [&](const model::ClaimUse& use) {
+      for (const auto& entry : use.claims_to_headers) claim_headers_.push_back(entry.header);
+    };
+    if (settings_.jwt) std::ranges::for_each(settings_.jwt->issuers, take_headers);
+    if (settings_.introspection) take_headers(*settings_.introspection);
+    if (settings_.login) take_headers(*settings_.login);
     for (const auto& method : methods_) most_body_ = std::max(most_body_, method->most_body());
   }
 
   Verdict on_request(Request& request) const override;
   std::size_t most_body() const override { return most_body_; }
   Verdict on_request_body(Request& request, std::string& body) const override;
+  Verdict on_response(Request& request, http::ResponseHead& head) const override;
 
   /// Goes on with the methods; kWait where one has to.
   Verdict run(Request& request, AuthAttempt& attempt) const;
@@ -102,9 +106,9 @@ Verdict Authentication::run(Request& request, AuthAttempt& attempt) const {
       case AuthOutcome::kWait: return wait(request, attempt);
       case AuthOutcome::kUnavailable:
         answer_problem(request, 503, "Service Unavailable", "who calls cannot be found out now",
-                       telemetry::ResponseFlag::kUnauthorizedExternal, {{"retry-after", "5"}},
-                       "authentication_unavailable");
+                       telemetry::ResponseFlag::kUnauthorizedExternal, {{"retry-after", "5"}}, attempt.unavailable);
         return Verdict::kAnswered;
+      case AuthOutcome::kAnswered: return Verdict::kAnswered;
     }
     ++attempt.next;
   }
@@ -161,6 +165,16 @@ Verdict Authentication::on_request_body(Request& request, std::string& body) con
   return Verdict::kContinue;
 }
 
+/// What a method tells the client is for nobody else: no cache may keep it.
+Verdict Authentication::on_response(Request& request, http::ResponseHead& head) const {
+  const auto* waiting = static_cast<const Waiting*>(request.state());
+  if (waiting == nullptr || waiting->attempt.answer_fields.empty()) return Verdict::kContinue;
+  std::erase_if(head.fields, [](const http::Field& field) { return field.name == "cache-control"; });
+  head.fields.push_back({"cache-control", "no-store"});
+  for (const auto& field : waiting->attempt.answer_fields) head.fields.push_back(field);
+  return Verdict::kContinue;
+}
+
 Verdict Authentication::pass_anonymous(Request& request) const {
   auto& identity = request.identity();
   identity = {};
@@ -175,8 +189,11 @@ Verdict Authentication::pass_anonymous(Request& request) const {
 
 Verdict Authentication::refuse_request(Request& request, const AuthAttempt& attempt) const {
   http::Fields fields;
-  for (const auto& method : methods_) {
-    if (method->scheme().empty()) continue;
+  for (std::size_t i = 0; i < methods_.size(); ++i) {
+    const auto& method = methods_[i];
+    const auto same = [&](const AuthMethodPtr& other) { return other->scheme() == method->scheme(); };
+    const bool told = std::any_of(methods_.begin(), methods_.begin() + static_cast<std::ptrdiff_t>(i), same);
+    if (method->scheme().empty() || told) continue;
     std::string text = std::string(method->scheme()) + " realm=\"" + settings_.realm + '"';
     if (method->scheme() == "Basic") text += ", charset=\"UTF-8\"";
     if (method->scheme() == "Bearer" && !attempt.failed_token.empty())
@@ -233,16 +250,28 @@ FilterPtr make_authentication(const model::Authentication& settings, Context& co
     context.faults.emplace_back("hmac.validateBody together with basic or jwt is served with mode Any only");
     return nullptr;
   }
-  // Those that know at once go first.
+  // Where one of the two is enough, a token's form says whose it is; where both are asked for, both see it.
+  const bool parts = settings.jwt && settings.introspection && settings.mode == model::Authentication::Mode::kAny;
+  // Those that know at once go first; who has nothing at all is sent to a login.
   std::vector<AuthMethodPtr> methods;
   if (settings.hmac) methods.push_back(make_hmac_method(*settings.hmac, directories));
   if (settings.api_key) methods.push_back(make_api_key_method(*settings.api_key, directories));
   if (settings.certificate) methods.push_back(make_certificate_method(*settings.certificate, directories));
   if (settings.basic) methods.push_back(make_basic_method(*settings.basic, directories, context));
   if (settings.jwt) {
-    auto jwt = make_jwt_method(*settings.jwt, directories, context);
+    auto jwt = make_jwt_method(*settings.jwt, directories, parts, context);
     if (jwt == nullptr) return nullptr;
     methods.push_back(std::move(jwt));
+  }
+  if (settings.introspection) {
+    auto introspection = make_introspection_method(*settings.introspection, directories, parts, context);
+    if (introspection == nullptr) return nullptr;
+    methods.push_back(std::move(introspection));
+  }
+  if (settings.login) {
+    auto login = make_login_method(*settings.login, directories, !settings.allow_anonymous, context);
+    if (login == nullptr) return nullptr;
+    methods.push_back(std::move(login));
   }
   std::shared_ptr<auth::Failures> failures;
   if (settings.failures.most > 0) {

@@ -29,9 +29,14 @@ enum class TokenError : std::uint8_t {
   kNotYet,       ///< nbf
   kClaims,       ///< a required claim, or one of a wrong type
   kNoExpiry,
+  kNonce,        ///< of an ID token: of another login
+  kInactive,     ///< its server says so (RFC 7662)
 };
 [[nodiscard]] std::string_view name_of(TokenError error);      ///< "expired"
 [[nodiscard]] std::string_view sentence_of(TokenError error);  ///< "the token has expired"
+
+/// Whether aud, a text or a list, has one of them.
+[[nodiscard]] bool is_for(const Json& claims, const std::vector<std::string>& audiences);
 
 /// A compact JWS (RFC 7515 section 7.1) taken apart, nothing of it believed yet. Immutable; views are into the text it
 /// keeps.
@@ -55,7 +60,10 @@ class Token {
   [[nodiscard]] bool signed_by(const VerifyKey& key) const { return key.verify(algorithm_, signed_, signature_); }
   /// Signed by one of those that its kid names, or by any where it names none.
   [[nodiscard]] TokenError signed_by(const KeySet& keys) const;
-  [[nodiscard]] bool is_for(const std::vector<std::string>& audiences) const;  ///< aud has one of them
+  /// aud has one of them.
+  [[nodiscard]] bool is_for(const std::vector<std::string>& audiences) const {
+    return auth::is_for(*claims_, audiences);
+  }
 
  private:
   Token() = default;

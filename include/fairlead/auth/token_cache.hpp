@@ -14,7 +14,8 @@ namespace fairlead::auth {
 template <class T>
 class TokenCache {
  public:
-  static constexpr std::size_t kPairs = 2048;
+  /// `pairs`: half of what it holds.
+  explicit TokenCache(std::size_t pairs = 2048) : pairs_(pairs) {}
 
   [[nodiscard]] std::shared_ptr<const T> find(const Digest& digest) const {
     if (slots_.empty()) return nullptr;
@@ -24,7 +25,7 @@ class TokenCache {
     return nullptr;
   }
   void put(const Digest& digest, std::shared_ptr<const T> value) {
-    if (slots_.empty()) slots_.resize(kPairs * 2);
+    if (slots_.empty()) slots_.resize(pairs_ * 2);
     const auto at = place(digest);
     const bool second = slots_[at].value != nullptr && slots_[at].digest != digest && (digest[2] & 1) != 0;
     slots_[at + (second ? 1 : 0)] = {digest, std::move(value)};
@@ -35,8 +36,11 @@ class TokenCache {
     Digest digest{};
     std::shared_ptr<const T> value;
   };
-  static std::size_t place(const Digest& digest) { return (std::size_t{digest[0]} << 8 | digest[1]) % kPairs * 2; }
+  [[nodiscard]] std::size_t place(const Digest& digest) const {
+    return (std::size_t{digest[0]} << 8 | digest[1]) % pairs_ * 2;
+  }
 
+  std::size_t pairs_;
   std::vector<Slot> slots_;
 };
 

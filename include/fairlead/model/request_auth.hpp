@@ -78,16 +78,20 @@ struct RequiredClaim {
   std::vector<std::string> values;  ///< one of; empty: that it is there is enough
 };
 
-struct JwtIssuer {
+/// What is asked of claims, and what they say of who calls.
+struct ClaimUse {
+  std::vector<ClaimHeader> claims_to_headers;
+  std::vector<RequiredClaim> required_claims;
+  std::string consumer_claim;  ///< its value is a consumer's name; empty: none is looked for
+};
+
+struct JwtIssuer : ClaimUse {
   std::string issuer;
   std::vector<std::string> audiences;  ///< one of; empty: not asked
   std::string jwks;                    ///< inline, JSON
   std::optional<SecretKey> jwks_secret;
   std::optional<RemoteJwks> remote;
   std::vector<std::string> algorithms;  ///< empty: all that the key allows
-  std::vector<ClaimHeader> claims_to_headers;
-  std::vector<RequiredClaim> required_claims;
-  std::string consumer_claim;  ///< its value is a consumer's name; empty: none is looked for
   std::chrono::milliseconds clock_skew{30'000};
 };
 
@@ -97,6 +101,61 @@ struct JwtMethod {
   CredentialPlaces from{.headers = {"authorization"}, .query = {}, .cookies = {}};
   bool hide_credentials = false;
   bool require_expiry = false;
+};
+
+/// What the gateway is to an OAuth 2.0 server.
+struct OauthClient {
+  enum class Way : std::uint8_t { kBasic, kPost };  ///< RFC 6749 section 2.3.1
+  std::string id;
+  std::string secret;  ///< never printed; empty with secret_ref, or for a public client
+  std::optional<SecretKey> secret_ref;
+  Way way = Way::kBasic;
+  [[nodiscard]] bool is_public() const { return secret.empty() && !secret_ref; }
+};
+
+/// Tokens that another server is asked about (RFC 7662).
+struct IntrospectionMethod : ClaimUse {
+  BackendTarget backend;
+  std::string host;  ///< of the request; empty: the Service's name
+  std::string path;
+  OauthClient client;
+  CredentialPlaces from{.headers = {"authorization"}, .query = {}, .cookies = {}};
+  std::string issuer;                  ///< iss must be it; empty: not asked
+  std::vector<std::string> audiences;  ///< one of; empty: not asked
+  std::vector<std::string> scopes;     ///< all of them
+  std::chrono::milliseconds active_for{60'000};  ///< the most for which "active" is remembered
+  std::chrono::milliseconds inactive_for{10'000};
+  std::chrono::milliseconds timeout{5000};
+  bool hide_credentials = false;
+};
+
+/// Where a provider's parts are, where it is not asked. All are set, or none; end_session may be empty.
+struct LoginEndpoints {
+  std::string authorization;  ///< a URL
+  std::string token;          ///< a path on the backend
+  std::string jwks;           ///< the same
+  std::string end_session;    ///< a URL
+};
+
+/// OpenID Connect for browsers: the authorization code flow with PKCE.
+struct LoginMethod : ClaimUse {
+  std::string issuer;  ///< a URL
+  BackendTarget backend;
+  std::string host;  ///< of requests to it; empty: the issuer's
+  std::optional<LoginEndpoints> endpoints;  ///< none: by discovery
+  OauthClient client;
+  std::vector<std::string> scopes{"openid"};
+  std::string base_url;  ///< "https://shop.example": what browsers know us by; empty: as they asked
+  std::string callback_path = "/oauth2/callback";
+  std::string login_path;  ///< begins a login; empty: none
+  std::string logout_path = "/oauth2/logout";
+  std::string after_logout = "/";  ///< a path
+  std::string cookie_name = "fairlead";
+  std::vector<SecretKey> cookie_keys;  ///< the first seals, all open
+  bool secure_cookies = true;  ///< Secure, and names that begin with __Host-
+  std::chrono::milliseconds session_lifetime{8 * 3'600'000};
+  std::chrono::milliseconds clock_skew{30'000};
+  std::chrono::milliseconds timeout{5000};
 };
 
 /// The older `Authorization: hmac` scheme, as Kong has it.
@@ -129,6 +188,8 @@ struct Authentication {
   std::optional<JwtMethod> jwt;
   std::optional<HmacMethod> hmac;
   std::optional<CertificateMethod> certificate;
+  std::optional<IntrospectionMethod> introspection;
+  std::optional<LoginMethod> login;
   bool allow_anonymous = false;     ///< who shows no credential at all
   FailureLimit failures;
   std::string anonymous_consumer;   ///< who that is then; may be empty

@@ -124,6 +124,46 @@ TEST(RequestAuth, ReadsTheSections) {
   EXPECT_TRUE(s.access->otherwise_allow);
 }
 
+TEST(RequestAuth, ReadsIntrospectionAndLogin) {
+  const auto policy = read<model::RequestPolicy>(std::string(kPolicy) + R"(authentication:
+    methods:
+      introspection:
+        backendRef: {name: idp, port: 80}
+        path: /introspect
+        host: id.example:8443
+        client: {id: c, secret: s, authentication: Post}
+        audiences: [a]
+        scopes: [read]
+        claimsToHeaders: [{claim: sub, header: X-Sub}]
+        activeFor: 2m
+      login:
+        issuer: https://i.example/realm
+        backendRef: {name: idp, port: 80}
+        endpoints: {authorization: "https://i.example/a", token: /t, jwks: /k}
+        client: {id: c, secretRef: {name: s, key: k}}
+        scopes: [openid, email]
+        baseUrl: https://shop.example
+        cookies: {keys: [{name: s, key: one}, {name: s, key: two}]}
+        sessionLifetime: 1h
+)");
+  ASSERT_TRUE(policy);
+  const auto& a = *policy->settings->authentication;
+  const auto& introspection = *a.introspection;
+  EXPECT_EQ(introspection.host, "id.example:8443");
+  EXPECT_EQ(introspection.client.way, model::OauthClient::Way::kPost);
+  EXPECT_EQ(introspection.from.headers, std::vector<std::string>{"authorization"});
+  EXPECT_EQ(introspection.claims_to_headers[0].header, "x-sub");
+  EXPECT_EQ(introspection.active_for, 2min);
+  EXPECT_EQ(introspection.inactive_for, 10s);
+  const auto& login = *a.login;
+  EXPECT_EQ(login.endpoints->token, "/t");
+  EXPECT_EQ(login.client.secret_ref->key, "k");
+  EXPECT_EQ(login.cookie_keys.size(), 2U);
+  EXPECT_TRUE(login.secure_cookies);
+  EXPECT_EQ(login.callback_path, "/oauth2/callback");
+  EXPECT_EQ(login.session_lifetime, 1h);
+}
+
 TEST(RequestAuth, HasDefaults) {
   const auto policy =
       read<model::RequestPolicy>(std::string(kPolicy) + "authentication: {methods: {apiKey: {}, jwt: {}}}\n");
@@ -145,6 +185,19 @@ struct Bad {
   const char* expected;  ///< a part of it
 };
 constexpr const char* kHidden = "a value (not shown)";
+
+constexpr const char* kAsks = FAIRLEAD
+    "kind: RequestPolicy\nmetadata: {name: p}\nspec:\n"
+    "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g}]\n"
+    "  authentication: {methods: {introspection: {backendRef: {name: b, port: 1}, path: /i, client: {id: c, secret: "
+    "x}, ";
+constexpr const char* kLogin = FAIRLEAD
+    "kind: RequestPolicy\nmetadata: {name: p}\nspec:\n"
+    "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g}]\n"
+    "  authentication: {methods: {login: {backendRef: {name: b, port: 1}, ";
+#define ISSUER "issuer: \"https://i\", "
+#define CLIENT "client: {id: c}, "
+#define COOKIES "cookies: {keys: [{name: s, key: k}]}, "
 
 constexpr Bad kBad[] = {
     // Consumer
@@ -222,6 +275,62 @@ constexpr Bad kBad[] = {
      "spec.authentication.methods.hmac.algorithms[0]", "\"md5\"", "hmac-sha256"},
     {kPolicy, "authentication: {methods: {hmac: {clockSkew: 1}}}", 6, "spec.authentication.methods.hmac.clockSkew", "1",
      "a duration"},
+    {kPolicy, "authentication: {methods: {introspection: {}}}", 6,
+     "spec.authentication.methods.introspection.backendRef", "nothing", "a Service"},
+    {kPolicy, "authentication: {methods: {introspection: {backendRef: {name: b, port: 1}, path: /i}}}", 6,
+     "spec.authentication.methods.introspection.client", "nothing", "the client"},
+    {kPolicy, "authentication: {methods: {introspection: {backendRef: {name: b, port: 1}, path: /i, client: {id: c}}}}",
+     6, "spec.authentication.methods.introspection.client.secret", "nothing", "secret or secretRef"},
+    {kPolicy,
+     "authentication: {methods: {introspection: {backendRef: {name: b, port: 1}, path: i, client: {id: c, secret: "
+     "x}}}}",
+     6, "spec.authentication.methods.introspection.path", "\"i\"", "begins with /"},
+    {kPolicy,
+     "authentication: {methods: {login: {client: {id: c, secret: [hunter2]}, backendRef: {name: b, port: 1}}}}", 6,
+     "spec.authentication.methods.login.client.secret", kHidden, "1 to 4096"},
+    {kAsks, "host: \"a/b\"}}}", 6, "spec.authentication.methods.introspection.host", "\"a/b\"", "a host"},
+    {kAsks, "host: \"u@a\"}}}", 6, "spec.authentication.methods.introspection.host", "\"u@a\"", "a host"},
+    {kAsks, "activeFor: 100ms}}}", 6, "spec.authentication.methods.introspection.activeFor", "\"100ms\"", "1s to 24h"},
+    {kAsks, "inactiveFor: 48h}}}", 6, "spec.authentication.methods.introspection.inactiveFor", "\"48h\"", "1s to 24h"},
+    {kAsks, "timeout: 2m}}}", 6, "spec.authentication.methods.introspection.timeout", "\"2m\"", "1ms to 1m"},
+    {kAsks, "scopes: [\"a b\"]}}}", 6, "spec.authentication.methods.introspection.scopes[0]", "\"a b\"", "a scope"},
+    {kAsks, "from: {headers: []}}}}", 6, "spec.authentication.methods.introspection.from", "a mapping", "at least one"},
+    {kAsks, "cache: 1m}}}", 6, "spec.authentication.methods.introspection.cache", "an unknown field", "activeFor"},
+    {kLogin, CLIENT COOKIES "}}}", 6, "spec.authentication.methods.login.issuer", "nothing", "the provider's URL"},
+    {kLogin, CLIENT COOKIES "issuer: i.example}}}", 6, "spec.authentication.methods.login.issuer", "\"i.example\"",
+     "a URL"},
+    {kLogin, CLIENT COOKIES "issuer: \"https://i?x\"}}}", 6, "spec.authentication.methods.login.issuer",
+     "\"https://i?x\"", "without query"},
+    {kLogin, ISSUER COOKIES "}}}", 6, "spec.authentication.methods.login.client", "nothing", "the client"},
+    {kLogin, ISSUER CLIENT "}}}", 6, "spec.authentication.methods.login.cookies", "nothing", "the key"},
+    {kLogin, ISSUER CLIENT "cookies: {}}}}", 6, "spec.authentication.methods.login.cookies.keys", "nothing",
+     "at least one"},
+    {kLogin, ISSUER CLIENT "cookies: {keys: []}}}}", 6, "spec.authentication.methods.login.cookies.keys", "a list",
+     "at least 1"},
+    {kLogin, ISSUER CLIENT "cookies: {name: __Host-x, keys: [{name: s, key: k}]}}}}", 6,
+     "spec.authentication.methods.login.cookies.name", "\"__Host-x\"", "not begin with __"},
+    {kLogin, ISSUER CLIENT COOKIES "scopes: [email]}}}", 6, "spec.authentication.methods.login.scopes", "a list",
+     "openid"},
+    {kLogin, ISSUER CLIENT COOKIES "baseUrl: \"https://a/b\"}}}", 6, "spec.authentication.methods.login.baseUrl",
+     "\"https://a/b\"", "without path"},
+    {kLogin, ISSUER CLIENT COOKIES "callbackPath: //evil}}}", 6, "spec.authentication.methods.login.callbackPath",
+     "\"//evil\"", "begins with /"},
+    {kLogin, ISSUER CLIENT COOKIES "afterLogout: \"https://evil\"}}}", 6,
+     "spec.authentication.methods.login.afterLogout", "\"https://evil\"", "begins with /"},
+    {kLogin, ISSUER CLIENT COOKIES "logoutPath: /oauth2/callback}}}", 6, "spec.authentication.methods.login.logoutPath",
+     "\"/oauth2/callback\"", "another path"},
+    {kLogin, ISSUER CLIENT COOKIES "loginPath: /oauth2/logout}}}", 6, "spec.authentication.methods.login.loginPath",
+     "\"/oauth2/logout\"", "another path"},
+    {kLogin, ISSUER CLIENT COOKIES "endpoints: {token: /t}}}}", 6,
+     "spec.authentication.methods.login.endpoints.authorization", "nothing", "a URL"},
+    {kLogin, ISSUER CLIENT COOKIES "endpoints: {authorization: /a, token: /t, jwks: /k}}}}", 6,
+     "spec.authentication.methods.login.endpoints.authorization", "\"/a\"", "an absolute URL"},
+    {kLogin, ISSUER CLIENT COOKIES "sessionLifetime: 1s}}}", 6, "spec.authentication.methods.login.sessionLifetime",
+     "\"1s\"", "1m to 720h"},
+    {kLogin, ISSUER COOKIES "client: {id: c, authentication: JWT}}}}", 6,
+     "spec.authentication.methods.login.client.authentication", "\"JWT\"", "Basic or Post"},
+    {kLogin, ISSUER COOKIES "client: {id: c, secret: hunter2, secretRef: {name: s, key: k}}}}}", 6,
+     "spec.authentication.methods.login.client.secret", kHidden, "one of"},
     // access, addresses, requestSize
     {kPolicy, "access: {}", 6, "spec.access.rules", "nothing", "at least one rule"},
     {kPolicy, "access: {rules: [{}]}", 6, "spec.access.rules[0].action", "nothing", "Allow or Deny"},
@@ -306,7 +415,7 @@ void check_schema(const Json& schema, const std::vector<std::string>& path, std:
 
 TEST(RequestAuth, HasTheFieldsOfItsSchemas) {
   for (const auto& [section, least] :
-       {std::pair("authentication", 45U), {"access", 15U}, {"addresses", 2U}, {"requestSize", 2U}}) {
+       {std::pair("authentication", 110U), {"access", 15U}, {"addresses", 2U}, {"requestSize", 2U}}) {
     std::ifstream in(std::string(FL_REFERENCE "/request-policy/") + section + ".schema.json");
     ASSERT_TRUE(in) << section;
     std::size_t fields = 0;

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/dataplane/filter/auth_claims.hpp"
+
+#include <algorithm>
+
+#include "fairlead/auth/jwt.hpp"
+
+namespace fairlead::filter {
+
+bool has_required_claims(const auth::Json& claims, const model::ClaimUse& use) {
+  return std::ranges::all_of(use.required_claims, [&](const model::RequiredClaim& required) {
+    return auth::claim_matches(claims, required.claim, required.values);
+  });
+}
+
+ClaimHeaders claim_headers(const auth::Json& claims, const model::ClaimUse& use) {
+  ClaimHeaders out;
+  for (const auto& [claim, header] : use.claims_to_headers)
+    if (const auto* node = claims.find(claim))
+      if (auto text = auth::claim_text(claims, *node)) out.emplace_back(header, std::move(*text));
+  return out;
+}
+
+const auth::Consumer* claimed_consumer(const auth::Json& claims, const model::ClaimUse& use,
+                                       const auth::Directory& directory) {
+  const auto* named = use.consumer_claim.empty() ? nullptr : claims.find(use.consumer_claim);
+  return named != nullptr && named->type == auth::Json::Type::kString ? directory.consumer(named->text) : nullptr;
+}
+
+Result<std::string> secret_value(const model::SecretKey& ref, const Context& context) {
+  const auto* secret = context.secret(ref.name);
+  if (secret == nullptr) return fail("there is no Secret " + context.ns + "/" + ref.name);
+  const auto* value = model::find_label(secret->data, ref.key);
+  if (value == nullptr) return fail("Secret " + context.ns + "/" + ref.name + " has no key \"" + ref.key + "\"");
+  return *value;
+}
+
+Result<std::string> secret_line(const model::SecretKey& ref, const Context& context) {
+  auto out = secret_value(ref, context);
+  while (out && (out->ends_with('\n') || out->ends_with('\r'))) out->pop_back();
+  return out;
+}
+
+}  // namespace fairlead::filter
