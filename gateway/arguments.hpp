@@ -38,6 +38,7 @@ struct Arguments {
   std::string zone;                     ///< topology.kubernetes.io/zone of this machine; empty: not known
   std::string dns;                      ///< servers, "10.0.0.10,[fd00::10]:5353"; empty: those of /etc/resolv.conf
   std::string session_key;              ///< file with secrets of session persistence; empty: new ones at each start
+  std::string state_dir;                ///< empty: systemd's STATE_DIRECTORY, or nothing is kept
   unsigned workers = 0;                 ///< 0: as many as there are CPUs to run on
   std::string socket = "/run/fairlead/gateway.sock";  ///< empty: none
   std::string admin = "127.0.0.1:9465";               ///< empty: none

@@ -81,7 +81,7 @@ class ConfigPlan {
   bool quiet_;
   Remarks remarks_{quiet_};
   ClusterPlan clusters_;
-  FilterPlan filters_{clusters_, remarks_};
+  FilterPlan filters_{clusters_, remarks_, quiet_};
   RoutePlan routes_{clusters_, filters_, remarks_};
   ListenerPlan listeners_;
   StreamPlan streams_{clusters_, remarks_, *tls_};

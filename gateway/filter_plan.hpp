@@ -23,7 +23,10 @@ namespace fairlead::gateway {
 /// Owner: ConfigPlan. Thread: main.
 class FilterPlan {
  public:
-  FilterPlan(ClusterPlan& clusters, Remarks& remarks) : clusters_(clusters), remarks_(remarks) {}
+  /// looked_at: nothing of it is put in force.
+  FilterPlan(ClusterPlan& clusters, Remarks& remarks, bool looked_at) : clusters_(clusters), remarks_(remarks) {
+    stores_.lasting = !looked_at;
+  }
 
   /// The beginning of an update, whose state `state` has already. Both are used until finish().
   void begin(const model::Cluster& objects, config::GatewayState& state, const model::ChangeSet& changes);

@@ -19,6 +19,7 @@
 #include "gateway/kong_source.hpp"
 #include "gateway/plan.hpp"
 #include "gateway/publisher.hpp"
+#include "gateway/quota_keeper.hpp"
 #include "gateway/serving.hpp"
 #include "gateway/session_keys.hpp"
 #include "gateway/succession.hpp"
@@ -54,6 +55,7 @@ struct Gateway::Parts {
   std::unique_ptr<event::Loop> loop;
   std::unique_ptr<TelemetryParts> telemetry;
   std::unique_ptr<Workers> workers;
+  std::unique_ptr<QuotaKeeper> quotas;  // null: nothing is kept
   std::unique_ptr<BackendWatch> watch;
   std::unique_ptr<KongSource> kong;    // null: --config is none of Kong's
   std::unique_ptr<ConfigPlan> config;  // null: by the command line alone
@@ -70,6 +72,8 @@ struct Gateway::Parts {
   Result<> await_successor();
   void take(Result<std::optional<proxy::Update>> update);
   void handle_signals();
+  void relieve();
+  void hand_over();
   void drain();
 };
 
@@ -126,7 +130,7 @@ Result<> Gateway::Parts::start() {
   FL_TRY(workers, Workers::start(count, *telemetry, std::move(references)));
   FL_TRY(watch, BackendWatch::start(*workers, *loop, arguments.dns));
   FL_CHECK(serve());
-  FL_TRY(serving, Serving::open(arguments, *workers, *watch, *loop, *telemetry, config.get()));
+  FL_TRY(serving, Serving::open(arguments, *workers, *watch, *loop, *telemetry, config.get(), quotas.get()));
   if (serving->metrics_port() != 0) std::printf("admin on %s\n", serving->metrics_address().c_str());
   serving->start();
   FL_CHECK(await_successor());
@@ -143,18 +147,25 @@ Result<> Gateway::Parts::serve() {
     if (before != nullptr) workers->inherit(before->take());
     else spdlog::info("--upgrade: nobody waits for a successor at {}", succession_path(arguments.socket));
   }
+  if (const auto directory = state_directory(arguments.state_dir); !directory.empty()) {
+    FL_TRY(quotas, QuotaKeeper::open(directory, before != nullptr));
+  }
   FL_CHECK(arguments.config.empty() ? listen() : follow());
   workers->forget_inherited();
   watch->await_names(kNamesWait);
-  return before != nullptr ? before->relieve() : Result<>{};
+  if (before != nullptr) FL_CHECK(before->relieve());
+  if (quotas == nullptr) return {};
+  if (before != nullptr) quotas->take_over();
+  quotas->start();
+  return {};
 }
 
 Result<> Gateway::Parts::await_successor() {
   if (arguments.socket.empty()) return {};
   FL_TRY(succession, Succession::open(succession_path(arguments.socket), *loop,
                                       {.sockets = [this] { return workers->sockets(); },
-                                       .relieved = [this] { serving->stop(); },
-                                       .drain = [this] { drain(); }}));
+                                       .relieved = [this] { relieve(); },
+                                       .drain = [this] { hand_over(); }}));
   return {};
 }
 
@@ -179,6 +190,18 @@ void Gateway::Parts::handle_signals() {
     spdlog::info("signal {}: no new connections, {} are to end", info.ssi_signo, workers->connections());
     drain();
   }
+}
+
+/// The successor reads what is written here next.
+void Gateway::Parts::relieve() {
+  serving->stop();
+  if (quotas != nullptr) quotas->write();
+}
+
+/// From here on the successor writes the counts; those of requests that are still taken here are not in them.
+void Gateway::Parts::hand_over() {
+  quotas.reset();
+  drain();
 }
 
 /// Readiness goes first, so that nobody is sent here any more; then what is idle, then the rest as it ends.
@@ -208,6 +231,9 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Arguments arguments) {
 void Gateway::run() {
   parts_->loop->run();
   parts_->serving->stop();
+  if (parts_->quotas == nullptr) return;
+  parts_->quotas->stop();
+  parts_->quotas->write();
 }
 
 }  // namespace fairlead::gateway

@@ -126,6 +126,10 @@ void add_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--session-key", arguments.session_key,
                  "file of secrets for session persistence, one a line, newest first (default: made at each start)")
       ->type_name("FILE");
+  app.add_option("--state-dir", arguments.state_dir,
+                 "directory for what local quotas have counted, so that it survives a restart (default: systemd's "
+                 "STATE_DIRECTORY; without one nothing is kept)")
+      ->type_name("DIRECTORY");
   app.add_option("--workers", arguments.workers, "threads (default: the CPUs that it may run on)")->type_name("NUMBER");
   app.add_option("--socket", arguments.socket, "unix socket for fairctl; empty: none")->capture_default_str();
   app.add_option("--admin", arguments.admin, "address of the live page, /metrics, /healthz and /readyz; empty: none")

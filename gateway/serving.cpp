@@ -139,12 +139,22 @@ nlohmann::json configuration_of(const ConfigPlan::Counts& counts) {
           {"routes", counts.routes}, {"clusters", counts.clusters}};
 }
 
+/// Null: none are kept.
+nlohmann::json quotas_of(const QuotaKeeper* quotas) {
+  if (quotas == nullptr) return nullptr;
+  const auto state = quotas->state();
+  nlohmann::json out = {
+      {"directory", state.directory}, {"limits", state.limits}, {"writes", state.writes}, {"failures", state.failures}};
+  if (!state.failure.empty()) out["failure"] = state.failure;
+  return out;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Serving>> Serving::open(const Arguments& arguments, Workers& workers, BackendWatch& watch,
                                                event::Loop& loop, const TelemetryParts& telemetry,
-                                               const ConfigPlan* plan) {
-  std::unique_ptr<Serving> self(new Serving(workers, watch, loop, telemetry, plan));
+                                               const ConfigPlan* plan, const QuotaKeeper* quotas) {
+  std::unique_ptr<Serving> self(new Serving(workers, watch, loop, telemetry, plan, quotas));
   if (!arguments.admin.empty()) {
     FL_TRY(self->tcp_, admin::Server::on_tcp(arguments.admin));
     self->address_ = arguments.admin.substr(0, arguments.admin.rfind(':') + 1) + std::to_string(self->tcp_->port());
@@ -181,6 +191,7 @@ void Serving::add_handlers(admin::Server& server) {
       const auto watched = watch_.state();
       status["healthChecks"] = checks_of(watched);
       status["names"] = names_of(watched);
+      status["quotas"] = quotas_of(quotas_);
       if (plan_ != nullptr) status["configuration"] = configuration_of(plan_->counts());
       return admin::Response{.body = status.dump()};
     });

@@ -11,6 +11,7 @@
 #include "gateway/arguments.hpp"
 #include "gateway/backend_watch.hpp"
 #include "gateway/config_plan.hpp"
+#include "gateway/quota_keeper.hpp"
 #include "gateway/telemetry_parts.hpp"
 #include "gateway/workers.hpp"
 
@@ -20,10 +21,10 @@ namespace fairlead::gateway {
 /// Owner: Gateway. Thread: main; handlers run on the servers' threads and ask the main loop.
 class Serving {
  public:
-  /// `plan`: null without a configuration.
+  /// `plan`: null without a configuration. `quotas`: null where none are kept; used until stop().
   static Result<std::unique_ptr<Serving>> open(const Arguments& arguments, Workers& workers, BackendWatch& watch,
                                                event::Loop& loop, const TelemetryParts& telemetry,
-                                               const ConfigPlan* plan);
+                                               const ConfigPlan* plan, const QuotaKeeper* quotas);
   void start();
   void stop();
   /// /readyz answers 503 from now on.
@@ -34,8 +35,14 @@ class Serving {
 
  private:
   Serving(Workers& workers, BackendWatch& watch, event::Loop& loop, const TelemetryParts& telemetry,
-          const ConfigPlan* plan)
-      : workers_(workers), watch_(watch), loop_(loop), telemetry_(telemetry), plan_(plan), api_(workers, loop, plan) {}
+          const ConfigPlan* plan, const QuotaKeeper* quotas)
+      : workers_(workers),
+        watch_(watch),
+        loop_(loop),
+        telemetry_(telemetry),
+        plan_(plan),
+        quotas_(quotas),
+        api_(workers, loop, plan) {}
   void add_handlers(admin::Server& server);
 
   Workers& workers_;
@@ -43,6 +50,7 @@ class Serving {
   event::Loop& loop_;
   const TelemetryParts& telemetry_;
   const ConfigPlan* plan_;
+  const QuotaKeeper* quotas_;
   AdminApi api_;
   std::string address_;
   std::unique_ptr<admin::Server> tcp_;

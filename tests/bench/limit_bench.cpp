@@ -230,7 +230,7 @@ double by_redis_benchmark(const std::string& port) {
   command = "redis-benchmark -p " + port + " -c 64 -n 50000 -q EVALSHA " + redis_script_sha() +
             " 1 'fairlead:{bench}:all' T 1 " + std::to_string(rule.requests) + " " + std::to_string(rule.per_units) +
             " " + std::to_string(rule.burst * rule.per_units) + " " + std::to_string(rule.unit_us) +
-            " 0 0 | tr '\\r' '\\n' | tail -2";
+            " 0 0 0 | tr '\\r' '\\n' | tail -2";
   auto* out = popen(command.c_str(), "r");
   std::string text(4096, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), out));

@@ -255,6 +255,19 @@ class RedisTest(unittest.TestCase):
         left = 503 - 20 - seen[200]
         self.assertTrue(0 <= left <= 10, f"the new master goes on from the old one's count: {seen}")
 
+    def test_sentinels_with_a_user_and_a_password_of_their_own(self):
+        master = Redis(self, "--requirepass", "of-redis")
+        text = (f"sentinel monitor mymaster 127.0.0.1 {master.port} 1\nsentinel auth-pass mymaster of-redis\n"
+                "user default off\nuser fairlead on >of-sentinels allchannels +auth +hello +client|setname +ping +sentinel|get-master-addr-by-name\n")
+        sentinel = Configured(self, text, "--sentinel")
+        secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: default}\nstringData: {password: %s}\n"
+        for password, status in (("of-sentinels", 200), ("wrong", 503)):
+            with self.subTest(password=password):
+                where = (f", onFailure: Closed, passwordSecretRef: {{name: redis}}, sentinel: {{master: mymaster, username: fairlead, "
+                         f"passwordSecretRef: {{name: sentinels}}, addresses: [\"127.0.0.1:{sentinel.port}\"]}}")
+                self.start(redis_policy(None, more=where), secret % ("redis", "of-redis"), secret % ("sentinels", password))
+                self.assertEqual(ask(self.port)[0], status)
+
     def test_cluster(self):
         nodes = [Redis(self, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "1000",
                        port=self.cluster_port()) for _ in range(6)]

@@ -8,6 +8,8 @@ namespace {
 
 using model::LimitKeyPart;
 
+constexpr unsigned kLeasePercent = 5;  // of a limit, where nothing else is said
+
 bool is_visible(std::string_view text) {
   for (const char c : text)
     if (c <= ' ' || c > '~') return false;
@@ -72,6 +74,13 @@ void read_tls(Reader& reader, View at, model::RedisTls& out) {
                }));
 }
 
+void read_password(Reader& reader, View at, model::SecretKey& out) {
+  out.key = "password";
+  read_mapping(reader, at,
+               required("name", "the name of a Secret", [&](View v) { read_object_name(reader, v, out.name); }),
+               field("key", [&](View v) { read_text(reader, v, out.key, 1, 253); }));
+}
+
 void read_sentinel(Reader& reader, View at, model::RedisSettings& out) {
   read_mapping(
       reader, at,
@@ -79,14 +88,28 @@ void read_sentinel(Reader& reader, View at, model::RedisSettings& out) {
                [&](View v) {
                  read_text(reader, v, out.sentinel_master, 1, 128, is_visible, "a name of visible ASCII characters");
                }),
-      required("addresses", "at least one sentinel", [&](View v) { read_addresses(reader, v, out.addresses); }));
+      required("addresses", "at least one sentinel", [&](View v) { read_addresses(reader, v, out.addresses); }),
+      field("username", [&](View v) { read_text(reader, v, out.sentinel_username, 1, 256); }),
+      field("passwordSecretRef", [&](View v) { read_password(reader, v, out.sentinel_password); }));
+  if (!out.sentinel_username.empty() && out.sentinel_password.name.empty())
+    reader.missing(at, "passwordSecretRef", "a mapping, with username");
 }
 
-void read_password(Reader& reader, View at, model::SecretKey& out) {
-  out.key = "password";
-  read_mapping(reader, at,
-               required("name", "the name of a Secret", [&](View v) { read_object_name(reader, v, out.name); }),
-               field("key", [&](View v) { read_text(reader, v, out.key, 1, 253); }));
+void read_lease(Reader& reader, View at, model::RedisSettings& out) {
+  read_mapping(reader, at, field("percent", [&](View v) { read_number(reader, v, 1, 50, out.lease_percent); }),
+               field("duration", [&](View v) {
+                 const auto value = read_duration(reader, v);
+                 if (value && (value->count() < 100 || value->count() > 60'000))
+                   reader.error(v, "a duration of 100ms to 1m");
+                 else if (value) out.lease_time = *value;
+               }));
+}
+
+void read_mode(Reader& reader, View at, model::RedisSettings& out) {
+  const auto mode = at.find("mode");
+  const bool lease = mode && !mode.is_null() && reader.one_of(mode, {"Exact", "Lease"}) == std::size_t{1};
+  if (lease && out.lease_percent == 0) out.lease_percent = kLeasePercent;
+  if (!lease && at.find("lease")) reader.error(at.find("lease"), "lease only with mode Lease");
 }
 
 }  // namespace
@@ -119,32 +142,33 @@ void read_limit_refusal(Reader& reader, View at, model::LimitRefusal& out) {
 
 void read_redis(Reader& reader, View at, model::RedisSettings& out) {
   using OnFailure = model::RedisSettings::OnFailure;
-  read_mapping(reader, at, field("addresses", [&](View v) { read_addresses(reader, v, out.addresses); }),
-               field("sentinel", [&](View v) { read_sentinel(reader, v, out); }),
-               field("cluster", [&](View v) { reader.read(v, out.cluster); }),
-               field("tls", [&](View v) { read_tls(reader, v, out.tls); }),
-               field("username", [&](View v) { read_text(reader, v, out.username, 1, 256); }),
-               field("passwordSecretRef", [&](View v) { read_password(reader, v, out.password); }),
-               field("database", [&](View v) { read_number(reader, v, 0, 65535, out.database); }),
-               field("timeout",
-                     [&](View v) {
-                       const auto value = read_duration(reader, v);
-                       if (value && (value->count() < 1 || value->count() > 10'000))
-                         reader.error(v, "a duration of 1ms to 10s");
-                       else if (value) out.timeout = *value;
-                     }),
-               field("onFailure",
-                     [&](View v) {
-                       if (const auto found = reader.one_of(v, {"Open", "Closed", "Local"}))
-                         out.on_failure = static_cast<OnFailure>(*found);
-                     }),
-               field("prefix",
-                     [&](View v) {
-                       read_text(reader, v, out.prefix, 1, 64, is_token,
-                                 "a prefix of letters, digits, '-', '.' and '_'");
-                     }),
-               field("gateways", [&](View v) { read_number(reader, v, 1, 10'000, out.gateways); }));
+  read_mapping(
+      reader, at, field("addresses", [&](View v) { read_addresses(reader, v, out.addresses); }),
+      field("sentinel", [&](View v) { read_sentinel(reader, v, out); }),
+      field("cluster", [&](View v) { reader.read(v, out.cluster); }),
+      field("tls", [&](View v) { read_tls(reader, v, out.tls); }),
+      field("username", [&](View v) { read_text(reader, v, out.username, 1, 256); }),
+      field("passwordSecretRef", [&](View v) { read_password(reader, v, out.password); }),
+      field("database", [&](View v) { read_number(reader, v, 0, 65535, out.database); }),
+      field("timeout",
+            [&](View v) {
+              const auto value = read_duration(reader, v);
+              if (value && (value->count() < 1 || value->count() > 10'000)) reader.error(v, "a duration of 1ms to 10s");
+              else if (value) out.timeout = *value;
+            }),
+      field("onFailure",
+            [&](View v) {
+              if (const auto found = reader.one_of(v, {"Open", "Closed", "Local"}))
+                out.on_failure = static_cast<OnFailure>(*found);
+            }),
+      field("prefix",
+            [&](View v) {
+              read_text(reader, v, out.prefix, 1, 64, is_token, "a prefix of letters, digits, '-', '.' and '_'");
+            }),
+      field("gateways", [&](View v) { read_number(reader, v, 1, 10'000, out.gateways); }), field("mode", [](View) {}),
+      field("lease", [&](View v) { read_lease(reader, v, out); }));
   if (!at.is_mapping()) return;
+  read_mode(reader, at, out);
   const bool sentinel = static_cast<bool>(at.find("sentinel"));
   if (!sentinel && !at.find("addresses")) reader.missing(at, "addresses", "at least one HOST:PORT, or sentinel");
   if (sentinel && at.find("addresses")) reader.error(at.find("addresses"), "addresses or sentinel, not both");

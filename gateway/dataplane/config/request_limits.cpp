@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "fairlead/change/json.hpp"
 #include "fairlead/limit/calendar.hpp"
 #include "fairlead/limit/local.hpp"
 #include "gateway/dataplane/config/request_limit_parts.hpp"
@@ -82,12 +83,27 @@ void check_limit(Reader& reader, View at, const RateLimit& limit) {
     reader.error(at.find("per"), "Month only with algorithm FixedWindow; else a duration of at most 744h");
   if (limit.algorithm != RateLimit::Algorithm::kTokenBucket && at.find("burst"))
     reader.error(at.find("burst"), "burst only with algorithm TokenBucket");
+  if (limit.response.used() && limit.cost == 0)
+    reader.error(at.find("cost"), "1 to 1000000 with responseCost, as it is what is checked before the answer");
   const auto zone = at.find("timeZone");
   if (!zone || zone.is_null()) return;
   if (!fixed || !calendar) return reader.error(zone, "timeZone only with algorithm FixedWindow per Day or Month");
   if (const auto found = limit::Zone::find(limit.time_zone); !found)
     reader.error(zone,
                  "a time zone such as UTC, +02:00 or Europe/Berlin that this system knows: " + found.error().message);
+}
+
+void read_response_cost(Reader& reader, View at, model::ResponseCost& out) {
+  read_mapping(reader, at, field("header", [&](View v) { read_header_name(reader, v, out.header); }),
+               field("json", [&](View v) {
+                 read_text(
+                     reader, v, out.json, 1, 256,
+                     [](std::string_view text) { return change::parse_json_path(text).has_value(); },
+                     "a field such as usage.total_tokens");
+               }));
+  if (!at.is_mapping()) return;
+  const bool header = static_cast<bool>(at.find("header")), json = static_cast<bool>(at.find("json"));
+  if (header == json) reader.error(at, "header or json, one of them");
 }
 
 template <class... More>
@@ -104,6 +120,7 @@ void read_limit(Reader& reader, View at, RateLimit& out, const Field<More>&... m
       field("onMissing", [&](View v) { read_limit_missing(reader, v, out.missing); }),
       field("cost", [&](View v) { read_number(reader, v, 0, limit::kMostCost, out.cost); }),
       field("costHeader", [&](View v) { read_header_name(reader, v, out.cost_header); }),
+      field("responseCost", [&](View v) { read_response_cost(reader, v, out.response); }),
       field("tiers", [&](View v) { read_tiers(reader, v, bursts, out.tiers); }),
       field("when", [&](View v) { read_when(reader, v, out.when); }), more...);
   if (out.key.empty()) out.key.emplace_back();  // the consumer
@@ -180,10 +197,7 @@ void read_rate_limits(Reader& reader, View at, model::RateLimits& out) {
   if (out.limits.size() + quotas.size() > limit::kMostItems) reader.error(at, "at most 16 limits and quotas together");
   if (shared && !at.find("redis")) reader.missing(at, "redis", "a mapping, by the store");
   if (!shared && at.find("redis")) reader.error(at.find("redis"), "redis only with store Redis");
-  if (!shared && at.find("quotas"))
-    reader.error(
-        at.find("quotas"),
-        "quotas only with store Redis, where they survive a restart; in memory a limit of FixedWindow per Day");
+  out.quotas = !quotas.empty();
   out.limits.insert(out.limits.end(), quotas.begin(), quotas.end());
   check_names(reader, at, out);
   if (shared) out.redis = std::move(redis);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/dataplane/filter/coding.hpp"
 
+#include <algorithm>
+
 #include "gateway/dataplane/filter/problem.hpp"
 
 namespace fairlead::filter {
@@ -21,6 +23,19 @@ Coding coding_of(const http::Fields& fields) {
     out = out == Coding::kIdentity ? known : Coding::kOther;
   }
   return out;
+}
+
+void remove_fields(http::Fields& fields, std::initializer_list<std::string_view> names) {
+  std::erase_if(fields, [&](const http::Field& field) { return std::ranges::find(names, field.name) != names.end(); });
+}
+
+void limit_codings(http::Fields& fields) {
+  const bool gzip = std::ranges::any_of(fields, [](const http::Field& field) {
+    return field.name == "accept-encoding" && field.value.find("gzip") != std::string_view::npos &&
+           field.value.find("q=0") == std::string_view::npos;
+  });
+  remove_fields(fields, {"accept-encoding", "range", "if-range"});
+  fields.push_back({"accept-encoding", gzip ? "gzip" : "identity"});
 }
 
 bool decode_request_body(Request& request, const std::string& body, const change::ExpandLimits& limits,

@@ -4,7 +4,9 @@
 // Content-Encoding of bodies that have to be read.
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 #include "fairlead/change/gzip.hpp"
 #include "fairlead/filter/request.hpp"
@@ -19,6 +21,10 @@ enum class Coding : std::uint8_t {
 };
 
 [[nodiscard]] Coding coding_of(const http::Fields& fields);
+
+/// A request's fields, so that a backend answers with the whole of it, and in gzip only, which can be read here.
+void limit_codings(http::Fields& fields);
+void remove_fields(http::Fields& fields, std::initializer_list<std::string_view> names);
 
 /// A request's body expanded into `plain`, which stays empty where it is not coded. False: it was answered, with 413,
 /// 415 or 400.

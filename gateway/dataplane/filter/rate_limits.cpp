@@ -1,92 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "gateway/dataplane/filter/rate_limits.hpp"
+
 #include <algorithm>
 #include <array>
-#include <memory>
-#include <span>
-#include <string>
 
-#include "fairlead/filter/make.hpp"
 #include "fairlead/limit/key.hpp"
-#include "fairlead/model/request_limits.hpp"
+#include "fairlead/limit/lasting.hpp"
 #include "gateway/dataplane/filter/problem.hpp"
-#include "gateway/dataplane/filter/rate_rules.hpp"
-#include "gateway/dataplane/filter/redis_store.hpp"
+#include "gateway/dataplane/filter/request_scope.hpp"
 
 namespace fairlead::filter {
 namespace {
 
 constexpr unsigned kInEveryAnswer =
     model::RateLimits::kRateLimit | model::RateLimits::kXRateLimit | model::RateLimits::kPerPeriod;
-
-/// What the response has to say. The span is in the request's arena.
-struct MetLimits : State {
-  std::span<const LimitMet> met;
-};
-
-/// What both stores do alike.
-class RateLimitsBase : public Filter {
- public:
-  RateLimitsBase(const model::RateLimits& settings, Context& context)
-      : settings_(std::make_shared<const model::RateLimits>(settings)), rules_(make_rate_rules(*settings_, context)) {}
-
-  Verdict on_response(Request& request, http::ResponseHead& head) const override {
-    if (const auto* state = static_cast<const MetLimits*>(request.state()))
-      add_limit_fields(settings_->headers, state->met, false, head.fields, request.arena());
-    return Verdict::kContinue;
-  }
-
-  /// Counted here. waited: the request's state, where Redis was asked before; then only this gateway's part of the
-  /// limits counts.
-  Verdict take_here(Request& request, std::span<const RateQuestion> questions, MetLimits* waited) const {
-    std::array<limit::Item, limit::kMostItems> items;
-    std::array<LimitMet, limit::kMostItems> met;
-    for (std::size_t i = 0; i < questions.size(); ++i) {
-      const auto& tier = *questions[i].tier;
-      items[i] = {.rule = waited != nullptr ? &tier.share : &tier.rule,
-                  .counts = tier.counts.get(),
-                  .hash = questions[i].hash,
-                  .cost = questions[i].cost};
-    }
-    const bool allowed = limit::take_all(std::span(items).first(questions.size()), unix_us());
-    if (allowed && !tells()) return Verdict::kContinue;
-    for (std::size_t i = 0; i < questions.size(); ++i)
-      met[i] = {.text = &questions[i].tier->text, .level = items[i].level};
-    const auto all = std::span<const LimitMet>(met).first(questions.size());
-    if (!allowed) return refuse(request, all);
-    const auto kept = keep(request, all);
-    if (waited != nullptr) {
-      waited->met = kept;
-    } else {
-      auto state = std::make_unique<MetLimits>();
-      state->met = kept;
-      request.set_state(std::move(state));
-    }
-    return Verdict::kContinue;
-  }
-
-  Verdict refuse(Request& request, std::span<const LimitMet> met) const {
-    http::Fields fields;
-    add_limit_fields(settings_->headers, met, true, fields, request.arena());
-    const auto refusing = std::ranges::find_if(met, [](const LimitMet& one) { return !one.level.allowed; });
-    const auto name = refusing == met.end() ? std::string_view{} : std::string_view(refusing->text->name);
-    answer_refusal(request, settings_->refusal, "Too Many Requests", "The limit " + std::string(name) + " is reached.",
-                   std::move(fields), "rate_limited");
-    return Verdict::kAnswered;
-  }
-
-  template <class T>
-  static std::span<T> keep(Request& request, std::span<const T> all) {
-    auto* kept = reinterpret_cast<T*>(request.arena().allocate(all.size_bytes(), alignof(T)));
-    std::ranges::uninitialized_copy(all, std::span(kept, all.size()));
-    return {kept, all.size()};
-  }
-  /// Whether responses that pass say how much is left.
-  [[nodiscard]] bool tells() const { return (settings_->headers & kInEveryAnswer) != 0; }
-
- protected:
-  std::shared_ptr<const model::RateLimits> settings_;
-  std::vector<RateRule> rules_;
-};
 
 class LocalRateLimits final : public RateLimitsBase {
  public:
@@ -98,106 +25,207 @@ class LocalRateLimits final : public RateLimitsBase {
   }
 };
 
-class SharedRateLimits final : public RateLimitsBase {
- public:
-  SharedRateLimits(const model::RateLimits& settings, std::shared_ptr<const limit::RedisConfig> config,
-                   Context& context)
-      : RateLimitsBase(settings, context), config_(std::move(config)), policy_(context.policy) {
-    const auto space = policy_.find(' ');
-    prefix_ = settings_->redis->prefix + ":" + policy_.substr(space == std::string::npos ? 0 : space + 1);
-    std::string tag;
-    limit::shared_key(policy_, tag);
-    policy_tag_ = tag.substr(0, 16);
-    one_key_ = std::ranges::all_of(rules_, [&](const RateRule& rule) {
-      const auto& first = *rules_.front().settings;
-      return rule.settings->key == first.key && rule.settings->missing == first.missing;
-    });
-  }
+}  // namespace
 
-  Verdict on_request(Request& request) const override {
-    RateQuestions questions;
-    const auto count = ask_rate_rules(request, rules_, true, questions);
-    if (count == 0) return Verdict::kContinue;
-    const auto kept = keep(request, std::span<const RateQuestion>(questions).first(count));
-    std::array<limit::SharedItem, limit::kMostItems> items;
-    for (std::size_t i = 0; i < count; ++i)
-      items[i] = {.rule = &kept[i].tier->rule, .key = redis_key(request, kept[i]), .cost = kept[i].cost};
-    auto made = std::make_unique<Ask>(*this, request, kept,
-                                      keep(request, std::span<const limit::SharedItem>(items).first(count)));
-    auto& ask = *made;
-    request.set_state(std::move(made));
-    return redis_client(request, config_).ask(ask) ? Verdict::kWait : on_failure(request, ask);
+RateLimitsBase::RateLimitsBase(const model::RateLimits& settings, Context& context)
+    : settings_(std::make_shared<const model::RateLimits>(settings)), rules_(make_rate_rules(*settings_, context)) {
+  for (const auto& one : settings_->limits) {
+    charges_header_ |= !one.response.header.empty();
+    charges_body_ |= !one.response.json.empty();
   }
+}
 
- private:
-  /// A request that waits for Redis.
-  struct Ask final : MetLimits, limit::RedisAsk {
-    Ask(const SharedRateLimits& owner, Request& of, std::span<const RateQuestion> all,
-        std::span<limit::SharedItem> items)
-        : RedisAsk(items), filter(owner), request(of), questions(all) {}
-    void on_answer(bool allowed) override { filter.conclude(request, *this, allowed); }
-    void on_no_answer(limit::NoAnswer) override {
-      if (filter.on_failure(request, *this) == Verdict::kContinue) request.resume();
+bool RateLimitsBase::tells() const { return (settings_->headers & kInEveryAnswer) != 0; }
+
+void RateLimitsBase::prepare(Request& request) const {
+  if (charges_body_) limit_codings(request.head().fields);
+}
+
+Verdict RateLimitsBase::on_response(Request& request, http::ResponseHead& head) const {
+  const auto* state = static_cast<const MetLimits*>(request.state());
+  if (state == nullptr) return Verdict::kContinue;
+  if (charges() && state->counted != MetLimits::Counted::kNowhere) {
+    std::vector<ResponseCostReader::Field> fields;
+    for (std::size_t i = 0; i < state->questions.size(); ++i) {
+      const auto& response = state->questions[i].rule->settings->response;
+      const auto* field = response.header.empty() ? nullptr : http::find(head.fields, response.header);
+      const auto cost = field == nullptr ? std::nullopt : read_cost(field->value);
+      if (cost) charge(request, i, *cost);
+      if (!response.json.empty()) fields.push_back({i, state->questions[i].rule->response_path});
     }
-    const SharedRateLimits& filter;
-    Request& request;
-    std::span<const RateQuestion> questions;
-  };
-
-  /// Where all limits have one key, it chooses the hash slot, so that a Cluster spreads clients; else the policy does,
-  /// as a script's keys have to be in one slot.
-  std::string_view redis_key(Request& request, const RateQuestion& question) const {
-    std::string key, out = prefix_;
-    limit::shared_key(question.key, key);
-    if (one_key_) out.append(":{").append(key).append("}:").append(question.tier->id);
-    else out.append(":{").append(policy_tag_).append("}:").append(question.tier->id).append(":").append(key);
-    return request.arena().copy(out);
+    const auto coding = coding_of(head.fields);
+    if (!fields.empty() && is_json_type(head.fields) && coding != Coding::kOther)
+      request.pass_body(std::make_unique<ResponseCostReader>(request, *this, coding, std::move(fields)));
   }
+  add_limit_fields(settings_->headers, state->met, false, head.fields, request.arena());
+  return Verdict::kContinue;
+}
 
-  void conclude(Request& request, Ask& ask, bool allowed) const {
-    std::array<LimitMet, limit::kMostItems> met;
-    const auto items = ask.items();
-    for (std::size_t i = 0; i < items.size(); ++i)
-      met[i] = {.text = &ask.questions[i].tier->text, .level = items[i].level};
-    const auto all = std::span<const LimitMet>(met).first(items.size());
-    if (!allowed) {
-      refuse(request, all);
-      return;
+void RateLimitsBase::charge(Request& request, std::size_t number, std::uint64_t cost) const {
+  auto& state = static_cast<MetLimits&>(*request.state());
+  const auto& question = state.questions[number];
+  if (cost <= question.cost) return;
+  const auto amount = cost - question.cost;
+  if (state.counted == MetLimits::Counted::kRedis) {
+    charge_redis(request, question, amount);
+    if (!state.met.empty()) {
+      auto& level = state.met[number].level;
+      level.remaining -= std::min(level.remaining, amount);  // as far as is known here
     }
-    if (tells()) ask.met = keep(request, all);
-    request.resume();
+    return;
   }
+  const auto& tier = *question.tier;
+  limit::Item item{.rule = state.counted == MetLimits::Counted::kShareHere ? &tier.share : &tier.rule,
+                   .counts = tier.counts.get(),
+                   .hash = question.hash,
+                   .cost = amount};
+  limit::charge(item, unix_us());
+  if (!state.met.empty()) state.met[number].level = item.level;
+}
 
-  Verdict on_failure(Request& request, Ask& ask) const {
-    using enum model::RedisSettings::OnFailure;
-    switch (settings_->redis->on_failure) {
-      case kOpen: return Verdict::kContinue;
-      case kLocal: return take_here(request, ask.questions, &ask);
-      case kClosed: break;
-    }
-    http::Fields fields;
-    if ((settings_->headers & model::RateLimits::kRetryAfter) != 0) fields.push_back({"retry-after", "1"});
-    answer_problem(request, 503, "Service Unavailable", "Limits cannot be checked at this time.",
-                   telemetry::ResponseFlag::kRateLimitServiceError, std::move(fields));
-    return Verdict::kAnswered;
+void RateLimitsBase::passed(Request& request, MetLimits& state, MetLimits::Counted counted,
+                            std::span<const LimitMet> met, std::span<const RateQuestion> questions, bool copied) const {
+  if (tells()) state.met = keep(request, met);
+  if (!charges()) return;
+  state.counted = counted;
+  state.questions = copied ? questions : keep(request, questions);
+  prepare(request);
+}
+
+Verdict RateLimitsBase::take_here(Request& request, std::span<const RateQuestion> questions, MetLimits* waited) const {
+  std::array<limit::Item, limit::kMostItems> items;
+  std::array<LimitMet, limit::kMostItems> met;
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    const auto& tier = *questions[i].tier;
+    items[i] = {.rule = waited != nullptr ? &tier.share : &tier.rule,
+                .counts = tier.counts.get(),
+                .hash = questions[i].hash,
+                .cost = questions[i].cost};
   }
+  const bool allowed = limit::take_all(std::span(items).first(questions.size()), unix_us());
+  if (allowed && !tells() && !charges()) return Verdict::kContinue;
+  for (std::size_t i = 0; i < questions.size(); ++i)
+    met[i] = {.text = &questions[i].tier->text, .level = items[i].level};
+  const auto all = std::span<const LimitMet>(met).first(questions.size());
+  if (!allowed) return refuse(request, all);
+  if (waited != nullptr) {
+    passed(request, *waited, MetLimits::Counted::kShareHere, all, questions, true);
+    return Verdict::kContinue;
+  }
+  auto state = std::make_unique<MetLimits>();
+  passed(request, *state, MetLimits::Counted::kHere, all, questions, false);
+  request.set_state(std::move(state));
+  return Verdict::kContinue;
+}
 
-  std::shared_ptr<const limit::RedisConfig> config_;
-  std::string policy_;
-  std::string prefix_;
-  std::string policy_tag_;
-  bool one_key_ = false;
+Verdict RateLimitsBase::refuse(Request& request, std::span<const LimitMet> met) const {
+  http::Fields fields;
+  add_limit_fields(settings_->headers, met, true, fields, request.arena());
+  const auto refusing = std::ranges::find_if(met, [](const LimitMet& one) { return !one.level.allowed; });
+  const auto name = refusing == met.end() ? std::string_view{} : std::string_view(refusing->text->name);
+  answer_refusal(request, settings_->refusal, "Too Many Requests", "The limit " + std::string(name) + " is reached.",
+                 std::move(fields), "rate_limited");
+  return Verdict::kAnswered;
+}
+
+/// A request that waits for Redis.
+struct SharedRateLimits::Ask final : MetLimits, limit::RedisAsk {
+  Ask(const SharedRateLimits& owner, Request& of, std::span<const RateQuestion> all, std::span<limit::SharedItem> items)
+      : RedisAsk(items), filter(owner), request(of), asked(all) {}
+  void on_answer(bool allowed) override { filter.conclude(request, *this, allowed); }
+  void on_no_answer(limit::NoAnswer) override {
+    if (filter.on_failure(request, *this, asked) == Verdict::kContinue) request.resume();
+  }
+  const SharedRateLimits& filter;
+  Request& request;
+  std::span<const RateQuestion> asked;
 };
 
-}  // namespace
+SharedRateLimits::SharedRateLimits(const model::RateLimits& settings, std::shared_ptr<const limit::RedisConfig> config,
+                                   Context& context)
+    : RateLimitsBase(settings, context), config_(std::move(config)), policy_(context.policy) {
+  const auto space = policy_.find(' ');
+  prefix_ = settings_->redis->prefix + ":" + policy_.substr(space == std::string::npos ? 0 : space + 1);
+  std::string tag;
+  limit::shared_key(policy_, tag);
+  policy_tag_ = tag.substr(0, 16);
+  one_key_ = std::ranges::all_of(rules_, [&](const RateRule& rule) {
+    const auto& first = *rules_.front().settings;
+    return rule.settings->key == first.key && rule.settings->missing == first.missing;
+  });
+}
+
+Verdict SharedRateLimits::on_request(Request& request) const {
+  RateQuestions questions;
+  const auto count = ask_rate_rules(request, rules_, true, questions);
+  if (count == 0) return Verdict::kContinue;
+  const auto kept = keep(request, std::span<const RateQuestion>(questions).first(count));
+  std::array<limit::SharedItem, limit::kMostItems> items;
+  for (std::size_t i = 0; i < count; ++i)
+    items[i] = {.rule = &kept[i].tier->rule, .key = request.arena().copy(redis_key(kept[i])), .cost = kept[i].cost};
+  auto made = std::make_unique<Ask>(*this, request, kept,
+                                    keep(request, std::span<const limit::SharedItem>(items).first(count)));
+  auto& ask = *made;
+  request.set_state(std::move(made));
+  return redis_client(request, config_).ask(ask) ? Verdict::kWait : on_failure(request, ask, kept);
+}
+
+std::string SharedRateLimits::redis_key(const RateQuestion& question) const {
+  std::string key, out = prefix_;
+  limit::shared_key(question.key, key);
+  if (one_key_) out.append(":{").append(key).append("}:").append(question.tier->id);
+  else out.append(":{").append(policy_tag_).append("}:").append(question.tier->id).append(":").append(key);
+  return out;
+}
+
+void SharedRateLimits::conclude(Request& request, Ask& ask, bool allowed) const {
+  std::array<LimitMet, limit::kMostItems> met;
+  const auto items = ask.items();
+  for (std::size_t i = 0; i < items.size(); ++i) met[i] = {.text = &ask.asked[i].tier->text, .level = items[i].level};
+  const auto all = std::span<const LimitMet>(met).first(items.size());
+  if (!allowed) {
+    refuse(request, all);
+    return;
+  }
+  passed(request, ask, MetLimits::Counted::kRedis, all, ask.asked, true);
+  request.resume();
+}
+
+Verdict SharedRateLimits::on_failure(Request& request, MetLimits& state,
+                                     std::span<const RateQuestion> questions) const {
+  using enum model::RedisSettings::OnFailure;
+  switch (settings_->redis->on_failure) {
+    case kOpen: return Verdict::kContinue;
+    case kLocal: return take_here(request, questions, &state);
+    case kClosed: break;
+  }
+  http::Fields fields;
+  if ((settings_->headers & model::RateLimits::kRetryAfter) != 0) fields.push_back({"retry-after", "1"});
+  answer_problem(request, 503, "Service Unavailable", "Limits cannot be checked at this time.",
+                 telemetry::ResponseFlag::kRateLimitServiceError, std::move(fields));
+  return Verdict::kAnswered;
+}
+
+/// With Redis away meanwhile, this gateway remembers it, for as long as it counts alone.
+void SharedRateLimits::charge_redis(Request& request, const RateQuestion& question, std::uint64_t amount) const {
+  const auto& tier = *question.tier;
+  std::vector<limit::DeskItem> items(1);
+  items[0] = {.rule = tier.terms.rule, .key = redis_key(question), .cost = amount, .more = limit::kOwe};
+  if (lease_desk(request, config_).ask(std::move(items), nullptr) != nullptr) return;
+  limit::Item item{.rule = &tier.share, .counts = tier.counts.get(), .hash = question.hash, .cost = amount};
+  limit::charge(item, unix_us());
+}
 
 FilterPtr make_rate_limits(const model::RateLimits& settings, Context& context) {
   const auto faults = context.faults.size();
   FilterPtr out;
   if (settings.redis == nullptr) {
+    if (settings.quotas && context.stores.lasting && !limit::LastingCounts::of_process().enabled())
+      context.remarks.push_back("quotas: counted in memory, and lost at a restart, as there is no --state-dir");
     out = std::make_shared<LocalRateLimits>(settings, context);
   } else if (auto config = make_redis_config(*settings.redis, context)) {
-    out = std::make_shared<SharedRateLimits>(settings, std::move(config), context);
+    if (settings.redis->lease_percent > 0) out = make_leased_limits(settings, std::move(config), context);
+    else out = std::make_shared<SharedRateLimits>(settings, std::move(config), context);
   }
   return context.faults.size() == faults ? out : nullptr;
 }

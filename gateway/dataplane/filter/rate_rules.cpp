@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "fairlead/limit/key.hpp"
+#include "fairlead/limit/lasting.hpp"
 #include "gateway/dataplane/filter/limit_key.hpp"
 
 namespace fairlead::filter {
@@ -50,11 +51,20 @@ RateTier make_tier(const model::RateLimits& section, const model::RateLimit& set
   RateTier out;
   out.rule = make_rule(settings, numbers.requests, numbers.burst, zone);
   out.share = share_of(out.rule, section.redis ? section.redis->gateways : 1);
-  out.text = limit_text(settings, out.rule);
-  out.id = tier_id(settings, out.rule, numbers.group);
-  const auto name = context.policy + "/rateLimits/" + out.id + "/" + std::to_string(section.most_keys);
+  const auto id = tier_id(settings, out.rule, numbers.group);
+  const auto name = context.policy + "/rateLimits/" + id + "/" + std::to_string(section.most_keys);
   out.counts = context.stores.get<limit::Counts>(
       name, [&] { return std::make_shared<limit::Counts>(out.rule.algorithm, section.most_keys); });
+  if (section.redis == nullptr && context.stores.lasting)
+    limit::LastingCounts::of_process().keep(context.policy + "/rateLimits/" + id, out.rule, out.counts, unix_us());
+  out.terms.rule = out.rule;
+  if (section.redis && section.redis->lease_percent > 0)
+    out.terms = limit::lease_terms(out.rule, section.redis->lease_percent, section.redis->lease_time.count() * 1000);
+  if (out.terms.share > 0)
+    out.leases = context.stores.get<limit::Leases>(name + "/leases",
+                                                   [&] { return std::make_shared<limit::Leases>(section.most_keys); });
+  out.text = limit_text(settings, out.terms.rule);
+  out.id = tier_id(settings, out.terms.rule, numbers.group);
   return out;
 }
 
@@ -98,6 +108,7 @@ std::vector<RateRule> make_rate_rules(const model::RateLimits& settings, Context
     if (one.time_zone.empty() || one.time_zone == "UTC") zone->reset();
     auto& rule = out.emplace_back();
     rule.settings = &one;
+    if (!one.response.json.empty()) rule.response_path = *change::parse_json_path(one.response.json);
     rule.tiers.push_back(
         make_tier(settings, one, {.group = {}, .requests = one.requests, .burst = one.burst}, *zone, context));
     for (const auto& tier : one.tiers) rule.tiers.push_back(make_tier(settings, one, tier, *zone, context));
@@ -113,6 +124,7 @@ std::size_t ask_rate_rules(Request& request, const std::vector<RateRule>& rules,
     limit::KeyText key;
     if (!build_limit_key(request, settings.key, settings.missing, key)) continue;
     auto& one = out[count++];
+    one.rule = &rule;
     one.tier = &rule.tiers[find_limit_tier(request, settings.tiers)];
     one.cost = cost_of(request, settings);
     one.hash = limit::keyed_hash(key.text());

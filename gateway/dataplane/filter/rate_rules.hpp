@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "fairlead/change/json.hpp"
 #include "fairlead/filter/make.hpp"
 #include "fairlead/filter/request.hpp"
+#include "fairlead/limit/leases.hpp"
 #include "fairlead/limit/local.hpp"
 #include "fairlead/model/request_limits.hpp"
 #include "gateway/dataplane/filter/limit_headers.hpp"
@@ -19,12 +21,15 @@ struct RateTier {
   limit::Rule share;  ///< this gateway's part while Redis is away
   std::shared_ptr<limit::Counts> counts;
   LimitText text;
-  std::string id;  ///< in names of keys: limit and tier, and what its counts are measured in
+  limit::LeaseTerms terms;  ///< by which Redis counts; its rule is `rule` where nothing is leased
+  std::shared_ptr<limit::Leases> leases;  ///< null: each request asks
+  std::string id;  ///< in names of keys: limit and tier, and what `terms` is measured in
 };
 
 struct RateRule {
   const model::RateLimit* settings = nullptr;
   std::vector<RateTier> tiers;  ///< the first for who has none
+  change::JsonPath response_path;  ///< of settings->response.json
 };
 
 /// The rules of a section, with counts from the stores. Faults are noted in the context.
@@ -32,6 +37,7 @@ std::vector<RateRule> make_rate_rules(const model::RateLimits& settings, Context
 
 /// One limit that concerns a request, ready to be asked.
 struct RateQuestion {
+  const RateRule* rule = nullptr;
   const RateTier* tier = nullptr;
   std::uint64_t cost = 1;
   std::string_view key;  ///< in the arena; only where the caller wants it

@@ -34,10 +34,11 @@ class WorkerNames final : public limit::Names {
 };
 
 struct WorkerRedis final : Local {
-  WorkerRedis(event::Reactor& reactor, std::shared_ptr<const limit::RedisConfig> config,
+  WorkerRedis(event::Reactor& reactor, const std::shared_ptr<const limit::RedisConfig>& config,
               std::unique_ptr<limit::Names> names)
-      : client(reactor, std::move(config), std::move(names)) {}
+      : client(reactor, config, std::move(names)), desk(reactor, client, config->timeout.count() * 1000) {}
   limit::RedisClient client;
+  limit::LeaseDesk desk;
 };
 
 bool is_name(const std::string& address) {
@@ -79,6 +80,8 @@ std::string store_name(const limit::RedisConfig& config, const model::RedisSetti
   const auto add = [&](std::string_view text) { all.append(text).append(1, '\0'); };
   for (const auto& address : config.addresses) add(address);
   add(config.sentinel_master);
+  add(config.sentinel_username);
+  add(config.sentinel_password);
   add(config.cluster ? "cluster" : "");
   add(config.username);
   add(config.password);
@@ -94,6 +97,26 @@ std::string store_name(const limit::RedisConfig& config, const model::RedisSetti
   return "redis/" + digest;
 }
 
+/// Of a Secret; false: a fault is noted.
+bool read_password(const model::SecretKey& from, Context& context, std::string& out) {
+  if (from.name.empty()) return true;
+  const auto* password = secret_value(context, from.name, from.key);
+  if (password == nullptr) return false;
+  out = *password;
+  while (out.ends_with('\n')) out.pop_back();  // as editors leave it in files
+  return true;
+}
+
+WorkerRedis& worker_redis(Request& request, const std::shared_ptr<const limit::RedisConfig>& config) {
+  return request.local<WorkerRedis>(config, [&] {
+    std::unique_ptr<limit::Names> names;
+    if (config->cluster || std::ranges::any_of(config->addresses, is_name))
+      if (auto resolver = upstream::DnsResolver::create(request.reactor(), {}))
+        names = std::make_unique<WorkerNames>(std::move(*resolver));
+    return std::make_unique<WorkerRedis>(request.reactor(), config, std::move(names));
+  });
+}
+
 }  // namespace
 
 std::shared_ptr<const limit::RedisConfig> make_redis_config(const model::RedisSettings& settings, Context& context) {
@@ -104,28 +127,20 @@ std::shared_ptr<const limit::RedisConfig> make_redis_config(const model::RedisSe
   config.username = settings.username;
   config.database = settings.database;
   config.timeout = settings.timeout;
-  if (!settings.password.name.empty()) {
-    const auto* password = secret_value(context, settings.password.name, settings.password.key);
-    if (password == nullptr) return nullptr;
-    config.password = *password;
-    while (config.password.ends_with('\n')) config.password.pop_back();  // as editors leave it in files
-  }
+  config.sentinel_username = settings.sentinel_username;
+  if (!read_password(settings.password, context, config.password)) return nullptr;
+  if (!read_password(settings.sentinel_password, context, config.sentinel_password)) return nullptr;
   if (settings.tls.enabled && (config.tls = make_tls(settings, context)) == nullptr) return nullptr;
   return context.stores.get<limit::RedisConfig>(
       store_name(config, settings, context), [&] { return std::make_shared<limit::RedisConfig>(std::move(config)); });
 }
 
 limit::RedisClient& redis_client(Request& request, const std::shared_ptr<const limit::RedisConfig>& config) {
-  return request
-      .local<WorkerRedis>(config,
-                          [&] {
-                            std::unique_ptr<limit::Names> names;
-                            if (config->cluster || std::ranges::any_of(config->addresses, is_name))
-                              if (auto resolver = upstream::DnsResolver::create(request.reactor(), {}))
-                                names = std::make_unique<WorkerNames>(std::move(*resolver));
-                            return std::make_unique<WorkerRedis>(request.reactor(), config, std::move(names));
-                          })
-      .client;
+  return worker_redis(request, config).client;
+}
+
+limit::LeaseDesk& lease_desk(Request& request, const std::shared_ptr<const limit::RedisConfig>& config) {
+  return worker_redis(request, config).desk;
 }
 
 }  // namespace fairlead::filter

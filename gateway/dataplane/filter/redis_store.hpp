@@ -5,6 +5,7 @@
 
 #include "fairlead/filter/make.hpp"
 #include "fairlead/filter/request.hpp"
+#include "fairlead/limit/lease_desk.hpp"
 #include "fairlead/limit/redis_client.hpp"
 #include "fairlead/model/request_limits.hpp"
 
@@ -15,5 +16,7 @@ std::shared_ptr<const limit::RedisConfig> make_redis_config(const model::RedisSe
 
 /// The worker's client for that Redis.
 limit::RedisClient& redis_client(Request& request, const std::shared_ptr<const limit::RedisConfig>& config);
+/// What asks it in nobody's name.
+limit::LeaseDesk& lease_desk(Request& request, const std::shared_ptr<const limit::RedisConfig>& config);
 
 }  // namespace fairlead::filter

@@ -20,10 +20,6 @@ using telemetry::ResponseFlag;
 
 constexpr std::size_t kMostPath = 8192;
 
-void remove_fields(http::Fields& fields, std::initializer_list<std::string_view> names) {
-  std::erase_if(fields, [&](const http::Field& field) { return std::ranges::find(names, field.name) != names.end(); });
-}
-
 void set_field(http::Fields& fields, std::string_view name, std::string_view value) {
   remove_fields(fields, {name});
   fields.push_back({name, value});
@@ -191,16 +187,6 @@ class TransformFilter final : public Filter {
   }
 
  private:
-  /// A backend may answer in gzip only, which can be read here, and with the whole of it.
-  static void limit_codings(http::Fields& fields) {
-    const bool gzip = std::ranges::any_of(fields, [](const http::Field& field) {
-      return field.name == "accept-encoding" && field.value.find("gzip") != std::string_view::npos &&
-             field.value.find("q=0") == std::string_view::npos;
-    });
-    remove_fields(fields, {"accept-encoding", "range", "if-range"});
-    fields.push_back({"accept-encoding", gzip ? "gzip" : "identity"});
-  }
-
   /// Head of the request; all values are those that came.
   Verdict change(Request& request, const change::Json* body) const {
     PlainScope scope(request);

@@ -16,6 +16,11 @@ std::array<std::uint64_t, 2> make_secret() {
   return out;
 }
 
+HashSecret& process_secret() {
+  static HashSecret secret = make_secret();
+  return secret;
+}
+
 struct SipState {
   std::uint64_t v0, v1, v2, v3;
   void round() {
@@ -60,9 +65,11 @@ std::uint64_t siphash24(const std::array<std::uint64_t, 2>& secret, std::string_
   return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
+const HashSecret& hash_secret() { return process_secret(); }
+void set_hash_secret(const HashSecret& secret) { process_secret() = secret; }
+
 std::uint64_t keyed_hash(std::string_view key) {
-  static const auto secret = make_secret();
-  const auto hash = siphash24(secret, key);
+  const auto hash = siphash24(process_secret(), key);
   return hash == 0 ? 1 : hash;
 }
 

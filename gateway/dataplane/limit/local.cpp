@@ -38,6 +38,16 @@ Cell insert(const Item& item, std::int64_t now_us) {
 
 }  // namespace
 
+void charge(Item& item, std::int64_t now_us) {
+  const Locks locks({&item, 1});
+  auto& table = item.counts->table();
+  auto cell = table.find(table.shard(item.hash), item.hash);
+  if (cell.empty()) cell = insert(item, now_us);
+  if (cell.empty()) return;  // no memory: uncounted, as take_all() does
+  owe(*item.rule, cell, now_us, item.cost);
+  item.level = judge(*item.rule, cell, now_us, 0);
+}
+
 bool take_all(std::span<Item> items, std::int64_t now_us) {
   const Locks locks(items);
   std::array<Cell, kMostItems> cells;

@@ -44,9 +44,18 @@ RedisClient::~RedisClient() = default;
 
 bool RedisClient::ask(RedisAsk& ask) {
   ++counters_.asked;
-  if (node_of(ask).take(ask)) return true;
+  if (node_of(ask.items_[0].key).take(ask)) return true;
   ++counters_.not_connected;
   return false;
+}
+
+void RedisClient::give_back(const GiveBack& what) {
+  if (node_of(what.key).tell(what)) ++counters_.given_back;
+  else ++counters_.not_given_back;
+}
+
+void RedisClient::flush() {
+  for (const auto& node : nodes_) node->flush();
 }
 
 std::string RedisClient::failure() const {
@@ -58,9 +67,9 @@ std::string RedisClient::failure() const {
 std::int64_t RedisClient::redis_us() const { return unix_us() + ahead_us_; }
 
 /// Of a cluster: who has the slot; where that is not known, any that is there says who has.
-RedisNode& RedisClient::node_of(const RedisAsk& ask) {
+RedisNode& RedisClient::node_of(std::string_view key) {
   if (slots_.empty()) return *nodes_[0];
-  const auto known = slots_[hash_slot(ask.items_[0].key)];
+  const auto known = slots_[hash_slot(key)];
   if (known != kUnknown) return *nodes_[known];
   const auto ready = std::ranges::find_if(nodes_, [](const auto& node) { return node->ready(); });
   if (ready != nodes_.end()) return **ready;

@@ -93,6 +93,18 @@ void RedisNode::send(RedisAsk& ask, bool whole, bool asking) {
   link_->sent();
 }
 
+bool RedisNode::tell(const GiveBack& what) {
+  if (!ready() || pending_.size() >= kMostPending || link_->full()) return false;
+  append_give_back(link_->out(), what);
+  pending_.push_back(nullptr);
+  link_->sent();
+  return true;
+}
+
+void RedisNode::flush() {
+  if (ready()) link_->flush();
+}
+
 /// late: it has waited for too long, so others need not do so too.
 void RedisNode::forget(RedisAsk& ask, bool late) {
   if (ask.place_ != 0) {
@@ -149,13 +161,10 @@ void RedisNode::on_link_open() {
 void RedisNode::greet() {
   state_ = State::kGreeting;
   auto& out = link_->out();
-  greetings_ = 1;
+  greetings_ = 2;
   if (!config_->password.empty()) {
     ++greetings_;
-    append_command(out, config_->username.empty() ? 2 : 3);
-    append_argument(out, "AUTH");
-    if (!config_->username.empty()) append_argument(out, config_->username);
-    append_argument(out, config_->password);
+    append_auth(out, config_->username, config_->password);
   }
   if (config_->database != 0) {
     ++greetings_;
@@ -168,10 +177,12 @@ void RedisNode::greet() {
     append_command(out, 1);
     append_argument(out, "ROLE");
   }
-  append_command(out, 3);
-  append_argument(out, "SCRIPT");
-  append_argument(out, "LOAD");
-  append_argument(out, redis_script());
+  for (const auto script : {redis_script(), give_back_script()}) {
+    append_command(out, 3);
+    append_argument(out, "SCRIPT");
+    append_argument(out, "LOAD");
+    append_argument(out, script);
+  }
   link_->sent();
 }
 

@@ -9,19 +9,29 @@
 namespace fairlead::limit {
 namespace {
 
-// KEYS: one a limit. ARGV: for each kind, cost, and six numbers by kind. Values are pairs of doubles (used and when;
-// window and count), or a slice's number and 17 counts; whole numbers below 2^53 throughout. Answer: time in
-// microseconds; 1 where all have passed, 0 where not, -1 where a calendar's windows do not reach this time; for each
-// limit what is used, when it comes back, and when it would do (microseconds from now, where the caller cannot know).
+// KEYS: one a limit. ARGV: for each kind, cost, six numbers by kind, and how much more may be taken (a lease: at most
+// half of what is left then, so that others find some too), or -1: the cost is taken whatever is left, until a whole
+// limit is owed. Values are pairs of doubles (used and when; window and count), or a slice's number and 17 counts;
+// whole numbers below 2^53 throughout. Answer: time in microseconds; 1 where all have passed, 0 where not, -1 where a
+// calendar's windows do not reach this time; for each limit what is used, when it comes back, and when it would do
+// (microseconds from now, where the caller cannot know), or, where all have passed, how much more was taken.
 constexpr std::string_view kScript = R"(local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local all, out, values, ttls = 1, {now, 0}, {}, {}
-local floor, ceil, max = math.floor, math.ceil, math.max
+local all, out, values, ttls, mores = 1, {now, 0}, {}, {}, {}
+local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
+local function taken(i, cost, more, left)
+  mores[i] = 0
+  if more < 0 then return min(cost, max(0, left)) end
+  if cost > left then all = 0 end
+  if more > 0 then mores[i] = max(0, min(more, floor((left - cost) / 2))) end
+  return cost + mores[i]
+end
 for i = 1, #KEYS do
-  local o, n = i * 8 - 7, i * 3
+  local o, n = i * 9 - 8, i * 3
   local kind, cost, most, b = ARGV[o], tonumber(ARGV[o + 1]), tonumber(ARGV[o + 2]), tonumber(ARGV[o + 3])
   local held = redis.call('GET', KEYS[i])
-  local used, reset, retry = 0, 0, 0
+  local used, reset, retry, more = 0, 0, 0, tonumber(ARGV[o + 8])
+  local owed = more < 0 and most or 0
   if kind == 'T' then
     local cap, unit = tonumber(ARGV[o + 4]), tonumber(ARGV[o + 5])
     local at = floor(now / unit)
@@ -31,11 +41,10 @@ for i = 1, #KEYS do
       if at > last then used = max(0, used - (at - last) * most)
       elseif last - at <= 5000000 / unit then at = last end
     end
-    local more = used + cost * b
-    if more > cap then all = 0 end
-    values[i] = struct.pack('<dd', more, at)
-    ttls[i] = ceil(more / most * unit / 1000) + 1000
-    retry = more
+    local room = more < 0 and 2 * cap - used or cap - used
+    local after = used + taken(i, cost, more, floor(room / b)) * b
+    values[i] = struct.pack('<dd', after, at)
+    ttls[i] = ceil(after / most * unit / 1000) + 1000
   elseif kind == 'S' then
     local at = floor(now / b)
     local c = {}
@@ -56,8 +65,7 @@ for i = 1, #KEYS do
       retry = (at + 18 - j) * b - now
       j = j - 1
     end
-    if used + cost > most then all = 0 end
-    c[1] = c[1] + cost
+    c[1] = c[1] + taken(i, cost, more, most + owed - used)
     values[i] = struct.pack('<dI4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4', at, unpack(c))
     ttls[i] = ceil(b * 17 / 1000) + 1000
   else
@@ -80,8 +88,7 @@ for i = 1, #KEYS do
       end
     end
     reset = ends - now
-    if used + cost > most then all = 0 end
-    values[i] = struct.pack('<dd', number, used + cost)
+    values[i] = struct.pack('<dd', number, used + taken(i, cost, more, most + owed - used))
     ttls[i] = ceil(reset / 1000) + 6000
   end
   out[n], out[n + 1], out[n + 2] = used, reset, retry
@@ -89,16 +96,17 @@ end
 out[2] = all
 if all == 1 then
   for i = 1, #KEYS do
-    if ARGV[i * 8 - 6] ~= '0' then redis.call('SET', KEYS[i], values[i], 'PX', ttls[i]) end
+    out[i * 3 + 2] = mores[i]
+    if ARGV[i * 9 - 7] ~= '0' or mores[i] > 0 then redis.call('SET', KEYS[i], values[i], 'PX', ttls[i]) end
   end
 end
 return out
 )";
 
-std::string make_sha() {
+std::string make_sha(std::string_view script) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;
-  EVP_Digest(kScript.data(), kScript.size(), digest, &size, EVP_sha1(), nullptr);
+  EVP_Digest(script.data(), script.size(), digest, &size, EVP_sha1(), nullptr);
   static constexpr char kHex[] = "0123456789abcdef";
   std::string out;
   for (unsigned i = 0; i < size; ++i) {
@@ -108,7 +116,35 @@ std::string make_sha() {
   return out;
 }
 
-constexpr std::size_t kArguments = 8;  // of a limit
+// KEYS: one. ARGV: kind, count, the unit that the kind counts in, the window's number. Of a sliding window the oldest
+// counts go: so no more is free at any time than if those of the lease had gone. Answer: 1, or 0 where nothing is left.
+constexpr std::string_view kGiveBack = R"(local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local kind, count, b, window = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local held, ttl = redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])
+if not held or ttl <= 0 then return 0 end
+local max, min = math.max, math.min
+if kind == 'T' then
+  local used, at = struct.unpack('<dd', held)
+  held = struct.pack('<dd', max(0, used - count * b), at)
+elseif kind == 'S' then
+  local v = {struct.unpack('<dI4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4', held)}
+  for j = 17 - max(0, math.floor(now / b) - v[1]), 1, -1 do
+    local less = min(count, v[j + 1])
+    v[j + 1] = v[j + 1] - less
+    count = count - less
+  end
+  held = struct.pack('<dI4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4', unpack(v, 1, 18))
+else
+  local number, used = struct.unpack('<dd', held)
+  if number ~= window then return 0 end
+  held = struct.pack('<dd', number, max(0, used - count))
+end
+redis.call('SET', KEYS[1], held, 'PX', ttl)
+return 1
+)";
+
+constexpr std::size_t kArguments = 9;  // of a limit
 
 using Arguments = std::array<std::int64_t, 6>;
 
@@ -178,8 +214,31 @@ std::uint16_t crc16(std::string_view data) {
 std::string_view redis_script() { return kScript; }
 
 const std::string& redis_script_sha() {
-  static const std::string sha = make_sha();
+  static const std::string sha = make_sha(kScript);
   return sha;
+}
+
+std::string_view give_back_script() { return kGiveBack; }
+
+void append_give_back(std::string& out, const GiveBack& what) {
+  static const std::string sha = make_sha(kGiveBack);
+  const auto& rule = *what.rule;
+  append_command(out, 8);
+  append_argument(out, "EVALSHA");
+  append_argument(out, sha);
+  append_argument(out, std::int64_t{1});
+  append_argument(out, what.key);
+  const bool bucket = rule.algorithm == Algorithm::kTokenBucket, slices = rule.algorithm == Algorithm::kSlidingWindow;
+  append_argument(out, bucket ? "T" : slices ? "S" : "F");
+  append_argument(out, static_cast<std::int64_t>(what.count));
+  append_argument(out, bucket ? static_cast<std::int64_t>(rule.per_units) : slices ? slice_us(rule) : 0);
+  append_argument(out, what.window);
+}
+
+std::int64_t window_number(const Rule& rule, std::int64_t redis_us) {
+  if (rule.algorithm != Algorithm::kFixedWindow) return 0;
+  if (rule.calendar == Calendar::kNone) return redis_us / rule.per_us;
+  return calendar_window(rule.calendar, rule.zone.get(), redis_us).number;
 }
 
 void append_take(std::string& out, std::span<const SharedItem> items, std::int64_t now_us, bool whole) {
@@ -194,6 +253,7 @@ void append_take(std::string& out, std::span<const SharedItem> items, std::int64
     append_argument(out, std::string_view{&kind, 1});
     append_argument(out, static_cast<std::int64_t>(item.cost));
     for (const auto number : numbers) append_argument(out, number);
+    append_argument(out, item.more);
   }
 }
 
@@ -211,8 +271,11 @@ TakeStatus read_take(std::span<const RespValue> reply, std::span<SharedItem> ite
   for (std::size_t i = 0; i < items.size(); ++i) {
     const auto used = reply[3 + i * 3].integer;
     if (used < 0) return TakeStatus::kBroken;
-    items[i].level =
-        level_of(items[i], static_cast<std::uint64_t>(used), reply[4 + i * 3].integer, reply[5 + i * 3].integer, all);
+    const auto last = reply[5 + i * 3].integer;
+    items[i].level = level_of(items[i], static_cast<std::uint64_t>(used), reply[4 + i * 3].integer, last, all);
+    if (all)
+      items[i].leased =
+          static_cast<std::uint64_t>(std::clamp<std::int64_t>(last, 0, std::max<std::int64_t>(0, items[i].more)));
   }
   return all ? TakeStatus::kAllowed : TakeStatus::kRefused;
 }

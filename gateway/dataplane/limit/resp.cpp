@@ -111,4 +111,11 @@ void append_argument(std::string& out, std::int64_t number) {
   append_argument(out, std::string_view{digits, static_cast<std::size_t>(end - digits)});
 }
 
+void append_auth(std::string& out, std::string_view username, std::string_view password) {
+  append_command(out, username.empty() ? 2 : 3);
+  append_argument(out, "AUTH");
+  if (!username.empty()) append_argument(out, username);
+  append_argument(out, password);
+}
+
 }  // namespace fairlead::limit

@@ -142,6 +142,20 @@ Level judge_slices(const Rule& rule, Cell cell, std::int64_t now_us, std::uint64
   return out;
 }
 
+/// How much may be taken until a whole limit is owed; of a cell that judge() has settled.
+std::uint64_t owable(const Rule& rule, Cell cell) {
+  if (rule.algorithm == Algorithm::kTokenBucket) {
+    const auto most = 2 * rule.burst * rule.per_units;
+    return (most - std::min(most, cell[0])) / rule.per_units;
+  }
+  std::uint64_t used = cell[1];
+  if (rule.algorithm == Algorithm::kSlidingWindow) {
+    used = 0;
+    for (const auto count : load(cell)) used += count;
+  }
+  return 2 * rule.requests - std::min(2 * rule.requests, used);
+}
+
 }  // namespace
 
 void Rule::settle() {
@@ -179,6 +193,13 @@ void take(const Rule& rule, Cell cell, std::uint64_t cost, Level& level) {
       level.reset_us = slice_us(rule) * static_cast<std::int64_t>(kCounts);
       break;
   }
+}
+
+void owe(const Rule& rule, Cell cell, std::int64_t now_us, std::uint64_t cost) {
+  auto level = judge(rule, cell, now_us, 0);
+  const auto amount = std::min(cost, owable(rule, cell));
+  level.remaining += amount;  // take() is made for what judge() allows
+  take(rule, cell, amount, level);
 }
 
 std::uint32_t fullness(const Rule& rule, Cell cell, std::int64_t now_us) {

@@ -76,6 +76,8 @@ void Sentinel::connect(std::optional<net::Endpoint> where) {
 }
 
 void Sentinel::on_link_open() {
+  greeting_ = !config_->sentinel_password.empty();
+  if (greeting_) append_auth(link_->out(), config_->sentinel_username, config_->sentinel_password);
   append_command(link_->out(), 3);
   append_argument(link_->out(), "SENTINEL");
   append_argument(link_->out(), "get-master-addr-by-name");
@@ -84,6 +86,7 @@ void Sentinel::on_link_open() {
 }
 
 void Sentinel::on_link_reply(std::span<const RespValue> reply) {
+  if (std::exchange(greeting_, false) && reply[0].type != RespValue::Type::kError) return;
   if (const auto where = endpoint_of(reply)) return finish(where);
   on_link_lost({});
 }

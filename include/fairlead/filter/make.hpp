@@ -29,6 +29,9 @@ class Stores {
     entry = made;
     return made;
   }
+  /// Whether what counts for long is to outlive the process (limit::LastingCounts): not of plans that are only looked
+  /// at.
+  bool lasting = false;
   /// Forgets what nobody holds.
   void prune() {
     std::erase_if(entries_, [](const auto& entry) { return entry.second.expired(); });

@@ -14,6 +14,11 @@ namespace fairlead::limit {
 /// SipHash-2-4 under a secret of this process (Aumasson and Bernstein): who does not know it cannot choose keys that
 /// meet. Never 0. Thread: any.
 [[nodiscard]] std::uint64_t keyed_hash(std::string_view key);
+/// That secret, for a successor that is to know the same keys.
+using HashSecret = std::array<std::uint64_t, 2>;
+[[nodiscard]] const HashSecret& hash_secret();
+/// Of a predecessor. Before the first key is hashed.
+void set_hash_secret(const HashSecret& secret);
 /// The function itself, for its published vectors.
 [[nodiscard]] std::uint64_t siphash24(const std::array<std::uint64_t, 2>& secret, std::string_view data);
 

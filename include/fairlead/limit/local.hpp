@@ -36,6 +36,9 @@ struct Item {
 };
 inline constexpr std::size_t kMostItems = 16;
 
+/// Takes the cost of one that has passed before, as owe() does; its level is brought up to date. Thread: any.
+void charge(Item& item, std::int64_t now_us);
+
 /// All or nothing: takes from every limit, or, where one refuses, from none. Says whether it took. At most kMostItems.
 /// Two requests never see each other half done, as the shards concerned are locked together. Thread: any.
 bool take_all(std::span<Item> items, std::int64_t now_us);

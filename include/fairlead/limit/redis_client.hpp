@@ -28,6 +28,12 @@ class RedisClient final : NodeOwner {
 
   /// True: the ask is called later, within the configured time-out. False: Redis is not there now; nothing follows.
   [[nodiscard]] bool ask(RedisAsk& ask);
+  /// As well as it can be done now; what cannot counts as used.
+  void give_back(const GiveBack& what);
+  /// Writes at once what waits for the turn's end.
+  void flush();
+  /// Redis' clock, as far as it is known.
+  [[nodiscard]] std::int64_t redis_us() const override;
   [[nodiscard]] const RedisCounters& counters() const { return counters_; }
   /// Why the last connection, or try of one, has failed; empty where it is well.
   [[nodiscard]] std::string failure() const;
@@ -39,13 +45,12 @@ class RedisClient final : NodeOwner {
   void on_node_reply(RedisNode& node, RedisAsk& ask, std::span<const RespValue> reply) override;
   void on_node_failed(RedisNode& node) override;
   bool locate(RedisNode& node) override;
-  [[nodiscard]] std::int64_t redis_us() const override;
 
   void on_error(RedisNode& node, RedisAsk& ask, std::string_view text);
   bool redirect(RedisNode& from, RedisAsk& ask, std::string_view text);
   void answer(RedisAsk& ask, bool allowed);
   void give_up(RedisAsk& ask, NoAnswer reason);
-  RedisNode& node_of(const RedisAsk& ask);
+  RedisNode& node_of(std::string_view key);
   RedisNode* find_node(std::string_view address);
 
   event::Reactor& reactor_;

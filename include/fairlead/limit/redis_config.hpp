@@ -19,6 +19,8 @@ namespace fairlead::limit {
 struct RedisConfig {
   std::vector<std::string> addresses;  ///< "host:port", at least one; of sentinels, where there is a master's name
   std::string sentinel_master;
+  std::string sentinel_username;
+  std::string sentinel_password;  ///< empty: no AUTH to sentinels
   bool cluster = false;
   std::shared_ptr<tls::ClientContext> tls;  ///< null: plain
   std::string username;
@@ -37,6 +39,8 @@ struct RedisCounters {
   std::uint64_t reloads = 0;        ///< the script was not there any more
   std::uint64_t redirects = 0;      ///< MOVED, ASK
   std::uint64_t connects = 0;
+  std::uint64_t given_back = 0;  ///< leases' rests
+  std::uint64_t not_given_back = 0;  ///< the same, with Redis away: they count as used
   std::uint64_t lost = 0;           ///< connections, and tries of them
 };
 

@@ -42,6 +42,7 @@ class RedisLink final : net::StreamHandler, event::Deferred, public event::Retir
   /// To be filled with commands, then sent().
   [[nodiscard]] std::string& out() { return out_; }
   void sent();
+  void flush();
   [[nodiscard]] bool full() const { return out_.size() - out_at_ > kMostUnsent; }
   /// The owner is not called any more.
   void close();
@@ -51,7 +52,6 @@ class RedisLink final : net::StreamHandler, event::Deferred, public event::Retir
   void on_writable() override;
   void on_failed(int error, std::string_view what) override;
   void on_turn_end() override;
-  void flush();
   void read_replies();
   void lose(std::string_view why);
 

@@ -33,6 +33,10 @@ class RedisAsk : event::Timer {
   virtual void on_no_answer(NoAnswer reason) = 0;
   [[nodiscard]] std::span<SharedItem> items() { return items_; }
 
+ protected:
+  /// For items that the ask holds itself; before it is asked.
+  void set_items(std::span<SharedItem> items) { items_ = items; }
+
  private:
   friend class RedisNode;
   friend class RedisClient;
@@ -75,6 +79,10 @@ class RedisNode final : LinkOwner, event::Timer {
   /// False: not now. `asking`: a slot that moves is here for this one ask (Redis Cluster). Keeps the ask's deadline
   /// where it has one.
   bool take(RedisAsk& ask, bool whole = false, bool asking = false);
+  /// Without an answer; false: not now, and it is not sent later.
+  bool tell(const GiveBack& what);
+  /// Writes at once what waits for the turn's end.
+  void flush();
   void located(std::optional<net::Endpoint> where);
   /// After the reply that is handled now: the server is the wrong one.
   void drop() { dropped_ = true; }

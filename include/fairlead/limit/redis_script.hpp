@@ -19,11 +19,28 @@ struct SharedItem {
   const Rule* rule = nullptr;
   std::string_view key{};  ///< in Redis; with Cluster, all of a request's are of one hash slot
   std::uint64_t cost = 1;
+  std::int64_t more = 0;  ///< at most that is leased beyond the cost; kOwe: the cost is taken whatever is left
   Level level{};  ///< the answer
+  std::uint64_t leased = 0;  ///< the same: beyond the cost
+};
+inline constexpr std::int64_t kOwe = -1;  ///< until a whole limit is owed
+
+/// What is left of a lease, to be free again for all.
+struct GiveBack {
+  const Rule* rule = nullptr;
+  std::string_view key{};
+  std::uint64_t count = 0;
+  std::int64_t window = 0;  ///< window_number() when it was leased: another one has nothing of it
 };
 
 [[nodiscard]] std::string_view redis_script();
 [[nodiscard]] const std::string& redis_script_sha();  ///< SHA-1, hexadecimal
+
+[[nodiscard]] std::string_view give_back_script();
+/// Appends EVALSHA; the answer is of no interest.
+void append_give_back(std::string& out, const GiveBack& what);
+/// Of a fixed window, that of Redis' time; 0 for other rules.
+[[nodiscard]] std::int64_t window_number(const Rule& rule, std::int64_t redis_us);
 
 /// Appends EVALSHA, or with `whole` EVAL, for these items. now_us: Redis' time as far as it is known, for calendars.
 void append_take(std::string& out, std::span<const SharedItem> items, std::int64_t now_us, bool whole);

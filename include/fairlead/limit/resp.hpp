@@ -32,5 +32,7 @@ inline constexpr std::size_t kMostRespValues = 1 << 16;  ///< of a reply
 void append_command(std::string& out, std::size_t arguments);
 void append_argument(std::string& out, std::string_view argument);
 void append_argument(std::string& out, std::int64_t number);
+/// AUTH, with an ACL user where there is one.
+void append_auth(std::string& out, std::string_view username, std::string_view password);
 
 }  // namespace fairlead::limit

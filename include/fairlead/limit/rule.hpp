@@ -63,6 +63,8 @@ inline constexpr std::size_t kMostCellWords = 1 + kSlices / 2 + 1;
 [[nodiscard]] Level judge(const Rule& rule, Cell cell, std::int64_t now_us, std::uint64_t cost);
 /// Takes what judge() has just allowed, and brings `level` up to date.
 void take(const Rule& rule, Cell cell, std::uint64_t cost, Level& level);
+/// Takes it whatever is left, until a whole limit is owed: what an answer has cost is known only after it.
+void owe(const Rule& rule, Cell cell, std::int64_t now_us, std::uint64_t cost);
 /// How much of the limit is in use now, 0 (the cell may be forgotten) to kFull (a request would be refused).
 inline constexpr std::uint32_t kFull = 1'000'000;
 [[nodiscard]] std::uint32_t fullness(const Rule& rule, Cell cell, std::int64_t now_us);

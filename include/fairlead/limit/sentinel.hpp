@@ -50,6 +50,7 @@ class Sentinel final : LinkOwner, event::Timer {
   std::size_t at_ = 0;    // the sentinel that is asked, or has answered last
   std::size_t left_ = 0;  // to be tried
   bool asking_ = false;
+  bool greeting_ = false;  // AUTH's answer is to come
 };
 
 }  // namespace fairlead::limit

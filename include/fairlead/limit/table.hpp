@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -77,6 +78,32 @@ class Table {
   }
   /// The cell of that key is no more. The caller has the lock.
   void erase(const Shard& shard, std::uint64_t hash);
+
+  /// Calls each(hash, cell) for all cells, under locks that are held for some tens of cells only. Where a shard grows
+  /// meanwhile it is begun anew: mark() before it, rewind(mark) then.
+  template <class Mark, class Rewind, class Each>
+  void visit(Mark&& mark, Rewind&& rewind, Each&& each) {
+    constexpr std::uint32_t kAtOnce = 16;  // buckets
+    for (std::size_t number = 0; number < kShards; ++number) {
+      auto& shard = shards_[number];
+      const auto begin = mark();
+      std::uint32_t buckets = 0, next = 0;
+      do {
+        shard.lock.lock();
+        if (shard.buckets != buckets) {
+          rewind(begin);
+          buckets = shard.buckets;
+          next = 0;
+        }
+        for (const auto end = std::min(buckets, next + kAtOnce); next < end; ++next) {
+          std::uint64_t* at = shard.data + next * bucket_words();
+          for (std::size_t way = 0; way < kWays; ++way)
+            if (at[way] != 0) each(at[way], cell(at, way));
+        }
+        shard.lock.unlock();
+      } while (next < buckets);
+    }
+  }
 
   [[nodiscard]] const TableCounts& counts() const { return counts_; }
   [[nodiscard]] std::size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }

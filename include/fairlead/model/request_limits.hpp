@@ -54,6 +54,13 @@ struct LimitWhen {
   std::vector<std::string> paths{};  ///< prefixes, by elements
 };
 
+/// Where a response says what the request has cost. At most one of the two is not empty; both are: nowhere.
+struct ResponseCost {
+  std::string header{};  ///< lower case
+  std::string json{};    ///< path of a field of a JSON body: "usage.total_tokens"
+  [[nodiscard]] bool used() const { return !header.empty() || !json.empty(); }
+};
+
 struct RateLimit {
   enum class Algorithm : std::uint8_t { kTokenBucket, kFixedWindow, kSlidingWindow };
   enum class Period : std::uint8_t { kSecond, kMinute, kHour, kDay, kMonth, kSpan };
@@ -68,6 +75,7 @@ struct RateLimit {
   LimitMissing missing = LimitMissing::kClientIp;
   std::uint64_t cost = 1;
   std::string cost_header{};  ///< whose number is the cost, where it has one
+  ResponseCost response{};
   std::vector<LimitTier> tiers{};  ///< the first whose group the consumer has
   LimitWhen when{};
 };
@@ -91,6 +99,8 @@ struct RedisSettings {
   enum class OnFailure : std::uint8_t { kOpen, kClosed, kLocal };
   std::vector<std::string> addresses{};  ///< "10.0.0.1:6379"; several with sentinel or cluster
   std::string sentinel_master{};  ///< not empty: addresses are sentinels
+  std::string sentinel_username{};
+  SecretKey sentinel_password{};  ///< name empty: none
   bool cluster = false;
   RedisTls tls{};
   std::string username{};
@@ -98,6 +108,8 @@ struct RedisSettings {
   std::uint32_t database = 0;
   std::chrono::milliseconds timeout{50};
   OnFailure on_failure = OnFailure::kLocal;
+  unsigned lease_percent = 0;  ///< of a limit: what is leased at once; 0: each request asks
+  std::chrono::milliseconds lease_time{2000};
   std::string prefix = "fairlead";  ///< of keys
   std::uint32_t gateways = 1;  ///< that share the limits: each has this part of them while it is alone
 };
@@ -108,6 +120,7 @@ struct RateLimits {
   static constexpr unsigned kPerPeriod = 4;    ///< X-RateLimit-Limit-Minute, ...
   static constexpr unsigned kRetryAfter = 8;   ///< with refusals
   std::vector<RateLimit> limits{};  ///< quotas too
+  bool quotas = false;              ///< there are some
   unsigned headers = kRateLimit | kRetryAfter;
   LimitRefusal refusal{};
   std::uint32_t most_keys = 1'000'000;  ///< of each limit in memory

@@ -179,8 +179,9 @@ class ClientTest : public testing::Test {
   /// Answers the greeting; what follows by the next of `answers`, each for one ask. Nothing left: silence.
   void react() {
     if (server->heard.find("LOAD") != std::string::npos) {
+      if (server->heard.rfind("LOAD") == server->heard.find("LOAD")) return;  // there are two scripts
       server->heard.clear();
-      return server->say("+sha\r\n");
+      return server->say("+sha\r\n+sha\r\n");
     }
     for (auto at = server->heard.find('$'); at != std::string::npos; at = server->heard.find('$', 1)) {
       server->heard.erase(0, at);
