@@ -76,7 +76,8 @@ void read_basic(Reader& reader, View at, const std::string& consumer, Credential
                text_field(reader, "password", password, auth::kMostPassword),
                text_field(reader, "passwordHash", text.material), secret_field(reader, text));
   if (!text.material.empty() && !auth::is_password_hash(text.material))
-    reader.error(at.find("passwordHash"), "a hash of crypt(3): $2a$, $2b$, $2y$, $5$, $6$ or $y$");
+    reader.error(at.find("passwordHash"), "a hash of crypt(3): $2a$, $2b$, $2y$, $5$, $6$ or $y$; or $argon2id$, $argon2i$ or $argon2d$ of at most "
+                 "256 MiB, 1 GiB of all passes and 16 lanes");
   if (!password.empty()) text.material = auth::hash_password(password);
   if (at.is_mapping()) check_one(reader, at, {"password", "passwordHash", "secretRef"});
 }

@@ -19,7 +19,7 @@
 
 namespace fairlead::auth {
 
-/// Checks passwords against the slow hashes of crypt(3) on a thread of its own, so that no worker waits, and remembers
+/// Checks passwords against the slow hashes of crypt(3) and Argon2 on a thread of its own, so that no worker waits, and remembers
 /// which were right: Basic sends the password with each request. What is remembered is a digest under a key that is
 /// made anew at each start. Owner: the daemon, by name. Thread: any.
 class PasswordChecks {

@@ -184,6 +184,8 @@ constexpr Bad kBad[] = {
      "no public key"},
     {kCredential, "{hmac: {keyId: 'a\"b', secret: x}}]}", 5, "spec.credentials[0].hmac.keyId", kHidden,
      "visible ASCII"},
+    {kCredential, "{basic: {passwordHash: \"$argon2id$v=19$m=999999,t=2,p=2$c2FsdHNhbHQ$vcTe528UKu2x47/R4EZ\"}}]}", 5,
+     "spec.credentials[0].basic.passwordHash", kHidden, "256 MiB"},
     {kCredential, "{hmac: {}}]}", 5, "spec.credentials[0].hmac.secret", "nothing", "exactly one of secret"},
     // authentication
     {kPolicy, "authentication: {}", 6, "spec.authentication.methods", "nothing", "at least one of"},
