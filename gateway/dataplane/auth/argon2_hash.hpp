@@ -26,8 +26,8 @@ struct Argon2Hash {
   std::string hash;
 };
 
-/// Nothing where it is malformed, has a key or data, or asks for more than the bounds; salts of 8 to 64 bytes, hashes of
-/// 16 to 64.
+/// Nothing where it is malformed, has a key or data, or asks for more than the bounds; salts of 8 to 64 bytes, hashes
+/// of 16 to 64.
 [[nodiscard]] std::optional<Argon2Hash> parse_argon2(std::string_view text);
 
 /// False, too, where there is no memory for it. Uses the calling thread alone, whatever the lanes.

@@ -81,17 +81,16 @@ TEST(Password, TakesArgon2WithinBounds) {
   }
   const std::string tail = "$c2FsdHNhbHQ$vcTe528UKu2x47/R4EZ/f7BXX0WIeKJM";
   EXPECT_TRUE(is_password_hash("$argon2id$v=19$m=262144,t=4,p=16" + tail));
-  for (const std::string& bad : {"$argon2id$v=19$m=262145,t=1,p=1" + tail, "$argon2id$v=19$m=262144,t=5,p=1" + tail,
-                                 "$argon2id$v=19$m=8,t=131073,p=1" + tail, "$argon2id$v=19$m=1024,t=1,p=17" + tail,
-                                 "$argon2id$v=19$m=15,t=1,p=2" + tail, "$argon2id$v=18$m=256,t=2,p=2" + tail,
-                                 "$argon2id$m=256,t=2,p=2" + tail, "$argon2x$v=19$m=256,t=2,p=2" + tail,
-                                 "$argon2id$v=19$m=256,t=0,p=2" + tail, "$argon2id$v=19$m=256,t=2,p=0" + tail,
-                                 "$argon2id$v=19$m=-1,t=2,p=2" + tail, "$argon2id$v=19$m=99999999999,t=2,p=2" + tail,
-                                 "$argon2id$v=19$m=256,t=2,p=2,keyid=AA" + tail,
-                                 "$argon2id$v=19$m=256,t=2,p=2" + tail + "=",
-                                 std::string("$argon2id$v=19$m=256,t=2,p=2$c2FsdHNhbHQ"),
-                                 std::string("$argon2id$v=19$m=256,t=2,p=2$c2FsdHNhbHQ$vcTe528"),
-                                 std::string("$argon2id$v=19$m=256,t=2,p=2$c2Fs$vcTe528UKu2x47/R4EZ/f7BXX0WIeKJM")})
+  for (const std::string& bad :
+       {"$argon2id$v=19$m=262145,t=1,p=1" + tail, "$argon2id$v=19$m=262144,t=5,p=1" + tail,
+        "$argon2id$v=19$m=8,t=131073,p=1" + tail, "$argon2id$v=19$m=1024,t=1,p=17" + tail,
+        "$argon2id$v=19$m=15,t=1,p=2" + tail, "$argon2id$v=18$m=256,t=2,p=2" + tail, "$argon2id$m=256,t=2,p=2" + tail,
+        "$argon2x$v=19$m=256,t=2,p=2" + tail, "$argon2id$v=19$m=256,t=0,p=2" + tail,
+        "$argon2id$v=19$m=256,t=2,p=0" + tail, "$argon2id$v=19$m=-1,t=2,p=2" + tail,
+        "$argon2id$v=19$m=99999999999,t=2,p=2" + tail, "$argon2id$v=19$m=256,t=2,p=2,keyid=AA" + tail,
+        "$argon2id$v=19$m=256,t=2,p=2" + tail + "=", std::string("$argon2id$v=19$m=256,t=2,p=2$c2FsdHNhbHQ"),
+        std::string("$argon2id$v=19$m=256,t=2,p=2$c2FsdHNhbHQ$vcTe528"),
+        std::string("$argon2id$v=19$m=256,t=2,p=2$c2Fs$vcTe528UKu2x47/R4EZ/f7BXX0WIeKJM")})
     EXPECT_FALSE(is_password_hash(bad)) << bad;
 }
 
