@@ -5,10 +5,10 @@
 #include <limits>
 
 #include "fairlead/auth/jwt.hpp"
-#include "fairlead/auth/remote_keys.hpp"
 #include "fairlead/auth/token_cache.hpp"
 #include "gateway/dataplane/filter/auth_method.hpp"
 #include "gateway/dataplane/filter/auth_places.hpp"
+#include "gateway/dataplane/filter/jwt_keys.hpp"
 
 namespace fairlead::filter {
 namespace {
@@ -16,16 +16,6 @@ namespace {
 using auth::TokenError;
 
 constexpr std::size_t kMostCached = 4096;  // bytes of a token that is kept
-constexpr std::size_t kMostJwks = std::size_t{1} << 20;
-
-/// Where an issuer's keys come from: one of the two.
-struct Issuer {
-  model::JwtIssuer settings;
-  auth::KeySetPtr keys;
-  std::shared_ptr<auth::RemoteKeys> remote;
-  std::uint32_t cluster = 0;
-  std::string host;
-};
 
 /// What a token proves, for as long as the keys stand.
 struct Verified {
@@ -42,88 +32,6 @@ using VerifiedPtr = std::shared_ptr<const Verified>;
 
 struct Tokens final : Local {
   auth::TokenCache<Verified> cache;
-};
-
-/// Fetches keys, or waits for another request that does.
-class KeyWork final : public AuthWork, CallHandler {
- public:
-  KeyWork(const Issuer& issuer, std::string_view kid) : issuer_(issuer), kid_(kid) {}
-  ~KeyWork() override {
-    if (waiter_ != nullptr) waiter_->cancel();
-    if (fetching_) issuer_.remote->given_up();
-  }
-  KeyWork(const KeyWork&) = delete;
-  KeyWork& operator=(const KeyWork&) = delete;
-
-  bool start(Request& request, std::function<void()> done) override {
-    request_ = &request;
-    done_ = std::move(done);
-    return ask();
-  }
-
-  auth::KeySetPtr keys;  ///< null where there are none
-
- private:
-  /// False: it is over.
-  bool ask() {
-    using Need = auth::RemoteKeys::Need;
-    auto waiter = std::make_shared<auth::Waiter>(request_->reactor(), [this](bool) {
-      if (!ask()) finish();
-    });
-    auto decision = issuer_.remote->want(kid_, request_->reactor().now_ms(), waiter);
-    keys = std::move(decision.keys);
-    if (decision.need == Need::kWait) waiter_ = std::move(waiter);
-    if (decision.need == Need::kFetch) return fetch();
-    return decision.need == Need::kWait;
-  }
-  bool fetch() {
-    fetching_ = true;
-    http::RequestHead head;
-    head.method = http::Method::kGet;
-    head.method_text = "GET";
-    head.scheme = "http";
-    head.authority = issuer_.host;
-    head.target = issuer_.settings.remote->path;
-    head.fields = {{"accept", "application/json"}};
-    call_ = request_->call({.cluster = issuer_.cluster,
-                            .head = &head,
-                            .body = {},
-                            .timeout = issuer_.settings.remote->timeout,
-                            .most_answer = kMostJwks},
-                           *this);
-    if (call_ != nullptr) return true;
-    fail("no server could be asked");
-    return ask();
-  }
-  void fail(std::string_view why) {
-    fetching_ = false;
-    issuer_.remote->failed(std::string(why), request_->reactor().now_ms());
-  }
-  void on_call_answer(CallAnswer& answer) override {
-    if (answer.head.status != 200) return on_call_failure("the answer's status is not 200");
-    fetching_ = false;
-    issuer_.remote->fetched(answer.body, request_->reactor().now_ms());
-    again();
-  }
-  void on_call_failure(std::string_view why) override {
-    fail(why);
-    again();
-  }
-  void again() {
-    if (!ask()) finish();
-  }
-  void finish() {
-    const auto call = std::move(done_);  // it may destroy this
-    call();
-  }
-
-  const Issuer& issuer_;
-  const std::string kid_;
-  Request* request_ = nullptr;
-  std::function<void()> done_;
-  std::shared_ptr<auth::Waiter> waiter_;
-  std::unique_ptr<Call> call_;
-  bool fetching_ = false;
 };
 
 class Jwt final : public AuthMethod {
