@@ -17,7 +17,8 @@ std::string policy(const std::string& kind, const std::string& name, const std::
 std::string authorization(const std::string& name, const std::string& spec, const std::string& ns = "default") {
   return policy("AuthorizationPolicy", name, spec, ns);
 }
-constexpr const char* kKeys = "jwks: '{\"keys\":[{\"kty\":\"oct\",\"k\":\"MDEyMzQ1Njc4OWFiY2RlZg\"}]}'";
+constexpr const char* kKeys =
+    "jwks: '{\"keys\":[{\"kty\":\"oct\",\"k\":\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY\"}]}'";
 constexpr const char* kToEdge = "targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g}], ";
 constexpr const char* kToWeb = "targetRefs: [{group: \"\", kind: Service, name: web}], ";
 
