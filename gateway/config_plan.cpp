@@ -12,9 +12,20 @@ namespace {
 using model::Kind;
 
 /// Whose status is told, in the order of the telling.
-constexpr Kind kTold[] = {Kind::kGatewayClass, Kind::kGateway,       Kind::kListenerSet,      Kind::kHttpRoute,
-                          Kind::kGrpcRoute,    Kind::kTlsRoute,      Kind::kTcpRoute,         Kind::kUdpRoute,
-                          Kind::kClientPolicy, Kind::kBackendPolicy, Kind::kBackendTlsPolicy, Kind::kRequestPolicy};
+constexpr Kind kTold[] = {Kind::kGatewayClass,
+                          Kind::kGateway,
+                          Kind::kListenerSet,
+                          Kind::kHttpRoute,
+                          Kind::kGrpcRoute,
+                          Kind::kTlsRoute,
+                          Kind::kTcpRoute,
+                          Kind::kUdpRoute,
+                          Kind::kClientPolicy,
+                          Kind::kBackendPolicy,
+                          Kind::kBackendTlsPolicy,
+                          Kind::kRequestPolicy,
+                          Kind::kRequestAuthentication,
+                          Kind::kAuthorizationPolicy};
 
 }  // namespace
 

@@ -4,24 +4,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "fairlead/filter/request.hpp"
+#include "gateway/filter_plan_parts.hpp"
 
 namespace fairlead::gateway {
 namespace {
 
 using filter::Slot;
-
-/// In place of a section that cannot serve as it is written: nobody passes.
-class Broken final : public filter::Filter {
- public:
-  filter::Verdict on_request(filter::Request& request) const override {
-    request.answer({.status = 500,
-                    .fields = {{"content-type", "text/plain; charset=utf-8"}},
-                    .body = "a policy of this route cannot be served\n",
-                    .details = "broken_policy"});
-    return filter::Verdict::kAnswered;
-  }
-};
 
 const model::RequestPolicy& policy_of(const model::ObjectPtr& object) {
   return std::get<model::RequestPolicy>(*object);
@@ -38,7 +26,7 @@ std::optional<std::uint32_t> FilterPlan::acquire(Entry& entry, const std::string
   auto backend = state_->backend(*objects_, ns, target);
   if (backend == nullptr) return std::nullopt;
   const auto number = clusters_.acquire(backend, grpc);
-  entry.clusters.push_back({target, grpc, std::move(backend), number});
+  entry.clusters.push_back({ns, target, grpc, std::move(backend), number});
   if (clusters_.broken(number)) return std::nullopt;
   return number;
 }
@@ -142,19 +130,21 @@ void FilterPlan::begin(const model::Cluster& objects, config::GatewayState& stat
     for (auto& [key, entry] : entries_)
       if (key.ns == change.key.ns && (text || entry.faulty)) entry.object = nullptr;  // made anew where it is asked for
   }
-  // Services may have come or gone, or have other endpoints.
-  for (auto& [key, entry] : entries_) {
-    for (auto& named : entry.clusters) {
-      auto now = state.backend(objects, key.ns, named.target);
-      if (now == named.from) continue;
-      if (now == nullptr) {
-        entry.object = nullptr;
-        continue;
-      }
-      const auto number = clusters_.acquire(now, named.grpc);
-      clusters_.release(std::exchange(named.number, number));
-      named.from = std::move(now);
+  for (auto& [key, entry] : entries_) renew_clusters(entry);
+  begin_istio(changes);
+}
+
+void FilterPlan::renew_clusters(Entry& entry) {
+  for (auto& named : entry.clusters) {
+    auto now = state_->backend(*objects_, named.ns, named.target);
+    if (now == named.from) continue;
+    if (now == nullptr) {
+      entry.object = nullptr;
+      continue;
     }
+    const auto number = clusters_.acquire(now, named.grpc);
+    clusters_.release(std::exchange(named.number, number));
+    named.from = std::move(now);
   }
 }
 
@@ -168,15 +158,21 @@ const FilterPlan::Filters& FilterPlan::filters_of(const model::ObjectPtr& object
   return entry.filters;
 }
 
-filter::ChainPtr FilterPlan::chain(const config::RequestPolicies& policies) {
+filter::ChainPtr FilterPlan::chain(const config::RequestPolicies& policies, Slot istio) {
   if (policies.empty()) return nullptr;
   filter::Chain made;
+  IstioSet set;
   for (const auto& policy : policies) {
+    if (!std::holds_alternative<model::RequestPolicy>(*policy)) {
+      set.push_back(policy);
+      continue;
+    }
     const auto& filters = filters_of(policy);
     for (std::size_t i = 0; i < filter::kSlots; ++i)
       if (filters[i] != nullptr && made.filters[i] == nullptr)
         made.set(static_cast<Slot>(i), filters[i], key_of(policy_of(policy)).text());
   }
+  if (!set.empty()) made.set(istio, istio_filter(set), text_of(set));
   if (made.mask == 0) return nullptr;
   std::vector<const void*> key;
   for (const auto& filter : made.filters) key.push_back(filter.get());
@@ -225,6 +221,7 @@ void FilterPlan::finish() {
     remarks_.forget(it->first.text());
     it = entries_.erase(it);
   }
+  finish_istio();
   std::erase_if(chains_, [](const auto& entry) { return entry.second.expired(); });
   stores_.prune();
 }

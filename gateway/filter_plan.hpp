@@ -18,9 +18,9 @@
 
 namespace fairlead::gateway {
 
-/// The filters of RequestPolicies, and the chains that they make where they are attached. A policy whose object stays
-/// keeps its filters; chains of the same filters are one object.
-/// Owner: ConfigPlan. Thread: main.
+/// The filters of RequestPolicies and of Istio's policies, and the chains that they make where they are attached. A
+/// policy whose object stays keeps its filters; chains of the same filters are one object. Owner: ConfigPlan. Thread:
+/// main.
 class FilterPlan {
  public:
   /// looked_at: nothing of it is put in force.
@@ -30,8 +30,8 @@ class FilterPlan {
 
   /// The beginning of an update, whose state `state` has already. Both are used until finish().
   void begin(const model::Cluster& objects, config::GatewayState& state, const model::ChangeSet& changes);
-  /// Null where no policy has a section.
-  filter::ChainPtr chain(const config::RequestPolicies& policies);
+  /// Null where no policy has a section. `istio`: where the filter of Istio's policies stands.
+  filter::ChainPtr chain(const config::RequestPolicies& policies, filter::Slot istio = filter::Slot::kIstioGateway);
   /// The chain with a rule's own ExternalAuth in its place. `cluster`: of its backend.
   filter::ChainPtr with_external_auth(const filter::ChainPtr& chain, const model::ExternalAuth& settings,
                                       std::uint32_t cluster);
@@ -44,6 +44,7 @@ class FilterPlan {
   using Filters = std::array<filter::FilterPtr, filter::kSlots>;
   /// A cluster that a policy names.
   struct Named {
+    std::string ns;  // of who names it
     model::BackendTarget target;
     bool grpc = false;
     config::BackendClusterPtr from;
@@ -61,6 +62,17 @@ class FilterPlan {
   void update_consumers(const model::ChangeSet& changes);
   const Filters& filters_of(const model::ObjectPtr& policy);
   void make(Entry& entry, const model::RequestPolicy& policy);
+  /// Services may have come or gone, or have other endpoints.
+  void renew_clusters(Entry& entry);
+
+  // filter_plan_istio.cpp
+  /// Policies that count together.
+  using IstioSet = std::vector<model::ObjectPtr>;
+  const filter::FilterPtr& istio_filter(const IstioSet& set);
+  void make_istio(Entry& entry, const IstioSet& set);
+  Result<filter::JwksServer> jwks_server(Entry& entry, const std::string& ns, const std::string& uri);
+  void begin_istio(const model::ChangeSet& changes);
+  void finish_istio();
 
   ClusterPlan& clusters_;
   Remarks& remarks_;
@@ -69,6 +81,7 @@ class FilterPlan {
       auth::DirectoryStore::kName, [] { return std::make_shared<auth::DirectoryStore>(); });
   std::set<std::string> faulty_;  // consumers that were remarked on
   std::map<model::ObjectKey, Entry> entries_;
+  std::map<IstioSet, Entry> istio_;
   std::map<std::vector<const void*>, std::weak_ptr<const filter::Chain>> chains_;
   std::shared_ptr<const proxy::ConsumerChains> consumers_;
   const model::Cluster* objects_ = nullptr;

@@ -149,7 +149,7 @@ void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route, const 
     const auto number = clusters_.acquire(target->cluster, grpc, credential);
     used.push_back(number);
     if (!clusters_.broken(number)) out.cluster = number;
-    out.chain = filters_.chain(target->cluster->requests);
+    out.chain = filters_.chain(target->cluster->requests, filter::Slot::kIstioService);
     return out;
   };
   // Of a rule's own ExternalAuth: before what policies ask for in that place.

@@ -51,7 +51,7 @@ struct Directory::Changes {
 };
 
 std::string credential_name(const Credential& credential) {
-  static constexpr std::string_view kKinds[] = {"apikey", "basic", "jwt", "hmac"};
+  static constexpr std::string_view kKinds[] = {"apikey", "basic", "jwt", "hmac", "signature"};
   std::string out = credential.consumer->name + '/';
   if (credential.details != nullptr && !credential.details->name.empty()) return out + credential.details->name;
   out += kKinds[static_cast<std::size_t>(credential.kind)];

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "fairlead/auth/http_signature.hpp"
 #include "fairlead/auth/password.hpp"
 #include "fairlead/model/request_auth.hpp"
 
@@ -41,6 +42,13 @@ Result<> fill_jwt(const model::CredentialText& text, const std::string& material
   return {};
 }
 
+/// A Secret holds a public key where what it has is PEM.
+Result<> fill_signature(const model::CredentialText& text, const std::string& material, CredentialDetails& out) {
+  const bool is_public = text.is_public_key || material.starts_with("-----BEGIN ");
+  FL_TRY(out.key, signature_key(material, is_public, text.algorithm));
+  return {};
+}
+
 Result<> fill(const std::string& ns, const model::ConsumerCredential& from, const DirectoryStore::Secrets& secrets,
               Credential& out) {
   out.kind = static_cast<CredentialKind>(from.kind);
@@ -64,6 +72,7 @@ Result<> fill(const std::string& ns, const model::ConsumerCredential& from, cons
     // What a Secret holds for Basic is a hash, or else the password.
     const bool plain = from.kind == Kind::kBasic && text.secret && !is_password_hash(material);
     if (from.kind == Kind::kJwt) FL_CHECK(fill_jwt(text, material, *details));
+    else if (from.kind == Kind::kSignature) FL_CHECK(fill_signature(text, material, *details));
     else details->material = plain ? hash_password(material) : std::move(material);
   }
   out.details = std::move(details);
@@ -77,7 +86,7 @@ MemberPtr make_member(const std::string& ns, const std::string& name, const mode
   auto out = std::make_shared<Member>();
   out->consumer = {.name = name, .custom_id = settings.custom_id, .groups = settings.groups};
   out->credentials.reserve(settings.credentials.size());
-  std::array<std::uint16_t, 4> numbers{};
+  std::array<std::uint16_t, 5> numbers{};
   for (std::size_t i = 0; i < settings.credentials.size(); ++i) {
     Credential made;
     made.number = ++numbers[static_cast<std::size_t>(settings.credentials[i].kind)];

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "fairlead/auth/digest.hpp"
+#include "gateway/dataplane/auth/argon2_hash.hpp"
 
 namespace fairlead::auth {
 namespace {
@@ -31,6 +32,7 @@ std::string hash_password(std::string_view password) {
 }
 
 bool is_password_hash(std::string_view hash) {
+  if (hash.starts_with("$argon2")) return parse_argon2(hash).has_value();
   static constexpr std::string_view kKinds[] = {"$2a$", "$2b$", "$2y$", "$5$", "$6$", "$y$"};
   if (hash.size() > 255 || std::ranges::none_of(kKinds, [&](auto kind) { return hash.starts_with(kind); }))
     return false;
@@ -51,6 +53,7 @@ bool check_password(std::string_view password, const std::string& hash) {
     const auto salt = decode_base64url(std::string_view(hash).substr(kFast.size(), end - kFast.size()));
     return salt && equal_constant_time(fast_hash(*salt, password), hash);
   }
+  if (const auto argon2 = parse_argon2(hash)) return check_argon2(password, *argon2);
   const auto data = std::make_unique<crypt_data>();  // 32 KiB: too much for a stack
   const std::string text(password);
   const char* made = crypt_r(text.c_str(), hash.c_str(), data.get());

@@ -156,6 +156,8 @@ Result<VerifyKey> VerifyKey::from_pkey(EVP_PKEY* key, Algorithms only) {
   return out;
 }
 
+bool VerifyKey::is_a(const char* type) const { return key_ != nullptr && EVP_PKEY_is_a(key_.get(), type) == 1; }
+
 bool VerifyKey::verify(Algorithm algorithm, std::string_view data, std::string_view signature) const {
   if (!allows(algorithm)) return false;
   return info(algorithm).family == Family::kHmac ? verify_mac(algorithm, data, signature)

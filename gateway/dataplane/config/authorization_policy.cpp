@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <charconv>
+#include <optional>
 #include <utility>
 
+#include "fairlead/base/ascii.hpp"
 #include "gateway/dataplane/config/kinds.hpp"
 
 namespace fairlead::config {
@@ -20,7 +22,30 @@ void read_cidrs(Reader& reader, View at, std::vector<Cidr>& out) {
   });
 }
 
-void read_source(Reader& reader, View at, model::AuthorizationSource& out) {
+/// What is served of a policy.
+enum class Reach : std::uint8_t {
+  kL4,        ///< by the agent
+  kRequests,  ///< at the gateway, which sees requests
+};
+
+/// Left out, a field would make the policy mean another.
+void refuse(Reader& reader, View field, Reach reach) {
+  if (reach == Reach::kL4) return reader.unenforceable(field);
+  reader.error(field, "only fields that the gateway serves (the policy is refused as a whole)");
+}
+
+/// Fields of a source that only requests have; false: it is none of them.
+bool read_request_source(Reader& reader, View field, model::AuthorizationSource& out) {
+  const auto key = field.key();
+  if (key == "requestPrincipals") read_strings(reader, field, out.request_principals);
+  else if (key == "notRequestPrincipals") read_strings(reader, field, out.not_request_principals);
+  else if (key == "remoteIpBlocks") read_cidrs(reader, field, out.remote_ip_blocks);
+  else if (key == "notRemoteIpBlocks") read_cidrs(reader, field, out.not_remote_ip_blocks);
+  else return false;
+  return true;
+}
+
+void read_source(Reader& reader, View at, Reach reach, model::AuthorizationSource& out) {
   if (refuse_empty(reader, at, "at least one field, such as principals")) return;
   reader.fields(at, [&](View field) {
     const auto key = field.key();
@@ -32,7 +57,8 @@ void read_source(Reader& reader, View at, model::AuthorizationSource& out) {
     if (key == "notServiceAccounts") return read_strings(reader, field, out.not_service_accounts);
     if (key == "ipBlocks") return read_cidrs(reader, field, out.ip_blocks);
     if (key == "notIpBlocks") return read_cidrs(reader, field, out.not_ip_blocks);
-    reader.unenforceable(field);
+    if (reach == Reach::kRequests && read_request_source(reader, field, out)) return;
+    refuse(reader, field, reach);
   });
 }
 
@@ -47,12 +73,36 @@ void read_port_strings(Reader& reader, View at, std::vector<std::uint16_t>& out)
   });
 }
 
-void read_operation(Reader& reader, View at, model::AuthorizationOperation& out) {
+void read_paths(Reader& reader, View at, std::vector<std::string>& out) {
+  reader.items(at, [&](View item) {
+    if (!is_authorization_path(item.text()))
+      return reader.error(item,
+                          "a path, prefix* or *suffix; or a template whose {*} are whole segments, and whose {**} "
+                          "is the last of them");
+    reader.read(item, out.emplace_back());
+  });
+}
+
+/// Fields of an operation that only requests have; false: it is none of them.
+bool read_request_operation(Reader& reader, View field, model::AuthorizationOperation& out) {
+  const auto key = field.key();
+  if (key == "hosts") read_strings(reader, field, out.hosts);
+  else if (key == "notHosts") read_strings(reader, field, out.not_hosts);
+  else if (key == "methods") read_strings(reader, field, out.methods);
+  else if (key == "notMethods") read_strings(reader, field, out.not_methods);
+  else if (key == "paths") read_paths(reader, field, out.paths);
+  else if (key == "notPaths") read_paths(reader, field, out.not_paths);
+  else return false;
+  return true;
+}
+
+void read_operation(Reader& reader, View at, Reach reach, model::AuthorizationOperation& out) {
   if (refuse_empty(reader, at, "at least one field, such as ports")) return;
   reader.fields(at, [&](View field) {
     if (field.key() == "ports") return read_port_strings(reader, field, out.ports);
     if (field.key() == "notPorts") return read_port_strings(reader, field, out.not_ports);
-    reader.unenforceable(field);
+    if (reach == Reach::kRequests && read_request_operation(reader, field, out)) return;
+    refuse(reader, field, reach);
   });
 }
 
@@ -65,7 +115,49 @@ void check_values(Reader& reader, View values, model::AuthorizationCondition::At
   if (attribute == Attribute::kDestinationPort) read_port_strings(reader, values, ports);
 }
 
-void read_condition(Reader& reader, View at, model::AuthorizationCondition& out) {
+/// The names in "[a][b]"; empty: it is no such text.
+std::vector<std::string> names_of(std::string_view text) {
+  std::vector<std::string> out;
+  while (text.starts_with('[')) {
+    const auto end = text.find(']');
+    if (end == std::string_view::npos || end == 1) return {};
+    out.emplace_back(text.substr(1, end - 1));
+    text.remove_prefix(end + 1);
+  }
+  return text.empty() ? out : std::vector<std::string>();
+}
+
+/// Nothing where `key` is no attribute of requests.
+std::optional<model::RequestCondition> request_condition(std::string_view key) {
+  using enum model::RequestCondition::Attribute;
+  constexpr std::string_view kHeaders = "request.headers", kClaims = "request.auth.claims";
+  if (key == "remote.ip") return model::RequestCondition{.attribute = kRemoteIp};
+  if (key == "request.auth.principal") return model::RequestCondition{.attribute = kPrincipal};
+  if (key == "request.auth.audiences") return model::RequestCondition{.attribute = kAudiences};
+  if (key == "request.auth.presenter") return model::RequestCondition{.attribute = kPresenter};
+  if (key == "connection.sni") return model::RequestCondition{.attribute = kSni};
+  const bool header = key.starts_with(kHeaders);
+  if (!header && !key.starts_with(kClaims)) return std::nullopt;
+  model::RequestCondition out{.attribute = header ? kHeader : kClaim,
+                              .names = names_of(key.substr(header ? kHeaders.size() : kClaims.size()))};
+  if (out.names.empty() || (header && out.names.size() != 1)) return std::nullopt;
+  if (header) out.names.front() = lower_ascii(out.names.front());
+  return out;
+}
+
+void read_request_condition(Reader& reader, View at, model::RequestCondition& out) {
+  reader.fields(at, [&](View field) {
+    if (field.key() == "values") return read_strings(reader, field, out.values);
+    if (field.key() == "notValues") return read_strings(reader, field, out.not_values);
+    if (field.key() != "key") refuse(reader, field, Reach::kRequests);
+  });
+  if (out.values.empty() && out.not_values.empty()) reader.missing(at, "values", "values or notValues");
+  if (out.attribute != model::RequestCondition::Attribute::kRemoteIp) return;
+  std::vector<Cidr> blocks;
+  for (const char* list : {"values", "notValues"}) read_cidrs(reader, at.find(list), blocks);
+}
+
+void read_condition(Reader& reader, View at, Reach reach, model::AuthorizationCondition& out) {
   reader.fields(at, [&](View field) {
     if (field.key() == "key") {
       const auto key = reader.one_of(field, {"source.ip", "source.namespace", "source.principal",
@@ -76,7 +168,7 @@ void read_condition(Reader& reader, View at, model::AuthorizationCondition& out)
     } else if (field.key() == "notValues") {
       read_strings(reader, field, out.not_values);
     } else {
-      reader.unenforceable(field);
+      refuse(reader, field, reach);
     }
   });
   if (!at.find("key")) return reader.missing(at, "key", "an attribute such as source.ip");
@@ -84,12 +176,19 @@ void read_condition(Reader& reader, View at, model::AuthorizationCondition& out)
   for (const char* list : {"values", "notValues"}) check_values(reader, at.find(list), out.attribute);
 }
 
-void read_rule(Reader& reader, View at, model::AuthorizationRule& out) {
+void read_when(Reader& reader, View at, Reach reach, model::AuthorizationRule& out) {
+  const auto key = at.is_mapping() ? at.find("key") : View{};
+  auto of_request = reach == Reach::kRequests && key ? request_condition(key.text()) : std::nullopt;
+  if (!of_request) return read_condition(reader, at, reach, out.when.emplace_back());
+  read_request_condition(reader, at, out.when_request.emplace_back(std::move(*of_request)));
+}
+
+void read_rule(Reader& reader, View at, Reach reach, model::AuthorizationRule& out) {
   const auto inner = [&](View list, std::string_view name, auto&& read) {
     refuse_empty(reader, list, "at least one " + std::string(name) + ", or the field left out");
     reader.items(list, [&](View item) {
       reader.fields(item, [&](View field) {
-        if (field.key() != name) reader.unenforceable(field);
+        if (field.key() != name) refuse(reader, field, reach);
       });
       const auto found = item.find(name);
       if (!found) return reader.missing(item, name, "a mapping");
@@ -98,13 +197,14 @@ void read_rule(Reader& reader, View at, model::AuthorizationRule& out) {
   };
   reader.fields(at, [&](View field) {
     if (field.key() == "from") {
-      inner(field, "source", [&](View source) { read_source(reader, source, out.from.emplace_back()); });
+      inner(field, "source", [&](View source) { read_source(reader, source, reach, out.from.emplace_back()); });
     } else if (field.key() == "to") {
-      inner(field, "operation", [&](View operation) { read_operation(reader, operation, out.to.emplace_back()); });
+      inner(field, "operation",
+            [&](View operation) { read_operation(reader, operation, reach, out.to.emplace_back()); });
     } else if (field.key() == "when") {
-      reader.items(field, [&](View item) { read_condition(reader, item, out.when.emplace_back()); });
+      reader.items(field, [&](View item) { read_when(reader, item, reach, out); });
     } else {
-      reader.unenforceable(field);
+      refuse(reader, field, reach);
     }
   });
 }
@@ -137,15 +237,13 @@ void targets_of(View spec, model::Selector& out) {
       {.key = "gateway.networking.k8s.io/gateway-name", .op = model::SelectorOperator::kIn, .values = gateways});
 }
 
-}  // namespace
-
-model::AuthorizationPolicy read_authorization_policy(Reader& reader, View root) {
+model::AuthorizationPolicy read_policy(Reader& reader, View root, Reach reach) {
   model::AuthorizationPolicy out;
   out.metadata = read_metadata(reader, root, true);
   reader.fields(root.find("spec"), [&](View field) {
     if (field.key() == "selector") {
       reader.fields(field, [&](View part) {
-        if (part.key() != "matchLabels") return reader.unenforceable(part);
+        if (part.key() != "matchLabels") return refuse(reader, part, reach);
         out.selector.match_labels = read_labels(reader, part);
       });
     } else if (field.key() == "action") {
@@ -154,10 +252,10 @@ model::AuthorizationPolicy read_authorization_policy(Reader& reader, View root) 
     } else if (field.key() == "rules") {
       reader.items(field, [&](View item) {
         if (item.is_null()) return reader.error(item, "a rule; {} matches everything");
-        read_rule(reader, item, out.rules.emplace_back());
+        read_rule(reader, item, reach, out.rules.emplace_back());
       });
-    } else {
-      reader.unenforceable(field);
+    } else if (reach == Reach::kL4 || !read_istio_targets(reader, field, out.targets)) {
+      refuse(reader, field, reach);
     }
   });
   if (is_dry_run(root) && !reader.failed()) {
@@ -166,6 +264,51 @@ model::AuthorizationPolicy read_authorization_policy(Reader& reader, View root) 
                 "a dry run: nothing is refused, what matches is counted as AUDIT");
   }
   return out;
+}
+
+}  // namespace
+
+model::AuthorizationPolicy read_authorization_policy(Reader& reader, View root) {
+  return read_policy(reader, root, Reach::kL4);
+}
+
+model::AuthorizationPolicy read_request_authorization(Reader& reader, View root) {
+  return read_policy(reader, root, Reach::kRequests);
+}
+
+bool is_authorization_path(std::string_view text) {
+  if (text.empty()) return false;
+  if (text.find_first_of("{}") == std::string_view::npos) return true;
+  bool rest = false;  // {**} was there
+  while (!text.empty()) {
+    const auto at = text.find_first_of("{}*");
+    if (at == std::string_view::npos) return true;
+    const bool one = text.substr(at).starts_with("{*}");
+    if (rest || at == 0 || text[at - 1] != '/' || (!one && !text.substr(at).starts_with("{**}"))) return false;
+    rest = !one;
+    text.remove_prefix(at + (one ? 3 : 4));
+    if (!text.empty() && text.front() != '/') return false;
+  }
+  return true;
+}
+
+bool read_istio_targets(Reader& reader, View field, std::vector<model::PolicyTarget>& out) {
+  const auto target = [&](View at) {
+    const auto text = [&](std::string_view name) { return at.find(name) ? at.find(name).text() : std::string_view(); };
+    const auto kind = model::ref_kind(text("group") == "core" ? "" : text("group"), text("kind"));
+    if (kind.kind != model::RefKind::kGateway && kind.kind != model::RefKind::kService)
+      return reader.error(at, "a Gateway of group gateway.networking.k8s.io, or a Service of group \"\"");
+    reader.fields(at, [&](View part) {
+      const auto key = part.key();
+      if (key != "group" && key != "kind" && key != "name") reader.error(part, "only group, kind and name");
+    });
+    if (text("name").empty()) return reader.missing(at, "name", "a name");
+    out.push_back({.kind = kind, .name = std::string(text("name"))});
+  };
+  if (field.key() == "targetRef") target(field);
+  else if (field.key() == "targetRefs") reader.items(field, target);
+  else return false;
+  return true;
 }
 
 std::optional<model::RefusedPolicy> refused_authorization_policy(View root, const std::string& reason) {

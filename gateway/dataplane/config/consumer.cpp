@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "fairlead/auth/digest.hpp"
+#include "fairlead/auth/http_signature.hpp"
 #include "fairlead/auth/password.hpp"
 #include "fairlead/auth/verify_key.hpp"
 #include "fairlead/model/request_auth.hpp"
@@ -19,6 +20,9 @@ using Kind = ConsumerCredential::Kind;
 
 bool is_visible(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
+}
+bool is_printable(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
 }
 bool is_name(std::string_view text) {
   return is_visible(text) && text.find(',') == std::string_view::npos && text.find('/') == std::string_view::npos;
@@ -76,7 +80,10 @@ void read_basic(Reader& reader, View at, const std::string& consumer, Credential
                text_field(reader, "password", password, auth::kMostPassword),
                text_field(reader, "passwordHash", text.material), secret_field(reader, text));
   if (!text.material.empty() && !auth::is_password_hash(text.material))
-    reader.error(at.find("passwordHash"), "a hash of crypt(3): $2a$, $2b$, $2y$, $5$, $6$ or $y$");
+    reader.error(
+        at.find("passwordHash"),
+        "a hash of crypt(3): $2a$, $2b$, $2y$, $5$, $6$ or $y$; or $argon2id$, $argon2i$ or $argon2d$ of at most "
+        "256 MiB, 1 GiB of all passes and 16 lanes");
   if (!password.empty()) text.material = auth::hash_password(password);
   if (at.is_mapping()) check_one(reader, at, {"password", "passwordHash", "secretRef"});
 }
@@ -131,6 +138,39 @@ void read_hmac_credential(Reader& reader, View at, const std::string& consumer, 
   if (at.is_mapping()) check_one(reader, at, {"secret", "secretRef"});
 }
 
+/// What a directory would refuse, while the line is at hand.
+void check_signature_key(Reader& reader, View at, const CredentialText& text) {
+  if (text.secret || text.material.empty()) return;
+  const auto key = auth::signature_key(text.material, text.is_public_key, text.algorithm);
+  if (key) return;
+  const auto kind = text.algorithm.empty() ? std::string("a key of RFC 9421") : "a key for " + text.algorithm;
+  reader.error(at.find(text.is_public_key ? "publicKey" : "secret"), kind + ": " + key.error().message);
+}
+
+void read_signature_credential(Reader& reader, View at, const std::string& consumer, CredentialText& text) {
+  std::string key;
+  text.id = consumer;
+  read_mapping(
+      reader, at, name_field(reader, text),
+      field("keyId", [&](View v) { read_text(reader, v, text.id, 1, 256, is_printable, "printable ASCII"); }),
+      field("algorithm",
+            [&](View v) {
+              const auto known = [](std::string_view name) { return auth::signature_algorithm(name).has_value(); };
+              read_text(
+                  reader, v, text.algorithm, 1, 32, known,
+                  "hmac-sha256, rsa-pss-sha512, rsa-v1_5-sha256, ecdsa-p256-sha256, ecdsa-p384-sha384 or ed25519");
+            }),
+      text_field(reader, "secret", text.material), text_field(reader, "publicKey", key, 65536),
+      secret_field(reader, text));
+  if (!key.empty()) {
+    text.material = std::move(key);
+    text.is_public_key = true;
+  }
+  if (!at.is_mapping()) return;
+  check_one(reader, at, {"secret", "publicKey", "secretRef"});
+  check_signature_key(reader, at, text);
+}
+
 void read_credential(Reader& reader, View at, const std::string& consumer, ConsumerCredential& out) {
   auto text = std::make_shared<CredentialText>();
   int count = 0;
@@ -141,12 +181,14 @@ void read_credential(Reader& reader, View at, const std::string& consumer, Consu
       read(v);
     });
   };
-  read_mapping(reader, at, one("apiKey", Kind::kApiKey, [&](View v) { read_api_key(reader, v, out, *text); }),
-               one("basic", Kind::kBasic, [&](View v) { read_basic(reader, v, consumer, *text); }),
-               one("jwt", Kind::kJwt, [&](View v) { read_jwt_credential(reader, v, consumer, *text); }),
-               one("hmac", Kind::kHmac, [&](View v) { read_hmac_credential(reader, v, consumer, *text); }));
-  if (at.is_mapping() && count == 0) reader.missing(at, "apiKey", "exactly one of apiKey, basic, jwt, hmac");
-  if (count > 1) reader.error(at, "exactly one of apiKey, basic, jwt, hmac");
+  read_mapping(
+      reader, at, one("apiKey", Kind::kApiKey, [&](View v) { read_api_key(reader, v, out, *text); }),
+      one("basic", Kind::kBasic, [&](View v) { read_basic(reader, v, consumer, *text); }),
+      one("jwt", Kind::kJwt, [&](View v) { read_jwt_credential(reader, v, consumer, *text); }),
+      one("hmac", Kind::kHmac, [&](View v) { read_hmac_credential(reader, v, consumer, *text); }),
+      one("signature", Kind::kSignature, [&](View v) { read_signature_credential(reader, v, consumer, *text); }));
+  if (at.is_mapping() && count == 0) reader.missing(at, "apiKey", "exactly one of apiKey, basic, jwt, hmac, signature");
+  if (count > 1) reader.error(at, "exactly one of apiKey, basic, jwt, hmac, signature");
   const bool plain = out.kind == Kind::kApiKey && text->name.empty() && !text->secret;
   if (!plain) out.text = std::move(text);
 }

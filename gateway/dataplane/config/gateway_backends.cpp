@@ -123,6 +123,8 @@ BackendClusterPtr GatewayState::Impl::make_cluster(const model::Cluster& cluster
   if (const auto policy = policies.backend(out->ns + "/" + out->service, out->port_name))
     out->settings = std::get<model::BackendPolicy>(*policy).settings;
   out->requests = policies.requests("Service " + out->ns + "/" + out->service, out->port_name);
+  const auto more = istio_policies(cluster, out->ns, out->service);
+  out->requests.insert(out->requests.end(), more.begin(), more.end());
   return out;
 }
 

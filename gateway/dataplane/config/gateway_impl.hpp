@@ -121,6 +121,19 @@ class PolicyIndex {
   std::set<ObjectKey> superseded_;
 };
 
+// istio_selection.cpp
+
+/// The labels that Istio's selectors see: the Gateway's, those of its infrastructure, and its name.
+[[nodiscard]] model::Labels istio_labels(const model::Gateway& gateway);
+/// RequestAuthentications, then AuthorizationPolicies, each by name; refused ones among them.
+[[nodiscard]] RequestPolicies istio_policies(const model::Cluster& cluster, const ObjectKey& key,
+                                             const model::Gateway& gateway);
+[[nodiscard]] RequestPolicies istio_policies(const model::Cluster& cluster, const std::string& ns,
+                                             const std::string& service);
+/// Null: none of the two kinds.
+[[nodiscard]] const std::vector<model::PolicyTarget>* istio_targets(const model::Object& object);
+[[nodiscard]] const std::string& object_ns(const model::Object& object);
+
 struct GatewayState::Impl {
   std::string controller;
   std::map<ListenerKey, CompiledListener> listeners;

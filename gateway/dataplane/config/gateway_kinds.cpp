@@ -14,7 +14,7 @@ constexpr std::string_view kGatewayGroup = "gateway.networking.k8s.io";
 /// To the gateway a service is a name of backends, and may stand for a host name.
 model::Object read_backend_service(Reader& reader, View root) { return read_service(reader, root, false); }
 
-constexpr std::array<KnownKind, 19> kGatewayKinds{{
+constexpr std::array<KnownKind, 21> kGatewayKinds{{
     {"Namespace", "", model::Kind::kNamespace, false, read_as<read_namespace>},
     {"Service", "", model::Kind::kService, true, read_backend_service},
     {"EndpointSlice", "discovery.k8s.io", model::Kind::kEndpointSlice, true, read_as<read_endpoint_slice>},
@@ -34,6 +34,10 @@ constexpr std::array<KnownKind, 19> kGatewayKinds{{
     {"ClientPolicy", "fairlead.io", model::Kind::kClientPolicy, true, read_as<read_client_policy>},
     {"RequestPolicy", "fairlead.io", model::Kind::kRequestPolicy, true, read_as<read_request_policy>},
     {"Consumer", "fairlead.io", model::Kind::kConsumer, true, read_as<read_consumer>},
+    {"RequestAuthentication", "security.istio.io", model::Kind::kRequestAuthentication, true,
+     read_as<read_request_authentication>, refused_request_authentication},
+    {"AuthorizationPolicy", "security.istio.io", model::Kind::kAuthorizationPolicy, true,
+     read_as<read_request_authorization>, refused_authorization_policy},
 }};
 
 }  // namespace

@@ -24,5 +24,8 @@ model::BackendPolicy read_backend_policy(Reader& reader, View root);
 model::ClientPolicy read_client_policy(Reader& reader, View root);
 model::RequestPolicy read_request_policy(Reader& reader, View root);
 model::Consumer read_consumer(Reader& reader, View root);
+model::RequestAuthentication read_request_authentication(Reader& reader, View root);
+/// As refused_authorization_policy().
+std::optional<model::RefusedPolicy> refused_request_authentication(View root, const std::string& reason);
 
 }  // namespace fairlead::config

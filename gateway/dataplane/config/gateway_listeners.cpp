@@ -231,9 +231,12 @@ void GatewayState::Impl::add_listener(const model::Cluster& cluster, const Gatew
   if (policy) resolve_policy_ca(cluster, policy, out);
   const auto target = std::string(model::kind_name(owner.kind)) + " " + owner.ns + "/" + owner.name;
   out.requests = policies.requests(target, spec.name);
-  if (owner.kind != Kind::kListenerSet) return;
-  const auto more = policies.requests("Gateway " + gateway_key.ns + "/" + gateway_key.name, "");
-  out.requests.insert(out.requests.end(), more.begin(), more.end());
+  const auto add = [&](const RequestPolicies& more) {
+    out.requests.insert(out.requests.end(), more.begin(), more.end());
+  };
+  if (owner.kind == Kind::kListenerSet)
+    add(policies.requests("Gateway " + gateway_key.ns + "/" + gateway_key.name, ""));
+  add(istio_policies(cluster, gateway_key, *gateway.gateway));
 }
 
 /// Those of older Gateways first, of each Gateway its own, then those of its ListenerSets by age.

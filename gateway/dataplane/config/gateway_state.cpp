@@ -57,6 +57,20 @@ void touch_requests_of(const model::Cluster& cluster, const std::string& ns, Wor
     touch_requests(it->second, work);
 }
 
+void touch_istio(const ObjectPtr& object, Work& work) {
+  work.listeners = true;
+  const auto* targets = object ? istio_targets(*object) : nullptr;
+  if (targets == nullptr) return;
+  for (const auto& target : *targets)
+    if (target.kind.kind == RefKind::kService) work.services.insert(object_ns(*object) + "/" + target.name);
+}
+
+/// Any RequestAuthentication of the namespace may fetch its keys from this Service.
+void touch_key_servers(const model::Cluster& cluster, const std::string& ns, Work& work) {
+  for (const auto& [key, object] : cluster.objects(Kind::kRequestAuthentication))
+    if (key.ns == ns) touch_istio(object, work);
+}
+
 /// The services whose TLS rests on this ConfigMap or Secret.
 void touch_authorities(const model::Cluster& cluster, const ObjectKey& key, Work& work) {
   const auto& all = cluster.objects(Kind::kBackendTlsPolicy);
@@ -102,6 +116,12 @@ void sort_change(const model::Cluster& cluster, const model::Change& change, Wor
       work.targets = true;
       work.services.insert(change.key.ns + "/" + change.key.name);
       touch_requests_of(cluster, change.key.ns, work);
+      touch_key_servers(cluster, change.key.ns, work);
+      break;
+    case Kind::kAuthorizationPolicy:
+    case Kind::kRequestAuthentication:
+      touch_istio(change.before, work);
+      touch_istio(change.object, work);
       break;
     case Kind::kEndpointSlice:
       touch_slice(change.before, work);

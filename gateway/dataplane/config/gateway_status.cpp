@@ -364,6 +364,33 @@ ObjectStatus request_policy_status(const GatewayState::Impl& state, const model:
   return out;
 }
 
+/// Towards what it counts for. A policy that was refused closes what it selects, or its last good version stands.
+ObjectStatus istio_status(const GatewayState::Impl& state, const model::Cluster& cluster, const ObjectKey& key,
+                          const ObjectPtr& object) {
+  const auto refused = state.refused.find(key.text());
+  const auto generation = std::visit([](const auto& one) { return one.metadata.generation; }, *object);
+  const auto conditions = [&](bool found) {
+    if (refused == state.refused.end()) return accepted_or_not(false, found, generation);
+    Conditions out;
+    add(out, "Accepted", false, "Invalid", refused->second, generation);
+    return out;
+  };
+  ObjectStatus out;
+  const auto* targets = istio_targets(*object);
+  if (targets != nullptr && !targets->empty()) {
+    for (const auto& target : *targets)
+      out.parents.push_back({{.kind = target.kind, .ns = key.ns, .name = target.name},
+                             conditions(exists(state, cluster, key.ns, target))});
+    return out;
+  }
+  for (const auto& [gateway, entry] : state.gateways) {
+    const auto counting = istio_policies(cluster, gateway, *entry.gateway);
+    if (std::ranges::find(counting, object) != counting.end())
+      out.parents.push_back({ancestor_ref(gateway), conditions(true)});
+  }
+  return out;
+}
+
 }  // namespace
 
 const Condition* ObjectStatus::find(std::string_view type) const {
@@ -395,6 +422,8 @@ std::optional<ObjectStatus> GatewayState::status(const model::Cluster& cluster, 
     out = client_policy_status(state, key, *client);
   } else if (const auto* request = std::get_if<model::RequestPolicy>(object.get())) {
     out = request_policy_status(state, cluster, key, *request);
+  } else if (key.kind == Kind::kRequestAuthentication || key.kind == Kind::kAuthorizationPolicy) {
+    out = istio_status(state, cluster, key, object);
   }
   return out.parents.empty() ? std::nullopt : std::optional(std::move(out));
 }

@@ -105,6 +105,7 @@ void print(std::string& out, const ParentStatus& parent, std::string_view name, 
 }
 
 std::string_view api_of(Kind kind) {
+  if (kind == Kind::kRequestAuthentication || kind == Kind::kAuthorizationPolicy) return "security.istio.io/v1";
   return kind == Kind::kBackendPolicy || kind == Kind::kClientPolicy || kind == Kind::kRequestPolicy
              ? "fairlead.io/v1alpha1"
              : "gateway.networking.k8s.io/v1";

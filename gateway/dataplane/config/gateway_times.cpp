@@ -35,8 +35,9 @@ Transitions::All GatewayState::Impl::conditions_of(const RouteState& route) {
 }
 
 void GatewayState::Impl::note_others(const GatewayState& whole, const model::Cluster& cluster, std::int64_t now) {
-  constexpr Kind kOthers[] = {Kind::kGateway,      Kind::kListenerSet,   Kind::kBackendTlsPolicy, Kind::kBackendPolicy,
-                              Kind::kClientPolicy, Kind::kRequestPolicy, Kind::kGatewayClass};
+  constexpr Kind kOthers[] = {Kind::kGateway,       Kind::kListenerSet,           Kind::kBackendTlsPolicy,
+                              Kind::kBackendPolicy, Kind::kClientPolicy,          Kind::kRequestPolicy,
+                              Kind::kGatewayClass,  Kind::kRequestAuthentication, Kind::kAuthorizationPolicy};
   for (const auto kind : kOthers)
     for (const auto& [key, object] : cluster.objects(kind)) {
       const auto found = whole.status(cluster, key);

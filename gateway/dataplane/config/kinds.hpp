@@ -17,6 +17,12 @@ model::EndpointSlice read_endpoint_slice(Reader& reader, View root);
 model::DestinationRule read_destination_rule(Reader& reader, View root);
 model::NetworkPolicy read_network_policy(Reader& reader, View root);
 model::AuthorizationPolicy read_authorization_policy(Reader& reader, View root);
+/// With what only requests have, and targetRefs.
+model::AuthorizationPolicy read_request_authorization(Reader& reader, View root);
+/// Istio's targetRefs or targetRef; false where `field` is neither.
+bool read_istio_targets(Reader& reader, View field, std::vector<model::PolicyTarget>& out);
+/// A path as operations have it: exact, with a '*' at one end, or a template of whole segments.
+[[nodiscard]] bool is_authorization_path(std::string_view text);
 
 /// What closes the workloads of a policy that was refused; nothing where leaving it out opens nothing (AUDIT).
 /// Whatever of its selector cannot be read is left out, so that it selects more rather than less.

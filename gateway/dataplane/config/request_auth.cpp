@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "fairlead/auth/hmac_signature.hpp"
+#include "fairlead/auth/http_signature.hpp"
 #include "fairlead/auth/verify_key.hpp"
 #include "gateway/dataplane/config/gateway_references.hpp"
 #include "gateway/dataplane/config/request_auth_parts.hpp"
@@ -13,7 +14,7 @@ namespace fairlead::config {
 namespace {
 
 constexpr std::string_view kMethods =
-    "at least one of apiKey, basic, jwt, hmac, clientCertificate, introspection, login";
+    "at least one of apiKey, basic, jwt, hmac, signature, clientCertificate, introspection, login";
 
 void read_api_key_method(Reader& reader, View at, model::ApiKeyMethod& out) {
   // Where a place is named, the others are not looked at.
@@ -115,6 +116,40 @@ void read_hmac_method(Reader& reader, View at, model::HmacMethod& out) {
   if (out.clock_skew.count() < 1000) reader.error(at.find("clockSkew"), "a duration of at least 1s");
 }
 
+void read_signature_method(Reader& reader, View at, model::SignatureMethod& out) {
+  const auto is_algorithm = [](std::string_view name) { return auth::signature_algorithm(name).has_value(); };
+  const auto is_printable = [](std::string_view text) {
+    return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+  };
+  read_mapping(reader, at,
+               field("components",
+                     [&](View v) {
+                       out.components.clear();
+                       read_list(reader, v, 1, 32, out.components, [&](View item, std::string& one) {
+                         read_text(reader, item, one, 1, 256, auth::is_component,
+                                   "a field's name in lower case, or @method, @target-uri, @authority, @scheme, "
+                                   "@request-target, @path, @query or @query-param;name=\"...\"");
+                       });
+                     }),
+               field("algorithms",
+                     [&](View v) {
+                       read_list(reader, v, 1, 6, out.algorithms, [&](View item, std::string& one) {
+                         read_text(
+                             reader, item, one, 1, 32, is_algorithm,
+                             "hmac-sha256, rsa-pss-sha512, rsa-v1_5-sha256, ecdsa-p256-sha256, ecdsa-p384-sha384 or "
+                             "ed25519");
+                       });
+                     }),
+               field("tag", [&](View v) { read_text(reader, v, out.tag, 1, 256, is_printable, "printable ASCII"); }),
+               time_field(reader, "maxAge", out.max_age), time_field(reader, "clockSkew", out.clock_skew),
+               bool_field(reader, "requireContentDigest", out.require_digest),
+               field("maxBodyBytes", [&](View v) { read_number(reader, v, 1, 67108864, out.max_body_bytes); }),
+               bool_field(reader, "hideCredentials", out.hide_credentials));
+  if (out.max_age.count() < 1000 || out.max_age.count() > 86'400'000)
+    reader.error(at.find("maxAge"), "a duration from 1s to 24h");
+  if (out.clock_skew.count() > 3'600'000) reader.error(at.find("clockSkew"), "a duration of at most 1h");
+}
+
 void read_methods(Reader& reader, View at, model::Authentication& out) {
   read_mapping(reader, at, field("apiKey", [&](View v) { read_api_key_method(reader, v, out.api_key.emplace()); }),
                field("basic",
@@ -124,6 +159,7 @@ void read_methods(Reader& reader, View at, model::Authentication& out) {
                      }),
                field("jwt", [&](View v) { read_jwt_method(reader, v, out.jwt.emplace()); }),
                field("hmac", [&](View v) { read_hmac_method(reader, v, out.hmac.emplace()); }),
+               field("signature", [&](View v) { read_signature_method(reader, v, out.signature.emplace()); }),
                field("clientCertificate",
                      [&](View v) {
                        read_mapping(reader, v,

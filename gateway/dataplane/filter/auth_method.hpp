@@ -70,6 +70,7 @@ using DirectoriesPtr = std::shared_ptr<const auth::Directories>;
 AuthMethodPtr make_api_key_method(const model::ApiKeyMethod& settings, DirectoriesPtr directories);
 AuthMethodPtr make_basic_method(const model::BasicMethod& settings, DirectoriesPtr directories, Context& context);
 AuthMethodPtr make_hmac_method(const model::HmacMethod& settings, DirectoriesPtr directories);
+AuthMethodPtr make_signature_method(const model::SignatureMethod& settings, DirectoriesPtr directories);
 AuthMethodPtr make_certificate_method(const model::CertificateMethod& settings, DirectoriesPtr directories);
 /// Null and a fault where keys cannot be read. `only_jwts`: other tokens are another method's.
 AuthMethodPtr make_jwt_method(const model::JwtMethod& settings, DirectoriesPtr directories, bool only_jwts,
@@ -81,6 +82,8 @@ AuthMethodPtr make_introspection_method(const model::IntrospectionMethod& settin
 AuthMethodPtr make_login_method(const model::LoginMethod& settings, DirectoriesPtr directories, bool begins,
                                 Context& context);
 
+/// The identity that a credential of the directory proves.
+[[nodiscard]] Identity identity_of(const auth::Credential& credential, auth::DirectoryPtr directory, Arena& arena);
 /// Puts a consumer into the attempt: the first method that is good decides; a second one must agree on the consumer.
 [[nodiscard]] AuthOutcome accept(AuthAttempt& attempt, Identity identity);
 /// kBad with a sentence.

@@ -13,16 +13,6 @@ namespace {
 
 constexpr std::size_t kMostKey = 1024;
 
-/// The identity that a credential of the directory proves.
-Identity identity_of(const auth::Credential& credential, auth::DirectoryPtr directory, Arena& arena) {
-  return {.consumer = credential.consumer,
-          .credential = arena.copy(auth::credential_name(credential)),
-          .subject = credential.consumer->name,
-          .claims = {},
-          .authenticated = true,
-          .hold = std::move(directory)};
-}
-
 class ApiKey final : public AuthMethod {
  public:
   ApiKey(const model::ApiKeyMethod& settings, DirectoriesPtr directories)
@@ -146,6 +136,15 @@ AuthMethodPtr make_hmac_method(const model::HmacMethod& settings, DirectoriesPtr
 }
 AuthMethodPtr make_certificate_method(const model::CertificateMethod& settings, DirectoriesPtr directories) {
   return std::make_unique<Certificate>(settings, std::move(directories));
+}
+
+Identity identity_of(const auth::Credential& credential, auth::DirectoryPtr directory, Arena& arena) {
+  return {.consumer = credential.consumer,
+          .credential = arena.copy(auth::credential_name(credential)),
+          .subject = credential.consumer->name,
+          .claims = {},
+          .authenticated = true,
+          .hold = std::move(directory)};
 }
 
 AuthOutcome accept(AuthAttempt& attempt, Identity identity) {

@@ -245,9 +245,10 @@ FilterPtr make_authentication(const model::Authentication& settings, Context& co
   const auto store = context.stores.get<auth::DirectoryStore>(auth::DirectoryStore::kName,
                                                               [] { return std::make_shared<auth::DirectoryStore>(); });
   const auto directories = store->directories(context.ns);
-  const bool needs_body = settings.hmac && settings.hmac->validate_body;
+  const bool needs_body = (settings.hmac && settings.hmac->validate_body) || settings.signature;
   if (needs_body && settings.mode == model::Authentication::Mode::kAll && (settings.basic || settings.jwt)) {
-    context.faults.emplace_back("hmac.validateBody together with basic or jwt is served with mode Any only");
+    context.faults.emplace_back(
+        "hmac.validateBody, or signature, together with basic or jwt is served with mode Any only");
     return nullptr;
   }
   // Where one of the two is enough, a token's form says whose it is; where both are asked for, both see it.
@@ -255,6 +256,7 @@ FilterPtr make_authentication(const model::Authentication& settings, Context& co
   // Those that know at once go first; who has nothing at all is sent to a login.
   std::vector<AuthMethodPtr> methods;
   if (settings.hmac) methods.push_back(make_hmac_method(*settings.hmac, directories));
+  if (settings.signature) methods.push_back(make_signature_method(*settings.signature, directories));
   if (settings.api_key) methods.push_back(make_api_key_method(*settings.api_key, directories));
   if (settings.certificate) methods.push_back(make_certificate_method(*settings.certificate, directories));
   if (settings.basic) methods.push_back(make_basic_method(*settings.basic, directories, context));

@@ -7,6 +7,8 @@ std::string_view slot_name(Slot slot) {
   switch (slot) {
     case Slot::kAddresses: return "addresses";
     case Slot::kRequestSize: return "requestSize";
+    case Slot::kIstioGateway: return "istioGateway";
+    case Slot::kIstioService: return "istioService";
     case Slot::kAuthentication: return "authentication";
     case Slot::kAccess: return "access";
     case Slot::kExternalAuth: return "externalAuth";

@@ -52,6 +52,7 @@ std::string_view kind_name(Kind kind) {
     case Kind::kClientPolicy: return "ClientPolicy";
     case Kind::kRequestPolicy: return "RequestPolicy";
     case Kind::kConsumer: return "Consumer";
+    case Kind::kRequestAuthentication: return "RequestAuthentication";
   }
   return "unknown kind";
 }

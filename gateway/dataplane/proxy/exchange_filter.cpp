@@ -14,6 +14,9 @@ bool Exchange::filter_request() {
   if (!filters_->begin({route_->chain.get(), action_->chain.get(), backend})) return true;
   if (!client_known_) find_client();
   record_.tls = connection_->tls();
+  const auto& ends = connection_->ends();
+  record_.peer = ends.peer;
+  record_.local = ends.local;
   name_request();  // what filters answer may name it
   return filters_->run();
 }

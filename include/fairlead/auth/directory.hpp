@@ -16,14 +16,14 @@
 
 namespace fairlead::auth {
 
-enum class CredentialKind : std::uint8_t { kApiKey, kBasic, kJwt, kHmac };
+enum class CredentialKind : std::uint8_t { kApiKey, kBasic, kJwt, kHmac, kSignature };
 
 /// What only some credentials have.
 struct CredentialDetails {
   std::string name;               ///< as configured; may be empty
   std::string id;                 ///< user name, iss, keyId
   std::string material;           ///< Basic: the hash (password.hpp); HMAC: the secret
-  std::optional<VerifyKey> key;   ///< JWT
+  std::optional<VerifyKey> key;   ///< JWT, message signatures
 };
 
 /// One credential in a directory. Immutable.

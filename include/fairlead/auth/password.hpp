@@ -7,13 +7,14 @@
 namespace fairlead::auth {
 
 /// What a password is held as: "$fl$" salt and digest, for one that was configured in the clear (a fast hash, as
-/// whoever reads our memory could have read the configuration), or a hash of crypt(3) as it was configured.
+/// whoever reads our memory could have read the configuration), or a slow hash as it was configured.
 [[nodiscard]] std::string hash_password(std::string_view password);
 
-/// $2a$, $2b$, $2y$ (bcrypt), $5$, $6$ (SHA-crypt), $y$ (yescrypt), whole, as crypt(3) of this system takes it.
+/// $2a$, $2b$, $2y$ (bcrypt), $5$, $6$ (SHA-crypt), $y$ (yescrypt), whole, as crypt(3) of this system takes it; or
+/// $argon2id$, $argon2i$, $argon2d$ as a PHC string, of at most 256 MiB, 1 GiB of all passes, and 16 lanes.
 [[nodiscard]] bool is_password_hash(std::string_view hash);
 
-/// True where check_password() takes milliseconds, as crypt(3) is made to: never on a worker's thread.
+/// True where check_password() takes milliseconds, as crypt(3) and Argon2 are made to: never on a worker's thread.
 [[nodiscard]] bool is_slow(std::string_view hash);
 
 /// Constant in time with respect to the hash. Thread: any.

@@ -19,12 +19,12 @@
 
 namespace fairlead::auth {
 
-/// Checks passwords against the slow hashes of crypt(3) on a thread of its own, so that no worker waits, and remembers
-/// which were right: Basic sends the password with each request. What is remembered is a digest under a key that is
-/// made anew at each start. Owner: the daemon, by name. Thread: any.
+/// Checks passwords against the slow hashes of crypt(3) and Argon2 on a thread of its own, so that no worker waits, and
+/// remembers which were right: Basic sends the password with each request. What is remembered is a digest under a key
+/// that is made anew at each start. Owner: the daemon, by name. Thread: any.
 class PasswordChecks {
  public:
-  static constexpr std::size_t kMostWaiting = 256;      ///< beyond it: kBusy
+  static constexpr std::size_t kMostWaiting = 256;  ///< beyond it: kBusy
   static constexpr std::size_t kMostRemembered = 16384;
 
   enum class Answer : std::uint8_t { kRight, kWrong, kWait, kBusy };
@@ -59,7 +59,7 @@ class PasswordChecks {
   std::condition_variable wake_;
   std::deque<Job> jobs_;
   std::unordered_map<Digest, std::size_t, DigestHash> right_;  // place in order_
-  std::vector<Digest> order_;                                  // a ring: the oldest goes first
+  std::vector<Digest> order_;  // a ring: the oldest goes first
   std::size_t next_ = 0;
   bool stopping_ = false;
   std::thread thread_;  // begun with the first job

@@ -51,6 +51,8 @@ class VerifyKey {
 
   [[nodiscard]] bool allows(Algorithm algorithm) const { return (algorithms_ & bit(algorithm)) != 0; }
   [[nodiscard]] Algorithms algorithms() const { return algorithms_; }
+  /// Of OpenSSL's key types: "ED25519". False for a secret.
+  [[nodiscard]] bool is_a(const char* type) const;
   /// `signature`: as JOSE writes it (ECDSA: R and S behind each other).
   [[nodiscard]] bool verify(Algorithm algorithm, std::string_view data, std::string_view signature) const;
 

@@ -23,7 +23,7 @@ inline constexpr std::string_view kControllerName = "fairlead.io/gateway-control
 // ---- The compiled view --------------------------------------------------------------------------------------------
 
 /// RequestPolicies that touch one thing, the one that has precedence first: of each section the first that has it
-/// counts.
+/// counts. Behind them Istio's policies that count for it, which all count together.
 using RequestPolicies = std::vector<model::ObjectPtr>;
 
 struct BackendEndpoint {

@@ -14,11 +14,14 @@ namespace fairlead::filter {
 class Filter;
 using FilterPtr = std::shared_ptr<const Filter>;
 
-/// The sections of a RequestPolicy, in the order in which requests meet them; responses meet them from the last to the
-/// first. Each stands at most once in a chain; what has several parts (limits) is one filter with a list.
+/// The sections of a RequestPolicy, and what Istio's objects make, in the order in which requests meet them; responses
+/// meet them from the last to the first. Each stands at most once in a chain; what has several parts (limits) is one
+/// filter with a list.
 enum class Slot : std::uint8_t {
   kAddresses,       ///< who may not even ask: by address
   kRequestSize,
+  kIstioGateway,  ///< RequestAuthentication and AuthorizationPolicy for the Gateway
+  kIstioService,  ///< the same for the Service: both must let a request pass
   kAuthentication,  ///< finds out who calls: consumer, claims
   kAccess,          ///< whether that one may
   kExternalAuth,

@@ -10,7 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "fairlead/base/result.hpp"
 #include "fairlead/filter/chain.hpp"
+#include "fairlead/model/cluster.hpp"
 #include "fairlead/model/gateway_objects.hpp"
 #include "fairlead/model/request_policy.hpp"
 
@@ -58,9 +60,23 @@ struct Context {
   std::vector<std::string>& remarks;  ///< what is served otherwise than one may think
 };
 
+/// Where the keys of an issuer are fetched.
+struct JwksServer {
+  std::uint32_t cluster = 0;
+  std::string host;
+  std::string path;
+};
+/// The Istio objects that count for one Gateway or Service.
+struct IstioObjects {
+  std::vector<model::ObjectPtr> objects;  ///< RequestAuthentications, AuthorizationPolicies, RefusedPolicies
+  /// By the namespace of a RequestAuthentication and its jwksUri.
+  std::function<Result<JwksServer>(const std::string& ns, const std::string& uri)> jwks_server;
+};
+
 FilterPtr make_addresses(const model::AddressRules& settings, Context& context);
 FilterPtr make_request_size(const model::RequestSize& settings, Context& context);
 FilterPtr make_authentication(const model::Authentication& settings, Context& context);
+FilterPtr make_istio(const IstioObjects& settings, Context& context);
 FilterPtr make_access(const model::AccessRules& settings, Context& context);
 FilterPtr make_external_auth(const model::ExternalAuth& settings, Context& context);
 FilterPtr make_rate_limits(const model::RateLimits& settings, Context& context);

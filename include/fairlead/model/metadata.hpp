@@ -43,8 +43,9 @@ enum class Kind : std::uint8_t {
   kClientPolicy,
   kRequestPolicy,
   kConsumer,
+  kRequestAuthentication,
 };
-inline constexpr std::size_t kKindCount = static_cast<std::size_t>(Kind::kConsumer) + 1;
+inline constexpr std::size_t kKindCount = static_cast<std::size_t>(Kind::kRequestAuthentication) + 1;
 [[nodiscard]] std::string_view kind_name(Kind kind);
 
 struct Metadata {

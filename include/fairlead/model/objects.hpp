@@ -2,8 +2,9 @@
 #pragma once
 
 // The nouns of a cluster as its users write them: Kubernetes core, discovery and networking objects, and Istio's
-// DestinationRule and AuthorizationPolicy as far as L4 reaches. No behaviour beyond lookup; names and defaults are
-// those of the Kubernetes and Istio API references.
+// DestinationRule and AuthorizationPolicy as far as L4 reaches; of the latter, and of RequestAuthentication, what a
+// gateway serves too. No behaviour beyond lookup; names and defaults are those of the Kubernetes and Istio API
+// references.
 
 #include <chrono>
 #include <cstdint>
@@ -210,10 +211,17 @@ struct AuthorizationSource {
   std::vector<std::string> namespaces, not_namespaces;
   std::vector<std::string> service_accounts, not_service_accounts;  ///< "ns/sa" or "sa"
   std::vector<Cidr> ip_blocks, not_ip_blocks;
+  // Of requests; read at the gateway only:
+  std::vector<std::string> request_principals, not_request_principals;  ///< "issuer/subject"
+  std::vector<Cidr> remote_ip_blocks, not_remote_ip_blocks;  ///< behind trusted hops
 };
 
 struct AuthorizationOperation {
   std::vector<std::uint16_t> ports, not_ports;
+  // Of requests; read at the gateway only:
+  std::vector<std::string> hosts, not_hosts;
+  std::vector<std::string> methods, not_methods;
+  std::vector<std::string> paths, not_paths;  ///< or templates, with {*} and {**}
 };
 
 /// `when` conditions that L4 can decide.
@@ -230,10 +238,19 @@ struct AuthorizationCondition {
   std::vector<std::string> values, not_values;
 };
 
+/// `when` conditions on requests; read at the gateway only.
+struct RequestCondition {
+  enum class Attribute : std::uint8_t { kHeader, kRemoteIp, kPrincipal, kAudiences, kPresenter, kClaim, kSni };
+  Attribute attribute;
+  std::vector<std::string> names{};  ///< of a header in lower case; of a claim: the way to it
+  std::vector<std::string> values{}, not_values{};
+};
+
 struct AuthorizationRule {
   std::vector<AuthorizationSource> from;  ///< any of; empty: everybody
   std::vector<AuthorizationOperation> to;  ///< any of; empty: everything
   std::vector<AuthorizationCondition> when;  ///< all of
+  std::vector<RequestCondition> when_request{};  ///< all of, too
 };
 
 struct AuthorizationPolicy {
@@ -242,6 +259,17 @@ struct AuthorizationPolicy {
   Selector selector;  ///< matchLabels only; in the root namespace it reaches all namespaces
   Action action = Action::kAllow;
   std::vector<AuthorizationRule> rules;  ///< none: matches nothing (ALLOW then denies all)
+  std::vector<PolicyTarget> targets{};  ///< targetRefs, in place of the selector; read at the gateway only
+};
+
+struct JwtRule;
+
+/// Istio's RequestAuthentication: tokens that are sent must be good; none need be sent.
+struct RequestAuthentication {
+  Metadata metadata;
+  Selector selector;  ///< as an AuthorizationPolicy's
+  std::vector<PolicyTarget> targets;
+  std::shared_ptr<const std::vector<JwtRule>> rules;  ///< never null; model/istio.hpp
 };
 
 /// Stands in the place of a policy that could not be taken as written and has no earlier good version: the workloads
@@ -258,6 +286,6 @@ struct RefusedPolicy {
 using Object = std::variant<Namespace, Node, Pod, Service, EndpointSlice, DestinationRule, NetworkPolicy,
                             AuthorizationPolicy, RefusedPolicy, GatewayClass, Gateway, ListenerSet, HttpRoute,
                             GrpcRoute, TlsRoute, TcpRoute, UdpRoute, ReferenceGrant, BackendTlsPolicy, Secret,
-                            ConfigMap, BackendPolicy, ClientPolicy, RequestPolicy, Consumer>;
+                            ConfigMap, BackendPolicy, ClientPolicy, RequestPolicy, Consumer, RequestAuthentication>;
 
 }  // namespace fairlead::model

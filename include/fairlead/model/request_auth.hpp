@@ -20,18 +20,18 @@ namespace fairlead::model {
 /// What most credentials do not have, apart from the rest: a million API keys cost no more than their digests.
 struct CredentialText {
   std::string name{};       ///< what logs and backends may see; empty: by default
-  std::string id{};         ///< Basic: user name; JWT: the value of iss; HMAC: keyId
-  std::string algorithm{};  ///< JWT: "RS256"
-  /// Basic: a hash (auth/password.hpp); JWT: a secret or a public key as PEM; HMAC: a secret. Never printed.
+  std::string id{};         ///< Basic: user name; JWT: the value of iss; HMAC, signature: keyId
+  std::string algorithm{};  ///< JWT: "RS256"; signature: "ed25519", or empty: by the key
+  /// Basic: a hash (auth/password.hpp); JWT, signature: a secret or a public key as PEM; HMAC: a secret. Never printed.
   std::string material{};
-  bool is_public_key = false;       ///< of a JWT's material
+  bool is_public_key = false;  ///< of the material of a JWT or a signature
   std::optional<SecretKey> secret{};  ///< where the key or material is instead
 };
 
 struct ConsumerCredential {
-  enum class Kind : std::uint8_t { kApiKey, kBasic, kJwt, kHmac };
+  enum class Kind : std::uint8_t { kApiKey, kBasic, kJwt, kHmac, kSignature };
   Kind kind = Kind::kApiKey;
-  std::array<std::uint8_t, 32> sha256{};       ///< of an API key that is not in a Secret
+  std::array<std::uint8_t, 32> sha256{};  ///< of an API key that is not in a Secret
   std::shared_ptr<const CredentialText> text{};  ///< null: an API key without a name
 };
 
@@ -47,7 +47,7 @@ struct ConsumerSettings {
 /// Where a credential may stand; the first that is there counts.
 struct CredentialPlaces {
   std::vector<std::string> headers;  ///< in lower case
-  std::vector<std::string> query;    ///< parameters
+  std::vector<std::string> query;  ///< parameters
   std::vector<std::string> cookies;
 };
 
@@ -69,7 +69,7 @@ struct RemoteJwks {
 };
 
 struct ClaimHeader {
-  std::string claim;   ///< "realm_access.roles": a path
+  std::string claim;  ///< "realm_access.roles": a path
   std::string header;  ///< in lower case
 };
 
@@ -88,7 +88,7 @@ struct ClaimUse {
 struct JwtIssuer : ClaimUse {
   std::string issuer;
   std::vector<std::string> audiences;  ///< one of; empty: not asked
-  std::string jwks;                    ///< inline, JSON
+  std::string jwks;  ///< inline, JSON
   std::optional<SecretKey> jwks_secret;
   std::optional<RemoteJwks> remote;
   std::vector<std::string> algorithms;  ///< empty: all that the key allows
@@ -168,6 +168,18 @@ struct HmacMethod {
   bool hide_credentials = false;
 };
 
+/// HTTP Message Signatures (RFC 9421).
+struct SignatureMethod {
+  std::vector<std::string> components{"@method", "@target-uri"};  ///< must be signed; as auth::is_component() has them
+  std::vector<std::string> algorithms;  ///< empty: all that a key may be for
+  std::string tag;  ///< only signatures with this one count; empty: any
+  std::chrono::milliseconds max_age{300'000};  ///< since `created`, which must be there
+  std::chrono::milliseconds clock_skew{30'000};
+  bool require_digest = true;  ///< of requests with a body: Content-Digest must be signed
+  std::uint32_t max_body_bytes = 1024 * 1024;
+  bool hide_credentials = false;
+};
+
 /// A verified client certificate's identity is the name of a consumer.
 struct CertificateMethod {
   bool require_consumer = false;
@@ -187,12 +199,13 @@ struct Authentication {
   std::optional<BasicMethod> basic;
   std::optional<JwtMethod> jwt;
   std::optional<HmacMethod> hmac;
+  std::optional<SignatureMethod> signature;
   std::optional<CertificateMethod> certificate;
   std::optional<IntrospectionMethod> introspection;
   std::optional<LoginMethod> login;
   bool allow_anonymous = false;     ///< who shows no credential at all
   FailureLimit failures;
-  std::string anonymous_consumer;   ///< who that is then; may be empty
+  std::string anonymous_consumer;  ///< who that is then; may be empty
 };
 
 }  // namespace fairlead::model

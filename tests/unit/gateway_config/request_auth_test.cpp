@@ -46,13 +46,16 @@ TEST(RequestAuth, ReadsAConsumer) {
   - jwt: {secret: 0123456789abcdef0123456789abcdef}
   - jwt: {key: iss, algorithm: RS256, secretRef: {name: s, key: k}}
   - hmac: {keyId: id, secret: secret}
+  - basic: {passwordHash: "$argon2id$v=19$m=256,t=2,p=2$c2FsdHNhbHQ$vcTe528UKu2x47/R4EZ/f7BXX0WIeKJM"}
+  - signature: {secret: secret}
+  - signature: {keyId: k 1, algorithm: ed25519, secretRef: {name: s, key: k}}
 )");
   ASSERT_TRUE(consumer);
   const auto& settings = *consumer->settings;
   EXPECT_EQ(settings.custom_id, "4711");
   EXPECT_EQ(settings.groups, (std::vector<std::string>{"gold", "silver"}));
   const auto& all = settings.credentials;
-  ASSERT_EQ(all.size(), 8U);
+  ASSERT_EQ(all.size(), 11U);
   EXPECT_EQ(all[0].sha256, auth::sha256("k1"));
   EXPECT_EQ(all[0].text, nullptr);  // the key itself is not kept
   EXPECT_EQ(all[1].sha256, auth::sha256("abc"));
@@ -67,6 +70,12 @@ TEST(RequestAuth, ReadsAConsumer) {
   EXPECT_EQ(all[5].text->id, "alice");
   EXPECT_EQ(all[6].text->id, "iss");
   EXPECT_EQ(all[7].text->material, "secret");
+  EXPECT_TRUE(auth::check_password("correct horse", all[8].text->material));
+  EXPECT_EQ(all[9].kind, Kind::kSignature);
+  EXPECT_EQ(all[9].text->id, "alice");
+  EXPECT_EQ(all[9].text->material, "secret");
+  EXPECT_EQ(all[10].text->id, "k 1");
+  EXPECT_EQ(all[10].text->algorithm, "ed25519");
 }
 
 TEST(RequestAuth, ReadsTheSections) {
@@ -237,6 +246,19 @@ constexpr Bad kBad[] = {
      "no public key"},
     {kCredential, "{hmac: {keyId: 'a\"b', secret: x}}]}", 5, "spec.credentials[0].hmac.keyId", kHidden,
      "visible ASCII"},
+    {kCredential, "{basic: {passwordHash: \"$argon2id$v=19$m=999999,t=2,p=2$c2FsdHNhbHQ$vcTe528UKu2x47/R4EZ\"}}]}", 5,
+     "spec.credentials[0].basic.passwordHash", kHidden, "256 MiB"},
+    {kCredential, "{signature: {}}]}", 5, "spec.credentials[0].signature.secret", "nothing", "exactly one of secret"},
+    {kCredential, "{signature: {secret: a, publicKey: b}}]}", 5, "spec.credentials[0].signature", kHidden,
+     "exactly one of secret"},
+    {kCredential, "{signature: {algorithm: none, secret: a}}]}", 5, "spec.credentials[0].signature.algorithm", kHidden,
+     "rsa-pss-sha512"},
+    {kCredential, "{signature: {algorithm: ed25519, secret: a}}]}", 5, "spec.credentials[0].signature.secret", kHidden,
+     "a key for ed25519"},
+    {kCredential, "{signature: {publicKey: hunter2}}]}", 5, "spec.credentials[0].signature.publicKey", kHidden,
+     "no public key"},
+    {kCredential, "{signature: {keyId: \"a\\nb\", secret: a}}]}", 5, "spec.credentials[0].signature.keyId", kHidden,
+     "printable ASCII"},
     {kCredential, "{hmac: {}}]}", 5, "spec.credentials[0].hmac.secret", "nothing", "exactly one of secret"},
     // authentication
     {kPolicy, "authentication: {}", 6, "spec.authentication.methods", "nothing", "at least one of"},
@@ -271,6 +293,22 @@ constexpr Bad kBad[] = {
      "spec.authentication.methods.jwt.issuers[0].remoteJwks.backendRef", "nothing", "a Service"},
     {kPolicy, "authentication: {methods: {jwt: {issuers: [{issuer: i, algorithms: [none]}]}}}", 6,
      "spec.authentication.methods.jwt.issuers[0].algorithms[0]", "\"none\"", "EdDSA"},
+    {kPolicy, "authentication: {methods: {signature: {components: []}}}", 6,
+     "spec.authentication.methods.signature.components", "a list", "at least 1 item"},
+    {kPolicy, "authentication: {methods: {signature: {components: [Date]}}}", 6,
+     "spec.authentication.methods.signature.components[0]", "\"Date\"", "in lower case"},
+    {kPolicy, "authentication: {methods: {signature: {components: [\"@status\"]}}}", 6,
+     "spec.authentication.methods.signature.components[0]", "\"@status\"", "@target-uri"},
+    {kPolicy, "authentication: {methods: {signature: {algorithms: [hmac-sha1]}}}", 6,
+     "spec.authentication.methods.signature.algorithms[0]", "\"hmac-sha1\"", "hmac-sha256"},
+    {kPolicy, "authentication: {methods: {signature: {maxAge: 25h}}}", 6,
+     "spec.authentication.methods.signature.maxAge", "\"25h\"", "1s to 24h"},
+    {kPolicy, "authentication: {methods: {signature: {clockSkew: 2h}}}", 6,
+     "spec.authentication.methods.signature.clockSkew", "\"2h\"", "at most 1h"},
+    {kPolicy, "authentication: {methods: {signature: {tag: \"\"}}}", 6, "spec.authentication.methods.signature.tag",
+     "\"\"", "printable ASCII"},
+    {kPolicy, "authentication: {methods: {signature: {maxBodyBytes: 0}}}", 6,
+     "spec.authentication.methods.signature.maxBodyBytes", "0", "1 to 67108864"},
     {kPolicy, "authentication: {methods: {hmac: {algorithms: [md5]}}}", 6,
      "spec.authentication.methods.hmac.algorithms[0]", "\"md5\"", "hmac-sha256"},
     {kPolicy, "authentication: {methods: {hmac: {clockSkew: 1}}}", 6, "spec.authentication.methods.hmac.clockSkew", "1",
@@ -415,7 +453,7 @@ void check_schema(const Json& schema, const std::vector<std::string>& path, std:
 
 TEST(RequestAuth, HasTheFieldsOfItsSchemas) {
   for (const auto& [section, least] :
-       {std::pair("authentication", 110U), {"access", 15U}, {"addresses", 2U}, {"requestSize", 2U}}) {
+       {std::pair("authentication", 118U), {"access", 15U}, {"addresses", 2U}, {"requestSize", 2U}}) {
     std::ifstream in(std::string(FL_REFERENCE "/request-policy/") + section + ".schema.json");
     ASSERT_TRUE(in) << section;
     std::size_t fields = 0;

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Istio's RequestAuthentication and AuthorizationPolicy, as they mean at a gateway.
+#include <algorithm>
+#include <string>
+
+#include "fairlead/filter/make.hpp"
+#include "gateway/dataplane/filter/istio_match.hpp"
+#include "gateway/dataplane/filter/istio_tokens.hpp"
+
+namespace fairlead::filter {
+namespace {
+
+using Policies = std::vector<const model::AuthorizationPolicy*>;
+
+struct Rules {
+  Policies deny, allow;
+  bool closed = false;  ///< some policy could not be taken as it was written
+};
+
+class Istio final : public Filter {
+ public:
+  Istio(std::vector<model::ObjectPtr> objects, std::vector<IstioIssuer> issuers, Rules rules)
+      : objects_(std::move(objects)), tokens_(std::move(issuers)), rules_(std::move(rules)) {}
+
+  Verdict on_request(Request& request) const override {
+    if (rules_.closed) return deny(request);
+    if (tokens_.empty()) return authorize(request, nullptr);
+    auto made = std::make_unique<Waiting>();
+    auto& attempt = made->attempt;
+    tokens_.begin(request, attempt);
+    request.set_state(std::move(made));
+    return run(request, attempt);
+  }
+
+ private:
+  struct Waiting final : State {
+    IstioAttempt attempt;
+  };
+
+  Verdict run(Request& request, IstioAttempt& attempt) const {
+    switch (tokens_.go_on(request, attempt)) {
+      case IstioTokens::Outcome::kPass: break;
+      case IstioTokens::Outcome::kBad: return refuse_token(request, attempt);
+      case IstioTokens::Outcome::kWait: return wait(request, attempt);
+    }
+    if (const auto& token = attempt.token; token != nullptr)
+      request.identity() = {.consumer = nullptr,
+                            .credential = token->issuer(),
+                            .subject = token->subject(),
+                            .claims = token->payload(),
+                            .authenticated = true,
+                            .hold = token};
+    return authorize(request, attempt.token.get());
+  }
+
+  Verdict wait(Request& request, IstioAttempt& attempt) const {
+    const bool under_way = attempt.work->start(request, [this, &request, &attempt] {
+      if (run(request, attempt) == Verdict::kContinue) request.resume();
+    });
+    return under_way ? Verdict::kWait : run(request, attempt);
+  }
+
+  /// What is denied is denied; where something is allowed, nothing else is.
+  Verdict authorize(Request& request, const auth::Token* token) const {
+    if (rules_.deny.empty() && rules_.allow.empty()) return Verdict::kContinue;
+    const auto facts = istio_facts(request, token);
+    const auto matches = [&](const model::AuthorizationPolicy* policy) {
+      return std::ranges::any_of(policy->rules,
+                                 [&](const auto& rule) { return matches_rule(rule, policy->metadata.ns, facts); });
+    };
+    if (std::ranges::any_of(rules_.deny, matches)) return deny(request);
+    if (rules_.allow.empty() || std::ranges::any_of(rules_.allow, matches)) return Verdict::kContinue;
+    return deny(request);
+  }
+
+  static Verdict deny(Request& request) {
+    request.answer({.status = 403,
+                    .fields = {{"content-type", "text/plain"}},
+                    .body = "RBAC: access denied",
+                    .details = "rbac_access_denied"});
+    return Verdict::kAnswered;
+  }
+
+  static Verdict refuse_token(Request& request, const IstioAttempt& attempt) {
+    const auto& head = request.head();
+    std::string challenge = "Bearer realm=\"";
+    challenge.append(head.scheme).append("://").append(request.host()).append(request.target().path);
+    challenge += "\", error=\"invalid_token\"";
+    Answer answer{.status = attempt.status,
+                  .fields = {{"content-type", "text/plain"}},
+                  .body = attempt.why,
+                  .details = "jwt_refused"};
+    if (attempt.status == 401) answer.fields.push_back({"www-authenticate", challenge});
+    request.answer(answer);
+    return Verdict::kAnswered;
+  }
+
+  const std::vector<model::ObjectPtr> objects_;  // what the rest points into
+  const IstioTokens tokens_;
+  const Rules rules_;
+};
+
+std::string subject_of(const model::Metadata& metadata, std::string_view kind) {
+  return std::string(kind) + " " + metadata.ns + "/" + metadata.name;
+}
+
+/// Issuers of a RequestAuthentication; a fault where keys cannot be had.
+void add_issuers(const model::RequestAuthentication& from, const IstioObjects& settings, Context& context,
+                 std::vector<IstioIssuer>& out) {
+  for (const auto& rule : *from.rules) {
+    auto& made = out.emplace_back();
+    made.rule = &rule;
+    const auto fault = [&](const std::string& why) {
+      context.faults.push_back(subject_of(from.metadata, "RequestAuthentication") + ": issuer " + rule.issuer + ": " +
+                               why);
+    };
+    if (rule.jwks_uri.empty()) {
+      auto keys = auth::parse_jwks(rule.jwks);
+      if (!keys) fault(keys.error().message);
+      else made.keys = std::move(*keys);
+      continue;
+    }
+    auto server = settings.jwks_server(from.metadata.ns, rule.jwks_uri);
+    if (!server) {
+      fault(server.error().message);
+      continue;
+    }
+    constexpr auto kFresh = model::RemoteJwks{}.cache_duration.count();
+    auto keys = context.stores.get<auth::RemoteKeys>("auth/jwks istio " + from.metadata.ns + ' ' + rule.jwks_uri, [] {
+      return std::make_shared<auth::RemoteKeys>(static_cast<std::uint64_t>(kFresh), auth::kAllAlgorithms);
+    });
+    made.remote = {.keys = std::move(keys),
+                   .cluster = server->cluster,
+                   .host = server->host,
+                   .path = server->path,
+                   .timeout = rule.timeout};
+  }
+}
+
+void add_policy(const model::AuthorizationPolicy& policy, Context& context, Rules& out) {
+  using enum model::AuthorizationPolicy::Action;
+  if (policy.action == kAudit)
+    context.remarks.push_back(subject_of(policy.metadata, "AuthorizationPolicy") +
+                              ": AUDIT refuses nothing, and what matches is not noted here");
+  else (policy.action == kDeny ? out.deny : out.allow).push_back(&policy);
+}
+
+}  // namespace
+
+FilterPtr make_istio(const IstioObjects& settings, Context& context) {
+  std::vector<IstioIssuer> issuers;
+  Rules rules;
+  for (const auto& object : settings.objects) {
+    if (const auto* tokens = std::get_if<model::RequestAuthentication>(object.get())) {
+      add_issuers(*tokens, settings, context, issuers);
+    } else if (const auto* policy = std::get_if<model::AuthorizationPolicy>(object.get())) {
+      add_policy(*policy, context, rules);
+    } else if (const auto* refused = std::get_if<model::RefusedPolicy>(object.get())) {
+      rules.closed = true;
+      context.remarks.push_back(subject_of(refused->metadata, model::kind_name(refused->kind)) +
+                                " was refused, and closes what it selects: " + refused->reason);
+    }
+  }
+  if (!context.faults.empty()) return nullptr;
+  return std::make_shared<Istio>(settings.objects, std::move(issuers), std::move(rules));
+}
+
+}  // namespace fairlead::filter

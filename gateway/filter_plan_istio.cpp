@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// The filters of Istio's policies: one for each set of them that counts together.
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <utility>
+
+#include "fairlead/base/ascii.hpp"
+#include "gateway/filter_plan.hpp"
+#include "gateway/filter_plan_parts.hpp"
+
+namespace fairlead::gateway {
+namespace {
+
+struct Url {
+  bool tls = false;
+  std::string host;  ///< in lower case
+  std::uint16_t port = 0;
+  std::string path;
+};
+
+Result<Url> parse_url(std::string_view text) {
+  Url out;
+  out.tls = text.starts_with("https://");
+  text.remove_prefix(out.tls ? 8 : 7);
+  const auto end = std::min(text.find_first_of("/?#"), text.size());
+  auto authority = text.substr(0, end);
+  out.path = text.substr(end);
+  out.port = out.tls ? 443 : 80;
+  if (const auto colon = authority.rfind(':'); colon != std::string_view::npos) {
+    const auto digits = authority.substr(colon + 1);
+    const auto [at, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out.port);
+    if (error != std::errc{} || at != digits.data() + digits.size()) return fail("its jwksUri has no valid port");
+    authority = authority.substr(0, colon);
+  }
+  out.host = lower_ascii(authority);
+  if (!out.path.starts_with('/')) out.path.insert(0, "/");
+  const bool good =
+      !out.host.empty() && std::ranges::all_of(out.path, [](char c) { return c > ' ' && c <= '~' && c != '#'; });
+  if (!good) return fail("its jwksUri is no URL of a host and a path");
+  return out;
+}
+
+/// By its own name in the cluster, or by the name that it stands for.
+bool is_named(const model::Service& service, const std::string& host) {
+  if (service.external_name) return lower_ascii(service.external_host) == host;
+  const auto name = service.metadata.name + '.' + service.metadata.ns;
+  return host == name || host == name + ".svc" || host == name + ".svc.cluster.local";
+}
+
+model::ObjectKey key_of(const model::Object& object) {
+  if (const auto* refused = std::get_if<model::RefusedPolicy>(&object))
+    return {refused->kind, refused->metadata.ns, refused->metadata.name};
+  if (const auto* policy = std::get_if<model::AuthorizationPolicy>(&object))
+    return {model::Kind::kAuthorizationPolicy, policy->metadata.ns, policy->metadata.name};
+  const auto& tokens = std::get<model::RequestAuthentication>(object);
+  return {model::Kind::kRequestAuthentication, tokens.metadata.ns, tokens.metadata.name};
+}
+
+}  // namespace
+
+std::string text_of(const std::vector<model::ObjectPtr>& set) {
+  std::string out;
+  for (const auto& object : set) out.append(out.empty() ? "" : ", ").append(key_of(*object).text());
+  return out;
+}
+
+Result<filter::JwksServer> FilterPlan::jwks_server(Entry& entry, const std::string& ns, const std::string& uri) {
+  FL_TRY(auto url, parse_url(uri));
+  const auto& services = objects_->objects(model::Kind::kService);
+  for (auto it = services.lower_bound({model::Kind::kService, ns, ""}); it != services.end() && it->first.ns == ns;
+       ++it) {
+    if (!is_named(std::get<model::Service>(*it->second), url.host)) continue;
+    model::BackendTarget target;
+    target.ref.name = it->first.name;
+    target.port = url.port;
+    const auto number = acquire(entry, ns, target, false);
+    if (!number) continue;
+    if (url.tls && !entry.clusters.back().from->tls)
+      return fail("its jwksUri is https, and Service " + ns + "/" + it->first.name + " has no BackendTLSPolicy");
+    return filter::JwksServer{.cluster = *number, .host = url.host, .path = url.path};
+  }
+  return fail("its jwksUri needs a Service in namespace " + ns + " that has port " + std::to_string(url.port) +
+              " and is of type ExternalName with externalName " + url.host + ", or is called so in the cluster");
+}
+
+void FilterPlan::make_istio(Entry& entry, const IstioSet& set) {
+  std::vector<std::string> faults, texts;
+  auto before = std::exchange(entry.clusters, {});
+  filter::Context context{.policy = {},
+                          .ns = {},
+                          .stores = stores_,
+                          .cluster = {},
+                          .grpc_cluster = {},
+                          .secret = {},
+                          .config_map = {},
+                          .faults = faults,
+                          .remarks = texts};
+  const filter::IstioObjects objects{.objects = set, .jwks_server = [&](const std::string& ns, const std::string& uri) {
+                                       return jwks_server(entry, ns, uri);
+                                     }};
+  auto made = filter::make_istio(objects, context);
+  entry.faulty = made == nullptr;
+  if (entry.faulty) made = std::make_shared<Broken>();
+  entry.filters.front() = std::move(made);
+  for (const auto& fault : faults) texts.push_back(fault + ": requests get 500");
+  for (const auto& named : before) clusters_.release(named.number);
+  remarks_.set(text_of(set), std::move(texts));
+}
+
+const filter::FilterPtr& FilterPlan::istio_filter(const IstioSet& set) {
+  auto& entry = istio_[set];
+  if (entry.object == nullptr) {
+    make_istio(entry, set);
+    entry.object = set.front();
+  }
+  return entry.filters.front();
+}
+
+void FilterPlan::begin_istio(const model::ChangeSet& changes) {
+  const bool services = std::ranges::any_of(changes, [](const auto& change) {
+    return change.key.kind == model::Kind::kService || change.key.kind == model::Kind::kBackendTlsPolicy;
+  });
+  for (auto& [set, entry] : istio_) {
+    if (services && entry.faulty) entry.object = nullptr;
+    renew_clusters(entry);
+  }
+}
+
+/// Sets of objects that have gone or changed, and those that no chain has any more.
+void FilterPlan::finish_istio() {
+  const auto stands = [&](const model::ObjectPtr& object) { return objects_->find(key_of(*object)) == object; };
+  std::set<std::string> gone;
+  for (auto it = istio_.begin(); it != istio_.end();) {
+    if (it->second.filters.front().use_count() > 1 && std::ranges::all_of(it->first, stands)) {
+      ++it;
+      continue;
+    }
+    release(it->second);
+    gone.insert(text_of(it->first));
+    it = istio_.erase(it);
+  }
+  for (const auto& [set, entry] : istio_) gone.erase(text_of(set));  // others of the same names
+  for (const auto& subject : gone) remarks_.forget(subject);
+}
+
+}  // namespace fairlead::gateway

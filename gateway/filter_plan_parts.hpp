@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the files of FilterPlan share.
+
+#include <string>
+#include <vector>
+
+#include "fairlead/filter/request.hpp"
+#include "fairlead/model/cluster.hpp"
+
+namespace fairlead::gateway {
+
+/// In place of a section that cannot serve as it is written: nobody passes.
+class Broken final : public filter::Filter {
+ public:
+  filter::Verdict on_request(filter::Request& request) const override {
+    request.answer({.status = 500,
+                    .fields = {{"content-type", "text/plain; charset=utf-8"}},
+                    .body = "a policy of this route cannot be served\n",
+                    .details = "broken_policy"});
+    return filter::Verdict::kAnswered;
+  }
+};
+
+/// "RequestAuthentication default/a, AuthorizationPolicy default/b": for people.
+[[nodiscard]] std::string text_of(const std::vector<model::ObjectPtr>& set);
+
+}  // namespace fairlead::gateway

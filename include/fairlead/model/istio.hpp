@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Parts of Istio's security.istio.io objects that only a gateway reads.
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fairlead/model/request_auth.hpp"
+
+namespace fairlead::model {
+
+/// Namespace of the mesh's own configuration (rootNamespace by default): policies there reach all namespaces.
+inline constexpr const char* kIstioRootNamespace = "istio-system";
+
+/// JWTRule.
+struct JwtRule {
+  std::string issuer;
+  std::vector<std::string> audiences;  ///< one of; empty: not asked
+  std::string jwks;                    ///< inline, JSON
+  std::string jwks_uri;                ///< in place of jwks
+  std::vector<std::pair<std::string, std::string>> from_headers;  ///< in lower case; with what stands before the token
+  std::vector<std::string> from_params;
+  std::vector<std::string> from_cookies;
+  std::string payload_header;  ///< outputPayloadToHeader, in lower case; empty: none
+  std::vector<ClaimHeader> claim_headers;  ///< outputClaimToHeaders
+  bool forward = false;  ///< forwardOriginalToken
+  std::chrono::milliseconds timeout{5000};
+};
+
+}  // namespace fairlead::model
