@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "fairlead/filter/request.hpp"
+#include "fairlead/filter/probe.hpp"
 
 namespace fairlead::gateway {
 namespace {
@@ -21,6 +21,7 @@ class Broken final : public filter::Filter {
                     .details = "broken_policy"});
     return filter::Verdict::kAnswered;
   }
+  filter::Preview preview(filter::Probe& probe) const override { return probe.ask(*this); }
 };
 
 const model::RequestPolicy& policy_of(const model::ObjectPtr& object) {
@@ -71,11 +72,14 @@ void FilterPlan::make(Entry& entry, const model::RequestPolicy& policy) {
             return object ? std::get_if<model::ConfigMap>(object.get()) : nullptr;
           },
       .faults = faults,
-      .remarks = remarks};
+      .remarks = remarks,
+      .meter = meter_};
   const auto add = [&](Slot slot, const auto& section, auto make_filter) {
-    auto& filter = entry.filters[static_cast<std::size_t>(slot)];
+    auto& filter = entry.filters.all[static_cast<std::size_t>(slot)];
     filter = nullptr;
     if (section == nullptr) return;
+    context.section = filter::slot_name(slot);
+    entry.filters.counters[static_cast<std::size_t>(slot)] = context.counters(filter::outcome_counters());
     filter = make_filter(*section, context);
     for (const auto& fault : faults)
       texts.push_back(std::string(filter::slot_name(slot)) + ": " + fault + ": requests get 500");
@@ -174,8 +178,8 @@ filter::ChainPtr FilterPlan::chain(const config::RequestPolicies& policies) {
   for (const auto& policy : policies) {
     const auto& filters = filters_of(policy);
     for (std::size_t i = 0; i < filter::kSlots; ++i)
-      if (filters[i] != nullptr && made.filters[i] == nullptr)
-        made.set(static_cast<Slot>(i), filters[i], key_of(policy_of(policy)).text());
+      if (filters.all[i] != nullptr && made.filters[i] == nullptr)
+        made.set(static_cast<Slot>(i), filters.all[i], key_of(policy_of(policy)).text(), filters.counters[i]);
   }
   if (made.mask == 0) return nullptr;
   std::vector<const void*> key;
@@ -188,10 +192,10 @@ filter::ChainPtr FilterPlan::chain(const config::RequestPolicies& policies) {
 }
 
 filter::ChainPtr FilterPlan::with_external_auth(const filter::ChainPtr& chain, const model::ExternalAuth& settings,
-                                                std::uint32_t cluster) {
+                                                std::uint32_t cluster, const std::string& route) {
   std::vector<std::string> faults, remarks;
   const auto known = [&](const model::BackendTarget&) { return std::optional(cluster); };
-  filter::Context context{.policy = {},
+  filter::Context context{.policy = route,
                           .ns = {},
                           .stores = stores_,
                           .cluster = known,
@@ -199,9 +203,12 @@ filter::ChainPtr FilterPlan::with_external_auth(const filter::ChainPtr& chain, c
                           .secret = {},
                           .config_map = {},
                           .faults = faults,
-                          .remarks = remarks};
+                          .remarks = remarks,
+                          .meter = meter_,
+                          .section = std::string(filter::slot_name(Slot::kExternalAuth))};
   auto made = chain != nullptr ? std::make_shared<filter::Chain>(*chain) : std::make_shared<filter::Chain>();
-  made->set(Slot::kExternalAuth, filter::make_external_auth(settings, context), "the rule's ExternalAuth");
+  made->set(Slot::kExternalAuth, filter::make_external_auth(settings, context), "the rule's ExternalAuth",
+            context.counters(filter::outcome_counters()));
   return made;
 }
 
@@ -213,6 +220,15 @@ std::shared_ptr<const proxy::ConsumerChains> FilterPlan::consumers(const config:
   if (now->empty()) now = nullptr;
   if (now == nullptr || consumers_ == nullptr || *now != *consumers_) consumers_ = std::move(now);
   return consumers_;
+}
+
+std::vector<FilterPlan::Section> FilterPlan::sections() const {
+  std::vector<Section> out;
+  for (const auto& [key, entry] : entries_)
+    for (std::size_t i = 0; i < filter::kSlots; ++i)
+      if (const auto& filter = entry.filters.all[i]; filter != nullptr)
+        out.push_back({{key.text(), std::string(filter::slot_name(static_cast<Slot>(i)))}, filter->held()});
+  return out;
 }
 
 void FilterPlan::finish() {

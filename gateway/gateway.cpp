@@ -95,8 +95,8 @@ Result<> Gateway::Parts::follow() {
   if (kong != nullptr) {
     FL_CHECK(loop->watch(kong->fd(), EPOLLIN, [this](std::uint32_t) { kong->changed(); }));
   }
-  FL_TRY(config,
-         ConfigPlan::open(kong != nullptr ? kong->folder() : arguments.config, arguments.zone, &telemetry->logs()));
+  FL_TRY(config, ConfigPlan::open(kong != nullptr ? kong->folder() : arguments.config, arguments.zone,
+                                  &telemetry->logs(), &telemetry->meter()));
   publisher = std::make_unique<Publisher>(*workers, *watch);
   FL_TRY(const auto first, config->load());
   FL_CHECK(publisher->publish(*first));

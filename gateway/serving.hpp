@@ -35,7 +35,12 @@ class Serving {
  private:
   Serving(Workers& workers, BackendWatch& watch, event::Loop& loop, const TelemetryParts& telemetry,
           const ConfigPlan* plan)
-      : workers_(workers), watch_(watch), loop_(loop), telemetry_(telemetry), plan_(plan), api_(workers, loop, plan) {}
+      : workers_(workers),
+        watch_(watch),
+        loop_(loop),
+        telemetry_(telemetry),
+        plan_(plan),
+        api_(workers, loop, telemetry, plan) {}
   void add_handlers(admin::Server& server);
 
   Workers& workers_;

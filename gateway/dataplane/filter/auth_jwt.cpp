@@ -138,6 +138,7 @@ class Jwt final : public AuthMethod {
 
   AuthOutcome check(Request& request, AuthAttempt& attempt) const override;
   std::string_view scheme() const override { return "Bearer"; }
+  std::string_view name() const override { return "jwt"; }
   void hide(Request& request) const override {
     if (!settings_.hide_credentials) return;
     if (in_authorization_) remove_authorization(request, "bearer");
@@ -174,9 +175,27 @@ PlaceValue Jwt::find(Request& request) const {
   return found;
 }
 
+AuthFailure failure_of(TokenError error) {
+  switch (error) {
+    case TokenError::kNone:
+    case TokenError::kSignature: return AuthFailure::kWrong;
+    case TokenError::kMalformed:
+    case TokenError::kCritical: return AuthFailure::kMalformed;
+    case TokenError::kAlgorithm: return AuthFailure::kAlgorithm;
+    case TokenError::kUnknownKey: return AuthFailure::kUnknown;
+    case TokenError::kIssuer: return AuthFailure::kIssuer;
+    case TokenError::kAudience: return AuthFailure::kAudience;
+    case TokenError::kExpired: return AuthFailure::kExpired;
+    case TokenError::kNotYet: return AuthFailure::kNotYet;
+    case TokenError::kClaims:
+    case TokenError::kNoExpiry: return AuthFailure::kClaims;
+  }
+  return AuthFailure::kWrong;
+}
+
 AuthOutcome Jwt::refuse_token(AuthAttempt& attempt, TokenError error) const {
   attempt.failed_token = auth::sentence_of(error);
-  return refuse(attempt, auth::sentence_of(error));
+  return refuse(attempt, auth::sentence_of(error), failure_of(error));
 }
 
 bool Jwt::stands(const Verified& known, const auth::DirectoryPtr& directory, Request& request) const {
@@ -192,7 +211,7 @@ bool Jwt::stands(const Verified& known, const auth::DirectoryPtr& directory, Req
 AuthOutcome Jwt::check(Request& request, AuthAttempt& attempt) const {
   const auto found = find(request);
   if (!found.present) return AuthOutcome::kAbsent;
-  if (found.twice) return refuse(attempt, "more than one token was sent");
+  if (found.twice) return refuse(attempt, "more than one token was sent", AuthFailure::kDuplicate);
   if (found.text.size() > auth::kMostToken) return refuse_token(attempt, TokenError::kMalformed);
   auto directory = directories_->current();
   auto& cache = request.local<Tokens>(key_, [] { return std::make_unique<Tokens>(); }).cache;

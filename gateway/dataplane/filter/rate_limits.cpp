@@ -6,6 +6,7 @@
 #include <string>
 
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/limit/key.hpp"
 #include "fairlead/model/request_limits.hpp"
 #include "gateway/dataplane/filter/problem.hpp"
@@ -17,6 +18,23 @@ namespace {
 
 constexpr unsigned kInEveryAnswer =
     model::RateLimits::kRateLimit | model::RateLimits::kXRateLimit | model::RateLimits::kPerPeriod;
+
+using OnFailure = model::RedisSettings::OnFailure;
+constexpr std::string_view kReasons[] = {"timeout", "not_connected", "error"};  // as limit::NoAnswer has them
+constexpr telemetry::CounterFamily kFailureFamily{"fairlead_gateway_rate_limit_store_failures",
+                                                  "questions to Redis without an answer, by why", "reason", kReasons};
+constexpr std::string_view kFallbacks[] = {"open", "closed", "local"};
+constexpr telemetry::CounterFamily kFallbackFamily{
+    "fairlead_gateway_rate_limit_fallbacks", "requests that were decided without Redis, by how", "to", kFallbacks};
+
+telemetry::CounterId place_of(OnFailure how) { return how == OnFailure::kOpen ? 0 : how == OnFailure::kClosed ? 1 : 2; }
+
+/// All were met, or those that refuse have refused: then the others have counted nothing.
+void note(Request& request, std::span<const RateQuestion> questions, bool allowed, auto&& level_of) {
+  for (std::size_t i = 0; i < questions.size(); ++i)
+    if (allowed) request.count(questions[i].counters);
+    else if (!level_of(i).allowed) request.count(questions[i].counters + 1);
+}
 
 /// What the response has to say. The span is in the request's arena.
 struct MetLimits : State {
@@ -35,6 +53,22 @@ class RateLimitsBase : public Filter {
     return Verdict::kContinue;
   }
 
+  std::vector<Held> held() const override {
+    std::uint64_t bytes = 0, evicted = 0, at_limit = 0;
+    for (const auto& rule : rules_)
+      for (const auto& tier : rule.tiers) {
+        const auto& table = tier.counts->table();
+        bytes += table.bytes();
+        evicted += table.counts().evicted.load(std::memory_order_relaxed);
+        at_limit += table.counts().evicted_at_limit.load(std::memory_order_relaxed);
+      }
+    using enum metrics::Type;
+    return {
+        {"fairlead_gateway_rate_limit_bytes", "bytes of what limits have counted in this process", kGauge, bytes},
+        {"fairlead_gateway_rate_limit_keys_evicted", "keys that were forgotten for want of room", kCounter, evicted},
+        {"fairlead_gateway_rate_limit_keys_evicted_at_limit", "of these: at their limit", kCounter, at_limit}};
+  }
+
   /// Counted here. waited: the request's state, where Redis was asked before; then only this gateway's part of the
   /// limits counts.
   Verdict take_here(Request& request, std::span<const RateQuestion> questions, MetLimits* waited) const {
@@ -48,6 +82,7 @@ class RateLimitsBase : public Filter {
                   .cost = questions[i].cost};
     }
     const bool allowed = limit::take_all(std::span(items).first(questions.size()), unix_us());
+    note(request, questions, allowed, [&](std::size_t i) -> const auto& { return items[i].level; });
     if (allowed && !tells()) return Verdict::kContinue;
     for (std::size_t i = 0; i < questions.size(); ++i)
       met[i] = {.text = &questions[i].tier->text, .level = items[i].level};
@@ -84,6 +119,29 @@ class RateLimitsBase : public Filter {
   [[nodiscard]] bool tells() const { return (settings_->headers & kInEveryAnswer) != 0; }
 
  protected:
+  static Preview concerns_none() { return {.kind = Preview::Kind::kPasses, .why = "no limit concerns this request"}; }
+  /// How the limits that are counted here stand; nothing is taken.
+  [[nodiscard]] Preview look_here(std::span<const RateQuestion> questions) const {
+    std::array<limit::Item, limit::kMostItems> items;
+    for (std::size_t i = 0; i < questions.size(); ++i)
+      items[i] = {.rule = &questions[i].tier->rule,
+                  .counts = questions[i].tier->counts.get(),
+                  .hash = questions[i].hash,
+                  .cost = 0};
+    limit::take_all(std::span(items).first(questions.size()), unix_us());
+    Preview out{.kind = Preview::Kind::kPasses};
+    for (std::size_t i = 0; i < questions.size(); ++i) {
+      const auto& level = items[i].level;
+      if (level.remaining < questions[i].cost) {
+        out.kind = Preview::Kind::kAnswers;
+        out.status = settings_->refusal.status;
+      }
+      out.why += (i == 0 ? "" : ", ") + questions[i].tier->text.name + ": " + std::to_string(level.remaining) + " of " +
+                 std::to_string(level.limit) + " left now";
+    }
+    return out;
+  }
+
   std::shared_ptr<const model::RateLimits> settings_;
   std::vector<RateRule> rules_;
 };
@@ -91,6 +149,11 @@ class RateLimitsBase : public Filter {
 class LocalRateLimits final : public RateLimitsBase {
  public:
   using RateLimitsBase::RateLimitsBase;
+  Preview preview(Probe& probe) const override {
+    RateQuestions questions;
+    const auto count = ask_rate_rules(probe, rules_, false, questions);
+    return count == 0 ? concerns_none() : look_here(std::span(questions).first(count));
+  }
   Verdict on_request(Request& request) const override {
     RateQuestions questions;
     const auto count = ask_rate_rules(request, rules_, false, questions);
@@ -102,7 +165,11 @@ class SharedRateLimits final : public RateLimitsBase {
  public:
   SharedRateLimits(const model::RateLimits& settings, std::shared_ptr<const limit::RedisConfig> config,
                    Context& context)
-      : RateLimitsBase(settings, context), config_(std::move(config)), policy_(context.policy) {
+      : RateLimitsBase(settings, context),
+        config_(std::move(config)),
+        policy_(context.policy),
+        failures_(context.counters(kFailureFamily)),
+        fallbacks_(context.counters(kFallbackFamily)) {
     const auto space = policy_.find(' ');
     prefix_ = settings_->redis->prefix + ":" + policy_.substr(space == std::string::npos ? 0 : space + 1);
     std::string tag;
@@ -114,6 +181,19 @@ class SharedRateLimits final : public RateLimitsBase {
     });
   }
 
+  Preview preview(Probe& probe) const override {
+    RateQuestions questions;
+    const auto count = ask_rate_rules(probe, rules_, false, questions);
+    if (count == 0) return concerns_none();
+    Preview out{.why = "Redis at " + config_->addresses.front() + " decides on"};
+    for (std::size_t i = 0; i < count; ++i) out.why += (i == 0 ? " " : ", ") + questions[i].tier->text.name;
+    using enum OnFailure;
+    const auto how = settings_->redis->on_failure;
+    out.why += how == kOpen     ? "; without an answer it passes"
+               : how == kClosed ? "; without an answer it gets 503"
+                                : "; without an answer this gateway's share counts";
+    return out;
+  }
   Verdict on_request(Request& request) const override {
     RateQuestions questions;
     const auto count = ask_rate_rules(request, rules_, true, questions);
@@ -126,7 +206,8 @@ class SharedRateLimits final : public RateLimitsBase {
                                       keep(request, std::span<const limit::SharedItem>(items).first(count)));
     auto& ask = *made;
     request.set_state(std::move(made));
-    return redis_client(request, config_).ask(ask) ? Verdict::kWait : on_failure(request, ask);
+    return redis_client(request, config_).ask(ask) ? Verdict::kWait
+                                                   : on_failure(request, ask, limit::NoAnswer::kNotConnected);
   }
 
  private:
@@ -136,8 +217,8 @@ class SharedRateLimits final : public RateLimitsBase {
         std::span<limit::SharedItem> items)
         : RedisAsk(items), filter(owner), request(of), questions(all) {}
     void on_answer(bool allowed) override { filter.conclude(request, *this, allowed); }
-    void on_no_answer(limit::NoAnswer) override {
-      if (filter.on_failure(request, *this) == Verdict::kContinue) request.resume();
+    void on_no_answer(limit::NoAnswer reason) override {
+      if (filter.on_failure(request, *this, reason) == Verdict::kContinue) request.resume();
     }
     const SharedRateLimits& filter;
     Request& request;
@@ -157,6 +238,7 @@ class SharedRateLimits final : public RateLimitsBase {
   void conclude(Request& request, Ask& ask, bool allowed) const {
     std::array<LimitMet, limit::kMostItems> met;
     const auto items = ask.items();
+    note(request, ask.questions, allowed, [&](std::size_t i) -> const auto& { return items[i].level; });
     for (std::size_t i = 0; i < items.size(); ++i)
       met[i] = {.text = &ask.questions[i].tier->text, .level = items[i].level};
     const auto all = std::span<const LimitMet>(met).first(items.size());
@@ -168,8 +250,10 @@ class SharedRateLimits final : public RateLimitsBase {
     request.resume();
   }
 
-  Verdict on_failure(Request& request, Ask& ask) const {
-    using enum model::RedisSettings::OnFailure;
+  Verdict on_failure(Request& request, Ask& ask, limit::NoAnswer reason) const {
+    using enum OnFailure;
+    request.count(failures_ + static_cast<telemetry::CounterId>(reason));
+    request.count(fallbacks_ + place_of(settings_->redis->on_failure));
     switch (settings_->redis->on_failure) {
       case kOpen: return Verdict::kContinue;
       case kLocal: return take_here(request, ask.questions, &ask);
@@ -186,6 +270,7 @@ class SharedRateLimits final : public RateLimitsBase {
   std::string policy_;
   std::string prefix_;
   std::string policy_tag_;
+  telemetry::CounterId failures_, fallbacks_;
   bool one_key_ = false;
 };
 

@@ -25,6 +25,7 @@ struct RateTier {
 struct RateRule {
   const model::RateLimit* settings = nullptr;
   std::vector<RateTier> tiers;  ///< the first for who has none
+  telemetry::CounterId counters = 0;  ///< admitted, refused
 };
 
 /// The rules of a section, with counts from the stores. Faults are noted in the context.
@@ -33,6 +34,7 @@ std::vector<RateRule> make_rate_rules(const model::RateLimits& settings, Context
 /// One limit that concerns a request, ready to be asked.
 struct RateQuestion {
   const RateTier* tier = nullptr;
+  telemetry::CounterId counters = 0;  ///< the rule's
   std::uint64_t cost = 1;
   std::string_view key;  ///< in the arena; only where the caller wants it
   std::uint64_t hash = 0;
