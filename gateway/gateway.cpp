@@ -121,6 +121,7 @@ Result<> Gateway::Parts::start() {
   FL_TRY(loop, event::Loop::create());
   FL_CHECK(loop->watch(signals.get(), EPOLLIN, [this](std::uint32_t) { handle_signals(); }));
   const auto count = arguments.workers != 0 ? arguments.workers : static_cast<unsigned>(event::usable_cpus());
+  take_kong_tracing(arguments);
   FL_TRY(telemetry, TelemetryParts::create(arguments));
   FL_TRY(auto references, make_session_references(arguments.session_key));
   FL_TRY(workers, Workers::start(count, *telemetry, std::move(references)));

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fairlead/metrics/exposition.hpp"
+#include "gateway/kong_metrics.hpp"
 #include "gateway/page.hpp"
 
 namespace fairlead::gateway {
@@ -133,6 +134,7 @@ std::string page_of(const proxy::Counters& counters, const TelemetryParts& telem
   if (plan != nullptr) {
     add_configuration_counts(page, plan->counts());
     add_sections(page, plan->filters());
+    add_kong_metrics(page, plan->objects(), telemetry.meter(), counters);
   }
   return page.print(format);
 }
