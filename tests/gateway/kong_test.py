@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 from backend import Backend
+from collector import Collector
 from objects import free_port, make_certificate
 from observe import Metrics
 from support import PROGRAM, Gateway, curl, eventually
@@ -232,6 +233,14 @@ certificates:
             self.assertEqual(seen.sum(name, **place), 1, name)  # the other one came from the cache
         self.assertEqual(seen.sum("kong_nginx_requests_total"), 4)
         self.assertEqual(seen.sum("kong_datastore_reachable"), 1)
+
+    def test_opentelemetry_sends_spans_to_its_endpoint(self):
+        collector = Collector()
+        self.addCleanup(collector.close)
+        self.start(f"_format_version: '3.0'\nservices:\n- {{name: first, url: 'http://127.0.0.1:{self.one.port}', routes: "
+                   f"[{{paths: [/]}}]}}\nplugins: [{{name: opentelemetry, config: {{traces_endpoint: '{collector.url}'}}}}]\n")
+        self.assertEqual(ask(self.http, "/name")[0], 200)
+        self.assertTrue(eventually(lambda: len(collector.spans) == 2), collector.spans)  # of the request, and of its try
 
     def test_converted_answers_alike(self):
         path = self.folder / "kong.yaml"
