@@ -58,7 +58,7 @@ admin::Response AdminApi::status(const admin::Request& request) const {
 /// Plans what `path` would give beside what is served, on the caller's thread.
 admin::Response AdminApi::diff(const std::string& path) const {
   if (path.empty() || path.front() != '/') return bad("path: found \"" + path + "\", expected an absolute path");
-  auto other = ConfigPlan::open(path, plan_->zone(), nullptr, true);
+  auto other = ConfigPlan::open(path, plan_->zone(), nullptr, nullptr, true);
   if (!other) return bad(other.error().message);
   auto planned = (*other)->load();
   if (!planned) return bad(planned.error().message);
@@ -83,7 +83,8 @@ void AdminApi::add_questions(admin::Server& server) {
   server.get("/v1/gateway/why", [this](const admin::Request& request) {
     const Question question{.method = parameter(request, "method"),
                             .url = parameter(request, "url"),
-                            .headers = parameter(request, "headers")};
+                            .headers = parameter(request, "headers"),
+                            .client = parameter(request, "client")};
     if (question.method.empty() || question.url.empty()) return bad("found no method or no url, expected both");
     return admin::on_loop(loop_, [this, question] {
       const auto answer = why_json(*workers_.snapshot(), question);
@@ -91,6 +92,8 @@ void AdminApi::add_questions(admin::Server& server) {
     });
   });
   if (plan_ == nullptr) return;
+  on_main("/v1/gateway/filters",
+          [this] { return sections_json(plan_->filters().sections(), telemetry_.meter().counter_sets()); });
   server.get("/v1/gateway/status", [this](const admin::Request& request) {
     return admin::on_loop(loop_, [this, request] { return status(request); });
   });

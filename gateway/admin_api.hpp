@@ -13,7 +13,8 @@ namespace fairlead::gateway {
 class AdminApi {
  public:
   /// `plan`: null without a configuration.
-  AdminApi(Workers& workers, event::Loop& loop, const ConfigPlan* plan) : workers_(workers), loop_(loop), plan_(plan) {}
+  AdminApi(Workers& workers, event::Loop& loop, const TelemetryParts& telemetry, const ConfigPlan* plan)
+      : workers_(workers), loop_(loop), telemetry_(telemetry), plan_(plan) {}
 
   /// What anybody who reaches the server may ask.
   void add_questions(admin::Server& server);
@@ -27,6 +28,7 @@ class AdminApi {
 
   Workers& workers_;
   event::Loop& loop_;
+  const TelemetryParts& telemetry_;
   const ConfigPlan* plan_;
 };
 

@@ -12,6 +12,7 @@
 #include "fairlead/proxy/snapshot.hpp"
 #include "fairlead/proxy/view.hpp"
 #include "fairlead/proxy/worker_proxy.hpp"
+#include "gateway/filter_plan.hpp"
 
 namespace fairlead::gateway {
 
@@ -49,6 +50,11 @@ void add_action(const proxy::RuleAction& action, const proxy::Snapshot& snapshot
 /// YAML documents as an array: what objects' statuses are as JSON.
 [[nodiscard]] Json documents_json(const std::string& yaml);
 
+/// {"sections": [{"policy", "section", "requests": {outcome: count}, "counts": [...], "holds": {...}}]}: sections that
+/// are in force, and those that have counted something.
+[[nodiscard]] Json sections_json(const std::vector<FilterPlan::Section>& sections,
+                                 const std::vector<telemetry::CounterSetValues>& counts);
+
 /// What the page and `top` show: counters, latencies, backends, failed requests.
 [[nodiscard]] Json live_json(const proxy::Snapshot& snapshot, const proxy::Counters& counters, const proxy::View& view);
 
@@ -57,8 +63,10 @@ struct Question {
   std::string method;
   std::string url;      ///< "https://a.example/x?y", "a.example/x", "/x"
   std::string headers;  ///< "Name: value", a line each
+  std::string client;   ///< the address that it comes from; empty: 127.0.0.1
 };
-/// Where it would go, and why not elsewhere; an error where it is no request.
+/// Where it would go, and why not elsewhere; what each filter of policies would say to it: nothing is sent or counted.
+/// An error where it is no request.
 [[nodiscard]] Result<Json> why_json(const proxy::Snapshot& snapshot, const Question& question);
 
 }  // namespace fairlead::gateway

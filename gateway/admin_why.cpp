@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a request would go, and which field made each other candidate lose.
 #include <algorithm>
+#include <charconv>
 #include <deque>
 
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/route/authority.hpp"
 #include "fairlead/route/explain.hpp"
 #include "fairlead/route/path.hpp"
@@ -22,6 +24,7 @@ struct Asked {
   route::Authority authority;
   std::string_view scheme;  // empty: not said
   std::uint16_t port = 0;   // 0: not said
+  Address client;
 };
 
 std::string lower(std::string_view text) {
@@ -53,6 +56,14 @@ Result<> take_url(std::string_view url, Asked& into) {
   return {};
 }
 
+Result<> take_length(std::string_view text, http::RequestHead& head) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), head.content_length);
+  if (error != std::errc{} || end != text.data() + text.size())
+    return fail("content-length: found \"" + std::string(text) + "\", expected a number");
+  head.body = head.content_length == 0 ? http::Body::kNone : http::Body::kLength;
+  return {};
+}
+
 Result<> take_headers(std::string_view lines, Asked& into) {
   while (!lines.empty()) {
     const auto end = std::min(lines.find('\n'), lines.size());
@@ -66,7 +77,16 @@ Result<> take_headers(std::string_view lines, Asked& into) {
     const std::string_view value = into.texts.emplace_back(trimmed(line.substr(colon + 1)));
     if (name == "host") into.head.authority = value;
     else into.head.fields.push_back({name, value});
+    if (name == "content-length") FL_CHECK(take_length(value, into.head));
+    if (name == "transfer-encoding") into.head.body = http::Body::kStream;
   }
+  return {};
+}
+
+Result<> take_client(const std::string& text, Asked& into) {
+  const auto address = Address::parse(text.empty() ? "127.0.0.1" : text);
+  if (!address) return fail("client: found \"" + text + "\", expected an IP address");
+  into.client = *address;
   return {};
 }
 
@@ -80,6 +100,7 @@ Result<> take(const Question& question, Asked& into) {
       into.port = of_url.port;
   }
   FL_CHECK(take_headers(question.headers, into));
+  FL_CHECK(take_client(question.client, into));
   if (into.head.authority.empty()) return {};
   const auto wrong = route::parse_authority(into.head.authority, into.arena, into.authority);
   if (wrong != route::AuthorityError::kNone)
@@ -163,29 +184,64 @@ void add_endpoints(const proxy::Snapshot& snapshot, Json& backends) {
   }
 }
 
-/// The filters of policies in the order in which the request meets them, each with its policy and the level at which
-/// that is attached: of several the most special one, as at run time. Consumers' come behind who that is.
-Json chain_json(const proxy::RouteAction& route, const proxy::RuleAction& action) {
+const filter::Chain* consumer_chain(const proxy::Snapshot& snapshot, const filter::Identity& identity) {
+  if (snapshot.consumers == nullptr || identity.consumer == nullptr) return nullptr;
+  const auto found = snapshot.consumers->find(std::string(identity.consumer_ns) + "/" + identity.consumer->name);
+  return found == snapshot.consumers->end() ? nullptr : found->second.get();
+}
+
+/// What the filter says; nothing of an earlier one's answer, behind which nobody is asked.
+void add_verdict(const filter::Filter& filter, filter::Probe& probe, bool& answered, Json& row) {
+  using Kind = filter::Preview::Kind;
+  if (answered) {
+    row["verdict"] = "not reached";
+    return;
+  }
+  const auto preview = filter.preview(probe);
+  probe.next();
+  answered = preview.kind == Kind::kAnswers;
+  row["verdict"] = answered ? "answers" : preview.kind == Kind::kPasses ? "passes" : "depends";
+  if (answered) row["status"] = preview.status;
+  if (!preview.why.empty()) row["why"] = preview.why;
+}
+
+/// The filters of policies in the order in which the request meets them, each with its policy, the level at which that
+/// is attached (of several the most special one, as at run time) and what it would say to this request.
+Json chain_json(const proxy::Snapshot& snapshot, const proxy::RouteAction& route, const proxy::RuleAction& action,
+                filter::Probe& probe) {
   const filter::Chain* backend = action.backends.size() == 1 ? action.backends[0].chain.get() : nullptr;
-  const std::pair<const char*, const filter::Chain*> levels[] = {
-      {"backend", backend}, {"rule", action.chain.get()}, {"listener", route.chain.get()}};
+  std::pair<const char*, const filter::Chain*> levels[] = {
+      {"consumer", nullptr}, {"backend", backend}, {"rule", action.chain.get()}, {"listener", route.chain.get()}};
   Json out = Json::array();
-  for (std::size_t i = 0; i < filter::kSlots; ++i)
+  bool answered = false;
+  for (std::size_t i = 0; i < filter::kSlots; ++i) {
     for (const auto& [name, chain] : levels) {
       if (chain == nullptr || chain->filters[i] == nullptr) continue;
-      out.push_back({{"filter", filter::slot_name(static_cast<filter::Slot>(i))},
-                     {"policy", chain->origins[i]},
-                     {"level", name}});
+      Json row{
+          {"filter", filter::slot_name(static_cast<filter::Slot>(i))}, {"policy", chain->origins[i]}, {"level", name}};
+      add_verdict(*chain->filters[i], probe, answered, row);
+      out.push_back(std::move(row));
       break;
     }
+    // As at run time: of a consumer's own only what comes behind his being known counts.
+    if (i == static_cast<std::size_t>(filter::Slot::kAuthentication))
+      levels[0].second = consumer_chain(snapshot, probe.identity());
+  }
   return out;
 }
 
-void say_result(const proxy::Snapshot& snapshot, const route::Match& match, Json& out) {
+/// The status that a filter would answer with; 0: none does.
+int answer_of(const Json& chain) {
+  for (const auto& row : chain)
+    if (row.contains("status")) return row["status"].get<int>();
+  return 0;
+}
+
+Result<> say_result(const proxy::Snapshot& snapshot, const Asked& asked, const route::Match& match, Json& out) {
   if (!match || match.route->data == nullptr) {
     out["result"] = "404: no route matches";
     out["status"] = 404;
-    return;
+    return {};
   }
   const auto& all = *static_cast<const proxy::RouteAction*>(match.route->data.get());
   const auto& action = all.rules[match.rule];
@@ -195,18 +251,30 @@ void say_result(const proxy::Snapshot& snapshot, const route::Match& match, Json
   out["host"] = match.host;
   add_action(action, snapshot, out);
   add_endpoints(snapshot, out["backends"]);
-  if (auto chain = chain_json(all, action); !chain.empty()) out["policies"] = std::move(chain);
-  const int status = own_status(action);
+  FL_TRY(const auto probe, filter::Probe::create({.head = asked.head,
+                                                  .host = asked.authority.host,
+                                                  .target = asked.target,
+                                                  .client = asked.client,
+                                                  .route = all.name,
+                                                  .rule = action.name}));
+  auto chain = chain_json(snapshot, all, action, *probe);
+  const int by_policy = answer_of(chain);
+  if (!chain.empty()) out["policies"] = std::move(chain);
+  const int own = own_status(action);
+  const int status = own == 0 ? by_policy : own;
   out["status"] = status == 0 ? Json() : Json(status);
-  if (status == 0) out["result"] = "to a backend of " + name_of(*match.route);
+  if (own == 0 && by_policy != 0) out["result"] = std::to_string(by_policy) + ": a policy answers";
+  else if (status == 0) out["result"] = "to a backend of " + name_of(*match.route);
   else if (status == 500) out["result"] = "500: the rule has no valid backend, or a filter that is not served";
   else out["result"] = std::to_string(status) + ": a redirect by " + name_of(*match.route);
+  return {};
 }
 
 Json request_json(const Asked& asked) {
   return {{"method", asked.head.method_text},
           {"host", asked.authority.host},
           {"path", asked.target.path},
+          {"client", asked.client.text()},
           {"query", asked.target.query}};
 }
 
@@ -240,7 +308,7 @@ Result<Json> why_json(const proxy::Snapshot& snapshot, const Question& question)
     if (found) break;
   }
   Json out{{"request", request_json(asked)}, {"listener", listener_json(*chosen)}};
-  say_result(snapshot, match, out);
+  FL_CHECK(say_result(snapshot, asked, match, out));
   Json candidates = Json::array();
   const route::Request request{asked.authority.host, asked.target.path, asked.target.query, &asked.head};
   for (const auto& verdict : route::explain(*chosen->router, request, kMostCandidates))

@@ -59,8 +59,8 @@ std::shared_ptr<const model::ClientSettings> settings_of(const std::vector<const
   return settings;
 }
 
-std::shared_ptr<const proxy::ClientLimits> make_limits(
-    const model::ClientSettings* settings, const std::shared_ptr<std::atomic<std::uint32_t>>& open_connections) {
+std::shared_ptr<proxy::ClientLimits> make_limits(const model::ClientSettings* settings,
+                                                 const std::shared_ptr<std::atomic<std::uint32_t>>& open_connections) {
   auto limits = std::make_shared<proxy::ClientLimits>();
   limits->h1.allow_preface = true;
   if (settings == nullptr) return limits;

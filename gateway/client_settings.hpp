@@ -18,7 +18,7 @@ namespace fairlead::gateway {
 
 /// What clients are held to; `settings` null: the defaults. `open_connections`: the port's count, which stays from
 /// change to change; null: one of its own. Thread: any.
-[[nodiscard]] std::shared_ptr<const proxy::ClientLimits> make_limits(
+[[nodiscard]] std::shared_ptr<proxy::ClientLimits> make_limits(
     const model::ClientSettings* settings, const std::shared_ptr<std::atomic<std::uint32_t>>& open_connections);
 
 }  // namespace fairlead::gateway

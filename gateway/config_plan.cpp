@@ -30,10 +30,10 @@ constexpr Kind kTold[] = {Kind::kGatewayClass,
 }  // namespace
 
 Result<std::unique_ptr<ConfigPlan>> ConfigPlan::open(const std::string& path, const std::string& zone, AccessLogs* logs,
-                                                     bool quiet) {
+                                                     telemetry::Meter* meter, bool quiet) {
   FL_TRY(auto directory, config::Directory::open(path, config::gateway_kinds()));
   FL_TRY(auto tls, TlsPlan::create());
-  return std::unique_ptr<ConfigPlan>(new ConfigPlan(std::move(directory), std::move(tls), zone, logs, quiet));
+  return std::unique_ptr<ConfigPlan>(new ConfigPlan(std::move(directory), std::move(tls), zone, logs, meter, quiet));
 }
 
 Result<std::optional<proxy::Update>> ConfigPlan::load() { return take(directory_->load()); }

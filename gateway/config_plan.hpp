@@ -38,9 +38,10 @@ class ConfigPlan {
   };
 
   /// Fails only where the path cannot be read at all. `zone`: where the gateway is; empty: not known. `logs`: null
-  /// opens none; `quiet`: nothing is logged. Both are for looking at what is not in force.
+  /// opens none; `meter`: null counts nothing; `quiet`: nothing is logged. Both are for looking at what is not in
+  /// force.
   static Result<std::unique_ptr<ConfigPlan>> open(const std::string& path, const std::string& zone, AccessLogs* logs,
-                                                  bool quiet = false);
+                                                  telemetry::Meter* meter, bool quiet = false);
 
   /// Reads everything, whatever inotify told; the first call always gives an update, later ones where something has
   /// changed.
@@ -59,15 +60,18 @@ class ConfigPlan {
   /// What is refused and what is not served, a line each.
   [[nodiscard]] std::vector<std::string> notes() const;
   [[nodiscard]] const std::string& zone() const { return zone_; }
+  [[nodiscard]] const FilterPlan& filters() const { return filters_; }
+  [[nodiscard]] const model::Cluster& objects() const { return objects_; }
 
  private:
   ConfigPlan(std::unique_ptr<config::Directory> directory, std::unique_ptr<TlsPlan> tls, const std::string& zone,
-             AccessLogs* logs, bool quiet)
+             AccessLogs* logs, telemetry::Meter* meter, bool quiet)
       : directory_(std::move(directory)),
         tls_(std::move(tls)),
         zone_(zone),
         quiet_(quiet),
         clusters_(remarks_, zone),
+        filters_(clusters_, remarks_, meter, quiet),
         listeners_(routes_, filters_, remarks_, *tls_, logs) {}
   Result<std::optional<proxy::Update>> take(Result<config::Update> read);
   void log(const config::Diagnostics& diagnostics);
@@ -81,7 +85,7 @@ class ConfigPlan {
   bool quiet_;
   Remarks remarks_{quiet_};
   ClusterPlan clusters_;
-  FilterPlan filters_{clusters_, remarks_, quiet_};
+  FilterPlan filters_;
   RoutePlan routes_{clusters_, filters_, remarks_};
   ListenerPlan listeners_;
   StreamPlan streams_{clusters_, remarks_, *tls_};

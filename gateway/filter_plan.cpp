@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fairlead/filter/probe.hpp"
 #include "gateway/filter_plan_parts.hpp"
 
 namespace fairlead::gateway {
@@ -59,11 +60,14 @@ void FilterPlan::make(Entry& entry, const model::RequestPolicy& policy) {
             return object ? std::get_if<model::ConfigMap>(object.get()) : nullptr;
           },
       .faults = faults,
-      .remarks = remarks};
+      .remarks = remarks,
+      .meter = meter_};
   const auto add = [&](Slot slot, const auto& section, auto make_filter) {
-    auto& filter = entry.filters[static_cast<std::size_t>(slot)];
+    auto& filter = entry.filters.all[static_cast<std::size_t>(slot)];
     filter = nullptr;
     if (section == nullptr) return;
+    context.section = filter::slot_name(slot);
+    entry.filters.counters[static_cast<std::size_t>(slot)] = context.counters(filter::outcome_counters());
     filter = make_filter(*section, context);
     for (const auto& fault : faults)
       texts.push_back(std::string(filter::slot_name(slot)) + ": " + fault + ": requests get 500");
@@ -169,10 +173,13 @@ filter::ChainPtr FilterPlan::chain(const config::RequestPolicies& policies, Slot
     }
     const auto& filters = filters_of(policy);
     for (std::size_t i = 0; i < filter::kSlots; ++i)
-      if (filters[i] != nullptr && made.filters[i] == nullptr)
-        made.set(static_cast<Slot>(i), filters[i], key_of(policy_of(policy)).text());
+      if (filters.all[i] != nullptr && made.filters[i] == nullptr)
+        made.set(static_cast<Slot>(i), filters.all[i], key_of(policy_of(policy)).text(), filters.counters[i]);
   }
-  if (!set.empty()) made.set(istio, istio_filter(set), text_of(set));
+  if (!set.empty()) {
+    const auto& filters = istio_filters(set);
+    made.set(istio, filters.all.front(), text_of(set), filters.counters.front());
+  }
   if (made.mask == 0) return nullptr;
   std::vector<const void*> key;
   for (const auto& filter : made.filters) key.push_back(filter.get());
@@ -184,10 +191,10 @@ filter::ChainPtr FilterPlan::chain(const config::RequestPolicies& policies, Slot
 }
 
 filter::ChainPtr FilterPlan::with_external_auth(const filter::ChainPtr& chain, const model::ExternalAuth& settings,
-                                                std::uint32_t cluster) {
+                                                std::uint32_t cluster, const std::string& route) {
   std::vector<std::string> faults, remarks;
   const auto known = [&](const model::BackendTarget&) { return std::optional(cluster); };
-  filter::Context context{.policy = {},
+  filter::Context context{.policy = route,
                           .ns = {},
                           .stores = stores_,
                           .cluster = known,
@@ -195,9 +202,12 @@ filter::ChainPtr FilterPlan::with_external_auth(const filter::ChainPtr& chain, c
                           .secret = {},
                           .config_map = {},
                           .faults = faults,
-                          .remarks = remarks};
+                          .remarks = remarks,
+                          .meter = meter_,
+                          .section = std::string(filter::slot_name(Slot::kExternalAuth))};
   auto made = chain != nullptr ? std::make_shared<filter::Chain>(*chain) : std::make_shared<filter::Chain>();
-  made->set(Slot::kExternalAuth, filter::make_external_auth(settings, context), "the rule's ExternalAuth");
+  made->set(Slot::kExternalAuth, filter::make_external_auth(settings, context), "the rule's ExternalAuth",
+            context.counters(filter::outcome_counters()));
   return made;
 }
 
@@ -209,6 +219,15 @@ std::shared_ptr<const proxy::ConsumerChains> FilterPlan::consumers(const config:
   if (now->empty()) now = nullptr;
   if (now == nullptr || consumers_ == nullptr || *now != *consumers_) consumers_ = std::move(now);
   return consumers_;
+}
+
+std::vector<FilterPlan::Section> FilterPlan::sections() const {
+  std::vector<Section> out;
+  for (const auto& [key, entry] : entries_)
+    for (std::size_t i = 0; i < filter::kSlots; ++i)
+      if (const auto& filter = entry.filters.all[i]; filter != nullptr)
+        out.push_back({{key.text(), std::string(filter::slot_name(static_cast<Slot>(i)))}, filter->held()});
+  return out;
 }
 
 void FilterPlan::finish() {

@@ -11,6 +11,7 @@
 
 #include "fairlead/auth/directory_store.hpp"
 #include "fairlead/config/gateway_state.hpp"
+#include "fairlead/filter/filter.hpp"
 #include "fairlead/filter/make.hpp"
 #include "fairlead/proxy/snapshot.hpp"
 #include "gateway/cluster_plan.hpp"
@@ -23,8 +24,9 @@ namespace fairlead::gateway {
 /// main.
 class FilterPlan {
  public:
-  /// looked_at: nothing of it is put in force.
-  FilterPlan(ClusterPlan& clusters, Remarks& remarks, bool looked_at) : clusters_(clusters), remarks_(remarks) {
+  /// `meter`: where requests are counted; null: nowhere. looked_at: nothing of it is put in force.
+  FilterPlan(ClusterPlan& clusters, Remarks& remarks, telemetry::Meter* meter, bool looked_at)
+      : clusters_(clusters), remarks_(remarks), meter_(meter) {
     stores_.lasting = !looked_at;
   }
 
@@ -32,16 +34,26 @@ class FilterPlan {
   void begin(const model::Cluster& objects, config::GatewayState& state, const model::ChangeSet& changes);
   /// Null where no policy has a section. `istio`: where the filter of Istio's policies stands.
   filter::ChainPtr chain(const config::RequestPolicies& policies, filter::Slot istio = filter::Slot::kIstioGateway);
-  /// The chain with a rule's own ExternalAuth in its place. `cluster`: of its backend.
+  /// The chain with a rule's own ExternalAuth in its place. `cluster`: of its backend; `route`: whose rule it is.
   filter::ChainPtr with_external_auth(const filter::ChainPtr& chain, const model::ExternalAuth& settings,
-                                      std::uint32_t cluster);
+                                      std::uint32_t cluster, const std::string& route);
   /// Of consumers with policies; null: none. The same object as before where nothing changed.
   std::shared_ptr<const proxy::ConsumerChains> consumers(const config::GatewayChange& change);
   /// What no policy is left for is let go.
   void finish();
 
+  /// A section of a policy that is in force somewhere, and what it holds now.
+  struct Section {
+    telemetry::CounterOwner owner;
+    std::vector<filter::Held> held;
+  };
+  [[nodiscard]] std::vector<Section> sections() const;
+
  private:
-  using Filters = std::array<filter::FilterPtr, filter::kSlots>;
+  struct Filters {
+    std::array<filter::FilterPtr, filter::kSlots> all;
+    std::array<telemetry::CounterId, filter::kSlots> counters{};
+  };
   /// A cluster that a policy names.
   struct Named {
     std::string ns;  // of who names it
@@ -68,7 +80,8 @@ class FilterPlan {
   // filter_plan_istio.cpp
   /// Policies that count together.
   using IstioSet = std::vector<model::ObjectPtr>;
-  const filter::FilterPtr& istio_filter(const IstioSet& set);
+  /// The one filter stands first.
+  const Filters& istio_filters(const IstioSet& set);
   void make_istio(Entry& entry, const IstioSet& set);
   Result<filter::JwksServer> jwks_server(Entry& entry, const std::string& ns, const std::string& uri);
   void begin_istio(const model::ChangeSet& changes);
@@ -76,6 +89,7 @@ class FilterPlan {
 
   ClusterPlan& clusters_;
   Remarks& remarks_;
+  telemetry::Meter* meter_;
   filter::Stores stores_;
   std::shared_ptr<auth::DirectoryStore> directory_ = stores_.get<auth::DirectoryStore>(
       auth::DirectoryStore::kName, [] { return std::make_shared<auth::DirectoryStore>(); });

@@ -87,7 +87,7 @@ Result<filter::JwksServer> FilterPlan::jwks_server(Entry& entry, const std::stri
 void FilterPlan::make_istio(Entry& entry, const IstioSet& set) {
   std::vector<std::string> faults, texts;
   auto before = std::exchange(entry.clusters, {});
-  filter::Context context{.policy = {},
+  filter::Context context{.policy = text_of(set),
                           .ns = {},
                           .stores = stores_,
                           .cluster = {},
@@ -95,26 +95,29 @@ void FilterPlan::make_istio(Entry& entry, const IstioSet& set) {
                           .secret = {},
                           .config_map = {},
                           .faults = faults,
-                          .remarks = texts};
+                          .remarks = texts,
+                          .meter = meter_};
+  context.section = "istio";
+  entry.filters.counters.front() = context.counters(filter::outcome_counters());
   const filter::IstioObjects objects{.objects = set, .jwks_server = [&](const std::string& ns, const std::string& uri) {
                                        return jwks_server(entry, ns, uri);
                                      }};
   auto made = filter::make_istio(objects, context);
   entry.faulty = made == nullptr;
   if (entry.faulty) made = std::make_shared<Broken>();
-  entry.filters.front() = std::move(made);
+  entry.filters.all.front() = std::move(made);
   for (const auto& fault : faults) texts.push_back(fault + ": requests get 500");
   for (const auto& named : before) clusters_.release(named.number);
   remarks_.set(text_of(set), std::move(texts));
 }
 
-const filter::FilterPtr& FilterPlan::istio_filter(const IstioSet& set) {
+const FilterPlan::Filters& FilterPlan::istio_filters(const IstioSet& set) {
   auto& entry = istio_[set];
   if (entry.object == nullptr) {
     make_istio(entry, set);
     entry.object = set.front();
   }
-  return entry.filters.front();
+  return entry.filters;
 }
 
 void FilterPlan::begin_istio(const model::ChangeSet& changes) {
@@ -132,7 +135,7 @@ void FilterPlan::finish_istio() {
   const auto stands = [&](const model::ObjectPtr& object) { return objects_->find(key_of(*object)) == object; };
   std::set<std::string> gone;
   for (auto it = istio_.begin(); it != istio_.end();) {
-    if (it->second.filters.front().use_count() > 1 && std::ranges::all_of(it->first, stands)) {
+    if (it->second.filters.all.front().use_count() > 1 && std::ranges::all_of(it->first, stands)) {
       ++it;
       continue;
     }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/cluster.hpp"
 
@@ -21,6 +22,7 @@ class Broken final : public filter::Filter {
                     .details = "broken_policy"});
     return filter::Verdict::kAnswered;
   }
+  filter::Preview preview(filter::Probe& probe) const override { return probe.ask(*this); }
 };
 
 /// "RequestAuthentication default/a, AuthorizationPolicy default/b": for people.

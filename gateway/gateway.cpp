@@ -99,8 +99,8 @@ Result<> Gateway::Parts::follow() {
   if (kong != nullptr) {
     FL_CHECK(loop->watch(kong->fd(), EPOLLIN, [this](std::uint32_t) { kong->changed(); }));
   }
-  FL_TRY(config,
-         ConfigPlan::open(kong != nullptr ? kong->folder() : arguments.config, arguments.zone, &telemetry->logs()));
+  FL_TRY(config, ConfigPlan::open(kong != nullptr ? kong->folder() : arguments.config, arguments.zone,
+                                  &telemetry->logs(), &telemetry->meter()));
   publisher = std::make_unique<Publisher>(*workers, *watch);
   FL_TRY(const auto first, config->load());
   FL_CHECK(publisher->publish(*first));
@@ -125,6 +125,7 @@ Result<> Gateway::Parts::start() {
   FL_TRY(loop, event::Loop::create());
   FL_CHECK(loop->watch(signals.get(), EPOLLIN, [this](std::uint32_t) { handle_signals(); }));
   const auto count = arguments.workers != 0 ? arguments.workers : static_cast<unsigned>(event::usable_cpus());
+  take_kong_tracing(arguments);
   FL_TRY(telemetry, TelemetryParts::create(arguments));
   FL_TRY(auto references, make_session_references(arguments.session_key));
   FL_TRY(workers, Workers::start(count, *telemetry, std::move(references)));

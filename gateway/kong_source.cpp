@@ -57,6 +57,15 @@ Result<kong::Options> kong_options(const Arguments& arguments) {
   return options;
 }
 
+void take_kong_tracing(Arguments& arguments) {
+  if (arguments.config.empty() || !is_kong_file(arguments.config)) return;
+  const auto options = kong_options(arguments);
+  const auto converted = options ? kong::convert_file(arguments.config, *options) : fail(options.error());
+  if (!converted || !converted->tracing) return;  // what is wrong is said where it is served
+  if (arguments.otlp_endpoint.empty()) arguments.otlp_endpoint = converted->tracing->endpoint;
+  if (arguments.trace_sample < 0) arguments.trace_sample = converted->tracing->sample_percent;
+}
+
 Result<> KongSource::convert() {
   FL_TRY(const auto text, kong::read_file(path_));
   const auto hash = std::hash<std::string>{}(text);

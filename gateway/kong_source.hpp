@@ -17,6 +17,9 @@ namespace fairlead::gateway {
 /// From --listen (the first for HTTP, the second for HTTPS) and --allow-partial.
 [[nodiscard]] Result<kong::Options> kong_options(const Arguments& arguments);
 
+/// What the file's plugin opentelemetry asks for, where the command line does not say it; at the start only.
+void take_kong_tracing(Arguments& arguments);
+
 /// Kong's file, converted into a folder of this process that a ConfigPlan follows. A change of the file is converted
 /// again; what is refused leaves what is served as it is.
 /// Owner: Gateway. Thread: main.

@@ -69,6 +69,17 @@ route::RoutePtr narrowed(route::RoutePtr made, const std::vector<std::string>& h
   return rest;
 }
 
+/// What the Gateway, or the ListenerSet, asks for by an annotation.
+proxy::AnswerStyle style_of(const CompiledListener& listener, Remarks::Texts& texts) {
+  const auto* said = std::visit(
+      [](const auto& object) { return model::find_label(object.metadata.annotations, "fairlead.io/answers"); },
+      *listener.object);
+  if (said == nullptr) return proxy::AnswerStyle::kOwn;
+  if (*said == "Kong") return proxy::AnswerStyle::kKong;
+  texts.push_back("annotation fairlead.io/answers: found \"" + *said + "\", expected Kong: answers are fairlead's own");
+  return proxy::AnswerStyle::kOwn;
+}
+
 std::int64_t created_of(const config::CompiledRoute& route) {
   return std::visit([](const auto& object) { return object.metadata.created; }, *route.object);
 }
@@ -204,7 +215,9 @@ void ListenerPlan::finish(const PortKey& key, Port& port, const model::Cluster& 
   Remarks::Texts texts;
   const auto settings = settings_of(port.compiled, texts);
   auto limits = make_limits(settings.get(), port.open_connections);
-  if (port.limits == nullptr || settings != port.settings) port.limits = std::move(limits);
+  limits->style = style_of(first, texts);
+  if (port.limits == nullptr || settings != port.settings || port.limits->style != limits->style)
+    port.limits = std::move(limits);
   port.settings = settings;
   spec->router = port.router;
   spec->limits = port.limits;

@@ -168,7 +168,7 @@ void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route, const 
       }
       const bool by_grpc = auth->protocol == model::ExternalAuth::Protocol::kGrpc;
       used.push_back(clusters_.acquire(target->cluster, by_grpc, credential));
-      out.chain = filters_.with_external_auth(out.chain, *auth, used.back());
+      out.chain = filters_.with_external_auth(out.chain, *auth, used.back(), action->name);
     }
   };
   const auto take = [&](const auto& rules) {

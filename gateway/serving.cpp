@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fairlead/metrics/exposition.hpp"
+#include "gateway/kong_metrics.hpp"
 #include "gateway/page.hpp"
 
 namespace fairlead::gateway {
@@ -102,6 +103,17 @@ void add_configuration_counts(metrics::Page& page, const ConfigPlan::Counts& cou
   gauge("fairlead_gateway_clusters", counts.clusters, "Service ports that routes lead to");
 }
 
+void add_sections(metrics::Page& page, const FilterPlan& filters) {
+  for (const auto& section : filters.sections()) {
+    const auto labels = metrics::label_text({{"policy", section.owner.policy}, {"section", section.owner.section}});
+    for (const auto& one : section.held) {
+      auto& family = page.family(one.family, one.type, one.help);
+      if (one.type == Type::kCounter) family.add(labels, one.value);
+      else family.add(labels, static_cast<double>(one.value));
+    }
+  }
+}
+
 std::string page_of(const proxy::Counters& counters, const TelemetryParts& telemetry,
                     const BackendWatch::State& watched, const ConfigPlan* plan, metrics::Format format) {
   metrics::Page page;
@@ -119,7 +131,11 @@ std::string page_of(const proxy::Counters& counters, const TelemetryParts& telem
   add_watched(page, watched);
   page.family("fairlead_gateway_open_datagram_sessions", Type::kGauge, "sessions of UDPRoutes that stand")
       .add("", static_cast<double>(counters.open_datagram_sessions));
-  if (plan != nullptr) add_configuration_counts(page, plan->counts());
+  if (plan != nullptr) {
+    add_configuration_counts(page, plan->counts());
+    add_sections(page, plan->filters());
+    add_kong_metrics(page, plan->objects(), telemetry.meter(), counters);
+  }
   return page.print(format);
 }
 

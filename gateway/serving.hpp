@@ -42,7 +42,7 @@ class Serving {
         telemetry_(telemetry),
         plan_(plan),
         quotas_(quotas),
-        api_(workers, loop, plan) {}
+        api_(workers, loop, telemetry, plan) {}
   void add_handlers(admin::Server& server);
 
   Workers& workers_;

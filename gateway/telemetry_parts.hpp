@@ -20,6 +20,7 @@ class TelemetryParts {
   static Result<std::unique_ptr<TelemetryParts>> create(const Arguments& arguments);
 
   [[nodiscard]] telemetry::Meter& meter() { return meter_; }
+  [[nodiscard]] const telemetry::Meter& meter() const { return meter_; }
   [[nodiscard]] AccessLogs& logs() { return *logs_; }
   /// Points a worker's proxy at all of it.
   void give(proxy::WorkerProxy::Options& options);

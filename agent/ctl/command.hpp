@@ -122,6 +122,7 @@ int run_manual(const Arguments& arguments);
 int run_gateway_status(const Arguments& arguments);
 int run_gateway_routes(const Arguments& arguments);
 int run_gateway_backends(const Arguments& arguments);
+int run_gateway_filters(const Arguments& arguments);
 int run_gateway_top(const Arguments& arguments);
 int run_gateway_why(const Arguments& arguments);
 int run_gateway_log_level(const Arguments& arguments);

@@ -45,6 +45,19 @@ Command backends_action() {
           kGroup};
 }
 
+Command filters_action() {
+  return {
+      "filters",
+      "what the sections of policies do",
+      "One line for each section of a RequestPolicy: how many requests passed it, were answered or refused by it, or "
+      "found it failing; then what it counts beside, by the names of the metrics, and what it holds.",
+      {},
+      {},
+      {{"fairctl gateway filters", "who refuses requests, and why"}},
+      run_gateway_filters,
+      kGroup};
+}
+
 Command top_action() {
   return {"top",
           "rates, live",
@@ -58,18 +71,22 @@ Command top_action() {
 }
 
 Command why_action() {
-  return {"why",
-          "where a request would go, and why not elsewhere",
-          "Asks the gateway's own router: which route takes the request, which field made each other candidate lose, "
-          "which filters and backends follow. Nothing is sent. Without scheme or port in the URL every listener is "
-          "looked at, those of the ports 80 and 443 first.",
-          {{"--header", 'H', "HEADER", "a header of the request, \"Name: value\"; several times", nullptr, true}},
-          {{"METHOD", "the request's method", true}, {"URL", "https://HOST/PATH?QUERY, HOST/PATH or /PATH", true}},
-          {{"fairctl gateway why GET http://a.example/cart", "which route takes it"},
-           {"fairctl gateway why GET http://a.example/ -H 'x-canary: yes'", "with a header"},
-           {"fairctl gateway why POST /cart -H 'Host: a.example' -o json", "for a script"}},
-          run_gateway_why,
-          kGroup};
+  return {
+      "why",
+      "where a request would go, and why not elsewhere",
+      "Asks the gateway's own router: which route takes the request, which field made each other candidate lose, "
+      "which filters and backends follow, and what each section of the policies that it meets would say to it: what it "
+      "cannot say without counting or asking, it says by what that is decided and how it stands. Nothing is sent. "
+      "Without scheme or port in the URL every listener is "
+      "looked at, those of the ports 80 and 443 first.",
+      {{"--header", 'H', "HEADER", "a header of the request, \"Name: value\"; several times", nullptr, true},
+       {"--client", '\0', "ADDRESS", "where the request comes from (default 127.0.0.1)", nullptr}},
+      {{"METHOD", "the request's method", true}, {"URL", "https://HOST/PATH?QUERY, HOST/PATH or /PATH", true}},
+      {{"fairctl gateway why GET http://a.example/cart", "which route takes it"},
+       {"fairctl gateway why GET http://a.example/ -H 'x-canary: yes'", "with a header"},
+       {"fairctl gateway why POST /cart -H 'Host: a.example' -o json", "for a script"}},
+      run_gateway_why,
+      kGroup};
 }
 
 Command level_action() {
@@ -125,8 +142,8 @@ Command gateway_command() {
            {"fairctl gateway why --help", "the options of an action"}},
           nullptr,
           nullptr,
-          {status_action(), routes_action(), backends_action(), top_action(), why_action(), level_action(),
-           config_action(), purge_action()}};
+          {status_action(), routes_action(), backends_action(), filters_action(), top_action(), why_action(),
+           level_action(), config_action(), purge_action()}};
 }
 
 }  // namespace fairlead::ctl

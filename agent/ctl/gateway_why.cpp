@@ -44,12 +44,24 @@ void print_candidates(const Json& candidates) {
   std::cout << "\n" << (table.empty() ? "  no routes\n" : table.text());
 }
 
+/// "authentication passes: consumer alice; by RequestPolicy default/keys (rule)".
+std::string policy_text(const Json& policy) {
+  const auto verdict = text(policy.at("verdict"));
+  auto said = verdict + (policy.contains("status") ? " " + policy.at("status").dump() : "");
+  if (policy.contains("why")) said += ": " + text(policy.at("why"));
+  const auto colour = verdict == "passes"    ? Colour::kGreen
+                      : verdict == "answers" ? Colour::kRed
+                      : verdict == "depends" ? Colour::kYellow
+                                             : Colour::kDim;
+  return text(policy.at("filter")) + " " + paint(said, colour) + "; by " + text(policy.at("policy")) + " (" +
+         text(policy.at("level")) + ")";
+}
+
 void print_target(const Json& json) {
   const auto host = text(json.at("host"));
   say("route", paint(place_of(json), Colour::kGreen) + (host.empty() ? "" : " for " + host));
   if (const auto filters = filters_text(json.at("filters")); !filters.empty()) say("filters", filters);
-  for (const auto& one : json.value("policies", Json::array()))
-    say("policy", text(one.at("filter")) + " by " + text(one.at("policy")) + " (" + text(one.at("level")) + ")");
+  for (const auto& one : json.value("policies", Json::array())) say("policy", policy_text(one));
   for (const auto& backend : json.at("backends")) {
     std::string endpoints;
     for (const auto& endpoint : backend.at("endpoints"))
@@ -109,7 +121,8 @@ std::string backends_text(const Json& backends) {
 
 int run_gateway_why(const Arguments& arguments) {
   const auto path = "/v1/gateway/why?method=" + encoded(arguments.positionals[0]) +
-                    "&url=" + encoded(arguments.positionals[1]) + "&headers=" + encoded(arguments.get("header"));
+                    "&url=" + encoded(arguments.positionals[1]) + "&headers=" + encoded(arguments.get("header")) +
+                    "&client=" + encoded(arguments.get("client"));
   return show_answer(arguments, path, print);
 }
 

@@ -197,6 +197,22 @@ function showRoutes() {
   fill(find('routes'), ['listener', 'route', 'hosts', 'matches', 'filters', 'to'], rows.slice(0, 500), 'no routes');
 }
 
+function showPolicies(sections) {
+  find('policies-section').hidden = sections.length === 0;
+  const rows = sections.slice(0, 500).map((one) => {
+    const of = (outcome) => one.requests[outcome] || 0;
+    const details = one.counts.map((set) => {
+      const part = Object.values(set.of || {}).map((value) => ' ' + value).join('');
+      const values = Object.entries(set.values).map(([value, times]) => `${value} ${count(times)}`).join(', ');
+      return `${set.name.replace('fairlead_gateway_', '')}${part}: ${values}`;
+    });
+    return [one.policy, one.section, [count(of('passed')), 'number'], [count(of('answered')), 'number'],
+            [count(of('refused')), 'number' + (of('refused') ? ' warn' : '')],
+            [count(of('failed')), 'number' + (of('failed') ? ' bad' : '')], details.join('; ')];
+  });
+  fill(find('policies'), ['policy', 'section', 'passed', 'answered', 'refused', 'failed', 'counts'], rows, 'none');
+}
+
 function showErrors(now) {
   const rows = now.live.failed.map((one) => [
     new Date(one.timeMs).toLocaleTimeString(), [one.status || 'none', one.status >= 500 || !one.status ? 'bad' : 'warn'],
@@ -208,6 +224,12 @@ async function ask(path) {
   const answer = await fetch(path, {cache: 'no-store'});
   if (!answer.ok) throw new Error('status ' + answer.status);
   return answer.json();
+}
+
+/** Sections of policies; none where the gateway has no configuration. */
+async function askPolicies() {
+  const answer = await fetch('v1/gateway/filters', {cache: 'no-store'});
+  return answer.ok ? (await answer.json()).sections : [];
 }
 
 async function turn() {
@@ -228,6 +250,7 @@ async function turn() {
     showLatency(now);
     showBackends(before, now);
     showErrors(now);
+    showPolicies(await askPolicies());
     const places = now.live.listeners.map((one) => `${one.protocol} ${one.addresses.join(', ')}`);
     find('state').textContent = `configuration ${now.live.version}; ${places.join('; ') || 'no listeners'}`;
     find('state').className = '';

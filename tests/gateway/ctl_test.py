@@ -149,7 +149,7 @@ class Asking(unittest.TestCase):
     def test_every_action_has_help_with_examples(self):
         code, text, _ = fairctl(self.socket, "--help")
         actions = re.findall(r"^  ([a-z-]+)  +[a-z]", text.split("Options of every")[0].split("Actions")[1], re.M)
-        self.assertEqual((code, actions), (0, ["status", "routes", "backends", "top", "why", "log-level", "config",
+        self.assertEqual((code, actions), (0, ["status", "routes", "backends", "filters", "top", "why", "log-level", "config",
                                               "purge"]))
         for action in actions:
             code, text, _ = fairctl(self.socket, action, "--help")

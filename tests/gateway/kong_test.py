@@ -9,7 +9,9 @@ import tempfile
 import unittest
 
 from backend import Backend
+from collector import Collector
 from objects import free_port, make_certificate
+from observe import Metrics
 from support import PROGRAM, Gateway, curl, eventually
 
 
@@ -43,7 +45,7 @@ class KongTest(unittest.TestCase):
         self.one, self.two, self.three = Backend("one"), Backend("two"), Backend("three")
         for backend in (self.one, self.two, self.three):
             self.addCleanup(backend.close)
-        self.http, self.https = free_port(), free_port()
+        self.http, self.https, self.nobody = free_port(), free_port(), free_port()
 
     def file(self):
         certificate, key = make_certificate(self.folder, "a.example")
@@ -87,6 +89,16 @@ services:
     plugins:
     - name: ip-restriction
       config: {{deny: [127.0.0.0/8]}}
+- name: nobody
+  url: http://127.0.0.1:{self.nobody}/
+  retries: 0
+  routes: [{{name: gone, paths: [/gone]}}]
+- name: Stored
+  url: http://127.0.0.1:{self.one.port}/
+  routes:
+  - name: Cached
+    paths: [/cached]
+    plugins: [{{name: proxy-cache, config: {{strategy: memory}}}}]
 routes:
 - name: moved
   paths: [/moved]
@@ -98,7 +110,7 @@ routes:
   service: first
   paths: [/small]
 plugins:
-- {{name: prometheus}}
+- {{name: prometheus, config: {{status_code_metrics: true, latency_metrics: true, bandwidth_metrics: true}}}}
 - {{name: request-size-limiting, route: small, config: {{allowed_payload_size: 10, size_unit: bytes}}}}
 - {{name: rate-limiting, consumer: often, config: {{hour: 100}}}}
 upstreams:
@@ -154,10 +166,22 @@ certificates:
         said = json.loads(body)
         self.assertEqual(said["message"], "no Route matched with those values")
         self.assertTrue(said["request_id"])
-        self.assertEqual(ask(http, "/keyed")[0], 401)
-        self.assertEqual(ask(http, "/keyed", "-H", "x-key: wrong")[0], 401)
-        self.assertEqual(ask(http, "/keyed", "-H", "x-key: key-of-bob")[0], 403)
-        self.assertEqual(ask(http, "/closed")[0], 403)
+        for path, more, status, message in (
+                ("/keyed", (), 401, "No API key found in request"), ("/keyed", ("-H", "x-key: wrong"), 401, "Unauthorized"),
+                ("/keyed", ("-H", "x-key: key-of-bob"), 403, "You cannot consume this service"),
+                ("/closed", (), 403, "IP address not allowed: 127.0.0.1")):
+            got, fields, body = ask(http, path, *more)
+            said = json.loads(body)
+            self.assertEqual((got, said["message"], said["request_id"]), (status, message, fields["x-kong-request-id"]))
+            self.assertEqual(fields["content-type"], "application/json; charset=utf-8")
+            self.assertEqual((fields["server"], fields.get("via")), ("kong/3.9.0", None))
+            self.assertRegex(fields["x-kong-response-latency"], "^[0-9]+$")
+            self.assertEqual(fields.get("www-authenticate"), "Key" if status == 401 else None)
+        _, fields, _ = ask(http, "/api")
+        self.assertEqual(fields["via"], "1.1 kong/3.9.0")
+        for name in ("x-kong-upstream-latency", "x-kong-proxy-latency"):
+            self.assertRegex(fields[name], "^[0-9]+$")
+        self.assertEqual(last(self.one)[0][1]["x-kong-request-id"], fields["x-kong-request-id"])
         status, fields, _ = ask(http, "/changed", "-H", "x-gone: 1", "-H", "origin: https://shop.example")
         self.assertEqual((status, fields["x-answer"]), (200, "changed"))
         self.assertEqual(fields["access-control-allow-origin"], "https://shop.example")
@@ -168,7 +192,13 @@ certificates:
         status, _, body = ask(http, "/down")
         self.assertEqual((status, json.loads(body)["message"]), (503, "Closed for today"))
         self.assertEqual(ask(http, "/small", "-X", "PUT", "-d", "0123456789")[0], 200)
-        self.assertEqual(ask(http, "/small", "-X", "PUT", "-d", "0123456789a")[0], 413)
+        status, _, body = ask(http, "/small", "-X", "PUT", "-d", "0123456789a")
+        self.assertEqual((status, json.loads(body)["message"]), (413, "Request size limit exceeded"))
+        status, _, body = ask(http, "/gone")
+        self.assertEqual((status, json.loads(body)["message"]),
+                         (502, "An invalid response was received from the upstream server"))
+        for expected in ("Miss", "Hit"):
+            self.assertEqual(ask(http, "/cached/name")[1]["x-cache-status"], expected)
         self.check_limits(http)
 
     def check_limits(self, http):
@@ -187,6 +217,30 @@ certificates:
     def test_as_kong_does(self):
         self.start(self.file())
         self.check_answers(self.http, self.https)
+
+    def test_metrics_by_kongs_names(self):
+        self.start(self.file())
+        for path in ("/cached/name", "/cached/name", "/keyed", "/nowhere"):
+            ask(self.http, path)
+        seen = Metrics(curl(f"http://{self.gateway.admin}/metrics").decode())
+        place = {"service": "Stored", "route": "Cached", "workspace": "default"}
+        self.assertEqual(seen.sum("kong_http_requests_total", code="200", source="service", consumer="", **place), 2)
+        self.assertEqual(seen.sum("kong_http_requests_total", code="401", source="exit", route="keyed", service="second"), 1)
+        self.assertEqual(seen.sum("kong_http_requests_total", code="404", service="", route=""), 1)
+        self.assertGreater(seen.sum("kong_bandwidth_bytes", direction="egress", **place), 0)
+        self.assertEqual(seen.sum("kong_request_latency_ms_count", **place), 2)
+        for name in ("kong_upstream_latency_ms_count", "kong_kong_latency_ms_count"):
+            self.assertEqual(seen.sum(name, **place), 1, name)  # the other one came from the cache
+        self.assertEqual(seen.sum("kong_nginx_requests_total"), 4)
+        self.assertEqual(seen.sum("kong_datastore_reachable"), 1)
+
+    def test_opentelemetry_sends_spans_to_its_endpoint(self):
+        collector = Collector()
+        self.addCleanup(collector.close)
+        self.start(f"_format_version: '3.0'\nservices:\n- {{name: first, url: 'http://127.0.0.1:{self.one.port}', routes: "
+                   f"[{{paths: [/]}}]}}\nplugins: [{{name: opentelemetry, config: {{traces_endpoint: '{collector.url}'}}}}]\n")
+        self.assertEqual(ask(self.http, "/name")[0], 200)
+        self.assertTrue(eventually(lambda: len(collector.spans) == 2), collector.spans)  # of the request, and of its try
 
     def test_converted_answers_alike(self):
         path = self.folder / "kong.yaml"

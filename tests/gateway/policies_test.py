@@ -160,8 +160,10 @@ class Policies(unittest.TestCase):
         done = subprocess.run([FAIRCTL, "--socket", self.followed.gateway.socket, "gateway", "why", "GET",
                                f"http://a.example:{self.port}/", "-o", "json"], capture_output=True, text=True, check=True)
         self.assertEqual(json.loads(done.stdout)["policies"],
-                         [{"filter": "addresses", "policy": "RequestPolicy default/all", "level": "listener"},
-                          {"filter": "answer", "policy": "RequestPolicy default/one", "level": "rule"}])
+                         [{"filter": "addresses", "policy": "RequestPolicy default/all", "level": "listener",
+                           "verdict": "passes"},
+                          {"filter": "answer", "policy": "RequestPolicy default/one", "level": "rule", "verdict": "answers",
+                           "status": 200, "why": "fixed answer"}])
 
     def test_status_names_what_counts(self):
         self.start(policy("older", "HTTPRoute", "web", says("a")), policy("younger", "HTTPRoute", "web", says("b")),

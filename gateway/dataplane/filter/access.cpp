@@ -4,6 +4,7 @@
 
 #include "fairlead/auth/jwt.hpp"
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/request_access.hpp"
 #include "fairlead/route/path.hpp"
@@ -48,6 +49,7 @@ class Access final : public Filter {
                    "access_denied");
     return Verdict::kAnswered;
   }
+  Preview preview(Probe& probe) const override { return probe.ask(*this); }
 
  private:
   /// What costs least is asked first.

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/request_access.hpp"
 #include "gateway/dataplane/filter/problem.hpp"
@@ -35,6 +36,7 @@ class Addresses final : public Filter {
                    telemetry::ResponseFlag::kPolicyDenied, {}, "address_denied");
     return Verdict::kAnswered;
   }
+  Preview preview(Probe& probe) const override { return probe.ask(*this); }
 
  private:
   const std::vector<Cidr> allow_;

@@ -5,11 +5,19 @@
 #include <algorithm>
 
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 
 namespace fairlead::filter {
 namespace {
 
 using change::Place;
+
+constexpr std::string_view kResults[] = {"complete", "partial", "failed"};
+constexpr telemetry::CounterFamily kFamily{"fairlead_gateway_aggregates", "answers that were put together of several",
+                                           "result", kResults};
+constexpr std::string_view kCallResults[] = {"good", "failed", "timeout"};
+constexpr telemetry::CounterFamily kCallFamily{"fairlead_gateway_aggregate_calls",
+                                               "calls that answers are put together of", "result", kCallResults};
 
 change::JsonPath path_of(const std::string& text) { return change::parse_json_path(text).value_or(change::JsonPath{}); }
 
@@ -61,6 +69,12 @@ class AggregateFilter final : public Filter {
 
   [[nodiscard]] std::size_t most_body() const override { return plan_.most_answer; }
 
+  Preview preview(Probe&) const override {
+    Preview out{.kind = Preview::Kind::kAnswers, .status = 200, .why = "by the answers to"};
+    for (const auto& call : plan_.calls) out.why += (&call == plan_.calls.data() ? " " : ", ") + call.name;
+    return out;
+  }
+
   Verdict on_request_body(Request& request, std::string& body) const override {
     return begin(request, std::move(body));
   }
@@ -80,6 +94,7 @@ class AggregateFilter final : public Filter {
 
 FilterPtr make_aggregate(const model::Aggregate& settings, Context& context) {
   AggregatePlan plan;
+  plan.counters = context.counters(kFamily);
   plan.first_of = settings.mode == model::Aggregate::Mode::kFirstOf;
   plan.flat = settings.merge == model::Aggregate::Merge::kFlat;
   plan.partial = settings.partial;
@@ -94,6 +109,7 @@ FilterPtr make_aggregate(const model::Aggregate& settings, Context& context) {
       return nullptr;
     }
     made.cluster = *cluster;
+    made.counters = context.counters(kCallFamily, {"call", call.name});
     plan.reads_body = plan.reads_body || reads_body(made);
     plan.calls.push_back(std::move(made));
   }

@@ -21,6 +21,7 @@ struct CallPlan {
   using Pairs = std::vector<std::pair<std::string, change::Template>>;
   using Renames = std::vector<std::pair<change::JsonPath, change::JsonPath>>;
   std::uint32_t cluster = 0;
+  telemetry::CounterId counters = 0;  // by CallResult
   std::string name, method, host, group;
   change::Template path, body;
   bool has_body = false;
@@ -34,7 +35,12 @@ struct CallPlan {
   Renames rename;
 };
 
+/// What has become of a call, and of all of them; each is a counter.
+enum class CallResult : std::uint8_t { kGood, kFailed, kTimedOut };
+enum class AggregateResult : std::uint8_t { kComplete, kPartial, kFailed };
+
 struct AggregatePlan {
+  telemetry::CounterId counters = 0;  // by AggregateResult
   std::vector<CallPlan> calls;
   bool first_of = false;
   bool flat = false;
@@ -81,6 +87,10 @@ class AggregateRun final : public State {
 
   void on_answer(Part& part, CallAnswer& answer);
   void on_failure(Part& part, std::string_view why);
+  void note(const Part& part, CallResult result) {
+    request_.count(part.plan.counters + static_cast<telemetry::CounterId>(result));
+  }
+  void note(AggregateResult result) { request_.count(plan_.counters + static_cast<telemetry::CounterId>(result)); }
   void begin_ready();
   [[nodiscard]] bool begin(Part& part);
   [[nodiscard]] bool take(Part& part, CallAnswer& answer);

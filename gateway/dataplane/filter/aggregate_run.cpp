@@ -93,6 +93,7 @@ bool AggregateRun::start() {
 
 void AggregateRun::on_answer(Part& part, CallAnswer& answer) {
   part.stage = take(part, answer) ? Stage::kGood : Stage::kFailed;
+  note(part, part.stage == Stage::kGood ? CallResult::kGood : CallResult::kFailed);
   begin_ready();
   finish_if_done();
 }
@@ -100,6 +101,7 @@ void AggregateRun::on_answer(Part& part, CallAnswer& answer) {
 void AggregateRun::on_failure(Part& part, std::string_view why) {
   part.stage = Stage::kFailed;
   part.timed_out = why.find("time") != std::string_view::npos;
+  note(part, part.timed_out ? CallResult::kTimedOut : CallResult::kFailed);
   begin_ready();
   finish_if_done();
 }
@@ -113,8 +115,10 @@ void AggregateRun::begin_ready() {
       return std::ranges::any_of(after, [&](std::size_t at) { return parts_[at]->stage == stage; });
     };
     if (any(Stage::kFailed)) part->stage = Stage::kFailed;
-    else if (!any(Stage::kWaiting) && !any(Stage::kRunning))
+    else if (!any(Stage::kWaiting) && !any(Stage::kRunning)) {
       part->stage = begin(*part) ? Stage::kRunning : Stage::kFailed;
+      if (part->stage == Stage::kFailed) note(*part, CallResult::kFailed);
+    }
   }
 }
 
@@ -217,6 +221,7 @@ void AggregateRun::answer_good() {
     }
     out.write(root, body);
   }
+  note(complete ? AggregateResult::kComplete : AggregateResult::kPartial);
   http::Fields fields{{"content-type", "application/json"}};
   if (!plan_.complete_header.empty() && !plan_.first_of)
     fields.push_back({plan_.complete_header, complete ? "true" : "false"});
@@ -224,6 +229,7 @@ void AggregateRun::answer_good() {
 }
 
 void AggregateRun::answer_failure(const Part* part) {
+  note(AggregateResult::kFailed);
   for (auto& one : parts_) one->call.reset();
   const bool late = part != nullptr && part->timed_out;
   const std::string detail = plan_.first_of ? "no call has a good answer"

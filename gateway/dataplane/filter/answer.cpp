@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/request_change.hpp"
 #include "gateway/dataplane/filter/pause.hpp"
@@ -51,6 +52,7 @@ class AnswerFilter final : public Filter {
   }
 
   [[nodiscard]] std::size_t most_body() const override { return kMostBody; }
+  Preview preview(Probe& probe) const override { return probe.ask(*this); }
 
   Verdict on_request_body(Request& request, std::string& body) const override {
     auto text = std::make_shared<const std::string>(std::move(body));

@@ -49,14 +49,14 @@ class Basic final : public AuthMethod {
     const auto value = authorization(request);
     const auto encoded = value.present ? behind_scheme(value.text, "basic") : std::nullopt;
     if (!encoded) return AuthOutcome::kAbsent;
-    if (value.twice) return refuse(attempt, "more than one Authorization header was sent");
+    if (value.twice) return refuse(attempt, "more than one Authorization header was sent", AuthFailure::kDuplicate);
     const auto pair = encoded->size() > kMostEncoded ? std::nullopt : auth::decode_base64(*encoded);
     const auto colon = pair ? pair->find(':') : std::string::npos;
-    if (colon == std::string::npos) return refuse(attempt, "the credentials are malformed");
+    if (colon == std::string::npos) return refuse(attempt, "the credentials are malformed", AuthFailure::kMalformed);
     auto directory = directories_->current();
     const auto name = std::string_view(*pair).substr(0, colon);
     const auto* credential = directory->find(auth::CredentialKind::kBasic, auth::lookup_of(name));
-    if (credential == nullptr) return refuse(attempt, kWrong);
+    if (credential == nullptr) return refuse(attempt, kWrong, AuthFailure::kUnknown);
     const auto answer = answer_of(attempt, std::string_view(*pair).substr(colon + 1), credential->details->material);
     if (answer == Answer::kWait) return AuthOutcome::kWait;
     if (answer == Answer::kBusy) return AuthOutcome::kUnavailable;
@@ -69,6 +69,7 @@ class Basic final : public AuthMethod {
                             .hold = std::move(directory)});
   }
   std::string_view scheme() const override { return "Basic"; }
+  std::string_view name() const override { return "basic"; }
   void hide(Request& request) const override {
     if (settings_.hide_credentials) remove_authorization(request, "basic");
   }

@@ -27,6 +27,27 @@ const auth::Consumer* claimed_consumer(const auth::Json& claims, const model::Cl
   return named != nullptr && named->type == auth::Json::Type::kString ? directory.consumer(named->text) : nullptr;
 }
 
+AuthFailure failure_of(auth::TokenError error) {
+  using enum auth::TokenError;
+  switch (error) {
+    case kNone:
+    case kSignature: break;
+    case kMalformed:
+    case kCritical: return AuthFailure::kMalformed;
+    case kAlgorithm: return AuthFailure::kAlgorithm;
+    case kUnknownKey: return AuthFailure::kUnknown;
+    case kIssuer: return AuthFailure::kIssuer;
+    case kAudience: return AuthFailure::kAudience;
+    case kExpired:
+    case kInactive: return AuthFailure::kExpired;
+    case kNotYet: return AuthFailure::kNotYet;
+    case kClaims:
+    case kNonce:
+    case kNoExpiry: return AuthFailure::kClaims;
+  }
+  return AuthFailure::kWrong;
+}
+
 Result<std::string> secret_value(const model::SecretKey& ref, const Context& context) {
   const auto* secret = context.secret(ref.name);
   if (secret == nullptr) return fail("there is no Secret " + context.ns + "/" + ref.name);

@@ -7,9 +7,11 @@
 
 #include "fairlead/auth/directory.hpp"
 #include "fairlead/auth/json.hpp"
+#include "fairlead/auth/jwt.hpp"
 #include "fairlead/filter/make.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/request_auth.hpp"
+#include "gateway/dataplane/filter/auth_method.hpp"
 
 namespace fairlead::filter {
 
@@ -21,6 +23,8 @@ using ClaimHeaders = std::vector<std::pair<std::string_view, std::string>>;
 /// Null: the claim names none, or none is to be looked for.
 [[nodiscard]] const auth::Consumer* claimed_consumer(const auth::Json& claims, const model::ClaimUse& use,
                                                      const auth::Directory& directory);
+/// What counters call it.
+[[nodiscard]] AuthFailure failure_of(auth::TokenError error);
 /// What stands in a Secret of the policy's namespace.
 [[nodiscard]] Result<std::string> secret_value(const model::SecretKey& ref, const Context& context);
 /// The same for what people type: line ends behind it count for nothing.

@@ -60,6 +60,7 @@ class Introspection final : public AuthMethod {
 
   AuthOutcome check(Request& request, AuthAttempt& attempt) const override;
   std::string_view scheme() const override { return "Bearer"; }
+  std::string_view name() const override { return "introspection"; }
   void hide(Request& request) const override {
     if (settings_.hide_credentials) places_.remove(request);
   }
@@ -67,7 +68,7 @@ class Introspection final : public AuthMethod {
  private:
   AuthOutcome refuse_token(AuthAttempt& attempt, TokenError error) const {
     attempt.failed_token = auth::sentence_of(error);
-    return refuse(attempt, auth::sentence_of(error));
+    return refuse(attempt, auth::sentence_of(error), failure_of(error));
   }
   Question question_of(std::string_view token) const;
   AuthOutcome judge(Request& request, AuthAttempt& attempt, auth::ServerAnswerPtr answer) const;
@@ -91,7 +92,7 @@ AuthOutcome Introspection::check(Request& request, AuthAttempt& attempt) const {
   }
   const auto found = places_.find(request);
   if (!found.present || (leaves_jwts_ && auth::looks_like_jwt(found.text))) return AuthOutcome::kAbsent;
-  if (found.twice) return refuse(attempt, "more than one token was sent");
+  if (found.twice) return refuse(attempt, "more than one token was sent", AuthFailure::kDuplicate);
   if (found.text.size() > auth::kMostToken || !auth::is_token_text(found.text))
     return refuse_token(attempt, TokenError::kMalformed);
   const auto digest = auth::sha256(found.text);

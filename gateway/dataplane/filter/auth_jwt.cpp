@@ -55,6 +55,7 @@ class Jwt final : public AuthMethod {
 
   AuthOutcome check(Request& request, AuthAttempt& attempt) const override;
   std::string_view scheme() const override { return "Bearer"; }
+  std::string_view name() const override { return "jwt"; }
   void hide(Request& request) const override {
     if (settings_.hide_credentials) places_.remove(request);
   }
@@ -78,7 +79,7 @@ class Jwt final : public AuthMethod {
 
 AuthOutcome Jwt::refuse_token(AuthAttempt& attempt, TokenError error) const {
   attempt.failed_token = auth::sentence_of(error);
-  return refuse(attempt, auth::sentence_of(error));
+  return refuse(attempt, auth::sentence_of(error), failure_of(error));
 }
 
 bool Jwt::stands(const Verified& known, const auth::DirectoryPtr& directory, Request& request) const {
@@ -94,7 +95,7 @@ bool Jwt::stands(const Verified& known, const auth::DirectoryPtr& directory, Req
 AuthOutcome Jwt::check(Request& request, AuthAttempt& attempt) const {
   const auto found = places_.find(request);
   if (!found.present || (only_jwts_ && !auth::looks_like_jwt(found.text))) return AuthOutcome::kAbsent;
-  if (found.twice) return refuse(attempt, "more than one token was sent");
+  if (found.twice) return refuse(attempt, "more than one token was sent", AuthFailure::kDuplicate);
   if (found.text.size() > auth::kMostToken) return refuse_token(attempt, TokenError::kMalformed);
   auto directory = directories_->current();
   auto& cache = request.local<Tokens>(key_, [] { return std::make_unique<Tokens>(); }).cache;

@@ -101,6 +101,7 @@ class Login final : public AuthMethod {
 
   AuthOutcome check(Request& request, AuthAttempt& attempt) const override;
   std::string_view scheme() const override { return {}; }
+  std::string_view name() const override { return "login"; }
   void hide(Request& request) const override { cookies_.hide(request); }
 
  private:
@@ -170,10 +171,11 @@ AuthOutcome Login::take_code(Request& request, AuthAttempt& attempt) const {
   auto login = state.present && !state.twice && is_state(state.text)
                    ? cookies_.read_try(request, state.text, now_seconds())
                    : std::nullopt;
-  if (!login) return refuse(attempt, "this login is too old or was begun elsewhere: begin it anew");
+  if (!login)
+    return refuse(attempt, "this login is too old or was begun elsewhere: begin it anew", AuthFailure::kExpired);
   const auto issuer = parameter(request, "iss");  // RFC 9207
   if (issuer.present && (issuer.twice || issuer.text != settings().issuer))
-    return refuse(attempt, "another provider answered the login");
+    return refuse(attempt, "another provider answered the login", AuthFailure::kIssuer);
   const auto code = parameter(request, "code");
   if (parameter(request, "error").present || !code.present || code.twice || code.text.empty())
     return refuse(attempt, "the provider did not let you in");
@@ -251,7 +253,7 @@ AuthOutcome Login::bring_back(Request& request, AuthAttempt& attempt, LoginWork&
                   .nonce = work.login->nonce,
                   .ends = now + settings().session_lifetime.count() / 1000};
   if (!has_required_claims(flow.id_token->claims(), settings()))
-    return refuse(attempt, auth::sentence_of(auth::TokenError::kClaims));
+    return refuse(attempt, auth::sentence_of(auth::TokenError::kClaims), AuthFailure::kClaims);
   set_times(session, flow.tokens, now);
   http::Fields fields;
   cookies_.clear_try(request, *work.login, fields);
@@ -294,7 +296,7 @@ AuthOutcome Login::admit(Request& request, AuthAttempt& attempt, const Session& 
   auto member = std::make_shared<Member>(session.claims, std::nullopt, directories_->current());
   member->claims = Json::parse(member->payload);
   if (!member->claims || !has_required_claims(*member->claims, settings()))
-    return refuse(attempt, auth::sentence_of(auth::TokenError::kClaims));
+    return refuse(attempt, auth::sentence_of(auth::TokenError::kClaims), AuthFailure::kClaims);
   const auto& claims = *member->claims;
   auto& arena = request.arena();
   for (const auto& [name, value] : claim_headers(claims, settings()))

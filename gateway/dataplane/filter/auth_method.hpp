@@ -16,6 +16,25 @@
 
 namespace fairlead::filter {
 
+/// Why a credential is refused, for counters.
+enum class AuthFailure : std::uint8_t {
+  kWrong,       ///< a signature, a password
+  kUnknown,     ///< nobody has it: a key, a user, a key's id
+  kMalformed,
+  kDuplicate,   ///< several that differ
+  kNotCovered,  ///< a signature without a header that it must cover
+  kNotRecent,   ///< without a date of this time
+  kAlgorithm,
+  kIssuer,
+  kAudience,
+  kExpired,
+  kNotYet,
+  kClaims,
+  kOtherConsumer,  ///< than another method has found
+  kBody,           ///< that is not the signed one
+};
+inline constexpr std::size_t kAuthFailures = static_cast<std::size_t>(AuthFailure::kBody) + 1;
+
 /// Work on another thread or by another server, that a method waits for. Destroying it gives it up.
 class AuthWork {
  public:
@@ -35,6 +54,7 @@ struct AuthAttempt {
   std::uint32_t accepted = 0;  ///< bits of the methods that were good
   bool bad = false;  ///< a credential was shown and refused
   std::string_view why{};  ///< a sentence; a literal
+  AuthFailure failure = AuthFailure::kWrong;  ///< the same, for counters
   std::size_t failed = 0;  ///< the method that `why` is of
   /// Of kUnavailable, for the log; a literal without white space.
   std::string_view unavailable = "authentication_unavailable";
@@ -57,6 +77,8 @@ class AuthMethod {
   [[nodiscard]] virtual AuthOutcome check(Request& request, AuthAttempt& attempt) const = 0;
   /// "Bearer": what WWW-Authenticate begins with; empty: nothing that a client could answer to.
   [[nodiscard]] virtual std::string_view scheme() const = 0;
+  /// As the section has it: "apiKey".
+  [[nodiscard]] virtual std::string_view name() const { return scheme(); }
   /// Takes the credential off the request, where that is wanted.
   virtual void hide(Request& request) const = 0;
   [[nodiscard]] virtual std::size_t most_body() const { return 0; }  ///< beyond 0: check_body() is called
@@ -87,8 +109,10 @@ AuthMethodPtr make_login_method(const model::LoginMethod& settings, DirectoriesP
 /// Puts a consumer into the attempt: the first method that is good decides; a second one must agree on the consumer.
 [[nodiscard]] AuthOutcome accept(AuthAttempt& attempt, Identity identity);
 /// kBad with a sentence.
-[[nodiscard]] inline AuthOutcome refuse(AuthAttempt& attempt, std::string_view why) {
+[[nodiscard]] inline AuthOutcome refuse(AuthAttempt& attempt, std::string_view why,
+                                        AuthFailure failure = AuthFailure::kWrong) {
   attempt.why = why;
+  attempt.failure = failure;
   attempt.failed = attempt.next;
   return AuthOutcome::kBad;
 }

@@ -35,21 +35,23 @@ class Signature final : public AuthMethod {
   AuthOutcome check(Request& request, AuthAttempt& attempt) const override {
     const auto signatures = auth::parse_signatures(request.head().fields);
     if (!signatures) return AuthOutcome::kAbsent;
-    if (signatures->empty()) return refuse(attempt, "the signature's fields are malformed");
+    if (signatures->empty()) return refuse(attempt, "the signature's fields are malformed", AuthFailure::kMalformed);
     auto directory = directories_->current();
     const auto* one = choose(*signatures, *directory);
-    if (one == nullptr) return refuse(attempt, "no signature is by a key that is known");
+    if (one == nullptr) return refuse(attempt, "no signature is by a key that is known", AuthFailure::kUnknown);
     if (const auto why = fault_of(*one, request); !why.empty()) return refuse(attempt, why);
     const auto* credential = directory->find(auth::CredentialKind::kSignature, auth::lookup_of(*one->key_id));
     const auto& key = *credential->details->key;
-    if ((key.algorithms() & algorithms_) == 0) return refuse(attempt, "the signature's algorithm is not accepted");
+    if ((key.algorithms() & algorithms_) == 0)
+      return refuse(attempt, "the signature's algorithm is not accepted", AuthFailure::kAlgorithm);
     const auto base = auth::signature_base(*one, request.head());
     if (!base || !auth::check_signature(*one, key, *base)) return refuse(attempt, "the signature is wrong");
     if (!has_body(request) && names_digest(*signatures) && !auth::check_content_digest(request.head().fields, {}))
-      return refuse(attempt, "the body is not that of Content-Digest");
+      return refuse(attempt, "the body is not that of Content-Digest", AuthFailure::kBody);
     return accept(attempt, identity_of(*credential, std::move(directory), request.arena()));
   }
   std::string_view scheme() const override { return "Signature"; }
+  std::string_view name() const override { return "signature"; }
   void hide(Request& request) const override {
     if (settings_.hide_credentials)
       std::erase_if(request.head().fields,

@@ -21,19 +21,24 @@ class ApiKey final : public AuthMethod {
   AuthOutcome check(Request& request, AuthAttempt& attempt) const override {
     const auto found = find_credential(request, settings_.from);
     if (!found.present) return AuthOutcome::kAbsent;
-    if (found.twice) return refuse(attempt, "more than one API key was sent");
-    if (found.text.empty() || found.text.size() > kMostKey) return refuse(attempt, "the API key is not known");
+    if (found.twice) return refuse(attempt, "more than one API key was sent", AuthFailure::kDuplicate);
+    if (found.text.empty() || found.text.size() > kMostKey) return refuse_unknown(attempt);
     auto directory = directories_->current();
     const auto* credential = directory->find(auth::CredentialKind::kApiKey, auth::sha256(found.text));
-    if (credential == nullptr) return refuse(attempt, "the API key is not known");
+    if (credential == nullptr) return refuse_unknown(attempt);
     return accept(attempt, identity_of(*credential, std::move(directory), request.arena()));
   }
   std::string_view scheme() const override { return "Key"; }
+  std::string_view name() const override { return "apiKey"; }
   void hide(Request& request) const override {
     if (settings_.hide_credentials) remove_credential(request, settings_.from);
   }
 
  private:
+  static AuthOutcome refuse_unknown(AuthAttempt& attempt) {
+    return refuse(attempt, "the API key is not known", AuthFailure::kUnknown);
+  }
+
   const model::ApiKeyMethod settings_;
   const DirectoriesPtr directories_;
 };
@@ -46,16 +51,18 @@ class Hmac final : public AuthMethod {
   AuthOutcome check(Request& request, AuthAttempt& attempt) const override {
     const auto value = authorization(request);
     if (!value.present || !behind_scheme(value.text, "hmac")) return AuthOutcome::kAbsent;
-    if (value.twice) return refuse(attempt, "more than one Authorization header was sent");
+    if (value.twice) return refuse(attempt, "more than one Authorization header was sent", AuthFailure::kDuplicate);
     const auto header = auth::parse_hmac(value.text);
-    if (!header) return refuse(attempt, "the signature's header is malformed");
+    if (!header) return refuse(attempt, "the signature's header is malformed", AuthFailure::kMalformed);
     if (std::ranges::find(settings_.algorithms, header->algorithm) == settings_.algorithms.end())
-      return refuse(attempt, "the signature's algorithm is not accepted");
+      return refuse(attempt, "the signature's algorithm is not accepted", AuthFailure::kAlgorithm);
     for (const auto& needed : settings_.enforce_headers)
-      if (!header->covers(needed)) return refuse(attempt, "the signature does not cover all headers that it must");
-    if (!is_recent(request, *header)) return refuse(attempt, "a signed date or x-date of this time is needed");
+      if (!header->covers(needed))
+        return refuse(attempt, "the signature does not cover all headers that it must", AuthFailure::kNotCovered);
+    if (!is_recent(request, *header))
+      return refuse(attempt, "a signed date or x-date of this time is needed", AuthFailure::kNotRecent);
     if (settings_.validate_body && has_body(request) && !header->covers("digest"))
-      return refuse(attempt, "a signed digest of the body is needed");
+      return refuse(attempt, "a signed digest of the body is needed", AuthFailure::kNotCovered);
     auto directory = directories_->current();
     const auto* credential = directory->find(auth::CredentialKind::kHmac, auth::lookup_of(header->username));
     const auto text = auth::signing_string(*header, request.head());
@@ -109,7 +116,7 @@ class Certificate final : public AuthMethod {
     auto directory = directories_->current();
     const auto* consumer = directory->consumer(tls->peer_identity);
     if (consumer == nullptr && settings_.require_consumer)
-      return refuse(attempt, "the certificate is not a consumer's");
+      return refuse(attempt, "the certificate is not a consumer's", AuthFailure::kUnknown);
     const auto subject = request.arena().copy(tls->peer_identity);
     return accept(attempt, {.consumer = consumer,
                             .credential = subject,
@@ -119,6 +126,7 @@ class Certificate final : public AuthMethod {
                             .hold = std::move(directory)});
   }
   std::string_view scheme() const override { return ""; }
+  std::string_view name() const override { return "certificate"; }
   void hide(Request&) const override {}
 
  private:
@@ -158,7 +166,7 @@ AuthOutcome accept(AuthAttempt& attempt, Identity identity) {
         std::move(attempt.identity.hold), std::move(identity.hold));
     attempt.identity.hold = std::move(both);
   } else if (identity.consumer != nullptr && identity.consumer->name != attempt.identity.consumer->name) {
-    return refuse(attempt, "the credentials are of different consumers");
+    return refuse(attempt, "the credentials are of different consumers", AuthFailure::kOtherConsumer);
   } else if (attempt.identity.claims.empty() && !identity.claims.empty()) {
     attempt.identity.claims = identity.claims;
     auto both = std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(

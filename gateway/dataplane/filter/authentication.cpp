@@ -4,6 +4,7 @@
 
 #include "fairlead/auth/failures.hpp"
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/model/request_auth.hpp"
 #include "gateway/dataplane/filter/auth_method.hpp"
 #include "gateway/dataplane/filter/auth_places.hpp"
@@ -17,15 +18,39 @@ constexpr std::string_view kIdentityHeaders[] = {
     "x-consumer-id",           "x-consumer-username",  "x-consumer-custom-id",   "x-consumer-groups",
     "x-credential-identifier", "x-anonymous-consumer", "x-authenticated-groups", "x-credential-username"};
 
+/// What is found out of who calls; each is a counter.
+enum class AuthResult : std::uint8_t { kAccepted, kAnonymous, kNoCredential, kRefused, kUnavailable, kSlowed };
+constexpr std::string_view kResults[] = {"accepted", "anonymous", "no_credential", "refused", "unavailable", "slowed"};
+constexpr telemetry::CounterFamily kResultFamily{"fairlead_gateway_authentications",
+                                                 "requests by what was found out of who calls", "result", kResults};
+constexpr std::string_view kReasons[kAuthFailures] = {
+    "wrong",  "unknown",  "malformed", "duplicate", "not_covered", "not_recent",     "algorithm",
+    "issuer", "audience", "expired",   "not_yet",   "claims",      "other_consumer", "body"};
+constexpr telemetry::CounterFamily kFailureFamily{"fairlead_gateway_authentication_failures",
+                                                  "credentials that were refused, by why", "reason", kReasons};
+
+struct AuthCounters {
+  telemetry::CounterId results = 0;
+  std::vector<telemetry::CounterId> failures{};  ///< of each method
+};
+
+AuthCounters make_counters(const std::vector<AuthMethodPtr>& methods, const Context& context) {
+  AuthCounters out{.results = context.counters(kResultFamily)};
+  for (const auto& method : methods)
+    out.failures.push_back(context.counters(kFailureFamily, {"method", std::string(method->name())}));
+  return out;
+}
+
 class Authentication final : public Filter {
  public:
   Authentication(const model::Authentication& settings, std::string ns, DirectoriesPtr directories,
-                 std::vector<AuthMethodPtr> methods, std::shared_ptr<auth::Failures> failures)
+                 std::vector<AuthMethodPtr> methods, std::shared_ptr<auth::Failures> failures, AuthCounters counters)
       : settings_(settings),
         ns_(std::move(ns)),
         directories_(std::move(directories)),
         methods_(std::move(methods)),
-        failures_(std::move(failures)) {
+        failures_(std::move(failures)),
+        counters_(std::move(counters)) {
     const auto take_headers = [&](const model::ClaimUse& use) {
       for (const auto& entry : use.claims_to_headers) claim_headers_.push_back(entry.header);
     };
@@ -39,6 +64,7 @@ class Authentication final : public Filter {
   std::size_t most_body() const override { return most_body_; }
   Verdict on_request_body(Request& request, std::string& body) const override;
   Verdict on_response(Request& request, http::ResponseHead& head) const override;
+  Preview preview(Probe& probe) const override;
 
   /// Goes on with the methods; kWait where one has to.
   Verdict run(Request& request, AuthAttempt& attempt) const;
@@ -52,7 +78,10 @@ class Authentication final : public Filter {
   Verdict pass(Request& request, AuthAttempt& attempt) const;
   Verdict pass_anonymous(Request& request) const;
   Verdict refuse_request(Request& request, const AuthAttempt& attempt) const;
-  static Verdict refuse_source(Request& request, std::uint64_t wait_ms);
+  Verdict refuse_source(Request& request, std::uint64_t wait_ms) const;
+  void note(Request& request, AuthResult result) const {
+    request.count(counters_.results + static_cast<telemetry::CounterId>(result));
+  }
   void tell_backend(Request& request, const Identity& identity) const;
 
   const model::Authentication settings_;
@@ -60,6 +89,7 @@ class Authentication final : public Filter {
   const DirectoriesPtr directories_;
   const std::vector<AuthMethodPtr> methods_;
   const std::shared_ptr<auth::Failures> failures_;  // null: no limit
+  const AuthCounters counters_;
   std::vector<std::string> claim_headers_;
   std::size_t most_body_ = 0;
 };
@@ -90,6 +120,21 @@ Verdict Authentication::on_request(Request& request) const {
   return run(request, attempt);
 }
 
+Preview Authentication::preview(Probe& probe) const {
+  auto out = probe.ask(*this);
+  if (const auto* waiting = static_cast<const Waiting*>(probe.state())) {
+    out.why = std::string(methods_[waiting->attempt.next]->name()) +
+              ": the credential is checked beside the request: by a password's hash, or by keys of another server";
+    return out;
+  }
+  if (out.kind != Preview::Kind::kPasses) return out;
+  const auto& identity = probe.identity();
+  if (identity.consumer != nullptr) out.why = "consumer " + identity.consumer->name;
+  else out.why = identity.authenticated ? "authenticated, of no consumer" : "anonymous";
+  if (!identity.credential.empty()) out.why += ", credential " + std::string(identity.credential);
+  return out;
+}
+
 Verdict Authentication::run(Request& request, AuthAttempt& attempt) const {
   while (attempt.next < methods_.size()) {
     switch (methods_[attempt.next]->check(request, attempt)) {
@@ -105,6 +150,7 @@ Verdict Authentication::run(Request& request, AuthAttempt& attempt) const {
         break;
       case AuthOutcome::kWait: return wait(request, attempt);
       case AuthOutcome::kUnavailable:
+        note(request, AuthResult::kUnavailable);
         answer_problem(request, 503, "Service Unavailable", "who calls cannot be found out now",
                        telemetry::ResponseFlag::kUnauthorizedExternal, {{"retry-after", "5"}}, attempt.unavailable);
         return Verdict::kAnswered;
@@ -123,6 +169,7 @@ Verdict Authentication::wait(Request& request, AuthAttempt& attempt) const {
     waiting = made.get();
     request.set_state(std::move(made));
   }
+  if (request.asks_only()) return Verdict::kWait;
   auto& kept = waiting->attempt;
   const bool under_way = kept.work->start(request, [this, &request, &kept] {
     if (run(request, kept) == Verdict::kContinue) request.resume();
@@ -148,6 +195,7 @@ Verdict Authentication::pass(Request& request, AuthAttempt& attempt) const {
   for (const auto& field : attempt.headers) request.head().fields.push_back(field);
   tell_backend(request, request.identity());
   if (needs_body) return Verdict::kNeedBody;
+  note(request, AuthResult::kAccepted);
   for (const auto& method : methods_) method->hide(request);
   return Verdict::kContinue;
 }
@@ -157,10 +205,13 @@ Verdict Authentication::on_request_body(Request& request, std::string& body) con
     if (!method->needs_body(request) || method->check_body(request, body)) continue;
     request.identity() = {};
     AuthAttempt attempt;
+    attempt.failed = static_cast<std::size_t>(&method - methods_.data());
     attempt.why = "the body is not that of the signed digest";
+    attempt.failure = AuthFailure::kBody;
     attempt.bad = true;
     return refuse_request(request, attempt);
   }
+  note(request, AuthResult::kAccepted);
   for (const auto& method : methods_) method->hide(request);
   return Verdict::kContinue;
 }
@@ -184,6 +235,7 @@ Verdict Authentication::pass_anonymous(Request& request) const {
     identity.hold = std::move(directory);
   }
   tell_backend(request, identity);
+  note(request, AuthResult::kAnonymous);
   return Verdict::kContinue;
 }
 
@@ -200,15 +252,20 @@ Verdict Authentication::refuse_request(Request& request, const AuthAttempt& atte
       text.append(", error=\"invalid_token\", error_description=\"").append(attempt.failed_token).append("\"");
     fields.push_back({"www-authenticate", request.arena().copy(text)});
   }
+  note(request, attempt.bad ? AuthResult::kRefused : AuthResult::kNoCredential);
+  if (attempt.bad)
+    request.count(counters_.failures[attempt.failed] + static_cast<telemetry::CounterId>(attempt.failure));
   const auto why = attempt.why.empty() ? std::string_view("no credentials were sent") : attempt.why;
-  if (failures_ != nullptr && attempt.bad) failures_->count(request.client(), request.reactor().now_ms());
+  if (failures_ != nullptr && attempt.bad && !request.asks_only())
+    failures_->count(request.client(), request.reactor().now_ms());
   answer_problem(request, 401, "Unauthorized", why, telemetry::ResponseFlag::kPolicyDenied, std::move(fields),
                  attempt.bad ? "credential_refused" : "no_credential");
   return Verdict::kAnswered;
 }
 
 /// Without a look at what it shows: one who guesses learns nothing.
-Verdict Authentication::refuse_source(Request& request, std::uint64_t wait_ms) {
+Verdict Authentication::refuse_source(Request& request, std::uint64_t wait_ms) const {
+  note(request, AuthResult::kSlowed);
   const auto seconds = request.arena().copy(std::to_string((wait_ms + 999) / 1000));
   answer_problem(request, 429, "Too Many Requests", "too many wrong credentials were sent",
                  telemetry::ResponseFlag::kRateLimited, {{"retry-after", seconds}}, "too_many_failures");
@@ -283,7 +340,9 @@ FilterPtr make_authentication(const model::Authentication& settings, Context& co
     failures = context.stores.get<auth::Failures>(
         name, [&] { return std::make_shared<auth::Failures>(settings.failures.most, window); });
   }
-  return std::make_shared<Authentication>(settings, context.ns, directories, std::move(methods), std::move(failures));
+  auto counters = make_counters(methods, context);
+  return std::make_shared<Authentication>(settings, context.ns, directories, std::move(methods), std::move(failures),
+                                          std::move(counters));
 }
 
 }  // namespace fairlead::filter

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Section `cache`: answers from what backends have said before (RFC 9111, as a shared cache).
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 
 #include "fairlead/cache/registry.hpp"
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 #include "gateway/dataplane/filter/cache_pending.hpp"
 
 namespace fairlead::filter {
@@ -14,6 +16,28 @@ namespace {
 std::uint32_t seconds_of(std::chrono::milliseconds time) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time).count();
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(seconds, 0, cache::kMostSeconds));
+}
+
+constexpr std::string_view kOutcomeNames[kCacheOutcomes] = {"hit",           "stale",     "uri_miss",   "vary_miss",
+                                                            "stale_forward", "pass",      "method",     "bypass",
+                                                            "request",       "validated", "after_error"};
+constexpr telemetry::CounterFamily kOutcomeFamily{"fairlead_gateway_cache_requests",
+                                                  "requests by how the cache has served them", "result", kOutcomeNames};
+constexpr std::string_view kWaitNames[] = {"timeout"};
+constexpr telemetry::CounterFamily kWaitFamily{"fairlead_gateway_cache_waits",
+                                               "requests that waited for another one's response, and no longer",
+                                               "result", kWaitNames};
+
+/// Why responses are not stored, in the words of the store.
+const telemetry::CounterFamily& response_family() {
+  static const auto kNames = [] {
+    std::array<std::string_view, cache::kReasons> out;
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = name_of(static_cast<cache::Reason>(i));
+    return out;
+  }();
+  static const telemetry::CounterFamily kFamily{"fairlead_gateway_cache_responses",
+                                                "responses by whether they were stored, and why not", "result", kNames};
+  return kFamily;
 }
 
 class Cache final : public Filter {
@@ -25,6 +49,8 @@ class Cache final : public Filter {
     auto* state = static_cast<Pending*>(request.state());
     return state == nullptr ? Verdict::kContinue : state->on_response(head);
   }
+  std::vector<Held> held() const override;
+  Preview preview(Probe& probe) const override;
 
  private:
   [[nodiscard]] bool is_served(http::Method method) const {
@@ -37,6 +63,46 @@ class Cache final : public Filter {
 
   CorePtr core_;
 };
+
+std::vector<Held> Cache::held() const {
+  const auto counts = core_->store->counts();
+  return {{"fairlead_gateway_cache_bytes", "bytes of stored responses", metrics::Type::kGauge, counts.bytes},
+          {"fairlead_gateway_cache_keys", "keys with stored responses", metrics::Type::kGauge, counts.entries},
+          {"fairlead_gateway_cache_evictions", "keys that went for want of room", metrics::Type::kCounter,
+           counts.evictions},
+          {"fairlead_gateway_cache_purged", "keys that were purged or invalidated", metrics::Type::kCounter,
+           counts.purged}};
+}
+
+Preview Cache::preview(Probe& probe) const {
+  Preview out{.kind = Preview::Kind::kPasses};
+  if (!is_served(probe.head().method)) {
+    out.why = "its method is none that is stored";
+    return out;
+  }
+  if (bypasses(probe.head())) {
+    out.why = "its headers or its body ask for the origin";
+    return out;
+  }
+  const auto found = core_->store->find(make_key(probe, *core_, key_scratch()));
+  const auto* entry = found == nullptr ? nullptr : found->select(probe.head().fields, vary_scratch());
+  const auto now = static_cast<std::int64_t>(probe.reactor().now_ms());
+  if (entry == nullptr) {
+    out.why = found != nullptr && found->pass_until > now ? "nothing is stored: the last response may not be"
+                                                          : "nothing is stored";
+    return out;
+  }
+  const auto left = ((*entry)->lifetime - (*entry)->age(now)) / 1000;
+  if (!(*entry)->fresh(now)) {
+    out.kind = Preview::Kind::kDepends;
+    out.why = "what is stored is not fresh since " + std::to_string(-left) + " s: it is validated, or served meanwhile";
+    return out;
+  }
+  out.kind = core_->settings.honour_request_directives ? Preview::Kind::kDepends : Preview::Kind::kAnswers;
+  out.status = (*entry)->status;
+  out.why = "what is stored is fresh for another " + std::to_string(left) + " s";
+  return out;
+}
 
 Verdict Cache::forward(Request& request, CacheOutcome outcome, std::string_view url) const {
   auto pending = std::make_unique<Pending>(core_, request);
@@ -62,7 +128,7 @@ bool Cache::answered(Request& request, const cache::Key& key) const {
   const auto& fields = request.head().fields;
   const auto* entry = found->select(fields, vary_scratch());
   if (entry == nullptr || !(*entry)->fresh(static_cast<std::int64_t>(request.reactor().now_ms()))) return false;
-  core_->count(CacheOutcome::kHit);
+  core_->count(request.meter(), CacheOutcome::kHit);
   answer_stored(request, *core_, **entry, fields, {});
   return true;
 }
@@ -102,6 +168,9 @@ FilterPtr make_cache(const model::ResponseCache& settings, Context& context) {
     cache::Registry::of_process().add(store);
     return store;
   });
+  core->counters = {.outcomes = context.counters(kOutcomeFamily),
+                    .responses = context.counters(response_family()),
+                    .waits = context.counters(kWaitFamily)};
   core->flights =
       context.stores.get<cache::Flights>("flights of " + name, [] { return std::make_shared<cache::Flights>(); });
   return std::make_shared<Cache>(std::move(core));

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -35,6 +33,13 @@ enum class CacheOutcome : std::uint8_t {
 };
 inline constexpr std::size_t kCacheOutcomes = static_cast<std::size_t>(CacheOutcome::kAfterError) + 1;
 
+/// The numbers of a cache's counters, each the first of its set.
+struct CacheCounters {
+  telemetry::CounterId outcomes = 0;   ///< by CacheOutcome
+  telemetry::CounterId responses = 0;  ///< by cache::Reason
+  telemetry::CounterId waits = 0;      ///< that took too long
+};
+
 /// Owner: the filter, and what is under way for it. Thread: any.
 struct CacheCore {
   model::ResponseCache settings;
@@ -42,15 +47,14 @@ struct CacheCore {
   cache::Defaults defaults;
   std::shared_ptr<cache::Store> store;
   std::shared_ptr<cache::Flights> flights;
-  mutable std::array<std::atomic<std::uint64_t>, kCacheOutcomes> outcomes{};
-  mutable std::array<std::atomic<std::uint64_t>, cache::kReasons> reasons{};
-  mutable std::atomic<std::uint64_t> wait_timeouts{0};
+  CacheCounters counters;
 
-  void count(CacheOutcome outcome) const {
-    outcomes[static_cast<std::size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);
+  /// `meter`: the worker's; null: nobody counts.
+  void count(telemetry::WorkerMeter* meter, CacheOutcome outcome) const {
+    if (meter != nullptr) meter->add(counters.outcomes + static_cast<telemetry::CounterId>(outcome));
   }
-  void count(cache::Reason reason) const {
-    reasons[static_cast<std::size_t>(reason)].fetch_add(1, std::memory_order_relaxed);
+  void count(telemetry::WorkerMeter* meter, cache::Reason reason) const {
+    if (meter != nullptr) meter->add(counters.responses + static_cast<telemetry::CounterId>(reason));
   }
 };
 using CorePtr = std::shared_ptr<const CacheCore>;

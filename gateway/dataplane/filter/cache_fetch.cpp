@@ -61,7 +61,7 @@ class Refetch final : public CallHandler {
       return stored;
     }
     const auto terms = fetch_.judge(answer.head, false, now);
-    fetch_.core->count(terms.reason);
+    fetch_.core->count(fetch_.meter, terms.reason);
     if (terms.reason != cache::Reason::kStorable) {
       fetch_.not_stored(answer.head.status, terms.reason, now);
       return false;
@@ -112,7 +112,7 @@ cache::EntryPtr CacheFetch::freshen(const cache::Entry& stale, const http::Field
   whole.status = stale.status;
   whole.fields = cache::freshened_fields(stale, update);
   const auto terms = judge(whole, false, now_ms);
-  core->count(terms.reason);
+  core->count(meter, terms.reason);
   auto entry = make_entry(whole.fields, terms, now_ms);
   entry->status = stale.status;
   entry->body = stale.body;

@@ -12,6 +12,7 @@ inline constexpr std::int64_t kPassMs = 10'000;  ///< for so long nobody waits f
 /// What has to be known of a request once its response comes. Texts live as long as whoever has it sees to.
 struct CacheFetch {
   CorePtr core;
+  telemetry::WorkerMeter* meter = nullptr;
   cache::Key key;
   http::Fields asked;  ///< as the client sent them
   cache::Asked who;

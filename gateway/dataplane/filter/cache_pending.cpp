@@ -19,7 +19,10 @@ bool asks_for_part(const http::Fields& fields) { return http::find(fields, "rang
 
 }  // namespace
 
-Pending::Pending(CorePtr core, Request& request) : request_(request) { fetch_.core = std::move(core); }
+Pending::Pending(CorePtr core, Request& request) : request_(request) {
+  fetch_.core = std::move(core);
+  fetch_.meter = request.meter();
+}
 
 Pending::~Pending() { stop_waiting(); }
 
@@ -46,7 +49,7 @@ Verdict Pending::begin(const cache::Key& key) {
 void Pending::forward(CacheOutcome outcome, std::string_view url) {
   outcome_ = outcome;
   url_ = url;
-  fetch_.core->count(outcome);
+  fetch_.core->count(fetch_.meter, outcome);
 }
 
 Pending::Step Pending::look() {
@@ -138,14 +141,14 @@ Pending::Step Pending::lead() {
 
 Pending::Step Pending::serve(const cache::Entry& entry, CacheOutcome outcome) {
   lead_ = nullptr;
-  fetch_.core->count(outcome);
+  fetch_.core->count(fetch_.meter, outcome);
   answer_stored(request_, *fetch_.core, entry, fetch_.asked, {.collapsed = waited_});
   return Step::kAnswered;  // the request may be over, and this object gone
 }
 
 /// only-if-cached (RFC 9111 section 5.2.1.7).
 Pending::Step Pending::refuse() {
-  fetch_.core->count(CacheOutcome::kRequest);
+  fetch_.core->count(fetch_.meter, CacheOutcome::kRequest);
   answer_problem(request_, 504, "Gateway Timeout", "nothing stored may be used, and only that was asked for",
                  telemetry::ResponseFlag::kPolicyDenied);
   return Step::kAnswered;
@@ -166,7 +169,7 @@ void Pending::on_landing(cache::Landing how) {
 }
 
 void Pending::on_timer() {
-  fetch_.core->wait_timeouts.fetch_add(1, std::memory_order_relaxed);
+  request_.count(fetch_.core->counters.waits);
   stop_waiting();
   may_wait_ = false;
   proceed();
@@ -181,7 +184,7 @@ void Pending::proceed() {
 }
 
 void Pending::prepare_forward() {
-  fetch_.core->count(outcome_);
+  fetch_.core->count(fetch_.meter, outcome_);
   stores_ = request_.head().method == http::Method::kGet && !control_.no_store;
   prepare_fetch();
 }

@@ -15,6 +15,7 @@ class Capture final : public BodyFilter {
   Capture(const CacheFetch& fetch, std::shared_ptr<cache::Entry> entry, std::int64_t pass_until,
           std::unique_ptr<cache::Lead> lead)
       : core_(fetch.core),
+        meter_(fetch.meter),
         text_(fetch.key.text),
         key_(fetch.key),
         entry_(std::move(entry)),
@@ -34,7 +35,7 @@ class Capture final : public BodyFilter {
  private:
   void take(std::string_view data, bool end) {
     if (data.size() > core_->settings.max_object_bytes - body_.size()) {
-      core_->count(cache::Reason::kTooLarge);
+      core_->count(meter_, cache::Reason::kTooLarge);
       core_->store->pass(key_, pass_until_);
       entry_ = nullptr;
       body_ = {};
@@ -52,6 +53,7 @@ class Capture final : public BodyFilter {
   }
 
   CorePtr core_;
+  telemetry::WorkerMeter* meter_;
   std::string text_;
   cache::Key key_;
   std::shared_ptr<cache::Entry> entry_;  // null: given up
@@ -81,7 +83,7 @@ Verdict Pending::on_response(http::ResponseHead& head) {
   if (stores_) {
     if (validates_ && head.status == 304) return validated(head);
     const auto terms = fetch_.judge(head, !request_.record().flags.empty(), now());
-    fetch_.core->count(terms.reason);
+    fetch_.core->count(fetch_.meter, terms.reason);
     if (terms.reason == cache::Reason::kStorable) {
       stored = store(head, terms);
     } else {
@@ -113,14 +115,14 @@ Verdict Pending::validated(const http::ResponseHead& head) {
   bool stored = false;
   const auto entry = fetch_.freshen(*entry_, head.fields, now(), stored);
   land(stored);
-  fetch_.core->count(CacheOutcome::kValidated);
+  fetch_.core->count(fetch_.meter, CacheOutcome::kValidated);
   answer_stored(request_, *fetch_.core, *entry, fetch_.asked, {.status = 304});
   return Verdict::kAnswered;
 }
 
 Verdict Pending::serve_after_error(std::uint16_t status) {
   land(false);
-  fetch_.core->count(CacheOutcome::kAfterError);
+  fetch_.core->count(fetch_.meter, CacheOutcome::kAfterError);
   const auto entry = entry_;
   answer_stored(request_, *fetch_.core, *entry, fetch_.asked, {.status = status});
   return Verdict::kAnswered;

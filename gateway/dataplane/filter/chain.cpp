@@ -25,4 +25,13 @@ std::string_view slot_name(Slot slot) {
   return "?";
 }
 
+const telemetry::CounterFamily& outcome_counters() {
+  static constexpr std::string_view kNames[kOutcomes] = {"passed", "answered", "refused",
+                                                         "failed", "replaced", "abandoned"};
+  static constexpr telemetry::CounterFamily kFamily{"fairlead_gateway_filter_requests",
+                                                    "requests at a section of a policy, by what became of them there",
+                                                    "outcome", kNames};
+  return kFamily;
+}
+
 }  // namespace fairlead::filter

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Section `compression`: responses in the encoding that the client likes best.
 #include <algorithm>
-#include <atomic>
+#include <array>
 #include <utility>
 
 #include "fairlead/cache/control.hpp"
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 #include "gateway/dataplane/filter/encoders.hpp"
 #include "gateway/dataplane/filter/encoding_choice.hpp"
 
@@ -34,15 +35,35 @@ const std::vector<std::string>& default_types() {
   return types;
 }
 
+using Encoding = model::Compression::Encoding;
+constexpr std::string_view kDirections[] = {"in", "out"};
+constexpr telemetry::CounterFamily kByteFamily{"fairlead_gateway_compression_bytes",
+                                               "bytes of bodies before (in) and after (out) compression", "direction",
+                                               kDirections};
+constexpr std::string_view kResults[] = {"compressed", "no_encoder"};
+constexpr telemetry::CounterFamily kResponseFamily{"fairlead_gateway_compression_responses",
+                                                   "responses that were compressed, or would have been had there been "
+                                                   "an encoder left",
+                                                   "result", kResults};
+
+/// By Encoding, each the first of its set.
+struct EncodingCounters {
+  telemetry::CounterId bytes = 0, responses = 0;
+};
+
 struct Core {
   model::Compression settings;
+  std::array<EncodingCounters, 3> counters{};
+  [[nodiscard]] const EncodingCounters& of(Encoding encoding) const {
+    return counters[static_cast<std::size_t>(encoding)];
+  }
 };
 using CorePtr = std::shared_ptr<const Core>;
 
 class Encode final : public BodyFilter {
  public:
-  Encode(CorePtr core, EncoderPool& pool, model::Compression::Encoding encoding, std::unique_ptr<Encoder> encoder)
-      : core_(std::move(core)), pool_(pool), encoding_(encoding), encoder_(std::move(encoder)) {}
+  Encode(CorePtr core, EncoderPool& pool, Encoding encoding, std::unique_ptr<Encoder> encoder, Request& request)
+      : core_(std::move(core)), pool_(pool), encoding_(encoding), encoder_(std::move(encoder)), request_(request) {}
   ~Encode() override { pool_.give_back(encoding_, std::move(encoder_)); }
   Encode(const Encode&) = delete;
   Encode& operator=(const Encode&) = delete;
@@ -51,14 +72,18 @@ class Encode final : public BodyFilter {
     out_.clear();
     if (data.empty() && !end) return out_;
     if (!encoder_->write(data, end, out_)) return std::nullopt;
+    const auto bytes = core_->of(encoding_).bytes;
+    request_.count(bytes, data.size());
+    request_.count(bytes + 1, out_.size());
     return out_;
   }
 
  private:
   CorePtr core_;  // the pool stays as long as it does
   EncoderPool& pool_;
-  model::Compression::Encoding encoding_;
+  Encoding encoding_;
   std::unique_ptr<Encoder> encoder_;
+  Request& request_;  // owns this
   std::string out_;
 };
 
@@ -108,6 +133,12 @@ class Compression final : public Filter {
  public:
   explicit Compression(CorePtr core) : core_(std::move(core)) {}
 
+  Preview preview(Probe& probe) const override {
+    const auto* chosen = choose_encoding(probe.head().fields, core_->settings.encodings);
+    return {.kind = Preview::Kind::kPasses,
+            .why = chosen == nullptr ? "the client takes none of the encodings"
+                                     : "responses may be sent as " + std::string(name_of(chosen->encoding))};
+  }
   Verdict on_response(Request& request, http::ResponseHead& head) const override {
     if (!may_change(request, head)) return Verdict::kContinue;
     add_vary(head);
@@ -120,10 +151,11 @@ class Compression final : public Filter {
     }
     auto& pool = request.local<EncoderPool>(core_, [] { return std::make_unique<EncoderPool>(); });
     auto encoder = pool.take(*chosen);
+    request.count(core_->of(chosen->encoding).responses + (encoder == nullptr ? 1 : 0));
     if (encoder == nullptr) return Verdict::kContinue;
     change_head(head, name_of(chosen->encoding), request.arena());
     head.body = http::Body::kStream;
-    request.pass_body(std::make_unique<Encode>(core_, pool, chosen->encoding, std::move(encoder)));
+    request.pass_body(std::make_unique<Encode>(core_, pool, chosen->encoding, std::move(encoder), request));
     return Verdict::kContinue;
   }
 
@@ -146,9 +178,14 @@ bool Compression::may_change(Request& request, const http::ResponseHead& head) c
 
 }  // namespace
 
-FilterPtr make_compression(const model::Compression& settings, Context&) {
+FilterPtr make_compression(const model::Compression& settings, Context& context) {
   auto core = std::make_shared<Core>();
   core->settings = settings;
+  for (const auto& one : settings.encodings) {
+    const telemetry::CounterPart part{"encoding", std::string(name_of(one.encoding))};
+    core->counters[static_cast<std::size_t>(one.encoding)] = {context.counters(kByteFamily, part),
+                                                              context.counters(kResponseFamily, part)};
+  }
   if (core->settings.content_types.empty()) core->settings.content_types = default_types();
   return std::make_shared<Compression>(std::move(core));
 }

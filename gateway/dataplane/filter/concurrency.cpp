@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/limit/concurrent.hpp"
 #include "fairlead/limit/key.hpp"
 #include "fairlead/model/request_limits.hpp"
@@ -42,6 +43,21 @@ class ConcurrencyFilter final : public Filter {
     answer_refusal(request, settings_->refusal, http::reason_of(settings_->refusal.status),
                    "Too many requests are under way at this time.", {}, "too_many_concurrent_requests");
     return Verdict::kAnswered;
+  }
+
+  Preview preview(Probe& probe) const override {
+    limit::KeyText key;
+    if (!build_limit_key(probe, settings_->key, settings_->missing, key))
+      return {.kind = Preview::Kind::kPasses, .why = "the limit does not concern this request"};
+    const auto tier = find_limit_tier(probe, settings_->tiers);
+    const auto most = tier == 0 ? settings_->most : settings_->tiers[tier - 1].requests;
+    const auto taken = places_->count(limit::keyed_hash(key.text()));
+    Preview out{.kind = Preview::Kind::kPasses,
+                .why = std::to_string(taken) + " of " + std::to_string(most) + " places are taken now"};
+    if (taken < most) return out;
+    out.kind = Preview::Kind::kAnswers;
+    out.status = settings_->refusal.status;
+    return out;
   }
 
  private:

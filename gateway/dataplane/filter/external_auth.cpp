@@ -7,6 +7,7 @@
 
 #include "fairlead/base/ascii.hpp"
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/route/rewrite.hpp"
 #include "gateway/dataplane/filter/ext_authz.hpp"
@@ -18,6 +19,13 @@ constexpr std::chrono::milliseconds kPatience{10'000};
 constexpr std::size_t kMostBody = 1024 * 1024;  // bytes of a request that is held so that the server sees its beginning
 /// Told to the server whatever is allowed, as the API has it.
 constexpr std::string_view kAlwaysTold[] = {"authorization", "content-length"};
+
+/// What the server has said; each is a counter.
+enum class Said : std::uint8_t { kAllowed, kDenied, kUnreachable, kFailed, kMalformed };
+constexpr std::string_view kSaid[] = {"allowed", "denied", "unreachable", "failed", "malformed"};
+constexpr telemetry::CounterFamily kFamily{"fairlead_gateway_external_authorizations",
+                                           "questions to an authorization server, by what it has said", "result",
+                                           kSaid};
 
 class ExternalAuthFilter;
 
@@ -38,8 +46,8 @@ class Question final : public State, public CallHandler {
 
 class ExternalAuthFilter final : public Filter {
  public:
-  ExternalAuthFilter(const model::ExternalAuth& settings, std::uint32_t cluster)
-      : settings_(settings), cluster_(cluster) {
+  ExternalAuthFilter(const model::ExternalAuth& settings, std::uint32_t cluster, telemetry::CounterId counters)
+      : settings_(settings), cluster_(cluster), counters_(counters) {
     for (const auto name : kAlwaysTold) settings_.allowed_headers.emplace_back(name);
   }
 
@@ -59,19 +67,26 @@ class ExternalAuthFilter final : public Filter {
     return Verdict::kContinue;
   }
 
+  Preview preview(Probe&) const override {
+    return {.why = settings_.backend.ref.name + " is asked by " + (grpc() ? "gRPC" : "HTTP") +
+                   "; where it cannot be asked the request gets 403"};
+  }
+
   [[nodiscard]] bool grpc() const { return settings_.protocol == model::ExternalAuth::Protocol::kGrpc; }
   void decide(Request& request, Question& question, CallAnswer& answer) const;
   void decide_http(Request& request, CallAnswer& answer) const;
-  void deny(Request& request, std::string_view why) const;
+  void deny(Request& request, Said why) const;
 
  private:
   Verdict ask(Request& request, std::string_view body) const;
+  void note(Request& request, Said what) const { request.count(counters_ + static_cast<telemetry::CounterId>(what)); }
   [[nodiscard]] bool told(std::string_view name) const {
     return std::ranges::find(settings_.allowed_headers, name) != settings_.allowed_headers.end();
   }
 
   model::ExternalAuth settings_;
   std::uint32_t cluster_;
+  telemetry::CounterId counters_;  // by Said
 };
 
 /// What another server names must not break messages.
@@ -121,12 +136,13 @@ Verdict ExternalAuthFilter::ask(Request& request, std::string_view body) const {
   }
   question.call = request.call(spec, question);
   if (question.call != nullptr) return Verdict::kWait;
-  deny(request, "the authorization server has no backend");
+  deny(request, Said::kUnreachable);
   return Verdict::kAnswered;
 }
 
 /// It could not be asked: nobody passes.
-void ExternalAuthFilter::deny(Request& request, std::string_view) const {
+void ExternalAuthFilter::deny(Request& request, Said why) const {
+  note(request, why);
   request.answer({.status = 403,
                   .fields = {{"content-type", "text/plain; charset=utf-8"}},
                   .body = "the request could not be authorized\n",
@@ -135,6 +151,7 @@ void ExternalAuthFilter::deny(Request& request, std::string_view) const {
 }
 
 void ExternalAuthFilter::decide_http(Request& request, CallAnswer& answer) const {
+  note(request, answer.head.status == 200 ? Said::kAllowed : Said::kDenied);
   if (answer.head.status == 200) {
     for (const auto& name : settings_.allowed_response_headers) {
       bool first = true;
@@ -158,10 +175,10 @@ void ExternalAuthFilter::decide(Request& request, Question& question, CallAnswer
   if (!grpc()) return decide_http(request, answer);
   const auto* status = http::find(answer.trailers, "grpc-status");
   if (status == nullptr) status = http::find(answer.head.fields, "grpc-status");
-  if (answer.head.status != 200 || status == nullptr || status->value != "0")
-    return deny(request, "the authorization server failed");
+  if (answer.head.status != 200 || status == nullptr || status->value != "0") return deny(request, Said::kFailed);
   const auto result = decode_check(answer.body);
-  if (!result) return deny(request, "the authorization server's answer is no CheckResponse");
+  if (!result) return deny(request, Said::kMalformed);
+  note(request, result->code == 0 ? Said::kAllowed : Said::kDenied);
   if (result->code == 0) {
     auto& fields = request.head().fields;
     for (const auto& name : result->remove) {
@@ -187,7 +204,7 @@ void ExternalAuthFilter::decide(Request& request, Question& question, CallAnswer
 }
 
 void Question::on_call_answer(CallAnswer& answer) { filter_.decide(request_, *this, answer); }
-void Question::on_call_failure(std::string_view why) { filter_.deny(request_, why); }
+void Question::on_call_failure(std::string_view) { filter_.deny(request_, Said::kFailed); }
 
 }  // namespace
 
@@ -198,7 +215,7 @@ FilterPtr make_external_auth(const model::ExternalAuth& settings, Context& conte
     context.faults.push_back("backendRef " + settings.backend.ref.name + ": there is no such backend");
     return nullptr;
   }
-  return std::make_shared<ExternalAuthFilter>(settings, *cluster);
+  return std::make_shared<ExternalAuthFilter>(settings, *cluster, context.counters(kFamily));
 }
 
 }  // namespace fairlead::filter

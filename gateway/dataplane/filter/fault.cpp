@@ -4,6 +4,7 @@
 #include <string>
 
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/request_change.hpp"
 #include "gateway/dataplane/filter/pause.hpp"
@@ -14,9 +15,20 @@ namespace {
 
 constexpr std::uint32_t kAll = 1'000'000;
 
+std::string percent_text(std::uint32_t share) {
+  auto text = std::to_string(static_cast<double>(share) * 100 / kAll);
+  text.resize(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text + " %";
+}
+
+constexpr std::string_view kKinds[] = {"delay", "abort"};
+constexpr telemetry::CounterFamily kFamily{"fairlead_gateway_faults", "faults on purpose", "kind", kKinds};
+
 class FaultFilter final : public Filter {
  public:
-  explicit FaultFilter(const model::Fault& settings) : settings_(settings) {}
+  FaultFilter(const model::Fault& settings, const Context& context)
+      : settings_(settings), counters_(context.counters(kFamily)) {}
 
   Verdict on_request(Request& request) const override {
     if (!concerns(request.head().fields)) return Verdict::kContinue;
@@ -24,6 +36,7 @@ class FaultFilter final : public Filter {
     const bool delays = settings_.delay.count() > 0 && random.below(kAll) < settings_.delay_share;
     const bool aborts = random.below(kAll) < settings_.abort_share;
     if (delays) {
+      request.count(counters_);
       request.set_state(std::make_unique<Pause>(request, settings_.delay, [this, &request, aborts] {
         if (aborts) abort(request);
         else request.resume();
@@ -33,6 +46,19 @@ class FaultFilter final : public Filter {
     if (!aborts) return Verdict::kContinue;
     abort(request);
     return Verdict::kAnswered;
+  }
+
+  Preview preview(Probe& probe) const override {
+    if (!concerns(probe.head().fields))
+      return {.kind = Preview::Kind::kPasses, .why = "it does not concern this request"};
+    Preview out;
+    if (settings_.delay.count() > 0 && settings_.delay_share > 0)
+      out.why = percent_text(settings_.delay_share) + " wait " + std::to_string(settings_.delay.count()) + " ms";
+    if (settings_.abort_share > 0)
+      out.why += (out.why.empty() ? "" : ", ") + percent_text(settings_.abort_share) + " get " +
+                 (settings_.abort_status != 0 ? std::to_string(settings_.abort_status)
+                                              : "gRPC status " + std::to_string(settings_.grpc_status));
+    return out;
   }
 
  private:
@@ -45,6 +71,7 @@ class FaultFilter final : public Filter {
   }
 
   void abort(Request& request) const {
+    request.count(counters_ + 1);
     if (settings_.abort_status != 0) {
       auto title = http::reason_of(settings_.abort_status);
       if (title.empty()) title = "Fault";
@@ -64,10 +91,13 @@ class FaultFilter final : public Filter {
   }
 
   model::Fault settings_;
+  telemetry::CounterId counters_;
 };
 
 }  // namespace
 
-FilterPtr make_fault(const model::Fault& settings, Context&) { return std::make_shared<const FaultFilter>(settings); }
+FilterPtr make_fault(const model::Fault& settings, Context& context) {
+  return std::make_shared<const FaultFilter>(settings, context);
+}
 
 }  // namespace fairlead::filter

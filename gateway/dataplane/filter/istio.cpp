@@ -125,9 +125,9 @@ void add_issuers(const model::RequestAuthentication& from, const IstioObjects& s
       fault(server.error().message);
       continue;
     }
-    constexpr auto kFresh = model::RemoteJwks{}.cache_duration.count();
-    auto keys = context.stores.get<auth::RemoteKeys>("auth/jwks istio " + from.metadata.ns + ' ' + rule.jwks_uri, [] {
-      return std::make_shared<auth::RemoteKeys>(static_cast<std::uint64_t>(kFresh), auth::kAllAlgorithms);
+    const auto fresh = model::RemoteJwks{}.cache_duration;
+    auto keys = context.stores.get<auth::RemoteKeys>("auth/jwks istio " + from.metadata.ns + ' ' + rule.jwks_uri, [&] {
+      return std::make_shared<auth::RemoteKeys>(static_cast<std::uint64_t>(fresh.count()), auth::kAllAlgorithms);
     });
     made.remote = {.keys = std::move(keys),
                    .cluster = server->cluster,

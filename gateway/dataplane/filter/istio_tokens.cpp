@@ -40,6 +40,8 @@ std::string_view text_of(TokenError error) {
       return "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections";
     case TokenError::kCritical:
     case TokenError::kClaims:
+    case TokenError::kNonce:     // of logins and introspection only
+    case TokenError::kInactive:
     case TokenError::kSignature:
     case TokenError::kNone: break;
   }

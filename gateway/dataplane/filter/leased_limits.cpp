@@ -57,9 +57,10 @@ class LeasedRateLimits final : public SharedRateLimits {
 
   Verdict from_leases(Request& request, std::span<const RateQuestion> questions,
                       std::span<const Leases::Taken> taken) const {
-    if (!tells() && !charges()) return Verdict::kContinue;
     std::array<LimitMet, limit::kMostItems> met;
     for (std::size_t i = 0; i < questions.size(); ++i) met[i] = met_here(questions[i], taken[i]);
+    count_verdicts(request, questions, std::span(met).first(questions.size()), true);
+    if (!tells() && !charges()) return Verdict::kContinue;
     auto state = std::make_unique<MetLimits>();
     passed(request, *state, MetLimits::Counted::kRedis, std::span(met).first(questions.size()), questions, false);
     request.set_state(std::move(state));
@@ -89,7 +90,7 @@ class LeasedRateLimits final : public SharedRateLimits {
     waiting.under_way = lease_desk(request, config_).ask(std::move(items), &waiting);
     if (waiting.under_way != nullptr) return Verdict::kWait;
     put_back(waiting);
-    return on_failure(request, waiting, waiting.asked);
+    return on_failure(request, waiting, waiting.asked, limit::NoAnswer::kNotConnected);
   }
 
   static void put_back(const Waiting& waiting) {
@@ -104,7 +105,8 @@ class LeasedRateLimits final : public SharedRateLimits {
   void conclude(Request& request, Waiting& waiting, Outcome outcome, std::span<const limit::SharedItem> items) const {
     if (outcome != Outcome::kAllowed) put_back(waiting);
     if (outcome == Outcome::kNoAnswer) {
-      if (on_failure(request, waiting, waiting.asked) == Verdict::kContinue) request.resume();
+      // The desk, which asks for many, does not say what came in the answer's place.
+      if (on_failure(request, waiting, waiting.asked, limit::NoAnswer::kError) == Verdict::kContinue) request.resume();
       return;
     }
     std::array<LimitMet, limit::kMostItems> met;
@@ -114,6 +116,7 @@ class LeasedRateLimits final : public SharedRateLimits {
       else met[i] = {.text = &waiting.asked[i].tier->text, .level = items[next++].level};
     }
     const auto all = std::span<const LimitMet>(met).first(waiting.asked.size());
+    count_verdicts(request, waiting.asked, all, outcome == Outcome::kAllowed);
     if (outcome == Outcome::kRefused) {
       refuse(request, all);
       return;

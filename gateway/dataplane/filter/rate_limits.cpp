@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/limit/key.hpp"
 #include "fairlead/limit/lasting.hpp"
 #include "gateway/dataplane/filter/problem.hpp"
@@ -15,9 +16,26 @@ namespace {
 constexpr unsigned kInEveryAnswer =
     model::RateLimits::kRateLimit | model::RateLimits::kXRateLimit | model::RateLimits::kPerPeriod;
 
+using OnFailure = model::RedisSettings::OnFailure;
+constexpr std::string_view kReasons[] = {"timeout", "not_connected", "error"};  // as limit::NoAnswer has them
+constexpr telemetry::CounterFamily kFailureFamily{"fairlead_gateway_rate_limit_store_failures",
+                                                  "questions to Redis without an answer, by why", "reason", kReasons};
+constexpr std::string_view kFallbacks[] = {"open", "closed", "local"};
+constexpr telemetry::CounterFamily kFallbackFamily{
+    "fairlead_gateway_rate_limit_fallbacks", "requests that were decided without Redis, by how", "to", kFallbacks};
+
+telemetry::CounterId place_of(OnFailure how) { return how == OnFailure::kOpen ? 0 : how == OnFailure::kClosed ? 1 : 2; }
+
+Preview concerns_none() { return {.kind = Preview::Kind::kPasses, .why = "no limit concerns this request"}; }
+
 class LocalRateLimits final : public RateLimitsBase {
  public:
   using RateLimitsBase::RateLimitsBase;
+  Preview preview(Probe& probe) const override {
+    RateQuestions questions;
+    const auto count = ask_rate_rules(probe, rules_, false, questions);
+    return count == 0 ? concerns_none() : look_here(std::span(questions).first(count));
+  }
   Verdict on_request(Request& request) const override {
     RateQuestions questions;
     const auto count = ask_rate_rules(request, rules_, false, questions);
@@ -26,6 +44,13 @@ class LocalRateLimits final : public RateLimitsBase {
 };
 
 }  // namespace
+
+void count_verdicts(Request& request, std::span<const RateQuestion> questions, std::span<const LimitMet> met,
+                    bool allowed) {
+  for (std::size_t i = 0; i < questions.size(); ++i)
+    if (allowed) request.count(questions[i].counters);
+    else if (!met[i].level.allowed) request.count(questions[i].counters + 1);
+}
 
 RateLimitsBase::RateLimitsBase(const model::RateLimits& settings, Context& context)
     : settings_(std::make_shared<const model::RateLimits>(settings)), rules_(make_rate_rules(*settings_, context)) {
@@ -59,6 +84,42 @@ Verdict RateLimitsBase::on_response(Request& request, http::ResponseHead& head) 
   }
   add_limit_fields(settings_->headers, state->met, false, head.fields, request.arena());
   return Verdict::kContinue;
+}
+
+std::vector<Held> RateLimitsBase::held() const {
+  std::uint64_t bytes = 0, evicted = 0, at_limit = 0;
+  for (const auto& rule : rules_)
+    for (const auto& tier : rule.tiers) {
+      const auto& table = tier.counts->table();
+      bytes += table.bytes();
+      evicted += table.counts().evicted.load(std::memory_order_relaxed);
+      at_limit += table.counts().evicted_at_limit.load(std::memory_order_relaxed);
+    }
+  using enum metrics::Type;
+  return {{"fairlead_gateway_rate_limit_bytes", "bytes of what limits have counted in this process", kGauge, bytes},
+          {"fairlead_gateway_rate_limit_keys_evicted", "keys that were forgotten for want of room", kCounter, evicted},
+          {"fairlead_gateway_rate_limit_keys_evicted_at_limit", "of these: at their limit", kCounter, at_limit}};
+}
+
+Preview RateLimitsBase::look_here(std::span<const RateQuestion> questions) const {
+  std::array<limit::Item, limit::kMostItems> items;
+  for (std::size_t i = 0; i < questions.size(); ++i)
+    items[i] = {.rule = &questions[i].tier->rule,
+                .counts = questions[i].tier->counts.get(),
+                .hash = questions[i].hash,
+                .cost = 0};
+  limit::take_all(std::span(items).first(questions.size()), unix_us());
+  Preview out{.kind = Preview::Kind::kPasses};
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    const auto& level = items[i].level;
+    if (level.remaining < questions[i].cost) {
+      out.kind = Preview::Kind::kAnswers;
+      out.status = settings_->refusal.status;
+    }
+    out.why += (i == 0 ? "" : ", ") + questions[i].tier->text.name + ": " + std::to_string(level.remaining) + " of " +
+               std::to_string(level.limit) + " left now";
+  }
+  return out;
 }
 
 void RateLimitsBase::charge(Request& request, std::size_t number, std::uint64_t cost) const {
@@ -103,10 +164,11 @@ Verdict RateLimitsBase::take_here(Request& request, std::span<const RateQuestion
                 .cost = questions[i].cost};
   }
   const bool allowed = limit::take_all(std::span(items).first(questions.size()), unix_us());
-  if (allowed && !tells() && !charges()) return Verdict::kContinue;
   for (std::size_t i = 0; i < questions.size(); ++i)
     met[i] = {.text = &questions[i].tier->text, .level = items[i].level};
   const auto all = std::span<const LimitMet>(met).first(questions.size());
+  count_verdicts(request, questions, all, allowed);
+  if (allowed && !tells() && !charges()) return Verdict::kContinue;
   if (!allowed) return refuse(request, all);
   if (waited != nullptr) {
     passed(request, *waited, MetLimits::Counted::kShareHere, all, questions, true);
@@ -133,8 +195,8 @@ struct SharedRateLimits::Ask final : MetLimits, limit::RedisAsk {
   Ask(const SharedRateLimits& owner, Request& of, std::span<const RateQuestion> all, std::span<limit::SharedItem> items)
       : RedisAsk(items), filter(owner), request(of), asked(all) {}
   void on_answer(bool allowed) override { filter.conclude(request, *this, allowed); }
-  void on_no_answer(limit::NoAnswer) override {
-    if (filter.on_failure(request, *this, asked) == Verdict::kContinue) request.resume();
+  void on_no_answer(limit::NoAnswer reason) override {
+    if (filter.on_failure(request, *this, asked, reason) == Verdict::kContinue) request.resume();
   }
   const SharedRateLimits& filter;
   Request& request;
@@ -143,7 +205,11 @@ struct SharedRateLimits::Ask final : MetLimits, limit::RedisAsk {
 
 SharedRateLimits::SharedRateLimits(const model::RateLimits& settings, std::shared_ptr<const limit::RedisConfig> config,
                                    Context& context)
-    : RateLimitsBase(settings, context), config_(std::move(config)), policy_(context.policy) {
+    : RateLimitsBase(settings, context),
+      config_(std::move(config)),
+      policy_(context.policy),
+      failures_(context.counters(kFailureFamily)),
+      fallbacks_(context.counters(kFallbackFamily)) {
   const auto space = policy_.find(' ');
   prefix_ = settings_->redis->prefix + ":" + policy_.substr(space == std::string::npos ? 0 : space + 1);
   std::string tag;
@@ -153,6 +219,20 @@ SharedRateLimits::SharedRateLimits(const model::RateLimits& settings, std::share
     const auto& first = *rules_.front().settings;
     return rule.settings->key == first.key && rule.settings->missing == first.missing;
   });
+}
+
+Preview SharedRateLimits::preview(Probe& probe) const {
+  RateQuestions questions;
+  const auto count = ask_rate_rules(probe, rules_, false, questions);
+  if (count == 0) return concerns_none();
+  Preview out{.why = "Redis at " + config_->addresses.front() + " decides on"};
+  for (std::size_t i = 0; i < count; ++i) out.why += (i == 0 ? " " : ", ") + questions[i].tier->text.name;
+  using enum OnFailure;
+  const auto how = settings_->redis->on_failure;
+  out.why += how == kOpen     ? "; without an answer it passes"
+             : how == kClosed ? "; without an answer it gets 503"
+                              : "; without an answer this gateway's share counts";
+  return out;
 }
 
 Verdict SharedRateLimits::on_request(Request& request) const {
@@ -167,7 +247,8 @@ Verdict SharedRateLimits::on_request(Request& request) const {
                                     keep(request, std::span<const limit::SharedItem>(items).first(count)));
   auto& ask = *made;
   request.set_state(std::move(made));
-  return redis_client(request, config_).ask(ask) ? Verdict::kWait : on_failure(request, ask, kept);
+  return redis_client(request, config_).ask(ask) ? Verdict::kWait
+                                                 : on_failure(request, ask, kept, limit::NoAnswer::kNotConnected);
 }
 
 std::string SharedRateLimits::redis_key(const RateQuestion& question) const {
@@ -183,6 +264,7 @@ void SharedRateLimits::conclude(Request& request, Ask& ask, bool allowed) const 
   const auto items = ask.items();
   for (std::size_t i = 0; i < items.size(); ++i) met[i] = {.text = &ask.asked[i].tier->text, .level = items[i].level};
   const auto all = std::span<const LimitMet>(met).first(items.size());
+  count_verdicts(request, ask.asked, all, allowed);
   if (!allowed) {
     refuse(request, all);
     return;
@@ -191,9 +273,11 @@ void SharedRateLimits::conclude(Request& request, Ask& ask, bool allowed) const 
   request.resume();
 }
 
-Verdict SharedRateLimits::on_failure(Request& request, MetLimits& state,
-                                     std::span<const RateQuestion> questions) const {
-  using enum model::RedisSettings::OnFailure;
+Verdict SharedRateLimits::on_failure(Request& request, MetLimits& state, std::span<const RateQuestion> questions,
+                                     limit::NoAnswer reason) const {
+  using enum OnFailure;
+  request.count(failures_ + static_cast<telemetry::CounterId>(reason));
+  request.count(fallbacks_ + place_of(settings_->redis->on_failure));
   switch (settings_->redis->on_failure) {
     case kOpen: return Verdict::kContinue;
     case kLocal: return take_here(request, questions, &state);

@@ -33,11 +33,16 @@ std::span<T> keep(Request& request, std::span<const T> all) {
   return {kept, all.size()};
 }
 
+/// Counts what limits have said: all were met, or those that refuse have refused, and the others have counted nothing.
+void count_verdicts(Request& request, std::span<const RateQuestion> questions, std::span<const LimitMet> met,
+                    bool allowed);
+
 class RateLimitsBase : public Filter, public ResponseCharger {
  public:
   RateLimitsBase(const model::RateLimits& settings, Context& context);
 
   Verdict on_response(Request& request, http::ResponseHead& head) const override;
+  std::vector<Held> held() const override;
   /// ResponseCharger.
   void charge(Request& request, std::size_t number, std::uint64_t cost) const override;
 
@@ -54,6 +59,8 @@ class RateLimitsBase : public Filter, public ResponseCharger {
   [[nodiscard]] bool tells() const;
   /// Whether some response says what it has cost.
   [[nodiscard]] bool charges() const { return charges_header_ || charges_body_; }
+  /// How the limits that are counted here stand; nothing is taken.
+  [[nodiscard]] Preview look_here(std::span<const RateQuestion> questions) const;
   /// Before the request is sent on: its answer has to be one that can be read.
   void prepare(Request& request) const;
 
@@ -71,12 +78,14 @@ class SharedRateLimits : public RateLimitsBase {
   SharedRateLimits(const model::RateLimits& settings, std::shared_ptr<const limit::RedisConfig> config,
                    Context& context);
   Verdict on_request(Request& request) const override;
+  Preview preview(Probe& probe) const override;
 
  protected:
   /// Where all limits have one key, it chooses the hash slot, so that a Cluster spreads clients; else the policy does,
   /// as a script's keys have to be in one slot.
   [[nodiscard]] std::string redis_key(const RateQuestion& question) const;
-  Verdict on_failure(Request& request, MetLimits& state, std::span<const RateQuestion> questions) const;
+  Verdict on_failure(Request& request, MetLimits& state, std::span<const RateQuestion> questions,
+                     limit::NoAnswer reason) const;
   void charge_redis(Request& request, const RateQuestion& question, std::uint64_t amount) const override;
 
   std::shared_ptr<const limit::RedisConfig> config_;
@@ -88,6 +97,7 @@ class SharedRateLimits : public RateLimitsBase {
   std::string policy_;
   std::string prefix_;
   std::string policy_tag_;
+  telemetry::CounterId failures_, fallbacks_;
   bool one_key_ = false;
 };
 

@@ -68,6 +68,13 @@ RateTier make_tier(const model::RateLimits& section, const model::RateLimit& set
   return out;
 }
 
+constexpr std::string_view kVerdicts[] = {"admitted", "refused"};
+constexpr telemetry::CounterFamily kVerdictFamily{
+    "fairlead_gateway_rate_limit_requests",
+    "requests by what a limit has said; those that another one has refused count "
+    "with none",
+    "verdict", kVerdicts};
+
 bool concerns(Request& request, const model::LimitWhen& when) {
   if (!when.methods.empty() && std::ranges::find(when.methods, request.head().method_text) == when.methods.end())
     return false;
@@ -109,6 +116,7 @@ std::vector<RateRule> make_rate_rules(const model::RateLimits& settings, Context
     auto& rule = out.emplace_back();
     rule.settings = &one;
     if (!one.response.json.empty()) rule.response_path = *change::parse_json_path(one.response.json);
+    rule.counters = context.counters(kVerdictFamily, {"limit", one.name});
     rule.tiers.push_back(
         make_tier(settings, one, {.group = {}, .requests = one.requests, .burst = one.burst}, *zone, context));
     for (const auto& tier : one.tiers) rule.tiers.push_back(make_tier(settings, one, tier, *zone, context));
@@ -126,6 +134,7 @@ std::size_t ask_rate_rules(Request& request, const std::vector<RateRule>& rules,
     auto& one = out[count++];
     one.rule = &rule;
     one.tier = &rule.tiers[find_limit_tier(request, settings.tiers)];
+    one.counters = rule.counters;
     one.cost = cost_of(request, settings);
     one.hash = limit::keyed_hash(key.text());
     if (with_keys) one.key = request.arena().copy(key.text());

@@ -30,6 +30,7 @@ struct RateRule {
   const model::RateLimit* settings = nullptr;
   std::vector<RateTier> tiers;  ///< the first for who has none
   change::JsonPath response_path;  ///< of settings->response.json
+  telemetry::CounterId counters = 0;  ///< admitted, refused
 };
 
 /// The rules of a section, with counts from the stores. Faults are noted in the context.
@@ -39,6 +40,7 @@ std::vector<RateRule> make_rate_rules(const model::RateLimits& settings, Context
 struct RateQuestion {
   const RateRule* rule = nullptr;
   const RateTier* tier = nullptr;
+  telemetry::CounterId counters = 0;  ///< the rule's
   std::uint64_t cost = 1;
   std::string_view key;  ///< in the arena; only where the caller wants it
   std::uint64_t hash = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/request_access.hpp"
 #include "gateway/dataplane/filter/problem.hpp"
@@ -26,6 +27,7 @@ class RequestSize final : public Filter {
     return Verdict::kAnswered;
   }
   std::size_t most_body() const override { return settings_.max_bytes; }
+  Preview preview(Probe& probe) const override { return probe.ask(*this); }
 
  private:
   const model::RequestSize settings_;

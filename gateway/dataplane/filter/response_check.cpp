@@ -7,6 +7,7 @@ namespace fairlead::filter {
 
 void ResponseWarnings::warn(Request& request, std::uint16_t status, std::string_view what) const {
   constexpr std::uint64_t kBetween = 1000;  // ms
+  request.count(counter_);
   const auto count = count_.fetch_add(1, std::memory_order_relaxed) + 1;
   const auto now = request.reactor().now_ms();
   auto next = next_ms_.load(std::memory_order_relaxed);

@@ -20,12 +20,14 @@ namespace fairlead::filter {
 /// Owner: a filter. Thread: any worker's.
 class ResponseWarnings {
  public:
-  explicit ResponseWarnings(std::string policy) : policy_(std::move(policy)) {}
+  /// `counter`: of the answers that are wrong.
+  ResponseWarnings(std::string policy, telemetry::CounterId counter) : policy_(std::move(policy)), counter_(counter) {}
   void warn(Request& request, std::uint16_t status, std::string_view what) const;
   [[nodiscard]] std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }
 
  private:
   std::string policy_;
+  telemetry::CounterId counter_;
   mutable std::atomic<std::uint64_t> count_ = 0;    // since the policy was read
   mutable std::atomic<std::uint64_t> next_ms_ = 0;  // of the reactor's clock, when another one may be written
 };

@@ -4,6 +4,7 @@
 
 #include "fairlead/change/gzip.hpp"
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/request_change.hpp"
 #include "gateway/dataplane/filter/changes.hpp"
@@ -125,6 +126,8 @@ class ResponseBody final : public BodyFilter {
 class TransformFilter final : public Filter {
  public:
   explicit TransformFilter(const model::Transform& settings) : parts_(settings) {}
+
+  Preview preview(Probe& probe) const override { return probe.ask(*this); }
 
   Verdict on_request(Request& request) const override {
     auto& head = request.head();

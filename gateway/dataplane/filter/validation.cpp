@@ -5,6 +5,7 @@
 #include "fairlead/change/openapi.hpp"
 #include "fairlead/change/schema.hpp"
 #include "fairlead/filter/make.hpp"
+#include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/request_change.hpp"
 #include "gateway/dataplane/filter/coding.hpp"
@@ -49,6 +50,13 @@ void answer_invalid(Request& request, std::string_view detail, std::string_view 
                   .details = "invalid_request"});
 }
 
+/// What was not as it has to be; each is a counter.
+enum class Wrong : std::uint8_t { kPath, kMethod, kParameters, kContentType, kBodyMissing, kNotJson, kBody, kResponse };
+constexpr std::string_view kWrong[] = {"path",         "method",   "parameters", "content_type",
+                                       "body_missing", "not_json", "body",       "response"};
+constexpr telemetry::CounterFamily kFamily{"fairlead_gateway_validation_failures",
+                                           "messages that are not what is expected, by what of them", "part", kWrong};
+
 /// The operation of a request whose body is still to come.
 struct Pending final : State {
   const OpenApi::Operation* operation = nullptr;  // null: none
@@ -59,7 +67,9 @@ struct Pending final : State {
 class ValidationFilter final : public Filter {
  public:
   ValidationFilter(const model::Validation& settings, Context& context)
-      : settings_(settings), warnings_(context.policy) {
+      : settings_(settings),
+        counters_(context.counters(kFamily)),
+        warnings_(context.policy, counters_ + static_cast<telemetry::CounterId>(Wrong::kResponse)) {
     if (!settings.schema.empty()) compile_schema(context);
     if (settings.openapi.empty() && settings.openapi_config_map.empty()) return;
     const auto text = settings.openapi.empty() ? from_config_map(context) : settings.openapi;
@@ -85,6 +95,7 @@ class ValidationFilter final : public Filter {
   }
 
   [[nodiscard]] std::size_t most_body() const override { return settings_.max_body_bytes; }
+  Preview preview(Probe& probe) const override { return probe.ask(*this); }
 
   Verdict on_request_body(Request& request, std::string& body) const override {
     const auto* pending = static_cast<const Pending*>(request.state());
@@ -100,6 +111,7 @@ class ValidationFilter final : public Filter {
                         {.depth = settings_.max_depth})) {
       report.problems.push_back(
           {{}, std::string(document.error().what) + " at byte " + std::to_string(document.error().offset)});
+      note(request, Wrong::kNotJson);
       answer_invalid(request, "the body is no JSON", "pointer", report);
       return Verdict::kAnswered;
     }
@@ -108,6 +120,7 @@ class ValidationFilter final : public Filter {
     if (pending->api_body)
       good = api_->check_body(*pending->operation, content_type_of(request.head().fields), document, report) && good;
     if (good) return Verdict::kContinue;
+    note(request, Wrong::kBody);
     answer_invalid(request, "the body is not what is expected", "pointer", report);
     return Verdict::kAnswered;
   }
@@ -133,6 +146,17 @@ class ValidationFilter final : public Filter {
   }
 
  private:
+  void note(Request& request, Wrong what) const { request.count(counters_ + static_cast<telemetry::CounterId>(what)); }
+  void refuse_no_body(Request& request) const {
+    note(request, Wrong::kBodyMissing);
+    answer_problem(request, 400, "Bad Request", "a body is missing", ResponseFlag::kPolicyDenied);
+  }
+  void refuse_type(Request& request) const {
+    note(request, Wrong::kContentType);
+    answer_problem(request, 415, "Unsupported Media Type", "the content type is none of those that are taken",
+                   ResponseFlag::kPolicyDenied);
+  }
+
   void compile_schema(Context& context) {
     if (!document_.parse(settings_.schema, {.depth = 128, .nodes = 1'000'000})) {
       context.faults.emplace_back("the JSON Schema is no JSON");
@@ -171,7 +195,7 @@ class ValidationFilter final : public Filter {
       const bool may_lack =
           !settings_.body_required || (head.method != http::Method::kPost && head.method != http::Method::kPut &&
                                        head.method != http::Method::kPatch);
-      if (!may_lack) answer_problem(request, 400, "Bad Request", "a body is missing", ResponseFlag::kPolicyDenied);
+      if (!may_lack) refuse_no_body(request);
       return may_lack;
     }
     auto type = content_type_of(head.fields);
@@ -180,8 +204,7 @@ class ValidationFilter final : public Filter {
     for (auto& c : type)
       if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
     if (std::ranges::find(settings_.content_types, type) == settings_.content_types.end()) {
-      answer_problem(request, 415, "Unsupported Media Type", "the content type is none of those that are taken",
-                     ResponseFlag::kPolicyDenied);
+      refuse_type(request);
       return false;
     }
     pending.schema = true;
@@ -207,6 +230,7 @@ class ValidationFilter final : public Filter {
     if (match != ApiMatch::kFound) return settings_.pass_unknown || !refuse_unknown(request, match, allowed);
     change::SchemaReport report{.most = settings_.max_problems};
     if (!api_->check_parameters(*operation, seen, values, report)) {
+      note(request, Wrong::kParameters);
       answer_invalid(request, "the parameters are not what is expected", "parameter", report);
       return false;
     }
@@ -222,7 +246,8 @@ class ValidationFilter final : public Filter {
   }
 
   /// True, once it has answered.
-  static bool refuse_unknown(Request& request, ApiMatch match, std::string_view allowed) {
+  bool refuse_unknown(Request& request, ApiMatch match, std::string_view allowed) const {
+    note(request, match == ApiMatch::kNoPath ? Wrong::kPath : Wrong::kMethod);
     if (match == ApiMatch::kNoPath)
       answer_problem(request, 404, "Not Found", "there is no such path", ResponseFlag::kPolicyDenied);
     else
@@ -235,7 +260,7 @@ class ValidationFilter final : public Filter {
     const auto& head = request.head();
     if (!has_body(head)) {
       if (!OpenApi::requires_body(operation)) return true;
-      answer_problem(request, 400, "Bad Request", "a body is missing", ResponseFlag::kPolicyDenied);
+      refuse_no_body(request);
       return false;
     }
     if (!OpenApi::takes_body(operation)) return true;  // OpenAPI 3.1, 4.8.10: what is not described is not spoken of
@@ -244,12 +269,12 @@ class ValidationFilter final : public Filter {
       case OpenApi::BodyKind::kJson: pending.api_body = true; return true;
       case OpenApi::BodyKind::kUnknown: break;
     }
-    answer_problem(request, 415, "Unsupported Media Type", "the content type is none of those that are taken",
-                   ResponseFlag::kPolicyDenied);
+    refuse_type(request);
     return false;
   }
 
   model::Validation settings_;
+  telemetry::CounterId counters_;
   change::Json document_;  // of settings_.schema
   std::optional<change::SchemaSet> schemas_;
   change::SchemaSet::Index schema_ = 0;

@@ -87,20 +87,24 @@ void Conversion::add_gateway(View root) {
                          {"port", options_.https_port},
                          {"tls", {{"certificateRefs", references}}}});
   Json spec = {{"gatewayClassName", "fairlead"}, {"listeners", listeners}};
+  Json annotations = {{"fairlead.io/answers", "Kong"}};
+  if (!metrics_.empty()) annotations["fairlead.io/kong-metrics"] = metrics_;
   if (!options_.address.empty()) spec["addresses"] = list_of({{"type", "IPAddress"}, {"value", options_.address}});
-  out_.add(root, kGatewayApiV1, "Gateway", "kong", {{"spec", std::move(spec)}});
+  out_.add(root, kGatewayApiV1, "Gateway", "kong", {{"annotations", annotations}, {"spec", std::move(spec)}});
 }
 
 void Conversion::add_consumers() {
+  std::vector<std::vector<const Credential*>> of(file_.consumers.size());
+  for (const auto& credential : file_.credentials)
+    if (credential.consumer) of[*credential.consumer].push_back(&credential);
   for (std::size_t i = 0; i < file_.consumers.size(); ++i) {
     const auto& one = file_.consumers[i];
     if (one.username.empty()) continue;
     Json spec = Json::object(), groups = Json::array(), credentials = Json::array();
     if (!one.custom_id.empty()) spec["customId"] = one.custom_id;
-    for (const auto& credential : file_.credentials) {
-      if (credential.consumer != i) continue;
-      if (credential.kind == Credential::Kind::kGroup) groups.push_back(credential.id);
-      else credentials.push_back(credential_of(credential));
+    for (const auto* credential : of[i]) {
+      if (credential->kind == Credential::Kind::kGroup) groups.push_back(credential->id);
+      else credentials.push_back(credential_of(*credential));
     }
     if (!groups.empty()) spec["groups"] = groups;
     if (!credentials.empty()) spec["credentials"] = credentials;
@@ -115,6 +119,8 @@ void Conversion::convert_plugins() {
     auto& parts = plugins_.emplace_back();
     if (!plugin.enabled) continue;
     parts = convert_plugin(notes_, plugin, file_, name);
+    if (!parts.metrics.empty()) metrics_ = parts.metrics;
+    if (parts.tracing) out_.tracing = parts.tracing;
     for (const auto& [secret, data] : parts.secrets)
       out_.add(plugin.at, "v1", "Secret", secret, {{"stringData", data}});
     const auto text = [](const Index& index) { return index ? std::to_string(*index) : std::string("-"); };
@@ -129,20 +135,35 @@ void Conversion::convert_plugins() {
   }
 }
 
+void Conversion::sort_plugins() {
+  for (std::size_t i = 0; i < file_.plugins.size(); ++i) {
+    const auto& plugin = file_.plugins[i];
+    if (!plugin.enabled || plugin.consumer) continue;
+    if (plugin.route) plugins_of_routes_[*plugin.route].push_back(i);
+    else if (plugin.service) plugins_of_services_[*plugin.service].push_back(i);
+    else plugins_of_all_.push_back(i);
+  }
+}
+
 /// One of each name: of route and service, of the route, of the service, of all.
 void Conversion::choose_plugins(std::size_t route) {
   std::map<std::string, int> best;
   const auto service = file_.routes[route].service;
-  for (std::size_t i = 0; i < file_.plugins.size(); ++i) {
-    const auto& plugin = file_.plugins[i];
-    if (!plugin.enabled || plugin.consumer) continue;
-    if (plugin.route && *plugin.route != route) continue;
-    if (plugin.service && plugin.service != service) continue;
-    const int weight = 1 + (plugin.route ? 2 : 0) + (plugin.service ? 1 : 0);
-    if (weight <= best[plugin.name]) continue;
-    best[plugin.name] = weight;
-    routes_[route].plugins[plugin.name] = i;
-  }
+  const auto choose = [&](const std::vector<std::size_t>& from) {
+    for (const auto i : from) {
+      const auto& plugin = file_.plugins[i];
+      if (plugin.service && plugin.service != service) continue;
+      const int weight = 1 + (plugin.route ? 2 : 0) + (plugin.service ? 1 : 0);
+      if (weight <= best[plugin.name]) continue;
+      best[plugin.name] = weight;
+      routes_[route].plugins[plugin.name] = i;
+    }
+  };
+  choose(plugins_of_all_);
+  if (const auto of = service ? plugins_of_services_.find(*service) : plugins_of_services_.end();
+      of != plugins_of_services_.end())
+    choose(of->second);
+  if (const auto of = plugins_of_routes_.find(route); of != plugins_of_routes_.end()) choose(of->second);
 }
 
 void Conversion::merge_plugins(std::size_t route) {
@@ -264,7 +285,12 @@ void Conversion::add_http_route(std::size_t index, const std::string& section, c
   Json spec = {{"parentRefs", list_of(parent)}};
   if (!hostnames.empty()) spec["hostnames"] = hostnames;
   spec["rules"] = list_of(std::move(rule));
-  out_.add(route.at, kGatewayApiV1, "HTTPRoute", name, {{"spec", std::move(spec)}}, created);
+  Json object = {{"spec", std::move(spec)}};
+  if (!metrics_.empty()) {
+    object["annotations"]["fairlead.io/kong-route"] = route.name;
+    if (route.service) object["annotations"]["fairlead.io/kong-service"] = file_.services[*route.service].name;
+  }
+  out_.add(route.at, kGatewayApiV1, "HTTPRoute", name, std::move(object), created);
   parts.objects.push_back(name);
 }
 
@@ -296,16 +322,15 @@ void Conversion::add_policies() {
     if (parts.objects.empty()) continue;
     add_policy(file_.routes[i].at, parts.objects.front(), "HTTPRoute", parts.objects, parts.sections);
   }
-  for (std::size_t i = 0; i < plugins_.size(); ++i)
-    if (file_.plugins[i].name == "rate-limiting" && !file_.plugins[i].consumer) add_rate_limits(i);
+  std::map<std::size_t, std::vector<std::string>> targets;  // of rate-limiting plugins
+  for (const auto& parts : routes_)
+    if (const auto at = parts.plugins.find("rate-limiting"); at != parts.plugins.end())
+      targets[at->second].insert(targets[at->second].end(), parts.objects.begin(), parts.objects.end());
+  for (const auto& [plugin, objects] : targets) add_rate_limits(plugin, objects);
 }
 
 /// One policy for all routes of a plugin, as they count together.
-void Conversion::add_rate_limits(std::size_t plugin) {
-  std::vector<std::string> targets;
-  for (const auto& parts : routes_)
-    if (const auto at = parts.plugins.find("rate-limiting"); at != parts.plugins.end() && at->second == plugin)
-      targets.insert(targets.end(), parts.objects.begin(), parts.objects.end());
+void Conversion::add_rate_limits(std::size_t plugin, const std::vector<std::string>& targets) {
   if (targets.empty()) return;
   if (targets.size() > kMostTargets)
     notes_.unserved(file_.plugins[plugin].at.find("name"),
@@ -337,9 +362,10 @@ void Conversion::add_not_found(View root) {
 Output Conversion::run(View root) {
   names_.make("", "no-route");
   routes_.resize(file_.routes.size());
+  convert_plugins();
   add_gateway(root);
   add_consumers();
-  convert_plugins();
+  sort_plugins();
   add_routes();
   add_policies();
   add_consumer_policies();

@@ -31,6 +31,7 @@ class Conversion {
   void add_gateway(View root);
   void add_consumers();
   void convert_plugins();
+  void sort_plugins();
   void choose_plugins(std::size_t route);
   void merge_plugins(std::size_t route);
   void add_routes();
@@ -40,7 +41,7 @@ class Conversion {
   void add_https_only(std::size_t route, const std::string& section, const Json& matches, const Json& hostnames,
                       const std::string& created);
   void add_policies();
-  void add_rate_limits(std::size_t plugin);
+  void add_rate_limits(std::size_t plugin, const std::vector<std::string>& targets);
   void add_consumer_policies();
   void add_not_found(View root);
   void add_policy(View from, const std::string& name, const std::string& kind, const std::vector<std::string>& targets,
@@ -52,8 +53,12 @@ class Conversion {
   Output out_;
   Names names_;
   bool http_ = false, https_ = false;
+  std::string metrics_;  // of Kong's families, those that are shown
   std::vector<PluginParts> plugins_;
   std::vector<std::string> plugin_names_;
+  // Of those that are for requests of any consumer, places in the file's list.
+  std::vector<std::size_t> plugins_of_all_;
+  std::map<std::size_t, std::vector<std::size_t>> plugins_of_routes_, plugins_of_services_;
   std::map<std::size_t, Backend> backends_;  ///< of services
   std::vector<RouteParts> routes_;
 };

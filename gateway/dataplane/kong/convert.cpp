@@ -71,6 +71,7 @@ Converted convert(std::string_view text, bool json, const std::string& file, con
       Conversion conversion(notes, entities, options);
       const auto made = conversion.run(root);
       if (!reader.failed()) check_objects(notes, made, out.yaml);
+      out.tracing = made.tracing;
     }
   }
   for (auto& found : out.diagnostics) {

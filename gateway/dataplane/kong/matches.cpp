@@ -4,6 +4,7 @@
 // routes are for every host, each path is an expression without literal elements, and of those the longer text goes
 // first, so that a row of empty alternatives behind it, which no path meets, puts it in its place.
 #include <algorithm>
+#include <unordered_map>
 
 #include "gateway/dataplane/config/fields.hpp"
 #include "gateway/dataplane/kong/parts.hpp"
@@ -106,10 +107,16 @@ std::size_t host_rank(std::string_view host) {
   return host.starts_with('*') ? host.size() : kName;
 }
 
-/// Compares all pairs of matches that may meet in one request.
+/// Compares all pairs of matches that may meet in one request. They are found by the beginnings of their paths, of
+/// which one has to begin with the other, and by their hosts: a file of thousands of routes has few of them.
 class Comparison {
  public:
-  Comparison(const File& file, const std::vector<RouteMatch>& matches) : file_(file), matches_(matches) {}
+  Comparison(const File& file, const std::vector<RouteMatch>& matches) : file_(file), matches_(matches) {
+    for (const auto& match : matches_) {
+      auto& most = most_[match.route];
+      most = std::max(most, match.priority);
+    }
+  }
 
   bool prepare() {
     for (const auto& match : matches_) {
@@ -129,23 +136,63 @@ class Comparison {
     return true;
   }
 
-  [[nodiscard]] bool agrees() const {
-    for (std::size_t i = 0; i < matches_.size(); ++i)
-      for (std::size_t j = i + 1; j < matches_.size(); ++j)
-        if (matches_[i].priority != matches_[j].priority && meet(i, j) && !same_order(i, j)) return false;
+  [[nodiscard]] bool agrees() {
+    sort();
+    for (std::size_t place = 0; place < sorted_.size(); ++place) {
+      const auto i = sorted_[place];
+      // Those behind it that begin with all that it begins with stand side by side.
+      const auto behind =
+          std::ranges::partition_point(sorted_.begin() + static_cast<std::ptrdiff_t>(place), sorted_.end(),
+                                       [&](std::size_t j) { return begin_of(j).starts_with(begin_of(i)); });
+      const auto end = static_cast<std::size_t>(behind - sorted_.begin());
+      if (is_open(i)) {
+        for (auto other = place + 1; other < end; ++other)
+          if (!agree(i, sorted_[other])) return false;
+        continue;
+      }
+      if (!agree_all(i, open_, place, end)) return false;
+      for (const auto& host : route_of(i).hosts)
+        if (!agree_all(i, by_host_.at(host), place, end)) return false;
+    }
     return true;
   }
 
  private:
+  void sort() {
+    for (std::size_t i = 0; i < matches_.size(); ++i) sorted_.push_back(i);
+    std::ranges::sort(sorted_, [&](std::size_t i, std::size_t j) { return begin_of(i) < begin_of(j); });
+    for (std::size_t place = 0; place < sorted_.size(); ++place) {
+      if (is_open(sorted_[place])) open_.push_back(place);
+      else
+        for (const auto& host : route_of(sorted_[place]).hosts) by_host_[host].push_back(place);
+    }
+  }
+  /// What every path that it matches begins with.
+  [[nodiscard]] const std::string& begin_of(std::size_t i) const {
+    return matches_[i].regex ? spec(i).literal : matches_[i].plain;
+  }
+  /// Its hosts may be those of any other.
+  [[nodiscard]] bool is_open(std::size_t i) const {
+    const auto& hosts = route_of(i).hosts;
+    return hosts.empty() ||
+           std::ranges::any_of(hosts, [](const auto& host) { return host.find('*') != std::string::npos; });
+  }
+  [[nodiscard]] bool agree(std::size_t i, std::size_t j) const {
+    return matches_[i].priority == matches_[j].priority || !meet(i, j) || same_order(i, j);
+  }
+  /// With those of the places that are between two.
+  [[nodiscard]] bool agree_all(std::size_t i, const std::vector<std::size_t>& places, std::size_t after,
+                               std::size_t end) const {
+    for (auto at = std::ranges::upper_bound(places, after); at != places.end() && *at < end; ++at)
+      if (!agree(i, sorted_[*at])) return false;
+    return true;
+  }
+
   [[nodiscard]] const Route& route_of(std::size_t i) const { return file_.routes[matches_[i].route]; }
   [[nodiscard]] const route::RouteMatch& spec(std::size_t i) const { return routes_[i]->rules[0].matches[0]; }
 
   [[nodiscard]] bool meet(std::size_t i, std::size_t j) const {
     if (!spec(i).method.empty() && !spec(j).method.empty() && spec(i).method != spec(j).method) return false;
-    const auto begin = [&](std::size_t at) -> const std::string& {
-      return matches_[at].regex ? spec(at).literal : matches_[at].plain;
-    };
-    if (!begin(i).starts_with(begin(j)) && !begin(j).starts_with(begin(i))) return false;
     return !std::ranges::any_of(route_of(i).headers, [&](const HeaderCondition& a) {
       return std::ranges::any_of(route_of(j).headers, [&](const HeaderCondition& b) { return exclude(a, b); });
     });
@@ -184,20 +231,18 @@ class Comparison {
   }
   /// Whether the object of i is older, or the same.
   [[nodiscard]] bool by_time(std::size_t i, std::size_t j) const {
-    const auto most = [&](std::size_t of) {
-      std::uint64_t out = 0;
-      for (const auto& match : matches_)
-        if (match.route == of) out = std::max(out, match.priority);
-      return out;
-    };
     const auto a = matches_[i].route, b = matches_[j].route;
     if (a == b) return matches_[i].priority > matches_[j].priority;
-    return most(a) > most(b);
+    return most_.at(a) > most_.at(b);
   }
 
   const File& file_;
   const std::vector<RouteMatch>& matches_;
   std::vector<route::RoutePtr> routes_;
+  std::unordered_map<std::size_t, std::uint64_t> most_;  // priorities of routes
+  std::vector<std::size_t> sorted_;  // by what their paths begin with
+  std::vector<std::size_t> open_;  // places in sorted_
+  std::unordered_map<std::string, std::vector<std::size_t>> by_host_;
 };
 
 /// Puts the order into the lengths of expressions.

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "fairlead/kong/convert.hpp"
@@ -29,6 +30,7 @@ struct Made {
 /// What a conversion has made so far.
 struct Output {
   std::vector<Made> objects;
+  std::optional<Tracing> tracing{};
   void add(View from, std::string_view version, std::string_view kind, const std::string& name, Json spec,
            std::string_view created = {});
 };
@@ -40,6 +42,8 @@ struct PluginParts {
   bool authenticates = false;
   bool answers = false;            ///< no backend is asked
   std::vector<std::pair<std::string, Json>> secrets;  ///< name and stringData
+  std::optional<Tracing> tracing{};
+  std::string metrics;             ///< of Kong's families, those that are shown: "status,latency"
 };
 
 /// A name for an object: lower case, digits and '-', no other of the kind has it.
@@ -48,7 +52,7 @@ class Names {
   std::string make(std::string_view prefix, std::string_view name);
 
  private:
-  std::vector<std::string> used_;
+  std::unordered_map<std::string, std::size_t> used_;  ///< with the number that was tried last behind them
 };
 
 /// A plugin's config; what is wrong or not served is in the notes.

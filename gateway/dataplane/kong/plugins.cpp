@@ -2,6 +2,7 @@
 #include "gateway/dataplane/kong/plugins.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "gateway/dataplane/config/fields.hpp"
 
@@ -157,6 +158,43 @@ void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& 
   section["redis"] = std::move(settings);
 }
 
+void convert_opentelemetry(Notes& notes, ConfigView& config, const Plugin& plugin, PluginParts& out) {
+  if (plugin.service || plugin.route)
+    notes.unserved(plugin.at.find("name"), "opentelemetry for all routes: traces are the whole gateway's");
+  const auto traces = config.text("traces_endpoint"), older = config.text("endpoint");
+  config.only("logs_endpoint", "");
+  config.only("headers", "", "no headers: the variable OTEL_EXPORTER_OTLP_HEADERS says them");
+  config.only("resource_attributes", "", "no resource_attributes: the variable OTEL_RESOURCE_ATTRIBUTES says them");
+  config.only("propagation", "", "no propagation: --trace-headers says it");
+  config.only("header_type", "preserve");
+  config.only("http_response_header_for_traceid", "");
+  for (const char* pace :
+       {"queue", "batch_span_count", "batch_flush_delay", "connect_timeout", "send_timeout", "read_timeout"})
+    config.ignore(pace);
+  Tracing tracing{.endpoint = traces.empty() ? older : traces};
+  if (tracing.endpoint.empty()) return notes.reader().missing(config.at(), "traces_endpoint", "a URL");
+  if (!tracing.endpoint.starts_with("http://") && !tracing.endpoint.starts_with("https://"))
+    return notes.error(config.find(traces.empty() ? "endpoint" : "traces_endpoint"), "a URL of http or https");
+  if (const auto at = config.find("sampling_rate")) {
+    double rate = 0;
+    const auto text = at.text();
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
+    if (error != std::errc{} || end != text.data() + text.size() || !(rate >= 0 && rate <= 1))
+      return notes.error(at, "a number from 0 to 1");
+    tracing.sample_percent = rate * 100;
+  }
+  out.tracing = std::move(tracing);
+}
+
+void convert_prometheus(Notes& notes, ConfigView& config, PluginParts& out) {
+  out.metrics = "node";
+  for (const auto& [field, name] : {std::pair("status_code_metrics", "status"), std::pair("latency_metrics", "latency"),
+                                    std::pair("bandwidth_metrics", "bandwidth")})
+    if (config.flag(field, false)) out.metrics += std::string(",") + name;
+  for (const char* field : {"per_consumer", "upstream_health_metrics", "wasm_metrics", "ai_metrics"})
+    if (config.flag(field, false)) notes.unserved(config.find(field), "false: there are no such metrics");
+}
+
 void convert_redirect(Notes& notes, ConfigView& config, PluginParts& out) {
   const auto status = config.number("status_code", 301, 300, 399);
   const auto location = config.text("location");
@@ -243,13 +281,12 @@ PluginParts convert_plugin(Notes& notes, const Plugin& plugin, const File& file,
   else if (name == "request-termination") convert_request_termination(notes, config, out);
   else if (name == "request-transformer") convert_request_transformer(notes, config, out);
   else if (name == "response-transformer") convert_response_transformer(notes, config, out);
-  else if (name == "prometheus") return out;  // metrics are always there
+  else if (name == "proxy-cache") convert_proxy_cache(notes, config, out);
+  else if (name == "opentelemetry") convert_opentelemetry(notes, config, plugin, out);
+  else if (name == "prometheus") convert_prometheus(notes, config, out);
   else {
     const auto at = plugin.at.find("name");
-    if (name == "proxy-cache") notes.unserved(at, "no proxy-cache: a RequestPolicy's section cache goes by RFC 9111");
-    else if (name == "opentelemetry")
-      notes.unserved(at, "no opentelemetry: --otlp-endpoint and OpenTelemetry's environment say it");
-    else notes.unserved(at, "a plugin that is served from Kong's file (docs/operate/from-kong.md)");
+    notes.unserved(at, "a plugin that is served from Kong's file (docs/operate/from-kong.md)");
     return out;
   }
   config.finish(name);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,8 +68,9 @@ class FileReader {
   void paths(View at, Route& out);
   void hosts(View at, Route& out);
   void headers(View at, Route& out);
-  template <class T, class Name>
-  void resolve(View at, Index& out, const std::vector<T>& list, const char* what, Name&& name);
+  /// Places in a list by names and ids; of several the first.
+  using Places = std::map<std::string, std::size_t, std::less<>>;
+  void resolve(View at, Index& out, const Places& places, const char* what);
   void resolve_all();
   void check_names();
 

@@ -112,8 +112,7 @@ void FileReader::certificate(View at, std::vector<Certificate>& out) {
   out.push_back(std::move(one));
 }
 
-template <class T, class Name>
-void FileReader::resolve(View at, Index& out, const std::vector<T>& list, const char* what, Name&& name) {
+void FileReader::resolve(View at, Index& out, const Places& places, const char* what) {
   if (!at || at.is_null()) return;
   std::string wanted;
   auto by = at;
@@ -121,32 +120,40 @@ void FileReader::resolve(View at, Index& out, const std::vector<T>& list, const 
     by = at.find("name") ? at.find("name") : at.find("username") ? at.find("username") : at.find("id");
   if (!by) return notes_.error(at, std::string("the name of ") + what);
   text(by, wanted);
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    const auto id = list[i].at.find("id");
-    if (name(list[i]) != wanted && !(id && id.text() == wanted)) continue;
-    if (out && *out != i) return notes_.error(at, std::string("no other than ") + what + " that it stands in");
-    out = i;
-    return;
-  }
-  notes_.error(at, std::string("the name of ") + what + " of this file");
+  const auto found = places.find(wanted);
+  if (found == places.end()) return notes_.error(at, std::string("the name of ") + what + " of this file");
+  if (out && *out != found->second)
+    return notes_.error(at, std::string("no other than ") + what + " that it stands in");
+  out = found->second;
 }
 
 void FileReader::resolve_all() {
+  const auto places = [](const auto& list, auto&& name) {
+    Places out;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      out.emplace(name(list[i]), i);
+      if (const auto id = list[i].at.find("id")) out.emplace(id.text(), i);
+    }
+    return out;
+  };
   const auto name = [](const auto& one) -> const std::string& { return one.name; };
-  const auto user = [](const Consumer& one) -> const std::string& { return one.username; };
-  for (auto& one : file_.routes) resolve(one.service_at, one.service, file_.services, "a service", name);
+  const auto services = places(file_.services, name), routes = places(file_.routes, name);
+  const auto upstreams = places(file_.upstreams, name);
+  const auto consumers =
+      places(file_.consumers, [](const Consumer& one) -> const std::string& { return one.username; });
+  for (auto& one : file_.routes) resolve(one.service_at, one.service, services, "a service");
   for (auto& one : file_.targets) {
-    resolve(one.upstream_at, one.upstream, file_.upstreams, "an upstream", name);
+    resolve(one.upstream_at, one.upstream, upstreams, "an upstream");
     if (!one.upstream && !one.upstream_at) notes_.reader().missing(one.at, "upstream", "the name of an upstream");
   }
   for (auto& one : file_.credentials) {
-    resolve(one.consumer_at, one.consumer, file_.consumers, "a consumer", user);
+    resolve(one.consumer_at, one.consumer, consumers, "a consumer");
     if (!one.consumer && !one.consumer_at) notes_.reader().missing(one.at, "consumer", "the name of a consumer");
   }
   for (auto& one : file_.plugins) {
-    resolve(one.service_at, one.service, file_.services, "a service", name);
-    resolve(one.route_at, one.route, file_.routes, "a route", name);
-    resolve(one.consumer_at, one.consumer, file_.consumers, "a consumer", user);
+    resolve(one.service_at, one.service, services, "a service");
+    resolve(one.route_at, one.route, routes, "a route");
+    resolve(one.consumer_at, one.consumer, consumers, "a consumer");
   }
 }
 

@@ -68,7 +68,10 @@ void Output::add(View from, std::string_view version, std::string_view kind, con
   object["metadata"]["name"] = name;
   if (kind != "GatewayClass") object["metadata"]["namespace"] = "default";
   if (!created.empty()) object["metadata"]["creationTimestamp"] = created;
-  for (auto& [key, value] : spec.items()) object[key] = std::move(value);
+  for (auto& [key, value] : spec.items()) {
+    if (key == "annotations") object["metadata"][key] = std::move(value);
+    else object[key] = std::move(value);
+  }
   objects.push_back({std::move(object), from});
 }
 
@@ -83,9 +86,13 @@ std::string Names::make(std::string_view prefix, std::string_view name) {
   }
   while (!base.empty() && base.back() == '-') base.pop_back();
   if (base.empty()) base = "x";
-  auto made = base;
-  for (std::size_t i = 2; std::ranges::find(used_, made) != used_.end(); ++i) made = base + "-" + std::to_string(i);
-  used_.push_back(made);
+  const auto [found, unused] = used_.try_emplace(base, 1);
+  if (unused) return base;
+  auto number = found->second;
+  std::string made;
+  do made = base + "-" + std::to_string(++number);
+  while (!used_.try_emplace(made, 1).second);
+  used_[base] = number;
   return made;
 }
 

@@ -2,6 +2,7 @@
 // What filters ask of an exchange: to wait, to keep bodies, to answer in the backend's place.
 #include "gateway/dataplane/proxy/connection.hpp"
 #include "gateway/dataplane/proxy/exchange.hpp"
+#include "gateway/dataplane/proxy/kong_answers.hpp"
 #include "gateway/dataplane/proxy/worker.hpp"
 
 namespace fairlead::proxy {
@@ -68,9 +69,32 @@ void Exchange::answer_whole(const filter::Answer& answer) {
     response_started_ = response_ended_ = true;
     return reply_grpc(answer.status, record_.details);
   }
+  const auto* type = http::find(answer.fields, "content-type");
+  if (answer.flagged && as_kong() && type != nullptr && type->value == "application/problem+json")
+    return answer_as_kong(answer.status, answer.flag, answer.details, answer.fields);
   head.status = answer.status;
   head.fields = answer.fields;
   send_whole(head, answer.body);
+}
+
+/// `details`: a filter's; empty: the gateway's own. `fields`: with a type, or none.
+void Exchange::answer_as_kong(std::uint16_t status, Flag flag, std::string_view details, http::Fields fields) {
+  if (!client_known_) find_client();
+  if (record_.request_id.empty()) name_request();
+  const OwnAnswer own{.status = status,
+                      .flag = flag,
+                      .details = details,
+                      .fields = &fields,
+                      .client = client_addr_.address,
+                      .request_id = record_.request_id};
+  const auto body = kong_body(own);
+  http::ResponseHead head;
+  head.status = record_.status = kong_status(own);
+  std::erase_if(fields, [](const http::Field& field) { return field.name == "content-type"; });
+  change_challenges(fields, arena_);
+  head.fields = std::move(fields);
+  head.fields.push_back({"content-type", kKongType});
+  send_whole(head, body);
 }
 
 /// An answer of ours: filters that the request has passed see it as they see a backend's.

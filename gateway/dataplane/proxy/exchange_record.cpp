@@ -5,6 +5,7 @@
 #include "fairlead/net/listener.hpp"
 #include "gateway/dataplane/proxy/connection.hpp"
 #include "gateway/dataplane/proxy/exchange.hpp"
+#include "gateway/dataplane/proxy/kong_answers.hpp"
 #include "gateway/dataplane/proxy/worker.hpp"
 
 namespace fairlead::proxy {
@@ -23,7 +24,7 @@ void Exchange::begin_record() {
   record_ = {};
   record_.times.start = record_.times.head = worker_.reactor().now_ns();
   record_.listener = listener_->name;
-  shown_ = worker_.observer().shows(connection_->port());
+  shown_ = as_kong() || worker_.observer().shows(connection_->port());  // it tells how long each part took
   client_known_ = false;
 }
 
@@ -64,7 +65,10 @@ void Exchange::send_head(const http::ResponseHead& head, bool end) {
     http::keep(response_fields_, arena_);
     record_.response = &response_fields_;
   }
-  client_->send_head(head, end);
+  if (!as_kong()) return client_->send_head(head, end);
+  auto told = head;
+  add_kong_fields(told, record_, record_.details == "via_upstream", worker_.reactor().now_ns(), arena_);
+  client_->send_head(told, end);
 }
 
 void Exchange::record_trailers(const http::Fields& trailers) {

@@ -152,7 +152,17 @@ void Exchange::prepare_head(std::string_view prefix) {
     if (const auto* found = find_filter<model::UrlRewrite>(filters)) rewrite = found;
     if (const auto* change = find_filter<model::RequestHeaderModifier>(filters)) route::modify(*change, head_);
   }
+  if (as_kong()) tell_as_kong();
   route::rewrite(rewrite, target_, prefix, head_, arena_);
+}
+
+/// What Kong's backends are told beside: the path as it came, and the request's id by its name.
+void Exchange::tell_as_kong() {
+  std::erase_if(head_.fields, [](const http::Field& field) {
+    return field.name == "x-kong-request-id" || field.name == "x-forwarded-path";
+  });
+  head_.fields.push_back({"x-kong-request-id", record_.request_id});
+  head_.fields.push_back({"x-forwarded-path", target_.path});
 }
 
 void Exchange::change_response(http::ResponseHead& head) {

@@ -15,6 +15,14 @@ constexpr std::size_t kMostHeld = 64 * 1024;  // bytes of a body that waits for 
 constexpr auto kAuthentication = static_cast<std::size_t>(filter::Slot::kAuthentication);
 constexpr std::uint32_t kBehindAuthentication = ~(bit(kAuthentication + 1) - 1);
 
+filter::Outcome outcome_of(const filter::Answer& answer) {
+  using enum telemetry::ResponseFlag;
+  if (!answer.flagged) return filter::Outcome::kAnswered;
+  const bool refused = answer.flag == kPolicyDenied || answer.flag == kRateLimited || answer.flag == kTooLarge ||
+                       answer.flag == kUnauthorizedExternal || answer.flag == kFaultInjected;
+  return refused ? filter::Outcome::kRefused : filter::Outcome::kFailed;
+}
+
 }  // namespace
 
 void FilterRun::lay_over(const filter::Chain& chain, std::uint32_t slots) {
@@ -22,13 +30,14 @@ void FilterRun::lay_over(const filter::Chain& chain, std::uint32_t slots) {
   for (auto rest = mask; rest != 0; rest &= rest - 1) {
     const auto slot = static_cast<std::size_t>(std::countr_zero(rest));
     filters_[slot] = chain.filters[slot].get();
+    counters_[slot] = chain.counters[slot];
   }
   to_call_ |= mask;
 }
 
 bool FilterRun::begin(std::initializer_list<const filter::Chain*> levels) {
   to_call_ = called_ = passed_ = 0;
-  waits_ = needs_body_ = body_follows_ = false;
+  waits_ = needs_body_ = body_follows_ = responds_ = false;
   for (const auto* level : levels)
     if (level != nullptr) lay_over(*level, ~std::uint32_t{0});
   active_ = holds_ = to_call_ != 0;
@@ -57,9 +66,12 @@ bool FilterRun::take(filter::Verdict verdict) {
     case filter::Verdict::kAnswered: return false;
   }
   passed_ |= bit(slot_);
+  note(filter::Outcome::kPassed);
   // Of a consumer only what follows his being known can count.
-  if (slot_ == kAuthentication)
-    if (const auto* chain = exchange_.consumer_chain(identity_)) lay_over(*chain, kBehindAuthentication);
+  if (slot_ != kAuthentication) return true;
+  if (identity_.consumer != nullptr) exchange_.record_.consumer = identity_.consumer->name;
+  exchange_.record_.credential = identity_.credential;
+  if (const auto* chain = exchange_.consumer_chain(identity_)) lay_over(*chain, kBehindAuthentication);
   return true;
 }
 
@@ -68,6 +80,8 @@ bool FilterRun::take_body() {
   auto& body = exchange_.kept_;
   const auto most = filters_[slot_]->most_body();
   if (body.size() > most || (exchange_.head_.body == http::Body::kLength && exchange_.head_.content_length > most)) {
+    needs_body_ = false;
+    note(filter::Outcome::kRefused);
     exchange_.reply(413, Flag::kTooLarge, "the request's body is too large");
     return false;
   }
@@ -93,12 +107,18 @@ void FilterRun::resume() {
 }
 
 void FilterRun::answer(const filter::Answer& answer) {
+  note(responds_ ? filter::Outcome::kReplaced : outcome_of(answer));
   waits_ = needs_body_ = holds_ = false;
   to_call_ = 0;
   exchange_.answer_whole(answer);
 }
 
+void FilterRun::note_abandoned() {
+  if (waits_ || needs_body_) note(filter::Outcome::kAbandoned);
+}
+
 void FilterRun::stop() {
+  note_abandoned();
   needs_body_ = holds_ = false;
   to_call_ = 0;
   if (std::exchange(waits_, false)) std::erase_if(states_, [&](const auto& entry) { return entry.first == slot_; });
@@ -106,6 +126,7 @@ void FilterRun::stop() {
 
 bool FilterRun::on_response(http::ResponseHead& head, bool body_follows) {
   body_follows_ = body_follows && head.body != http::Body::kTunnel;
+  responds_ = true;
   bodies_.clear();  // of a response that this one takes the place of
   while (passed_ != 0) {
     slot_ = static_cast<std::size_t>(std::bit_width(passed_) - 1);
@@ -126,7 +147,8 @@ std::optional<std::string_view> FilterRun::on_data(std::string_view data, bool e
 
 void FilterRun::end() {
   if (!std::exchange(active_, false)) return;
-  holds_ = false;
+  note_abandoned();
+  holds_ = waits_ = needs_body_ = false;
   for (; called_ != 0; called_ &= called_ - 1) {
     slot_ = static_cast<std::size_t>(std::countr_zero(called_));
     filters_[slot_]->on_end(*this);
@@ -145,6 +167,7 @@ std::string_view FilterRun::rule_name() const { return exchange_.action_->name; 
 const telemetry::RequestRecord& FilterRun::record() const { return exchange_.record_; }
 Arena& FilterRun::arena() { return exchange_.arena_; }
 event::Reactor& FilterRun::reactor() { return exchange_.worker_.reactor(); }
+telemetry::WorkerMeter* FilterRun::meter() { return &exchange_.worker_.meter(); }
 upstream::Random& FilterRun::random() { return exchange_.worker_.random(); }
 
 filter::State* FilterRun::state() {

@@ -60,6 +60,7 @@ class FilterRun final : public filter::Request {
   Arena& arena() override;
   event::Reactor& reactor() override;
   upstream::Random& random() override;
+  telemetry::WorkerMeter* meter() override;
   filter::State* state() override;
   void set_state(std::unique_ptr<filter::State> state) override;
   void resume() override;
@@ -75,9 +76,13 @@ class FilterRun final : public filter::Request {
   /// True: the next filter may follow.
   bool take(filter::Verdict verdict);
   bool take_body();
+  /// What became of the request at the filter in slot_.
+  void note(filter::Outcome outcome) { count(counters_[slot_] + static_cast<telemetry::CounterId>(outcome)); }
+  void note_abandoned();
 
   Exchange& exchange_;
   std::array<const filter::Filter*, filter::kSlots> filters_{};
+  std::array<telemetry::CounterId, filter::kSlots> counters_{};
   std::vector<std::pair<std::size_t, std::unique_ptr<filter::State>>> states_;  // by slot
   std::vector<std::unique_ptr<filter::BodyFilter>> bodies_;
   filter::Identity identity_;
@@ -90,6 +95,7 @@ class FilterRun final : public filter::Request {
   bool waits_ = false;
   bool needs_body_ = false;
   bool body_follows_ = false;
+  bool responds_ = false;  // filters see a response
 };
 
 }  // namespace fairlead::proxy

@@ -50,13 +50,15 @@ constexpr std::array kDefaultJson{
     JsonField{"first_byte_us", "%COMMON_DURATION(DS_RX_BEG:US_RX_BEG:us)%"},
     JsonField{"duration_us", "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%"},
     JsonField{"trace_id", "%TRACE_ID%"},
+    JsonField{"consumer", "%CONSUMER_NAME%"},
+    JsonField{"credential", "%CREDENTIAL_ID%"},
 };
 
 constexpr std::string_view kCommon =
-    "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% - - [%START_TIME(%d/%b/%Y:%H:%M:%S +0000)%] "
+    "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% - %CONSUMER_NAME% [%START_TIME(%d/%b/%Y:%H:%M:%S +0000)%] "
     "\"%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %BYTES_SENT%";
 constexpr std::string_view kCombined =
-    "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% - - [%START_TIME(%d/%b/%Y:%H:%M:%S +0000)%] "
+    "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% - %CONSUMER_NAME% [%START_TIME(%d/%b/%Y:%H:%M:%S +0000)%] "
     "\"%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %BYTES_SENT% \"%REQ(REFERER)%\" \"%REQ(USER-AGENT)%\"";
 
 std::int64_t seconds_of(std::int64_t unix_ns) { return unix_ns / kSecond - (unix_ns % kSecond < 0 ? 1 : 0); }

@@ -63,6 +63,8 @@ constexpr std::array kOperators{
     OperatorRow{"ROUTE_NAME", Op::kRoute},
     OperatorRow{"RULE_NAME", Op::kRule},
     OperatorRow{"PATH_NORMALIZED", Op::kPath},
+    OperatorRow{"CONSUMER_NAME", Op::kConsumer},
+    OperatorRow{"CREDENTIAL_ID", Op::kCredential},
     OperatorRow{"TRACE_ID", Op::kTraceId},
     OperatorRow{"SPAN_ID", Op::kSpanId},
     OperatorRow{"HOSTNAME", Op::kHostname},
@@ -198,6 +200,8 @@ LogValue evaluate(const LogFormat::Piece& piece, const RequestRecord& record) {
     case Op::kListener: return from_client(record.listener);
     case Op::kRoute: return from_client(record.route);
     case Op::kRule: return from_client(record.rule);
+    case Op::kConsumer: return from_client(record.consumer);
+    case Op::kCredential: return from_client(record.credential);
     case Op::kHostname: return from_client(piece.text);
     default: return of_connection(piece.kind, record);
   }

@@ -61,6 +61,8 @@ enum class LogFormat::Operator : std::uint8_t {
   kListener,
   kRoute,
   kRule,
+  kConsumer,
+  kCredential,
   kTraceId,
   kSpanId,
   kHostname,

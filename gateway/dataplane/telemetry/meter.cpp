@@ -33,6 +33,10 @@ void WorkerMeter::count(ListenerId listener, ListenerCounter counter, std::uint6
   if (auto* row = tables_->listeners.at(listener)) row->counters[static_cast<std::size_t>(counter)].add(by);
 }
 
+void WorkerMeter::add(CounterId counter, std::uint64_t by) {
+  if (auto* row = tables_->counters.at(counter)) row->add(by);
+}
+
 std::uint64_t WorkerMeter::total(ListenerCounter counter) const {
   std::uint64_t sum = 0;
   tables_->listeners.for_each(
@@ -75,6 +79,20 @@ WorkerMeter::Cell* WorkerMeter::find_or_make(SeriesId series, std::uint64_t key)
   return cell != nullptr ? cell : make(common, OutcomeKey::kOther);
 }
 
+/// Where a record says when its backend was asked.
+void WorkerMeter::add_split(SeriesId series, const RequestTimes& times) {
+  const auto asked = times.connected != 0 ? times.connected : times.route;
+  const auto backend = between(asked, times.first_byte), before = between(times.start, asked);
+  auto* slot = tables_->series.at(series);
+  if (!backend.known || !before.known || slot == nullptr) return;
+  auto* split = slot->split.load(std::memory_order_relaxed);
+  if (split == nullptr) slot->split.store(split = new Split, std::memory_order_release);
+  split->backend_ns.add(backend.ns);
+  split->backend[duration_bucket(backend.ns)].add(1);
+  split->own_ns.add(before.ns);
+  split->own[duration_bucket(before.ns)].add(1);
+}
+
 void WorkerMeter::finish(SeriesId series, const RequestRecord& record) {
   OutcomeKey key;
   key.status = record.status;
@@ -92,6 +110,7 @@ void WorkerMeter::finish(SeriesId series, const RequestRecord& record) {
   cell.request_sizes[size_bucket(record.bytes.request_head + record.bytes.request_body)].add(1);
   cell.response_sizes[size_bucket(record.bytes.response_head + record.bytes.response_body)].add(1);
   latency_.add(took);
+  if (record.times.first_byte != 0) add_split(series, record.times);
 }
 
 Meter::Meter(const MeterLimits& limits) : limits_(limits), names_(std::make_unique<Names>()) {
@@ -105,6 +124,7 @@ WorkerMeter& Meter::add_worker() {
   const std::lock_guard lock(mutex_);
   worker->tables_->series.grow_to(names_->series.size());
   worker->tables_->listeners.grow_to(names_->listeners.size());
+  worker->tables_->counters.grow_to(names_->next_counter);
   workers_.push_back(std::move(worker));
   return *workers_.back();
 }
@@ -132,6 +152,23 @@ ListenerId Meter::listener(const std::string& name) {
   return found->second;
 }
 
+CounterId Meter::counters(const CounterFamily& family, const CounterOwner& owner, const CounterPart& part) {
+  const auto key =
+      metrics::label_text({{"family", family.name}, {"policy", owner.policy}, {"section", owner.section}, part});
+  const std::lock_guard lock(mutex_);
+  const auto [found, added] = names_->counter_ids.try_emplace(key, names_->next_counter);
+  if (!added) return found->second;
+  if (names_->next_counter + family.values.size() > limits_.counters) {
+    names_->counter_ids.erase(found);
+    ++refused_counters_;
+    return 0;
+  }
+  names_->counter_sets.push_back({family, owner, part, names_->next_counter});
+  names_->next_counter += static_cast<CounterId>(family.values.size());
+  for (const auto& worker : workers_) worker->tables_->counters.grow_to(names_->next_counter);
+  return found->second;
+}
+
 Meter::View Meter::view() const {
   View view;
   const std::lock_guard lock(mutex_);
@@ -139,6 +176,7 @@ Meter::View Meter::view() const {
   for (const auto& listener : names_->listeners) view.listeners.push_back(&listener);
   for (const auto& worker : workers_) view.workers.push_back(worker.get());
   view.refused_series = refused_series_;
+  view.refused_counters = refused_counters_;
   return view;
 }
 

@@ -58,8 +58,16 @@ struct WorkerMeter::Cell {
   std::array<OwnCounter, kSizeBounds.size() + 1> response_sizes;
 };
 
+/// How long backends took, and we, in the requests of a series whose records say so.
+struct WorkerMeter::Split {
+  OwnCounter backend_ns, own_ns;
+  std::array<OwnCounter, kDurationBoundsMs.size() + 1> backend, own;
+};
+
 struct WorkerMeter::Slot {
+  ~Slot() { delete split.load(std::memory_order_relaxed); }
   std::atomic<Cell*> first{nullptr};
+  std::atomic<Split*> split{nullptr};
   std::uint32_t cells = 0;  // the worker's
 };
 
@@ -106,6 +114,7 @@ class WorkerMeter::Table {
 struct WorkerMeter::Tables {
   Table<Slot> series;
   Table<ListenerRow> listeners;
+  Table<OwnCounter> counters;
   std::vector<std::unique_ptr<Cell[]>> cells;  // in runs; the worker's
   std::size_t used = 0;                        // of the last run
   static constexpr std::size_t kRun = 64;

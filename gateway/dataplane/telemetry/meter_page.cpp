@@ -267,10 +267,46 @@ void Meter::add_series(metrics::Page& page, const View& view) {
   }
 }
 
+std::vector<CounterSetValues> Meter::counter_sets() const {
+  std::vector<const Names::CounterSet*> sets;
+  std::vector<const WorkerMeter*> workers;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& set : names_->counter_sets) sets.push_back(&set);
+    for (const auto& worker : workers_) workers.push_back(worker.get());
+  }
+  std::ranges::stable_sort(sets, {}, [](const auto* set) -> const CounterOwner& { return set->owner; });
+  std::vector<CounterSetValues> out;
+  for (const auto* set : sets) {
+    CounterSetValues one{.family = &set->family, .owner = &set->owner, .part = &set->part, .values = {}};
+    for (std::size_t i = 0; i < set->family.values.size(); ++i) {
+      std::uint64_t sum = 0;
+      for (const auto* worker : workers)
+        if (const auto* row = worker->tables_->counters.at(set->first + i)) sum += row->get();
+      if (sum > 0) one.values.push_back({set->family.values[i], sum});
+    }
+    if (!one.values.empty()) out.push_back(std::move(one));
+  }
+  return out;
+}
+
+void Meter::add_counter_sets(metrics::Page& page) const {
+  for (const auto& set : counter_sets()) {
+    auto& family = page.family(set.family->name, Type::kCounter, set.family->help);
+    for (const auto& [value, count] : set.values) {
+      Labels labels{{"policy", set.owner->policy}, {"section", set.owner->section}};
+      if (!set.part->first.empty()) labels.push_back(*set.part);
+      labels.emplace_back(set.family->label, std::string(value));
+      family.add(metrics::label_text(labels), count);
+    }
+  }
+}
+
 void Meter::add_to(metrics::Page& page) const {
   const auto seen = view();
   add_listeners(page, seen);
   add_series(page, seen);
+  add_counter_sets(page);
   std::uint64_t overflowed = 0;
   std::uint64_t cells = 0;
   for (const auto* worker : seen.workers) {
@@ -282,8 +318,49 @@ void Meter::add_to(metrics::Page& page) const {
       .add("", overflowed);
   page.family("fairlead_gateway_series_refused", Type::kCounter, "times that a series was not registered: too many")
       .add("", seen.refused_series);
+  page.family("fairlead_gateway_counters_refused", Type::kCounter,
+              "times that a section's counters were not registered: too many")
+      .add("", seen.refused_counters);
   page.family("fairlead_gateway_series", Type::kGauge, "outcomes with counters, of all workers")
       .add("", static_cast<double>(cells));
+}
+
+std::vector<SeriesTotals> Meter::totals() const {
+  const auto add_durations = [](DurationTotals& total, std::span<const OwnCounter> counts, const OwnCounter& ns) {
+    add(total.counts, counts);
+    total.sum_ms += static_cast<double>(ns.get()) / kNsPerMs;
+  };
+  std::vector<SeriesTotals> result;
+  const auto seen = view();
+  for (std::size_t id = 0; id < seen.series.size(); ++id) {
+    SeriesTotals total;
+    for (const auto* worker : seen.workers) {
+      const auto* slot = worker->tables_->series.at(id);
+      if (slot == nullptr) continue;
+      for (auto* cell = slot->first.load(std::memory_order_acquire); cell != nullptr;
+           cell = cell->next.load(std::memory_order_acquire)) {
+        SeriesTotals::Outcome outcome;
+        if (cell->key != OutcomeKey::kOther) {
+          const auto key = OutcomeKey::unpacked(cell->key);
+          outcome.status = key.status;
+          outcome.flags = key.flags;
+        }
+        for (const auto& count : cell->durations) outcome.requests += count.get();
+        total.outcomes.push_back(outcome);
+        total.request_bytes += cell->request_bytes.get();
+        total.response_bytes += cell->response_bytes.get();
+        add_durations(total.whole, cell->durations, cell->duration_ns);
+      }
+      if (const auto* split = slot->split.load(std::memory_order_acquire)) {
+        add_durations(total.backend, split->backend, split->backend_ns);
+        add_durations(total.own, split->own, split->own_ns);
+      }
+    }
+    if (total.outcomes.empty()) continue;
+    total.labels = *seen.series[id];
+    result.push_back(std::move(total));
+  }
+  return result;
 }
 
 std::vector<SeriesSummary> Meter::summaries() const {

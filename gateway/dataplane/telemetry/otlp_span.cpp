@@ -134,6 +134,8 @@ void about_us(SpanWriter& span, const RequestRecord& record) {
   span.text("fairlead.listener", record.listener);
   span.text("fairlead.route", record.route);
   span.text("fairlead.backend", record.cluster);
+  span.text("enduser.id", record.consumer);
+  span.text("fairlead.credential", record.credential);
   if (record.flags.empty()) return;
   char flags[ResponseFlags::kMaxText];
   span.text("fairlead.response_flags", {flags, static_cast<std::size_t>(record.flags.write(flags) - flags)});

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "fairlead/telemetry/counter_set.hpp"
+
 namespace fairlead::filter {
 
 class Filter;
@@ -40,18 +42,33 @@ inline constexpr std::size_t kSlots = static_cast<std::size_t>(Slot::kAggregate)
 /// The section's name in YAML: "rateLimits".
 [[nodiscard]] std::string_view slot_name(Slot slot);
 
+/// What became of a request at a filter; each is a counter.
+enum class Outcome : std::uint8_t {
+  kPassed,
+  kAnswered,   ///< in the backend's place, and no failure: from a cache, by aggregation, a fixed answer
+  kRefused,
+  kFailed,     ///< what the filter needs has failed: a store, a backend that it calls
+  kReplaced,   ///< it had passed, and its response was answered otherwise
+  kAbandoned,  ///< it ended while the filter waited: the client has gone, or a time limit has passed
+};
+inline constexpr std::size_t kOutcomes = static_cast<std::size_t>(Outcome::kAbandoned) + 1;
+/// fairlead_gateway_filter_requests: by Outcome.
+[[nodiscard]] const telemetry::CounterFamily& outcome_counters();
+
 /// The filters of one level: a listener's, a rule's, a backend's or a consumer's. Levels are laid over each other at
 /// run time, slot by slot: the more special level that has one wins, so that a change of one level is a change of one
 /// chain. Immutable, shared by workers.
 struct Chain {
   std::array<FilterPtr, kSlots> filters;
   std::array<std::string, kSlots> origins;  ///< whose they are, for people: "RequestPolicy default/limits"
+  std::array<telemetry::CounterId, kSlots> counters{};  ///< by Outcome, of each; 0: not counted
   std::uint32_t mask = 0;  ///< bits of the slots in use
 
-  void set(Slot slot, FilterPtr filter, std::string origin) {
+  void set(Slot slot, FilterPtr filter, std::string origin, telemetry::CounterId outcomes = 0) {
     const auto index = static_cast<std::size_t>(slot);
     filters[index] = std::move(filter);
     origins[index] = std::move(origin);
+    counters[index] = outcomes;
     if (filters[index] != nullptr) mask |= std::uint32_t{1} << index;
     else mask &= ~(std::uint32_t{1} << index);
   }

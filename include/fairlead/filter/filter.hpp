@@ -2,16 +2,20 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "fairlead/filter/chain.hpp"
 #include "fairlead/http/message.hpp"
+#include "fairlead/metrics/exposition.hpp"
 
 namespace fairlead::filter {
 
 class Request;
+class Probe;
 
 enum class Verdict : std::uint8_t {
   kContinue,  ///< the next filter, please
@@ -36,6 +40,26 @@ class State {
   virtual ~State() = default;
 };
 
+/// What a filter would do with a request that somebody asks about.
+struct Preview {
+  enum class Kind : std::uint8_t {
+    kDepends,  ///< on what is not known before there is a request, or would change something
+    kPasses,
+    kAnswers,
+  };
+  Kind kind = Kind::kDepends;
+  std::uint16_t status = 0;  ///< of an answer
+  std::string why{};  ///< what decides, and how that stands now; may be empty
+};
+
+/// A number that a filter has at this moment, beside what requests count: how much is stored, how often something went.
+struct Held {
+  const char* family;  ///< a metric, without `_total`
+  const char* help;
+  metrics::Type type = metrics::Type::kGauge;  ///< or kCounter
+  std::uint64_t value = 0;
+};
+
 /// One section of a policy, ready to run. Immutable but for what its settings count on purpose (limits, caches), which
 /// is safe to use from all workers.
 /// Owner: chains. Thread: any worker's, several at a time.
@@ -56,6 +80,11 @@ class Filter {
 
   /// The request is over, with its record complete; for those whose on_request was called.
   virtual void on_end(Request&) const {}
+
+  /// For `fairctl gateway why`. Thread: main.
+  [[nodiscard]] virtual Preview preview(Probe&) const { return {.why = "it is told once there is a request"}; }
+  /// For metrics and `fairctl gateway filters`. Thread: main.
+  [[nodiscard]] virtual std::vector<Held> held() const { return {}; }
 };
 
 }  // namespace fairlead::filter

@@ -15,6 +15,7 @@
 #include "fairlead/model/cluster.hpp"
 #include "fairlead/model/gateway_objects.hpp"
 #include "fairlead/model/request_policy.hpp"
+#include "fairlead/telemetry/meter.hpp"
 
 namespace fairlead::filter {
 
@@ -58,6 +59,14 @@ struct Context {
   std::function<const model::ConfigMap*(const std::string& name)> config_map;  ///< the same
   std::vector<std::string>& faults;  ///< why it does not serve; for status and log
   std::vector<std::string>& remarks;  ///< what is served otherwise than one may think
+  telemetry::Meter* meter = nullptr;  ///< null: nobody reads what is counted
+  std::string section{};  ///< that is made now, as it is called in YAML
+
+  /// The number of the first of these counters, for Request::count(); a change of the policy goes on with them.
+  [[nodiscard]] telemetry::CounterId counters(const telemetry::CounterFamily& family,
+                                              const telemetry::CounterPart& part = {}) const {
+    return meter == nullptr ? 0 : meter->counters(family, {policy, section}, part);
+  }
 };
 
 /// Where the keys of an issuer are fetched.

@@ -13,6 +13,7 @@
 #include "fairlead/filter/filter.hpp"
 #include "fairlead/http/message.hpp"
 #include "fairlead/route/path.hpp"
+#include "fairlead/telemetry/meter.hpp"
 #include "fairlead/telemetry/record.hpp"
 #include "fairlead/telemetry/response_flags.hpp"
 #include "fairlead/upstream/random.hpp"
@@ -96,6 +97,15 @@ class Request {
   [[nodiscard]] virtual Arena& arena() = 0;  ///< as long as the request
   [[nodiscard]] virtual event::Reactor& reactor() = 0;
   [[nodiscard]] virtual upstream::Random& random() = 0;
+  /// The worker's counters, which outlive it; null: nobody counts.
+  [[nodiscard]] virtual telemetry::WorkerMeter* meter() { return nullptr; }
+  /// Adds to one of Context::counters(): the first of them and the place of the one that is meant.
+  void count(telemetry::CounterId counter, std::uint64_t by = 1) {
+    if (auto* into = meter()) into->add(counter, by);
+  }
+
+  /// Somebody only wants to know what would become of such a request: nothing may be begun or counted for it.
+  [[nodiscard]] virtual bool asks_only() const { return false; }
 
   /// What the filter that is called now keeps; null: nothing yet.
   [[nodiscard]] virtual State* state() = 0;

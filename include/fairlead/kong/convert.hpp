@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,10 +22,17 @@ struct Options {
   bool allow_partial = false;      ///< leaves out what cannot be served as Kong does; else that refuses the file
 };
 
+/// What the plugin opentelemetry asks for; it is no object, as traces are the process' own.
+struct Tracing {
+  std::string endpoint;
+  double sample_percent = -1;  ///< less than 0: not said
+};
+
 struct Converted {
   std::string yaml;  ///< the objects, one document each; empty where something is refused
   config::Diagnostics diagnostics;  ///< sorted by line
   std::size_t refused = 0;          ///< of them, errors
+  std::optional<Tracing> tracing{};
 };
 
 /// Whether this is Kong's declarative format: a mapping at whose top `_format_version` stands.

@@ -86,6 +86,12 @@ struct RouteAction {
   filter::ChainPtr chain{};  ///< of policies for the listener and its Gateway; null: none
 };
 
+/// In whose words the gateway's own answers are, and by which fields it tells of itself.
+enum class AnswerStyle : std::uint8_t {
+  kOwn,
+  kKong,  ///< docs/operate/from-kong.md
+};
+
 /// What clients of a listener are held to.
 struct ClientLimits {
   http::H1Limits h1;
@@ -100,6 +106,7 @@ struct ClientLimits {
   std::uint32_t connections = 0;  ///< at a time, of the port; 0: no limit
   /// The port's connections now, of all workers, while there is a limit. Never null then.
   std::shared_ptr<std::atomic<std::uint32_t>> open_connections{};
+  AnswerStyle style = AnswerStyle::kOwn;
   bool forward_identity = false;  ///< backends get x-forwarded-client-cert
   bool proxy_protocol = false;  ///< every connection begins with its header; with forwarded.trusted, only from those
 };

@@ -4,6 +4,7 @@
 // What is counted of the L7 engine. A series of requests is (listener, route, rule, backend cluster), registered when
 // its first request ends; within it each worker keeps a cell for each outcome (status, gRPC status, flags). A request
 // adds to one cell of its worker: plain additions of integers that only that worker writes and that the scraper reads.
+// What filters count beside stands in sets of counters (counter_set.hpp), which are registered with the configuration.
 
 #include <array>
 #include <atomic>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "fairlead/metrics/exposition.hpp"
+#include "fairlead/telemetry/counter_set.hpp"
 #include "fairlead/telemetry/latency_histogram.hpp"
 #include "fairlead/telemetry/record.hpp"
 
@@ -68,6 +70,7 @@ struct MeterLimits {
   std::uint32_t series = 65536;  ///< distinct SeriesLabels; others share the overflow series
   std::uint32_t cells = 65536;  ///< outcomes, of each worker
   std::uint32_t cells_of_series = 32;  ///< outcomes of one series, of each worker: a backend cannot make any number
+  std::uint32_t counters = 524288;  ///< of filters; those beyond are not shown
 };
 
 /// Upper edges of the histograms of durations (ms) and sizes (bytes); one bucket more is for what is beyond.
@@ -89,6 +92,8 @@ class WorkerMeter {
   void count(ListenerId listener, ListenerCounter counter, std::uint64_t by = 1);
   /// Once for each request, at its end.
   void finish(SeriesId series, const RequestRecord& record);
+  /// Of a set of counters, by the set's number and the place in it.
+  void add(CounterId counter, std::uint64_t by = 1);
   /// Of this worker, over all listeners.
   [[nodiscard]] std::uint64_t total(ListenerCounter counter) const;
 
@@ -96,6 +101,7 @@ class WorkerMeter {
   friend class Meter;
   struct Cell;
   struct Slot;
+  struct Split;
   template <class Row>
   class Table;
   struct ListenerRow;
@@ -104,12 +110,34 @@ class WorkerMeter {
   explicit WorkerMeter(const MeterLimits& limits);
   Cell* find_or_make(SeriesId series, std::uint64_t key);
   Cell* make(Slot& slot, std::uint64_t key);
+  void add_split(SeriesId series, const RequestTimes& times);
 
   MeterLimits limits_;
   std::unique_ptr<Tables> tables_;
   std::atomic<std::uint32_t> cells_{0};
   std::atomic<std::uint64_t> overflowed_{0};
   LatencyHistogram latency_;
+};
+
+/// Durations of requests, by kDurationBoundsMs.
+struct DurationTotals {
+  std::array<std::uint64_t, kDurationBoundsMs.size() + 1> counts{};
+  double sum_ms = 0;
+};
+
+/// All that a series has counted, over all workers: for metrics by other names.
+struct SeriesTotals {
+  struct Outcome {
+    std::uint16_t status = 0;  ///< 0: several, beyond the limit
+    ResponseFlags flags;
+    std::uint64_t requests = 0;
+  };
+  SeriesLabels labels;
+  std::vector<Outcome> outcomes;
+  std::uint64_t request_bytes = 0, response_bytes = 0;
+  DurationTotals whole;    ///< as the client sees it
+  DurationTotals backend;  ///< from asking the backend to its answer's head; where records have such times
+  DurationTotals own;      ///< of the same requests until the answer's head: the rest
 };
 
 /// A row of a status page.
@@ -134,10 +162,16 @@ class Meter {
   /// Equal labels have one id. Beyond the limit: the overflow series.
   SeriesId series(const SeriesLabels& labels);
   ListenerId listener(const std::string& name);
+  /// The number of the set's first counter. The same family, owner and part have one set, which outlives policies.
+  CounterId counters(const CounterFamily& family, const CounterOwner& owner, const CounterPart& part = {});
 
   /// fairlead_gateway_* and, where workloads are known, istio_*.
   void add_to(metrics::Page& page) const;
   [[nodiscard]] std::vector<SeriesSummary> summaries() const;
+  /// Of series that have counted something.
+  [[nodiscard]] std::vector<SeriesTotals> totals() const;
+  /// Of sets that have counted something, by owner; views are good as long as the meter.
+  [[nodiscard]] std::vector<CounterSetValues> counter_sets() const;
   /// Nanoseconds; over all requests of all workers.
   [[nodiscard]] std::uint64_t latency_quantile(double q) const;
 
@@ -151,12 +185,14 @@ class Meter {
   [[nodiscard]] View view() const;
   static void add_listeners(metrics::Page& page, const View& view);
   static void add_series(metrics::Page& page, const View& view);
+  void add_counter_sets(metrics::Page& page) const;
 
   MeterLimits limits_;
   mutable std::mutex mutex_;  // of names and the list of workers
   std::unique_ptr<Names> names_;
   std::vector<std::unique_ptr<WorkerMeter>> workers_;
   std::uint64_t refused_series_ = 0;
+  std::uint64_t refused_counters_ = 0;  // sets
 };
 
 }  // namespace fairlead::telemetry

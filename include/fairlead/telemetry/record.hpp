@@ -70,6 +70,8 @@ struct RequestRecord {
   std::string_view listener;
   std::string_view route;       ///< "namespace/name"
   std::string_view rule;        ///< its name, or number
+  std::string_view consumer;    ///< who calls, by name; empty: not known
+  std::string_view credential;  ///< by what that is known: its name or id, never a secret
   std::string_view cluster;     ///< the backend's
   bool has_backend = false;     ///< backend was chosen
   net::Endpoint backend;

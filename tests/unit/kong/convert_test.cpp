@@ -175,6 +175,24 @@ TEST(KongOrder, IsKongs) {
   }
 }
 
+/// Many routes that never meet, and some that do: of those the order has to be Kong's, wherever they stand in the file.
+TEST(KongOrder, IsKongsAmongThousands) {
+  std::string text = std::string(kVersion) + "- name: s\n  host: 10.0.0.1\n  routes:\n";
+  for (int i = 0; i < 2000; ++i) {
+    const auto number = std::to_string(i);
+    text += "  - {name: h" + number + ", hosts: [h" + number + ".example], paths: [/]}\n";
+    text += "  - {name: p" + number + ", paths: [/p" + number + "/]}\n";
+  }
+  const Served plain(text);
+  EXPECT_EQ(plain.yaml.find("|||"), std::string::npos);
+  EXPECT_TRUE(plain.ask("h7.example", "/p8/x").starts_with("route-h7 "));
+  EXPECT_TRUE(plain.ask("other.example", "/p8/x").starts_with("route-p8 "));
+  // One that is beaten in Kong by its fields though its host is a name: of two hosts that only a wildcard joins.
+  text += "  - {name: w, hosts: ['*.example'], methods: [GET], headers: {x-kind: [one]}, paths: [/p8/]}\n";
+  const auto more = convert(text, false, "kong.yaml", {});
+  EXPECT_NE(more.yaml.find("|||"), std::string::npos);
+}
+
 TEST(KongOrder, HeadersDecide) {
   const Served served(std::string(kVersion) +
                       "- name: s\n  host: 10.0.0.1\n  routes:\n"
@@ -263,6 +281,45 @@ plugins:
   EXPECT_EQ(limits(2), "route-a route-c ") << "routes of a service count together";
   EXPECT_EQ(limits(3), "route-b ");
   EXPECT_EQ(limits(4), "");
+}
+
+TEST(KongConvert, NamesOfOneBaseAreTold) {
+  const Served served(
+      std::string(kVersion) +
+      "- name: s\n  host: 10.0.0.1\n  routes:\n  - {name: a-b, paths: [/1]}\n  - {name: a.b, paths: [/2]}\n"
+      "  - {name: a_b, paths: [/3]}\n  - {name: a-b-2, paths: [/4]}\n");
+  for (const auto* row : {"/1 route-a-b", "/2 route-a-b-2", "/3 route-a-b-3", "/4 route-a-b-2-2"}) {
+    const std::string_view both(row);
+    EXPECT_TRUE(served.ask("h", std::string(both.substr(0, 2))).starts_with(both.substr(3))) << row;
+  }
+}
+
+TEST(KongConvert, MetricsAndCacheBecomeAnnotationsAndASection) {
+  const Served served(std::string(kVersion) +
+                      "- name: First\n  host: 10.0.0.1\n  routes:\n  - {name: Api, paths: [/api]}\nplugins:\n"
+                      "- {name: prometheus, config: {status_code_metrics: true, latency_metrics: true}}\n"
+                      "- {name: proxy-cache, config: {strategy: memory, cache_ttl: 60, vary_headers: [x-kind]}}\n");
+  EXPECT_NE(object(served.yaml, "Gateway", "kong").find("fairlead.io/kong-metrics: \"node,status,latency\""),
+            std::string::npos);
+  EXPECT_NE(object(served.yaml, "Gateway", "kong").find("fairlead.io/answers: Kong"), std::string::npos);
+  const auto route = object(served.yaml, "HTTPRoute", "route-api");
+  EXPECT_NE(route.find("fairlead.io/kong-route: Api"), std::string::npos);
+  EXPECT_NE(route.find("fairlead.io/kong-service: First"), std::string::npos);
+  const auto policy = object(served.yaml, "RequestPolicy", "route-api");
+  EXPECT_NE(policy.find("ttl: \"60s\""), std::string::npos) << policy;
+  EXPECT_NE(policy.find("- x-kind"), std::string::npos) << policy;
+}
+
+TEST(KongConvert, TracesAreTheProcess) {
+  const auto out = convert(std::string(kVersion) +
+                               "- {name: s, host: 10.0.0.1, routes: [{paths: [/]}]}\n"
+                               "plugins: [{name: opentelemetry, config: {endpoint: 'http://c:4318/v1/traces', "
+                               "sampling_rate: 0.25}}]\n",
+                           false, "kong.yaml", {});
+  ASSERT_TRUE(out.tracing);
+  EXPECT_EQ(out.tracing->endpoint, "http://c:4318/v1/traces");
+  EXPECT_EQ(out.tracing->sample_percent, 25);
+  EXPECT_EQ(out.refused, 0U);
 }
 
 TEST(KongConvert, JsonAndYamlAreAlike) {

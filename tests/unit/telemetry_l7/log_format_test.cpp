@@ -64,6 +64,7 @@ TEST(LogFormat, OperatorsSayWhatTheRecordSays) {
       {"%REQUESTED_SERVER_NAME% %DOWNSTREAM_TLS_VERSION% %DOWNSTREAM_TLS_CIPHER%",
        "shop.example TLSv1.3 TLS_AES_128_GCM_SHA256"},
       {"%DOWNSTREAM_PEER_URI_SAN% %CONNECTION_ID%", "spiffe://td/ns/a/sa/b 42"},
+      {"%CONSUMER_NAME% %CREDENTIAL_ID%", "alice laptop"},
       {"%LISTENER_NAME% %ROUTE_NAME% %RULE_NAME%", "web/https shop/cart 0"},
       {"%TRACE_ID% %SPAN_ID%", "0af7651916cd43dd8448eb211c80319c 1122334455667788"},
   };
@@ -117,7 +118,8 @@ TEST(LogFormat, TheJsonLogHasIstiosFieldsWithNumbersAsNumbers) {
     "start_time":"2026-11-28T11:42:03.123Z","upstream_cluster":"shop/cart:8080","upstream_host":"10.0.1.5:8080",
     "upstream_local_address":"10.0.0.9:40000","upstream_service_time":4,"upstream_transport_failure_reason":null,
     "user_agent":"curl/8.5.0","x_forwarded_for":"192.0.2.7","listener":"web/https","rule":"0","upstream_attempts":1,
-    "connected_us":1000,"first_byte_us":5500,"duration_us":12999,"trace_id":"0af7651916cd43dd8448eb211c80319c"})");
+    "connected_us":1000,"first_byte_us":5500,"duration_us":12999,"trace_id":"0af7651916cd43dd8448eb211c80319c",
+    "consumer":"alice","credential":"laptop"})");
   EXPECT_EQ(parsed, expected);
   EXPECT_TRUE(nlohmann::json::parse(line(LogFormat::json(), RequestRecord{}))["upstream_host"].is_null());
 }
@@ -147,9 +149,9 @@ TEST(LogFormat, JsonFieldsMayMixTextAndOperators) {
 TEST(LogFormat, NcsaFormatsAreThoseOfNginxAndApache) {
   Sample sample;
   EXPECT_EQ(line(LogFormat::common(), sample.record),
-            "192.0.2.7 - - [28/Nov/2026:11:42:03 +0000] \"GET /a/../b?q=1 HTTP/1.1\" 200 100\n");
+            "192.0.2.7 - alice [28/Nov/2026:11:42:03 +0000] \"GET /a/../b?q=1 HTTP/1.1\" 200 100\n");
   EXPECT_EQ(line(LogFormat::combined(), sample.record),
-            "192.0.2.7 - - [28/Nov/2026:11:42:03 +0000] \"GET /a/../b?q=1 HTTP/1.1\" 200 100 "
+            "192.0.2.7 - alice [28/Nov/2026:11:42:03 +0000] \"GET /a/../b?q=1 HTTP/1.1\" 200 100 "
             "\"https://example.com/from\" \"curl/8.5.0\"\n");
 }
 
@@ -184,7 +186,7 @@ TEST(LogFormat, NoValueForgesALine) {
           "a\\\"b\\\\c\\r\\n{\\\"forged\\\":1}\\u001b[2J\\u007f\xc3\xa9\\ufffd\\u202e\\u0085\\ufffd\\ufffd\\ufffdz"),
       std::string::npos)
       << json;
-  EXPECT_EQ(nlohmann::json::parse(json).size(), 30U);
+  EXPECT_EQ(nlohmann::json::parse(json).size(), 32U);
 }
 
 TEST(LogFormat, RandomBytesGiveOneLineOfValidJsonWithinItsBound) {

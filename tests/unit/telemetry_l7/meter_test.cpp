@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <numeric>
 #include <random>
 #include <thread>
 
@@ -186,6 +187,66 @@ TEST(Meter, ListenersHaveCountersAndGauges) {
   EXPECT_THAT(page, HasSubstr("fairlead_gateway_active_requests{listener=\"web/https\"} 1\n"));
   EXPECT_EQ(one.total(ListenerCounter::kConnectionsOpened), 4U);
   EXPECT_EQ(two.total(ListenerCounter::kConnectionsOpened), 0U);
+}
+
+constexpr std::string_view kColours[] = {"red", "green"};
+constexpr CounterFamily kFamily{"fairlead_gateway_things", "things", "colour", kColours};
+
+TEST(Meter, SetsOfCountersAreSummedOverWorkersAndStayWithTheirOwner) {
+  Meter meter;
+  auto& one = meter.add_worker();
+  const auto things = meter.counters(kFamily, {"p", "s"});
+  auto& two = meter.add_worker();  // begun later
+  const auto part = meter.counters(kFamily, {"p", "s"}, {"of", "x\"y"});
+  EXPECT_EQ(meter.counters(kFamily, {"p", "s"}), things);
+  EXPECT_NE(part, things);
+  EXPECT_NE(meter.counters(kFamily, {"p", "t"}), things);
+  one.add(things + 1);
+  two.add(things + 1, 4);
+  two.add(part, 7);
+  const auto page = page_of(meter);
+  EXPECT_THAT(page, HasSubstr("fairlead_gateway_things_total{policy=\"p\",section=\"s\",colour=\"green\"} 5\n"));
+  EXPECT_THAT(page,
+              HasSubstr("fairlead_gateway_things_total{policy=\"p\",section=\"s\",of=\"x\\\"y\",colour=\"red\"} 7\n"));
+  EXPECT_THAT(page, Not(HasSubstr("section=\"s\",colour=\"red\"")));  // 0
+  EXPECT_THAT(page, Not(HasSubstr("section=\"t\"")));
+}
+
+TEST(Meter, TotalsHaveWhatBackendsTookAndTheRest) {
+  Meter meter;
+  auto& worker = meter.add_worker();
+  const auto id = meter.series(series_of("r"));
+  Sample sample;  // its backend was asked after 1 ms, and answered after 4.5 ms
+  worker.finish(id, sample.record);
+  sample.record.status = 503;
+  sample.record.times.first_byte = 0;
+  worker.finish(id, sample.record);
+  const auto totals = meter.totals();
+  ASSERT_EQ(totals.size(), 1U);
+  const auto& total = totals[0];
+  EXPECT_EQ(total.labels.route, "r");
+  ASSERT_EQ(total.outcomes.size(), 2U);
+  EXPECT_EQ(total.outcomes[1].status, 503);
+  EXPECT_EQ(total.response_bytes, 440U);
+  const auto count = [](const DurationTotals& of) { return std::accumulate(of.counts.begin(), of.counts.end(), 0U); };
+  EXPECT_EQ(count(total.whole), 2U);
+  EXPECT_EQ(count(total.backend), 1U);
+  EXPECT_DOUBLE_EQ(total.backend.sum_ms, 4.5);
+  EXPECT_DOUBLE_EQ(total.own.sum_ms, 1);
+}
+
+TEST(Meter, SetsBeyondTheLimitAreCountedNowhere) {
+  Meter meter({.counters = kMostInSet + 2});
+  auto& worker = meter.add_worker();
+  const auto first = meter.counters(kFamily, {"p", "s"});
+  const auto refused = meter.counters(kFamily, {"q", "s"});
+  EXPECT_EQ(refused, 0U);
+  worker.add(first);
+  worker.add(refused + 1, 100);
+  const auto page = page_of(meter);
+  EXPECT_THAT(page, HasSubstr("fairlead_gateway_things_total{policy=\"p\",section=\"s\",colour=\"red\"} 1\n"));
+  EXPECT_THAT(page, Not(HasSubstr("100\n")));
+  EXPECT_THAT(page, HasSubstr("fairlead_gateway_counters_refused_total 1\n"));
 }
 
 TEST(Meter, FlagsAreSummedOverSeries) {

@@ -87,7 +87,9 @@ TEST(OtlpSpan, TheServersSpanFollowsTheSemanticConventions) {
                                                     {"fairlead.request_id", "0c8a2f6e-1f53-4e6c-9a43-6d1de0b0b001"},
                                                     {"fairlead.listener", "web/https"},
                                                     {"fairlead.route", "shop/cart"},
-                                                    {"fairlead.backend", "shop/cart:8080"}};
+                                                    {"fairlead.backend", "shop/cart:8080"},
+                                                    {"enduser.id", "alice"},
+                                                    {"fairlead.credential", "laptop"}};
   EXPECT_EQ(attributes(span, 9), expected);
 }
 

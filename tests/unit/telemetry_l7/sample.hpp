@@ -49,6 +49,8 @@ struct Sample {
     record.listener = "web/https";
     record.route = "shop/cart";
     record.rule = "0";
+    record.consumer = "alice";
+    record.credential = "laptop";
     record.cluster = "shop/cart:8080";
     record.has_backend = true;
     record.backend = {*Address::parse("10.0.1.5"), 8080};

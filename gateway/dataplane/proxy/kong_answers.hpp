@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The gateway's own answers as Kong 3 words them, and the fields by which Kong tells of itself.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "fairlead/base/address.hpp"
+#include "fairlead/base/arena.hpp"
+#include "fairlead/http/message.hpp"
+#include "fairlead/telemetry/record.hpp"
+#include "fairlead/telemetry/response_flags.hpp"
+
+namespace fairlead::proxy {
+
+/// The release whose answers are kept: what Server and Via say.
+inline constexpr std::string_view kKongName = "kong/3.9.0";
+inline constexpr std::string_view kKongType = "application/json; charset=utf-8";
+
+/// What is answered, in our words.
+struct OwnAnswer {
+  std::uint16_t status = 500;
+  telemetry::ResponseFlag flag = telemetry::ResponseFlag::kPolicyDenied;
+  std::string_view details{};  ///< of a filter: "no_credential"; empty: the gateway's own
+  const http::Fields* fields = nullptr;
+  Address client{};
+  std::string_view request_id{};
+};
+
+/// Kong's status for it: what cannot be connected to is 502 there.
+[[nodiscard]] std::uint16_t kong_status(const OwnAnswer& answer);
+/// {"message": ..., "request_id": ...}
+[[nodiscard]] std::string kong_body(const OwnAnswer& answer);
+/// Challenges without what Kong does not say.
+void change_challenges(http::Fields& fields, Arena& arena);
+
+/// Cache-Status (RFC 9211) as the X-Cache-Status of proxy-cache: Hit, Miss, Refresh, Bypass.
+void change_cache_status(http::Fields& fields);
+
+/// Via, X-Kong-Upstream-Latency, X-Kong-Proxy-Latency of a backend's response; Server, X-Kong-Response-Latency of one
+/// of ours; X-Kong-Request-Id. `now_ns`: of the record's clock.
+void add_kong_fields(http::ResponseHead& head, const telemetry::RequestRecord& record, bool from_backend,
+                     std::uint64_t now_ns, Arena& arena);
+
+}  // namespace fairlead::proxy
