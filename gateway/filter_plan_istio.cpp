@@ -53,6 +53,8 @@ model::ObjectKey key_of(const model::Object& object) {
     return {refused->kind, refused->metadata.ns, refused->metadata.name};
   if (const auto* policy = std::get_if<model::AuthorizationPolicy>(&object))
     return {model::Kind::kAuthorizationPolicy, policy->metadata.ns, policy->metadata.name};
+  if (const auto* policy = std::get_if<model::RequestPolicy>(&object))
+    return {model::Kind::kRequestPolicy, policy->metadata.ns, policy->metadata.name};
   const auto& tokens = std::get<model::RequestAuthentication>(object);
   return {model::Kind::kRequestAuthentication, tokens.metadata.ns, tokens.metadata.name};
 }

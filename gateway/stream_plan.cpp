@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "gateway/client_settings.hpp"
+#include "gateway/filter_plan_parts.hpp"
 
 namespace fairlead::gateway {
 namespace {
@@ -48,6 +49,13 @@ bool is_anothers(const std::vector<std::string>& hostnames, const std::string& o
     return !other.empty() && other != own && config::hostname_covers(own, other) &&
            config::hostname_covers(other, name);
   });
+}
+
+/// Policies that select the listener, and that nothing here asks.
+void note_policies(const CompiledListener& listener, Remarks::Texts& texts) {
+  if (listener.requests.empty()) return;
+  texts.push_back("listener \"" + listener.key.name + "\" is not HTTP, and what passes it is not judged by " +
+                  text_of(listener.requests));
 }
 
 }  // namespace
@@ -112,6 +120,7 @@ void StreamPlan::make(const PortKey& key, Port& port, const model::Cluster& clus
     const auto protocol = listener->spec->protocol;
     table->by_name = table->by_name || protocol == ListenerProtocol::kTls;
     if (terminates(*listener)) ending.push_back(listener);
+    if (is_stream(*listener)) note_policies(*listener, texts);
   }
   for (const auto* listener : port.listeners) add_names(*listener, hostnames, *table, used);
   if (!ending.empty()) table->tls = tls_.context(ending, cluster, port.tls, texts);

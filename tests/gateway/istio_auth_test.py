@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from backend import Backend
 from callers import SECRET, Callers, b64, hs256, policy
-from objects import free_port, of, route, service
+from objects import free_port, gateway, of, route, service
 from support import ROOT, eventually
 
 EDGE = "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]\n"
@@ -231,6 +231,12 @@ class Istio(Callers, unittest.TestCase):
         self.followed.remove("20.yaml")
         self.assertTrue(eventually(lambda: self.ask()[0] == 200))
 
+    def test_a_listener_that_is_not_http_is_said_to_be_open(self):
+        raw = gateway(f"{{name: tcp, protocol: TCP, port: {free_port()}}}", name="raw")
+        self.serve(authorize("p", "DENY", "{}", target=EDGE.replace("edge", "raw")), **{"05.yaml": raw})
+        said = 'listener "tcp" is not HTTP, and what passes it is not judged by AuthorizationPolicy default/p'
+        self.assertTrue(eventually(lambda: said in self.followed.conditions()))
+
     def test_keys_come_from_a_server_and_rotate(self):
         first, second = Rsa("one"), Rsa("two")
         with tempfile.TemporaryDirectory() as folder:
@@ -247,8 +253,11 @@ class Istio(Callers, unittest.TestCase):
                        service("keys", ("127.0.0.1", port)))
             self.seen()
             self.seen(*first.bearer({"iss": "i", "sub": "a"}))
-            self.unauthorized(*second.bearer({"iss": "i", "sub": "a"}),
-                              why="Jwks doesn't have key to match kid or alg from Jwt")
+            unknown = "Jwks doesn't have key to match kid or alg from Jwt"
+            self.unauthorized(*second.bearer({"iss": "i", "sub": "a"}), why=unknown)
+            place.write_text(json.dumps({"keys": [second.jwk]}))  # asked for again within ten seconds of the last time
+            self.assertTrue(eventually(lambda: self.ask(*second.bearer({"iss": "i", "sub": "a"}))[0] == 200))
+            self.unauthorized(*first.bearer({"iss": "i", "sub": "a"}), why=unknown)
 
     def test_keys_that_cannot_be_had_close(self):
         self.serve(tokens('{issuer: i, jwksUri: "https://keys.example/jwks.json"}'))
