@@ -15,7 +15,8 @@ namespace fairlead::ctl {
 /// What fairctl ends with.
 enum ExitCode : int {
   kDone = 0,
-  kFailed = 1,  ///< the daemon answered with an error, or the answer is no: check found faults, config diff differences
+  kFailed = 1,  ///< the daemon answered with an error, or the answer is no: check or convert found faults, config diff
+                ///< differences
   kUsage = 2,  ///< the command line is wrong
   kUnreachable = 3,  ///< nobody listens on the socket
   kForbidden = 4,  ///< the socket is there, but not for this user
@@ -114,6 +115,7 @@ int run_top(const Arguments& arguments);
 int run_graph(const Arguments& arguments);
 int run_why(const Arguments& arguments);
 int run_check(const Arguments& arguments);
+int run_convert(const Arguments& arguments);
 int run_uninstall(const Arguments& arguments);
 int run_help(const Arguments& arguments);
 int run_completion(const Arguments& arguments);

@@ -23,6 +23,7 @@ bool is_path(const char* argument) { return argument != nullptr && std::string_v
 std::string words_of(const Positional& positional) {
   const std::string_view name = positional.name;
   if (name == "SHELL") return kShells;
+  if (name == "FORMAT") return "kong";
   if (name == "LEVEL") return "trace debug info warn err";
   if (name == "METHOD") return "GET HEAD POST PUT PATCH DELETE OPTIONS";
   if (name == "dump|diff") return "dump diff";

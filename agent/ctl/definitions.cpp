@@ -132,6 +132,16 @@ const std::vector<Command> kCommands = {
      {{"PATH", "directory or file", true}},
      {{"fairctl check /etc/fairlead/config", "before it is put in force"}},
      run_check},
+    {"convert",
+     "another gateway's configuration as Gateway API objects",
+     "Prints Kong's declarative file as the objects and policies that fairlead-gateway serves it by, and says on "
+     "standard "
+     "error what is not served as Kong does. Where something is, nothing is printed and the exit code is 1.",
+     {{"--allow-partial", 0, nullptr, "leave out what cannot be served as Kong does", nullptr}},
+     {{"FORMAT", "kong", true}, {"PATH", "its file, YAML or JSON", true}},
+     {{"fairctl convert kong kong.yaml >objects.yaml", "move to objects"},
+      {"fairctl convert --allow-partial kong kong.yaml >objects.yaml", "the same without what is named"}},
+     run_convert},
     {"uninstall",
      "remove every program, map and pin of an agent that has ended",
      "Detaches the programs that an agent left in place and removes "

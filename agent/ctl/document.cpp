@@ -15,7 +15,9 @@ constexpr const char* kManualDate = "2026-11-25";  // of the last change to the 
 
 constexpr const char* kExits[][2] = {
     {"0", "done"},
-    {"1", "the daemon answered with an error, `check` found faults, or `gateway config diff` found differences"},
+    {"1",
+     "the daemon answered with an error, `check` or `convert` found faults, or `gateway config diff` found "
+     "differences"},
     {"2", "the command line is wrong"},
     {"3", "nobody listens on the socket"},
     {"4", "no permission for the socket"},

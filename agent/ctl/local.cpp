@@ -11,6 +11,7 @@
 #include "agent/kernel/links.hpp"
 #include "agent/kernel/pins.hpp"
 #include "fairlead/config/report.hpp"
+#include "fairlead/kong/convert.hpp"
 
 namespace fairlead::ctl {
 namespace {
@@ -48,6 +49,23 @@ int run_check(const Arguments& arguments) {
               << "\n";
   std::cout << checked->summary(path) << "\n";
   return status;
+}
+
+int run_convert(const Arguments& arguments) {
+  if (arguments.positionals[0] != "kong") {
+    std::cerr << "fairctl: convert: found format " << arguments.positionals[0] << ", expected kong\n";
+    return kUsage;
+  }
+  kong::Options options;
+  options.allow_partial = arguments.has("allow-partial");
+  const auto converted = kong::convert_file(arguments.positionals[1], options);
+  if (!converted) {
+    std::cerr << "fairctl: " << converted.error().message << "\n";
+    return kFailed;
+  }
+  for (const auto& found : converted->diagnostics) std::cerr << found.text() << "\n";
+  std::cout << converted->yaml;
+  return converted->refused == 0 ? kDone : kFailed;
 }
 
 int run_uninstall(const Arguments& arguments) {

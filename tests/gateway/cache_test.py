@@ -4,7 +4,6 @@ import collections
 import concurrent.futures
 import gzip
 import json
-import os
 import re
 import subprocess
 import threading
@@ -14,9 +13,8 @@ import brotli
 
 from backend import Backend, Conversation, pattern
 from objects import CLASS, Followed, free_port, gateway, http, of, route, service, to
-from support import LIMIT, ROOT, Wire, curl, eventually
+from support import FAIRCTL, LIMIT, ROOT, Wire, curl, eventually
 
-FAIRCTL = os.environ.get("FAIRLEAD_FAIRCTL", str(ROOT / "build/bin/fairctl"))
 PAGES = ROOT / "docs/reference/request-policy"
 
 

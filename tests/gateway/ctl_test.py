@@ -13,9 +13,7 @@ import yaml
 
 from backend import Backend
 from objects import CLASS, Followed, free_port, gateway, http, https, make_certificate, of, route, secret, service, to
-from support import LIMIT, ROOT, Gateway, curl, curl_status, eventually, raw
-
-FAIRCTL = os.environ.get("FAIRLEAD_FAIRCTL", str(ROOT / "build/bin/fairctl"))
+from support import FAIRCTL, LIMIT, Gateway, curl, curl_status, eventually, raw
 
 
 def fairctl(socket, *words):

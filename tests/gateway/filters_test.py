@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What sections of policies count, hold, and would say: metrics, `fairctl gateway filters` and `fairctl gateway why`."""
 import json
-import os
 import socket
 import struct
 import subprocess
@@ -11,9 +10,8 @@ from backend import Backend
 from callers import consumer
 from objects import CLASS, Followed, free_port, gateway, http, of, route, service, to
 from observe import LogFile, folder_of, scrape
-from support import LIMIT, ROOT, Wire, curl_status, eventually
+from support import FAIRCTL, LIMIT, Wire, curl_status, eventually
 
-FAIRCTL = os.environ.get("FAIRLEAD_FAIRCTL", str(ROOT / "build/bin/fairctl"))
 ROUTE = "{group: gateway.networking.k8s.io, kind: HTTPRoute, name: %s}"
 
 

@@ -2,7 +2,6 @@
 """Istio's RequestAuthentication and AuthorizationPolicy through a real gateway of two workers, and fairctl's word on them."""
 import base64
 import json
-import os
 import pathlib
 import re
 import subprocess
@@ -16,11 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from backend import Backend
 from callers import SECRET, Callers, b64, hs256, policy
 from objects import free_port, gateway, of, route, service
-from support import ROOT, eventually
+from support import FAIRCTL, ROOT, eventually
 
 EDGE = "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]\n"
 KEYS = json.dumps({"keys": [{"kty": "oct", "k": b64(SECRET.encode())}]})
-FAIRCTL = os.environ.get("FAIRLEAD_FAIRCTL", str(ROOT / "build/bin/fairctl"))
 PAGE = ROOT / "docs/reference/istio.md"
 
 

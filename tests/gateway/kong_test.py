@@ -12,7 +12,7 @@ from backend import Backend
 from collector import Collector
 from objects import free_port, make_certificate
 from observe import Metrics
-from support import PROGRAM, Gateway, curl, eventually
+from support import FAIRCTL, PROGRAM, Gateway, curl, eventually
 
 
 def indented(text, width):
@@ -254,6 +254,22 @@ certificates:
         gateway = Gateway("--config", objects, workers=2)
         self.addCleanup(gateway.close)
         self.check_answers(self.http, self.https)
+
+    def test_fairctl_converts_too(self):
+        path = self.folder / "kong.yaml"
+        text = self.file()
+        path.write_text(text)
+        ours, other = (subprocess.run([program, "convert", "kong", path], capture_output=True, text=True)
+                       for program in (FAIRCTL, PROGRAM))
+        self.assertEqual((ours.returncode, ours.stderr), (0, ""))
+        self.assertEqual(ours.stdout, other.stdout)
+        path.write_text(text + "vaults: [{name: env, prefix: x}]\n")
+        refused = subprocess.run([FAIRCTL, "convert", "kong", path], capture_output=True, text=True)
+        self.assertEqual((refused.returncode, refused.stdout), (1, ""))
+        self.assertIn("vaults", refused.stderr)
+        partly = subprocess.run([FAIRCTL, "convert", "--allow-partial", "kong", path], capture_output=True, text=True)
+        self.assertEqual((partly.returncode, partly.stdout), (0, ours.stdout))
+        self.assertEqual(subprocess.run([FAIRCTL, "convert", "tyk", path], capture_output=True).returncode, 2)
 
     def test_what_is_not_served_is_named_before_anything_starts(self):
         path = self.folder / "kong.yaml"

@@ -13,6 +13,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("FAIRLEAD_GATEWAY", str(ROOT / "build/bin/fairlead-gateway"))
+FAIRCTL = os.environ.get("FAIRLEAD_FAIRCTL", str(ROOT / "build/bin/fairctl"))
 LIMIT = 90  # seconds; of waiting for what has to come
 
 

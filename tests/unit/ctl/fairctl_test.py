@@ -43,6 +43,8 @@ TYPED = {
     "fairctl gateway config di": "fairctl gateway config diff",
     "fairctl gateway config diff /proc/self/mounti": "fairctl gateway config diff /proc/self/mountinfo",
     "fairctl --socket /x gateway log-level de": "fairctl --socket /x gateway log-level debug",
+    "fairctl conv": "fairctl convert",
+    "fairctl convert kong /proc/self/mounti": "fairctl convert kong /proc/self/mountinfo",
     "fairctl check /proc/self/moun": None,  # several: mountinfo, mounts, mountstats
     "fairctl check /proc/self/mounti": "fairctl check /proc/self/mountinfo",
     "fairctl --socket /proc/self/mounti": "fairctl --socket /proc/self/mountinfo",
