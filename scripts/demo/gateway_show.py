@@ -202,7 +202,8 @@ class Tour:
         client.close()
         self.check("the first answer of /stored stands for the next", len(stored) == 1, stored)
         text = self.tell("why", "GET", f"{self.url}api")
-        self.check("why names the filters and their policy", "rateLimits by RequestPolicy default/keyed" in text)
+        self.check("why names the policy, and says that its first filter refuses who has no key",
+                   re.search(r"authentication answers 401: .*; by RequestPolicy default/keyed", text), text)
 
     def ask_both(self, ports, times, key):
         """Statuses of so many requests with a key, by eight clients at once."""
