@@ -127,6 +127,12 @@ struct ListenerKey {
   bool operator==(const ListenerKey&) const = default;
 };
 
+/// How clients' certificates are judged.
+struct ClientValidation {
+  std::vector<std::string> ca_pem;
+  bool insecure = false;  ///< a missing or bad one is let through
+};
+
 struct CompiledListener {
   ListenerKey key;
   model::ObjectKey gateway;
@@ -135,12 +141,7 @@ struct CompiledListener {
   std::vector<Address> addresses;         ///< empty: all of the machine
   std::vector<model::RefKind> kinds;      ///< supportedKinds
   std::vector<std::shared_ptr<const model::Secret>> certificates;  ///< tls.crt and tls.key
-  /// Client certificates are asked for; insecure: a missing or bad one is let through.
-  struct ClientValidation {
-    std::vector<std::string> ca_pem;
-    bool insecure = false;
-  };
-  std::optional<ClientValidation> client_validation;
+  std::optional<ClientValidation> client_validation;  ///< null: no certificate is asked for
   std::shared_ptr<const model::Secret> backend_certificate;  ///< shown to backends (Gateway's tls.backend)
   std::shared_ptr<const model::ClientSettings> settings;     ///< of a ClientPolicy; null: defaults
   RequestPolicies requests;  ///< for the listener, its ListenerSet, its Gateway
