@@ -25,7 +25,7 @@ namespace fairlead::http {
 /// Why a stream ended before its messages were whole.
 enum class Reset : std::uint8_t {
   kClosed,  ///< the peer closed or reset the connection
-  kReset,   ///< the peer reset the stream alone (HTTP/2)
+  kReset,  ///< the peer reset the stream alone (HTTP/2)
   kRefused,  ///< certainly not processed by the peer (REFUSED_STREAM, GOAWAY, nothing of it was written): may be sent
              ///< again
   kConnect,  ///< the connection was never established

@@ -120,9 +120,9 @@ struct IntrospectionMethod : ClaimUse {
   std::string path;
   OauthClient client;
   CredentialPlaces from{.headers = {"authorization"}, .query = {}, .cookies = {}};
-  std::string issuer;                  ///< iss must be it; empty: not asked
+  std::string issuer;  ///< iss must be it; empty: not asked
   std::vector<std::string> audiences;  ///< one of; empty: not asked
-  std::vector<std::string> scopes;     ///< all of them
+  std::vector<std::string> scopes;  ///< all of them
   std::chrono::milliseconds active_for{60'000};  ///< the most for which "active" is remembered
   std::chrono::milliseconds inactive_for{10'000};
   std::chrono::milliseconds timeout{5000};
@@ -132,9 +132,9 @@ struct IntrospectionMethod : ClaimUse {
 /// Where a provider's parts are, where it is not asked. All are set, or none; end_session may be empty.
 struct LoginEndpoints {
   std::string authorization;  ///< a URL
-  std::string token;          ///< a path on the backend
-  std::string jwks;           ///< the same
-  std::string end_session;    ///< a URL
+  std::string token;  ///< a path on the backend
+  std::string jwks;  ///< the same
+  std::string end_session;  ///< a URL
 };
 
 /// OpenID Connect for browsers: the authorization code flow with PKCE.
@@ -203,7 +203,7 @@ struct Authentication {
   std::optional<CertificateMethod> certificate;
   std::optional<IntrospectionMethod> introspection;
   std::optional<LoginMethod> login;
-  bool allow_anonymous = false;     ///< who shows no credential at all
+  bool allow_anonymous = false;  ///< who shows no credential at all
   FailureLimit failures;
   std::string anonymous_consumer;  ///< who that is then; may be empty
 };
