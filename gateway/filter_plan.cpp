@@ -12,14 +12,6 @@ namespace {
 
 using filter::Slot;
 
-const model::RequestPolicy& policy_of(const model::ObjectPtr& object) {
-  return std::get<model::RequestPolicy>(*object);
-}
-
-model::ObjectKey key_of(const model::RequestPolicy& policy) {
-  return {model::Kind::kRequestPolicy, policy.metadata.ns, policy.metadata.name};
-}
-
 }  // namespace
 
 std::optional<std::uint32_t> FilterPlan::acquire(Entry& entry, const std::string& ns,
@@ -36,9 +28,10 @@ void FilterPlan::release(Entry& entry) {
   for (const auto& named : std::exchange(entry.clusters, {})) clusters_.release(named.number);
 }
 
-void FilterPlan::make(Entry& entry, const model::RequestPolicy& policy) {
+void FilterPlan::make(Entry& entry, const model::ObjectPtr& from) {
+  const auto& policy = std::get<model::RequestPolicy>(*from);
   const auto& ns = policy.metadata.ns;
-  const auto name = key_of(policy).text();
+  const auto name = key_of(*from).text();
   Remarks::Texts texts;
   std::vector<std::string> faults, remarks;
   auto before = std::exchange(entry.clusters, {});
@@ -153,10 +146,9 @@ void FilterPlan::renew_clusters(Entry& entry) {
 }
 
 const FilterPlan::Filters& FilterPlan::filters_of(const model::ObjectPtr& object) {
-  const auto& policy = policy_of(object);
-  auto& entry = entries_[key_of(policy)];
+  auto& entry = entries_[key_of(*object)];
   if (entry.object != object) {
-    make(entry, policy);
+    make(entry, object);
     entry.object = object;
   }
   return entry.filters;
@@ -174,7 +166,7 @@ filter::ChainPtr FilterPlan::chain(const config::RequestPolicies& policies, Slot
     const auto& filters = filters_of(policy);
     for (std::size_t i = 0; i < filter::kSlots; ++i)
       if (filters.all[i] != nullptr && made.filters[i] == nullptr)
-        made.set(static_cast<Slot>(i), filters.all[i], key_of(policy_of(policy)).text(), filters.counters[i]);
+        made.set(static_cast<Slot>(i), filters.all[i], key_of(*policy).text(), filters.counters[i]);
   }
   if (!set.empty()) {
     const auto& filters = istio_filters(set);

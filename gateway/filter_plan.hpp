@@ -73,7 +73,7 @@ class FilterPlan {
   void release(Entry& entry);
   void update_consumers(const model::ChangeSet& changes);
   const Filters& filters_of(const model::ObjectPtr& policy);
-  void make(Entry& entry, const model::RequestPolicy& policy);
+  void make(Entry& entry, const model::ObjectPtr& from);
   /// Services may have come or gone, or have other endpoints.
   void renew_clusters(Entry& entry);
 

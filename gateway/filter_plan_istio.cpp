@@ -48,6 +48,8 @@ bool is_named(const model::Service& service, const std::string& host) {
   return host == name || host == name + ".svc" || host == name + ".svc.cluster.local";
 }
 
+}  // namespace
+
 model::ObjectKey key_of(const model::Object& object) {
   if (const auto* refused = std::get_if<model::RefusedPolicy>(&object))
     return {refused->kind, refused->metadata.ns, refused->metadata.name};
@@ -58,8 +60,6 @@ model::ObjectKey key_of(const model::Object& object) {
   const auto& tokens = std::get<model::RequestAuthentication>(object);
   return {model::Kind::kRequestAuthentication, tokens.metadata.ns, tokens.metadata.name};
 }
-
-}  // namespace
 
 std::string text_of(const std::vector<model::ObjectPtr>& set) {
   std::string out;

@@ -25,6 +25,8 @@ class Broken final : public filter::Filter {
   filter::Preview preview(filter::Probe& probe) const override { return probe.ask(*this); }
 };
 
+/// Of a RequestPolicy, or one of Istio's policies.
+[[nodiscard]] model::ObjectKey key_of(const model::Object& object);
 /// "RequestAuthentication default/a, AuthorizationPolicy default/b": for people.
 [[nodiscard]] std::string text_of(const std::vector<model::ObjectPtr>& set);
 

@@ -7,6 +7,7 @@
 
 #include "fairlead/route/compile.hpp"
 #include "gateway/client_settings.hpp"
+#include "gateway/hostnames.hpp"
 
 namespace fairlead::gateway {
 namespace {
@@ -49,14 +50,6 @@ bool may_move_others(const model::Cluster& cluster, const config::GatewayChange&
   if (change.listeners || change.routes.empty()) return true;
   if (!cluster.objects(model::Kind::kGrpcRoute).empty()) return true;
   return std::ranges::any_of(change.routes, [](const auto& key) { return key.kind == model::Kind::kGrpcRoute; });
-}
-
-/// Whether a listener of the port that is more special than `own` has the host name.
-bool is_anothers(const std::vector<std::string>& hostnames, const std::string& own, const std::string& host) {
-  return std::ranges::any_of(hostnames, [&](const auto& other) {
-    return !other.empty() && other != own && config::hostname_covers(own, other) &&
-           config::hostname_covers(other, host);
-  });
 }
 
 /// The route without the hosts that belong to other listeners; null where none is left.

@@ -6,6 +6,7 @@
 
 #include "gateway/client_settings.hpp"
 #include "gateway/filter_plan_parts.hpp"
+#include "gateway/hostnames.hpp"
 
 namespace fairlead::gateway {
 namespace {
@@ -41,14 +42,6 @@ const std::vector<model::StreamRule>& rules_of(const model::Object& object) {
   if (const auto* tls = std::get_if<model::TlsRoute>(&object)) return tls->rules;
   if (const auto* tcp = std::get_if<model::TcpRoute>(&object)) return tcp->rules;
   return std::get<model::UdpRoute>(object).rules;
-}
-
-/// Whether a listener of the port that is more special than `own` has the name.
-bool is_anothers(const std::vector<std::string>& hostnames, const std::string& own, const std::string& name) {
-  return std::ranges::any_of(hostnames, [&](const auto& other) {
-    return !other.empty() && other != own && config::hostname_covers(own, other) &&
-           config::hostname_covers(other, name);
-  });
 }
 
 /// Policies that select the listener, and that nothing here asks.

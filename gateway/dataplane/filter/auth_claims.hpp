@@ -25,9 +25,5 @@ using ClaimHeaders = std::vector<std::pair<std::string_view, std::string>>;
                                                      const auth::Directory& directory);
 /// What counters call it.
 [[nodiscard]] AuthFailure failure_of(auth::TokenError error);
-/// What stands in a Secret of the policy's namespace.
-[[nodiscard]] Result<std::string> secret_value(const model::SecretKey& ref, const Context& context);
-/// The same for what people type: line ends behind it count for nothing.
-[[nodiscard]] Result<std::string> secret_line(const model::SecretKey& ref, const Context& context);
 
 }  // namespace fairlead::filter

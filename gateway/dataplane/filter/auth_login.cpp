@@ -9,6 +9,7 @@
 #include "gateway/dataplane/filter/auth_method.hpp"
 #include "gateway/dataplane/filter/auth_places.hpp"
 #include "gateway/dataplane/filter/auth_session.hpp"
+#include "gateway/dataplane/filter/secrets.hpp"
 
 namespace fairlead::filter {
 namespace {

@@ -5,6 +5,7 @@
 
 #include "fairlead/limit/key.hpp"
 #include "fairlead/upstream/dns_resolver.hpp"
+#include "gateway/dataplane/filter/secrets.hpp"
 
 namespace fairlead::filter {
 namespace {
@@ -46,16 +47,8 @@ bool is_name(const std::string& address) {
   return where && !Address::parse(where->host);
 }
 
-const std::string* secret_value(Context& context, const std::string& name, const std::string& key) {
-  const auto* secret = context.secret(name);
-  if (secret == nullptr) {
-    context.faults.push_back("there is no Secret " + context.ns + "/" + name);
-    return nullptr;
-  }
-  for (const auto& [held, value] : secret->data)
-    if (held == key) return &value;
-  context.faults.push_back("Secret " + context.ns + "/" + name + " has no " + key);
-  return nullptr;
+Result<std::string> ca_of(const model::RedisSettings& settings, const Context& context) {
+  return secret_value({.name = settings.tls.ca_secret, .key = "ca.crt"}, context);
 }
 
 std::shared_ptr<tls::ClientContext> make_tls(const model::RedisSettings& settings, Context& context) {
@@ -63,9 +56,9 @@ std::shared_ptr<tls::ClientContext> make_tls(const model::RedisSettings& setting
   config.hostname = settings.tls.hostname;
   if (config.hostname.empty()) config.hostname = limit::split_host_port(settings.addresses.front())->host;
   if (!settings.tls.ca_secret.empty()) {
-    const auto* ca = secret_value(context, settings.tls.ca_secret, "ca.crt");
-    if (ca == nullptr) return nullptr;
-    config.ca_pem = *ca;
+    auto ca = ca_of(settings, context);
+    if (!ca) return context.faults.push_back(std::move(ca.error().message)), nullptr;
+    config.ca_pem = std::move(*ca);
   }
   auto made = tls::ClientContext::create(std::move(config));
   if (made) return *made;
@@ -90,7 +83,7 @@ std::string store_name(const limit::RedisConfig& config, const model::RedisSetti
   if (config.tls) {
     add("tls");
     add(settings.tls.hostname);
-    if (!settings.tls.ca_secret.empty()) add(*secret_value(context, settings.tls.ca_secret, "ca.crt"));
+    if (!settings.tls.ca_secret.empty()) add(*ca_of(settings, context));
   }
   std::string digest;
   limit::shared_key(all, digest);
@@ -100,10 +93,9 @@ std::string store_name(const limit::RedisConfig& config, const model::RedisSetti
 /// Of a Secret; false: a fault is noted.
 bool read_password(const model::SecretKey& from, Context& context, std::string& out) {
   if (from.name.empty()) return true;
-  const auto* password = secret_value(context, from.name, from.key);
-  if (password == nullptr) return false;
-  out = *password;
-  while (out.ends_with('\n')) out.pop_back();  // as editors leave it in files
+  auto password = secret_line(from, context);
+  if (!password) return context.faults.push_back(std::move(password.error().message)), false;
+  out = std::move(*password);
   return true;
 }
 

@@ -69,6 +69,24 @@ TEST_F(ContextTest, ChoosesByNameTheMostSpecific) {
   EXPECT_EQ(shown(lenient, "x.a.example"), "CN=wild");
 }
 
+TEST_F(ContextTest, KnowsNamesOfTwoServersApart) {
+  ServerConfig config;
+  config.servers = {virtual_server({"www.a.example"}, {.common_name = "exact", .names = "DNS:www.a.example"}),
+                    virtual_server({"*.a.example"}, {.common_name = "wild", .names = "DNS:*.a.example"})};
+  const auto strict = serve(config);
+  EXPECT_FALSE(strict->apart("www.a.example", "www.a.example"));
+  EXPECT_FALSE(strict->apart("x.a.example", "y.x.a.example"));
+  EXPECT_TRUE(strict->apart("www.a.example", "x.a.example"));
+  EXPECT_TRUE(strict->apart("x.a.example", "www.a.example"));
+  EXPECT_FALSE(strict->apart("x.a.example", "b.example")) << "nobody's: that is no route's";
+  config.servers.push_back(virtual_server({}, {.common_name = "default"}));
+  const auto lenient = serve(config);
+  EXPECT_TRUE(lenient->apart("", "x.a.example")) << "who sent no name is the default's";
+  EXPECT_TRUE(lenient->apart("x.a.example", "")) << "and so is a request without a host";
+  EXPECT_TRUE(lenient->apart("x.a.example", "b.example"));
+  EXPECT_FALSE(lenient->apart("", "192.0.2.1"));
+}
+
 TEST_F(ContextTest, ChoosesAmongCertificatesOfOneServer) {
   auto server = virtual_server({}, {.common_name = "ec a", .names = "DNS:a.example"});
   for (const auto& wanted : {Wanted{.common_name = "rsa wild", .names = "DNS:*.a.example", .key = TestKey::kRsa2048},
