@@ -168,7 +168,7 @@ Result<> catch_refusals() {
 }  // namespace
 
 bool confines() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef FAIRLEAD_SANITIZED
   return false;
 #else
   return true;

@@ -170,7 +170,7 @@ std::string naive(const std::vector<RoutePtr>& routes, const Request& request) {
 }
 
 TEST(Differential, RouterAgreesWithEveryMatchLookedAt) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef FAIRLEAD_SANITIZED
   constexpr int kTables = 400;  // slow there, and the same code
 #else
   constexpr int kTables = 4000;  // a million pairs of a table and a request
