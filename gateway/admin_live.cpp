@@ -77,13 +77,6 @@ Json failed_json(const std::vector<proxy::FailedRequest>& failed) {
   return out;
 }
 
-const char* state_of(const proxy::BackendView& backend) {
-  if (backend.ejected) return "ejected";
-  if (!backend.healthy) return "unhealthy";
-  if (backend.draining) return "draining";
-  return backend.available ? "available" : "out";
-}
-
 }  // namespace
 
 Json backends_json(const proxy::View& view) {
@@ -92,7 +85,7 @@ Json backends_json(const proxy::View& view) {
     Json backends = Json::array();
     for (const auto& backend : cluster.backends)
       backends.push_back({{"address", backend.name},
-                          {"state", state_of(backend)},
+                          {"state", std::string(proxy::name_of(proxy::state_of(backend)))},
                           {"weight", backend.weight},
                           {"active", backend.active},
                           {"requests", backend.requests},

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fairlead/metrics/exposition.hpp"
+#include "gateway/cluster_metrics.hpp"
 #include "gateway/kong_metrics.hpp"
 #include "gateway/page.hpp"
 
@@ -114,8 +115,8 @@ void add_sections(metrics::Page& page, const FilterPlan& filters) {
   }
 }
 
-std::string page_of(const proxy::Counters& counters, const TelemetryParts& telemetry,
-                    const BackendWatch::State& watched, const ConfigPlan* plan, metrics::Format format) {
+std::string page_of(const proxy::Counters& counters, const std::vector<proxy::ClusterTotals>& clusters,
+                    const TelemetryParts& telemetry, const BackendWatch::State& watched, const ConfigPlan* plan, metrics::Format format) {
   metrics::Page page;
   telemetry.add_to(page);
   page.family("fairlead_gateway_buffer_bytes", Type::kGauge, "bytes of buffers in use")
@@ -129,6 +130,7 @@ std::string page_of(const proxy::Counters& counters, const TelemetryParts& telem
   add_streams(page, counters);
   add_extra_requests(page, counters);
   add_watched(page, watched);
+  add_clusters(page, clusters);
   page.family("fairlead_gateway_open_datagram_sessions", Type::kGauge, "sessions of UDPRoutes that stand")
       .add("", static_cast<double>(counters.open_datagram_sessions));
   if (plan != nullptr) {
@@ -198,7 +200,7 @@ void Serving::add_handlers(admin::Server& server) {
       const auto format = metrics::Page::accepted(accept);
       return admin::Response{.status = 200,
                              .type = std::string(metrics::Page::content_type(format)),
-                             .body = page_of(workers_.counters(), telemetry_, watch_.state(), plan_, format)};
+                             .body = page_of(workers_.counters(), workers_.clusters(), telemetry_, watch_.state(), plan_, format)};
     });
   });
   server.get("/v1/status", [this](const admin::Request&) {

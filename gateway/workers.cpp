@@ -107,4 +107,10 @@ proxy::View Workers::view() {
   return sum;
 }
 
+std::vector<proxy::ClusterTotals> Workers::clusters() {
+  std::vector<proxy::ClusterTotals> sum;
+  for (auto& part : parts_) part->thread->call([&] { proxy::add(sum, part->proxy->clusters()); });
+  return sum;
+}
+
 }  // namespace fairlead::gateway

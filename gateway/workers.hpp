@@ -44,6 +44,7 @@ class Workers {
   [[nodiscard]] proxy::Counters counters();
   /// Of all workers together.
   [[nodiscard]] proxy::View view();
+  [[nodiscard]] std::vector<proxy::ClusterTotals> clusters();
   [[nodiscard]] std::size_t count() const { return parts_.size(); }
 
  private:

@@ -390,6 +390,30 @@ class MetricsTest(unittest.TestCase):
                 name = "fairlead_gateway_requests_total"
                 self.assertEqual(after.sum(name, **labels) - before.sum(name, **labels), 1, after.rows(name))
 
+    def test_what_became_of_tries_at_each_cluster(self):
+        before = scrape(self.followed.gateway)
+        for host, path in (("one.example", "/name"), ("one.example", "/status/503"), ("wrong.example", "/gone"),
+                           ("wrong.example", "/empty")):
+            self.ask(host, path)
+        after = scrape(self.followed.gateway)
+
+        def grown(name, cluster, **labels):
+            labels["backend"] = f"default/{cluster}:80"
+            name = f"fairlead_gateway_backend_{name}_total"
+            return after.sum(name, **labels) - before.sum(name, **labels)
+
+        self.assertEqual((grown("tries", "one", result="response"), grown("tries", "one", result="failure")), (2, 0))
+        self.assertEqual(grown("pool", "one"), 2)
+        # A refused connect is tried again as often as the default says, and each is a connection that did not come.
+        failures = grown("tries", "gone", result="failure")
+        self.assertEqual((failures, grown("tries", "gone", result="response")), (1 + grown("retries", "gone"), 0))
+        self.assertEqual(grown("connects", "gone", result="begun"), grown("connects", "gone", result="failure"))
+        self.assertEqual(grown("refusals", "empty", reason="no_endpoints"), 1)
+        stand = "fairlead_gateway_backend_endpoints"
+        self.assertEqual(after.sum(stand, backend="default/one:80", state="available"), 1)
+        self.assertEqual(after.rows(stand, backend="default/empty:80"),
+                         [({"backend": "default/empty:80", "state": "available"}, 0)])
+
     def test_connections_are_counted_and_gone_again(self):
         listener = f"default/edge:{self.other}"
 

@@ -25,6 +25,13 @@ BackendView view_of(upstream::Backend& backend) {
           .ejections = counters.ejections};
 }
 
+BackendState state_of(upstream::Backend& backend) {
+  if (backend.ejection().ejected()) return BackendState::kEjected;
+  if (!backend.healthy()) return BackendState::kUnhealthy;
+  if (backend.endpoint().draining) return BackendState::kDraining;
+  return backend.available() ? BackendState::kAvailable : BackendState::kOut;
+}
+
 /// What several workers see of one backend: counts are summed, one that is out somewhere is shown as out.
 void join(BackendView& one, const BackendView& other) {
   one.available = one.available && other.available;
@@ -112,6 +119,40 @@ void View::add(View other) {
                 std::make_move_iterator(other.failed.end()));
   std::ranges::stable_sort(failed, {}, &FailedRequest::time_ns);
   if (failed.size() > Watch::kFailed) failed.erase(failed.begin(), failed.end() - Watch::kFailed);
+}
+
+std::string_view name_of(BackendState state) {
+  constexpr std::array<std::string_view, kBackendStates> kNames{"ejected", "unhealthy", "draining", "available", "out"};
+  return kNames[static_cast<std::size_t>(state)];
+}
+
+BackendState state_of(const BackendView& backend) {
+  if (backend.ejected) return BackendState::kEjected;
+  if (!backend.healthy) return BackendState::kUnhealthy;
+  if (backend.draining) return BackendState::kDraining;
+  return backend.available ? BackendState::kAvailable : BackendState::kOut;
+}
+
+void ClusterTotals::add(const ClusterTotals& other) {
+  constexpr auto kAvailable = static_cast<std::size_t>(BackendState::kAvailable);
+  counters += other.counters;
+  if (other.backends[kAvailable] < backends[kAvailable]) backends = other.backends;
+}
+
+void add(std::vector<ClusterTotals>& into, std::vector<ClusterTotals> other) {
+  merge(into, std::move(other), [](ClusterTotals& one, const ClusterTotals& two) { one.add(two); });
+}
+
+std::vector<ClusterTotals> Worker::clusters() {
+  std::vector<ClusterTotals> out;
+  if (set_ == nullptr) return out;
+  set_->for_each([&](upstream::Cluster& cluster) {
+    auto& totals = out.emplace_back(
+        ClusterTotals{.name = cluster.spec().name, .counters = cluster.counters(), .backends = {}});
+    cluster.for_each([&](upstream::Backend& backend) { ++totals.backends[static_cast<std::size_t>(state_of(backend))]; });
+  });
+  std::ranges::sort(out, {}, &ClusterTotals::name);
+  return out;
 }
 
 View Worker::view() {

@@ -78,6 +78,7 @@ class Worker final : private event::Deferred {
   [[nodiscard]] const upstream::SessionReferences* references() const { return references_.get(); }
   /// For people who look; costs what there is to show.
   [[nodiscard]] View view();
+  [[nodiscard]] std::vector<ClusterTotals> clusters();
   [[nodiscard]] bool overloaded() const { return budget_.over(); }
   [[nodiscard]] std::size_t connections() const { return connections_.size(); }
   [[nodiscard]] std::size_t datagram_sessions() const;

@@ -46,6 +46,7 @@ void WorkerProxy::shut() { worker_->shut(); }
 std::size_t WorkerProxy::connections() const { return worker_->connections(); }
 
 View WorkerProxy::view() const { return worker_->view(); }
+std::vector<ClusterTotals> WorkerProxy::clusters() const { return worker_->clusters(); }
 
 Counters WorkerProxy::counters() const {
   using telemetry::ListenerCounter;

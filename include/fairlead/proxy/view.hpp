@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fairlead/telemetry/response_flags.hpp"
@@ -32,6 +33,22 @@ struct ClusterView {
   std::string name;
   upstream::ClusterCounters counters;
   std::vector<BackendView> backends;
+};
+
+/// How a backend stands: the first of these that holds.
+enum class BackendState : std::uint8_t { kEjected, kUnhealthy, kDraining, kAvailable, kOut };
+inline constexpr std::size_t kBackendStates = 5;
+[[nodiscard]] std::string_view name_of(BackendState state);
+[[nodiscard]] BackendState state_of(const BackendView& backend);
+
+/// A cluster in numbers only: what a scrape of thousands can be given.
+struct ClusterTotals {
+  std::string name;
+  upstream::ClusterCounters counters;
+  std::array<std::uint32_t, kBackendStates> backends{};  ///< by state
+
+  /// Joins what another worker says of it: counters are summed; of the backends, whoever has fewer available is believed.
+  void add(const ClusterTotals& other);
 };
 
 /// A request that did not end as it should: an answer of 5xx, or one that has a flag. Texts are cut to a fixed length;
@@ -67,5 +84,8 @@ struct View {
   /// Joins another worker's: clusters and backends by name.
   void add(View other);
 };
+
+/// Joins another worker's. Both are by name.
+void add(std::vector<ClusterTotals>& into, std::vector<ClusterTotals> other);
 
 }  // namespace fairlead::proxy

@@ -109,6 +109,7 @@ class WorkerProxy {
   [[nodiscard]] std::size_t connections() const;
   [[nodiscard]] Counters counters() const;
   [[nodiscard]] View view() const;
+  [[nodiscard]] std::vector<ClusterTotals> clusters() const;  ///< by name
 
  private:
   std::unique_ptr<class Worker> worker_;
