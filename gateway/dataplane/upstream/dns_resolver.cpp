@@ -160,8 +160,8 @@ void on_answer(void* given, int status, int /*timeouts*/, ares_addrinfo* result)
   auto& [question, reactor] = *held;
   if (question->listener == nullptr || status == ARES_EDESTRUCTION) return;
   // Never within resolve(), where c-ares answers from /etc/hosts at once.
-  reactor->post([question = question, answer = answer_of(status, info.get())] {
-    if (auto* listener = std::exchange(question->listener, nullptr)) listener->on_answer(answer);
+  reactor->post([asked = question, answer = answer_of(status, info.get())] {
+    if (auto* listener = std::exchange(asked->listener, nullptr)) listener->on_answer(answer);
   });
 }
 
