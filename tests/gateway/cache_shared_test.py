@@ -5,18 +5,20 @@ import signal
 import subprocess
 import unittest
 
+import redis_test
 from backend import pattern
 from cache_test import FRESH, Origin, policy
 from objects import CLASS, Followed, free_port, gateway, http, of, route, service, to
-from redis_test import Redis
-from support import FAIRCTL, Wire, curl, eventually
+from support import FAIRCTL, LIMIT, Wire, curl, eventually
+
+Redis, cluster_port = redis_test.Redis, redis_test.RedisTest.cluster_port
 
 TAGGED = FRESH + [("surrogate-key", "red blue")]
 
 
 class SharedCacheTest(unittest.TestCase):
-    def start(self, more="", redis_more="", gateways=2, workers=2, servers=None):
-        self.redis = Redis(self, *(servers or ()))
+    def start(self, more="", redis_more="", gateways=2, workers=2, redis=None):
+        self.redis = redis or Redis(self)
         self.origin = Origin()
         self.addCleanup(self.origin.close)
         redis = f"addresses: [\"127.0.0.1:{self.redis.port}\"], timeout: 2s{redis_more}"
@@ -302,6 +304,9 @@ class SharedCacheTest(unittest.TestCase):
         self.assertEqual(self.told(0, "/full"), "fairlead; fwd=uri-miss; stored")
         self.assertTrue(eventually(lambda: self.counted(0, "failed", "cache_shared_writes") == 1))
         self.assertEqual(self.told(1, "/full"), "fairlead; fwd=uri-miss; stored")
+        self.purge(0, "url", "http://a.example/full")
+        self.assertTrue(eventually(lambda: self.waiting(0) == 0), "a purge needs no room")
+        self.assertTrue(eventually(lambda: self.told(1, "/full") != "fairlead; hit"))
         self.redis.call("CONFIG", "SET", "maxmemory", "0")
         self.again()
 
@@ -313,6 +318,22 @@ class SharedCacheTest(unittest.TestCase):
         self.assertEqual(self.redis.call("FLUSHALL"), b"+OK\r\n")
         self.assertEqual(self.told(1, "/flushed"), "fairlead; hit", "memory keeps what it has")
         self.again()
+
+    def test_cluster(self):
+        nodes = [Redis(self, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", port=cluster_port())
+                 for _ in range(3)]
+        subprocess.run(["redis-cli", "--cluster", "create", *[f"127.0.0.1:{one.port}" for one in nodes], "--cluster-yes"],
+                       check=True, capture_output=True, timeout=LIMIT)
+        self.assertTrue(eventually(lambda: all(b"cluster_state:ok" in one.call("CLUSTER", "INFO") for one in nodes)))
+        self.start(redis_more=", cluster: true", redis=nodes[0])
+        paths = [f"/spread/{number}" for number in range(12)]
+        for path in paths:
+            self.stored(path, TAGGED)
+        self.assertEqual({self.told(1, path) for path in paths}, {"fairlead; hit; detail=shared"})
+        self.assertTrue(all(one.call("DBSIZE") != b":0\r\n" for one in nodes), "over all nodes")
+        self.purge(0, "tag", "blue")
+        self.assertTrue(eventually(lambda: self.told(1, paths[0]) != "fairlead; hit"))
+        self.assertTrue(eventually(lambda: self.told(1, paths[1]) == "fairlead; fwd=uri-miss; stored"))
 
     def test_a_purge_waits_for_redis(self):
         self.start()

@@ -28,8 +28,8 @@ local token, purged, time = index[1], index[2], redis.call('TIME')
 if ARGV[2] ~= '' and ARGV[2] ~= token then return 0 end
 if ARGV[2] == '' and purged and tonumber(time[1]) - tonumber(purged) < 600 then return 0 end
 if not token or redis.call('HLEN', KEYS[1]) > 4096 then
+  if token then redis.call('DEL', KEYS[1]) end
   token = time[1] .. '.' .. time[2]
-  redis.call('DEL', KEYS[1])
   redis.call('HSET', KEYS[1], 'g', token)
   if purged then redis.call('HSET', KEYS[1], 'p', purged) end
 end
@@ -69,7 +69,10 @@ for i = 1, #rows do out[i + 3] = rows[i] end
 return out
 )";
 
+// What needs no room comes first: a script that has begun to write goes on where Redis is full, so that purges, unlike
+// values, are not turned down then.
 constexpr std::string_view kJournalWrite = R"(local number
+redis.call('ZREM', purges, unpack(ARGV))
 for i = 1, #ARGV do
   number = redis.call('HINCRBY', journal, 's', 1)
   redis.call('ZADD', purges, number, ARGV[i])
