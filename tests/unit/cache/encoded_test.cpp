@@ -167,7 +167,8 @@ TEST(Encoded, WhatIsNoneIsRefused) {
   for (std::size_t cut = 0; cut < text.size(); ++cut) {
     Stamp seen;
     EXPECT_EQ(decode(text.substr(0, cut), kTags, kWritten, seen), nullptr) << cut;
-    if (cut >= 12) EXPECT_EQ(decode(summed(text.substr(0, cut)), kTags, kWritten, seen), nullptr) << cut;
+    if (cut < 12) continue;
+    EXPECT_EQ(decode(summed(text.substr(0, cut)), kTags, kWritten, seen), nullptr) << cut;
   }
   Stamp seen;
   EXPECT_NE(decode(forged("x-a", "b"), kTags, kWritten, seen), nullptr) << "what is forged well is read";
