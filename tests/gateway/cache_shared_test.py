@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Section cache with `store: Redis`: two gateways, a real redis-server, and what becomes of them when Redis goes."""
+import concurrent.futures
 import re
 import signal
 import subprocess
@@ -135,6 +136,23 @@ class SharedCacheTest(unittest.TestCase):
         self.assertEqual(self.fetches("/vary"), 4)
         self.assertEqual(self.told(1, "/vary", "accept-language: fr"), "fairlead; fwd=vary-miss; stored")
 
+    def test_clients_of_a_gateway_ask_redis_once(self):
+        self.start()
+        self.stored("/herd", FRESH, pattern(50_000))
+        with concurrent.futures.ThreadPoolExecutor(30) as pool:
+            answers = list(pool.map(lambda _: self.get(1, "/herd"), range(60)))
+        self.assertEqual({(status, body) for status, _, body in answers}, {(200, pattern(50_000))})
+        self.assertEqual((self.fetches("/herd"), self.counted(1, "hit")), (1, 1))
+
+    def test_directives_of_requests(self):
+        self.start(", honourRequestDirectives: true")
+        self.stored("/directives")
+        self.assertEqual(self.told(1, "/directives", "cache-control: no-cache"), "fairlead; fwd=uri-miss; stored")
+        self.stored("/only")
+        self.assertEqual(self.told(1, "/only", "cache-control: only-if-cached"), "fairlead; hit; detail=shared")
+        self.assertEqual(self.get(1, "/nowhere", "cache-control: only-if-cached")[0], 504)
+        self.assertEqual(self.fetches("/only"), 1)
+
     def test_what_is_for_one_caller_is_not_shared(self):
         self.start()
         self.origin.answers["/private"] = (200, [("cache-control", "private, max-age=60")], b"p")
@@ -161,6 +179,13 @@ class SharedCacheTest(unittest.TestCase):
                 self.assertEqual(self.told(1, path), "fairlead; fwd=uri-miss; stored", "at once where it was purged")
                 self.assertTrue(eventually(lambda: self.told(0, path) != "fairlead; hit"))
                 self.assertTrue(eventually(lambda: self.waiting(1) == 0))
+
+    def test_a_purge_at_a_gateway_that_nobody_asks(self):
+        section = self.start()
+        self.stored("/idle")
+        self.add_gateway(section)
+        self.purge(2, "url", "http://a.example/idle")
+        self.assertTrue(eventually(lambda: self.told(0, "/idle") == "fairlead; fwd=uri-miss; stored"))
 
     def test_what_was_purged_is_not_found_in_redis(self):
         section = self.start()
