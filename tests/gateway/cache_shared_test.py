@@ -9,6 +9,7 @@ import unittest
 import redis_test
 from backend import pattern
 from cache_test import FRESH, Origin, policy
+from callers import consumer
 from objects import CLASS, Followed, free_port, gateway, http, of, route, service, to
 from support import FAIRCTL, LIMIT, Wire, curl, eventually
 
@@ -18,12 +19,13 @@ TAGGED = FRESH + [("surrogate-key", "red blue")]
 
 
 class SharedCacheTest(unittest.TestCase):
-    def start(self, more="", redis_more="", gateways=2, workers=2, redis=None):
+    def start(self, more="", redis_more="", gateways=2, workers=2, redis=None, documents=()):
         self.redis = redis or Redis(self)
         self.origin = Origin()
         self.addCleanup(self.origin.close)
         redis = f"addresses: [\"127.0.0.1:{self.redis.port}\"], timeout: 2s{redis_more}"
         section = policy(f"cache: {{store: Redis, redis: {{{redis}}}{more}}}")
+        section = "---\n".join([section, *documents])
         self.gateways = []
         for _ in range(gateways):
             self.add_gateway(section, workers)
@@ -166,6 +168,17 @@ class SharedCacheTest(unittest.TestCase):
         self.assertEqual(sorted(self.redis.call("KEYS", "*").split()), sorted(before.split()))
         self.stored("/public", [("cache-control", "public, max-age=60")], b"p", "authorization: Basic YTpi")
         self.assertEqual(self.told(1, "/public"), "fairlead; hit; detail=shared")
+
+    def test_what_has_a_callers_own_key_stays_in_memory(self):
+        self.start(", key: {consumer: true}", documents=(
+            policy("authentication: {methods: {apiKey: {}}, anonymous: {allow: true}}", "who"),
+            consumer("alice", "{credentials: [{apiKey: {key: k-alice}}]}")))
+        self.origin.answers["/mine"] = (200, FRESH, b"alice's")
+        for number in (0, 1):
+            self.assertEqual(self.told(number, "/mine", "apikey: k-alice"), "fairlead; fwd=uri-miss; stored")
+            self.assertEqual(self.told(number, "/mine", "apikey: k-alice"), "fairlead; hit")
+        self.assertEqual(self.fetches("/mine"), 2)
+        self.assertEqual(self.values(), [])
 
     def test_purges_reach_the_other_gateway(self):
         self.start()
