@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "gateway/dataplane/config/request_limit_parts.hpp"
 #include "gateway/dataplane/config/request_sections.hpp"
 
 namespace fairlead::config {
@@ -108,6 +109,8 @@ void read_coalesce(Reader& reader, View at, model::ResponseCache& out) {
 }  // namespace
 
 void read_cache(Reader& reader, View at, model::ResponseCache& out) {
+  bool shared = false;
+  auto redis = std::make_shared<model::RedisSettings>();
   read_mapping(reader, at, field("maxBytes", [&](View v) { read_number(reader, v, 65536, kMostBytes, out.max_bytes); }),
                field("maxObjectBytes", [&](View v) { read_number(reader, v, 1, kMostBytes, out.max_object_bytes); }),
                field("defaultTtl", [&](View v) { read_time(reader, v, out.default_ttl.emplace()); }),
@@ -129,7 +132,16 @@ void read_cache(Reader& reader, View at, model::ResponseCache& out) {
                        out.tag_headers.assign(1, {});
                        read_header_name(reader, v, out.tag_headers.front());
                      }),
-               field("coalesce", [&](View v) { read_coalesce(reader, v, out); }));
+               field("coalesce", [&](View v) { read_coalesce(reader, v, out); }),
+               field("store",
+                     [&](View v) {
+                       if (const auto found = reader.one_of(v, {"Local", "Redis"})) shared = *found == 1;
+                     }),
+               field("redis", [&](View v) { read_cache_redis(reader, v, *redis, out.max_shared_bytes); }));
+  if (!at.is_mapping()) return;
+  if (shared && !at.find("redis")) reader.missing(at, "redis", "a mapping, by the store");
+  if (!shared && at.find("redis")) reader.error(at.find("redis"), "redis only with store Redis");
+  if (shared) out.redis = std::move(redis);
   if (out.max_object_bytes <= out.max_bytes / 4) return;
   if (const auto object = at.find("maxObjectBytes")) reader.error(object, "at most a quarter of maxBytes");
   out.max_object_bytes = out.max_bytes / 4;

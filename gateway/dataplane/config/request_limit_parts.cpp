@@ -8,6 +8,7 @@ namespace {
 
 using model::LimitKeyPart;
 
+constexpr std::uint64_t kMostSharedObject = 1'000'000;  // bytes: what fits into a reply of Redis
 constexpr unsigned kLeasePercent = 5;  // of a limit, where nothing else is said
 
 bool is_visible(std::string_view text) {
@@ -112,6 +113,45 @@ void read_mode(Reader& reader, View at, model::RedisSettings& out) {
   if (!lease && at.find("lease")) reader.error(at.find("lease"), "lease only with mode Lease");
 }
 
+/// What every user of Redis says, and fields of its own.
+template <class... F>
+void read_redis_mapping(Reader& reader, View at, model::RedisSettings& out, const Field<F>&... more) {
+  read_mapping(reader, at, field("addresses", [&](View v) { read_addresses(reader, v, out.addresses); }),
+               field("sentinel", [&](View v) { read_sentinel(reader, v, out); }),
+               field("cluster", [&](View v) { reader.read(v, out.cluster); }),
+               field("tls", [&](View v) { read_tls(reader, v, out.tls); }),
+               field("username", [&](View v) { read_text(reader, v, out.username, 1, 256); }),
+               field("passwordSecretRef", [&](View v) { read_password(reader, v, out.password); }),
+               field("database", [&](View v) { read_number(reader, v, 0, 65535, out.database); }),
+               field("timeout",
+                     [&](View v) {
+                       const auto value = read_duration(reader, v);
+                       if (value && (value->count() < 1 || value->count() > 10'000))
+                         reader.error(v, "a duration of 1ms to 10s");
+                       else if (value) out.timeout = *value;
+                     }),
+               field("prefix",
+                     [&](View v) {
+                       read_text(reader, v, out.prefix, 1, 64, is_token,
+                                 "a prefix of letters, digits, '-', '.' and '_'");
+                     }),
+               more...);
+}
+
+void check_redis(Reader& reader, View at, const model::RedisSettings& out) {
+  const bool sentinel = static_cast<bool>(at.find("sentinel"));
+  if (!sentinel && !at.find("addresses")) reader.missing(at, "addresses", "at least one HOST:PORT, or sentinel");
+  if (sentinel && at.find("addresses")) reader.error(at.find("addresses"), "addresses or sentinel, not both");
+  if (sentinel && out.cluster) reader.error(at.find("cluster"), "sentinel or cluster, not both");
+  if (!sentinel && !out.cluster && out.addresses.size() > 1)
+    reader.error(at.find("addresses"), "one address; several only with cluster: true");
+  if (out.cluster && out.database != 0) reader.error(at.find("database"), "0 with cluster: true, which has no others");
+  if (out.tls.enabled && out.tls.hostname.empty() && (sentinel || out.cluster))
+    reader.missing(at.find("tls"), "hostname", "the name in the certificates, with sentinel or cluster");
+  if (!out.username.empty() && out.password.name.empty())
+    reader.missing(at, "passwordSecretRef", "a mapping, with username");
+}
+
 }  // namespace
 
 void read_limit_key(Reader& reader, View at, std::vector<LimitKeyPart>& out) {
@@ -142,44 +182,24 @@ void read_limit_refusal(Reader& reader, View at, model::LimitRefusal& out) {
 
 void read_redis(Reader& reader, View at, model::RedisSettings& out) {
   using OnFailure = model::RedisSettings::OnFailure;
-  read_mapping(
-      reader, at, field("addresses", [&](View v) { read_addresses(reader, v, out.addresses); }),
-      field("sentinel", [&](View v) { read_sentinel(reader, v, out); }),
-      field("cluster", [&](View v) { reader.read(v, out.cluster); }),
-      field("tls", [&](View v) { read_tls(reader, v, out.tls); }),
-      field("username", [&](View v) { read_text(reader, v, out.username, 1, 256); }),
-      field("passwordSecretRef", [&](View v) { read_password(reader, v, out.password); }),
-      field("database", [&](View v) { read_number(reader, v, 0, 65535, out.database); }),
-      field("timeout",
-            [&](View v) {
-              const auto value = read_duration(reader, v);
-              if (value && (value->count() < 1 || value->count() > 10'000)) reader.error(v, "a duration of 1ms to 10s");
-              else if (value) out.timeout = *value;
-            }),
-      field("onFailure",
-            [&](View v) {
-              if (const auto found = reader.one_of(v, {"Open", "Closed", "Local"}))
-                out.on_failure = static_cast<OnFailure>(*found);
-            }),
-      field("prefix",
-            [&](View v) {
-              read_text(reader, v, out.prefix, 1, 64, is_token, "a prefix of letters, digits, '-', '.' and '_'");
-            }),
-      field("gateways", [&](View v) { read_number(reader, v, 1, 10'000, out.gateways); }), field("mode", [](View) {}),
-      field("lease", [&](View v) { read_lease(reader, v, out); }));
+  read_redis_mapping(reader, at, out,
+                     field("onFailure",
+                           [&](View v) {
+                             if (const auto found = reader.one_of(v, {"Open", "Closed", "Local"}))
+                               out.on_failure = static_cast<OnFailure>(*found);
+                           }),
+                     field("gateways", [&](View v) { read_number(reader, v, 1, 10'000, out.gateways); }),
+                     field("mode", [](View) {}), field("lease", [&](View v) { read_lease(reader, v, out); }));
   if (!at.is_mapping()) return;
   read_mode(reader, at, out);
-  const bool sentinel = static_cast<bool>(at.find("sentinel"));
-  if (!sentinel && !at.find("addresses")) reader.missing(at, "addresses", "at least one HOST:PORT, or sentinel");
-  if (sentinel && at.find("addresses")) reader.error(at.find("addresses"), "addresses or sentinel, not both");
-  if (sentinel && out.cluster) reader.error(at.find("cluster"), "sentinel or cluster, not both");
-  if (!sentinel && !out.cluster && out.addresses.size() > 1)
-    reader.error(at.find("addresses"), "one address; several only with cluster: true");
-  if (out.cluster && out.database != 0) reader.error(at.find("database"), "0 with cluster: true, which has no others");
-  if (out.tls.enabled && out.tls.hostname.empty() && (sentinel || out.cluster))
-    reader.missing(at.find("tls"), "hostname", "the name in the certificates, with sentinel or cluster");
-  if (!out.username.empty() && out.password.name.empty())
-    reader.missing(at, "passwordSecretRef", "a mapping, with username");
+  check_redis(reader, at, out);
+}
+
+void read_cache_redis(Reader& reader, View at, model::RedisSettings& out, std::uint64_t& most_object) {
+  read_redis_mapping(reader, at, out, field("maxObjectBytes", [&](View v) {
+                       read_number(reader, v, 1, kMostSharedObject, most_object);
+                     }));
+  if (at.is_mapping()) check_redis(reader, at, out);
 }
 
 }  // namespace fairlead::config

@@ -66,12 +66,17 @@ class Cache final : public Filter {
 
 std::vector<Held> Cache::held() const {
   const auto counts = core_->store->counts();
-  return {{"fairlead_gateway_cache_bytes", "bytes of stored responses", metrics::Type::kGauge, counts.bytes},
-          {"fairlead_gateway_cache_keys", "keys with stored responses", metrics::Type::kGauge, counts.entries},
-          {"fairlead_gateway_cache_evictions", "keys that went for want of room", metrics::Type::kCounter,
-           counts.evictions},
-          {"fairlead_gateway_cache_purged", "keys that were purged or invalidated", metrics::Type::kCounter,
-           counts.purged}};
+  std::vector<Held> out = {
+      {"fairlead_gateway_cache_bytes", "bytes of stored responses", metrics::Type::kGauge, counts.bytes},
+      {"fairlead_gateway_cache_keys", "keys with stored responses", metrics::Type::kGauge, counts.entries},
+      {"fairlead_gateway_cache_evictions", "keys that went for want of room", metrics::Type::kCounter,
+       counts.evictions},
+      {"fairlead_gateway_cache_purged", "keys that were purged or invalidated", metrics::Type::kCounter,
+       counts.purged}};
+  if (core_->shared)
+    out.push_back({"fairlead_gateway_cache_shared_purges_waiting", "purges that other gateways have not been told of",
+                   metrics::Type::kGauge, core_->shared->journal->waiting_count()});
+  return out;
 }
 
 Preview Cache::preview(Probe& probe) const {
@@ -90,6 +95,7 @@ Preview Cache::preview(Probe& probe) const {
   if (entry == nullptr) {
     out.why = found != nullptr && found->pass_until > now ? "nothing is stored: the last response may not be"
                                                           : "nothing is stored";
+    if (core_->shared) out.why += " in memory; Redis is asked";
     return out;
   }
   const auto left = ((*entry)->lifetime - (*entry)->age(now)) / 1000;
@@ -168,6 +174,8 @@ FilterPtr make_cache(const model::ResponseCache& settings, Context& context) {
     cache::Registry::of_process().add(store);
     return store;
   });
+  if (settings.redis != nullptr && (core->shared = make_shared_cache(settings, context, core->store)) == nullptr)
+    return nullptr;
   core->counters = {.outcomes = context.counters(kOutcomeFamily),
                     .responses = context.counters(response_family()),
                     .waits = context.counters(kWaitFamily)};

@@ -32,6 +32,7 @@ std::string_view stored_status(const cache::Entry& entry, const Told& told, std:
   }
   text += "; ttl=";
   text += std::to_string(ttl_of(entry, now));
+  if (told.shared) text += "; detail=shared";
   return arena.copy(text);
 }
 

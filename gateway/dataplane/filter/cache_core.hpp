@@ -12,9 +12,10 @@
 #include "fairlead/filter/filter.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/request_cache.hpp"
+#include "gateway/dataplane/filter/cache_shared.hpp"
 
 // What the parts of the filter `cache` share: cache_key.cpp makes keys, cache_answer.cpp answers from what is stored,
-// cache_pending.cpp waits, cache_response.cpp stores, cache.cpp decides.
+// cache_pending.cpp waits, cache_response.cpp stores, cache_shared.cpp asks what gateways share, cache.cpp decides.
 namespace fairlead::filter {
 
 /// How a request was served; counted, and told in Cache-Status (RFC 9211 section 2).
@@ -47,6 +48,7 @@ struct CacheCore {
   cache::Defaults defaults;
   std::shared_ptr<cache::Store> store;
   std::shared_ptr<cache::Flights> flights;
+  SharedPtr shared;  ///< null: in memory alone
   CacheCounters counters;
 
   /// `meter`: the worker's; null: nobody counts.
@@ -71,6 +73,7 @@ void strip_query(Request& request, const model::CacheKey& settings);
 /// How an answer from the store is told.
 struct Told {
   bool collapsed = false;      ///< it waited for another request's response
+  bool shared = false;         ///< it came from the shared store just now
   std::uint16_t status = 0;    ///< of a backend that was asked; 0: none was
 };
 /// 200, 206, 304 or 416, as the client asked: `fields` are those that it sent.

@@ -69,7 +69,7 @@ class Refetch final : public CallHandler {
     auto entry = fetch_.make_entry(answer.head.fields, terms, now);
     entry->status = answer.head.status;
     entry->body = std::make_shared<const std::string>(std::move(answer.body));
-    return fetch_.core->store->insert(fetch_.key, std::move(entry), fetch_.epoch);
+    return fetch_.insert(entry);
   }
 
   Refetches& owner_;
@@ -86,6 +86,12 @@ void Refetches::erase(const Refetch& one) {
 }
 
 }  // namespace
+
+bool CacheFetch::insert(const cache::EntryPtr& entry) const {
+  if (!core->store->insert(key, entry, epoch)) return false;
+  if (ticket.desk != nullptr) ticket.desk->write(ticket, key, *entry);
+  return true;
+}
 
 cache::Terms CacheFetch::judge(const http::ResponseHead& head, bool failed, std::int64_t now_ms) const {
   auto terms = cache::judge(head, who, core->defaults, std::time(nullptr), now_ms - sent_ms);
@@ -116,7 +122,7 @@ cache::EntryPtr CacheFetch::freshen(const cache::Entry& stale, const http::Field
   auto entry = make_entry(whole.fields, terms, now_ms);
   entry->status = stale.status;
   entry->body = stale.body;
-  stored = terms.reason == cache::Reason::kStorable && core->store->insert(key, entry, epoch);
+  stored = terms.reason == cache::Reason::kStorable && insert(entry);
   if (terms.reason != cache::Reason::kStorable) not_stored(stale.status, terms.reason, now_ms);
   return entry;
 }

@@ -18,6 +18,10 @@ struct CacheFetch {
   cache::Asked who;
   std::int64_t sent_ms = 0;  ///< CLOCK_MONOTONIC
   std::uint64_t epoch = 0;   ///< of the store then
+  SharedTicket ticket{};     ///< the same of the shared one
+
+  /// In memory, then in the shared store. False: not, as it was purged meanwhile or is too large.
+  bool insert(const cache::EntryPtr& entry) const;
 
   /// Whether a response may be stored; `failed`: the gateway made it.
   [[nodiscard]] cache::Terms judge(const http::ResponseHead& head, bool failed, std::int64_t now_ms) const;

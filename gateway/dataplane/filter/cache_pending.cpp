@@ -109,8 +109,8 @@ bool Pending::coalesces() const {
 /// Somebody has to ask the backend: this request, or one that does already.
 Pending::Step Pending::fetch(CacheOutcome outcome) {
   outcome_ = outcome;
-  if (control_.only_if_cached) return refuse();
-  if (lead_ != nullptr || !coalesces()) return Step::kForward;
+  if (control_.only_if_cached) return ask_shared() == Step::kWait ? Step::kWait : refuse();
+  if (lead_ != nullptr || !coalesces()) return ask_shared();
   flight_ = fetch_.key.hash;
   if (entry_ != nullptr) flight_ ^= std::hash<std::string_view>{}(entry_->vary_values);
   if (waiter_ == nullptr) {
@@ -122,13 +122,45 @@ Pending::Step Pending::fetch(CacheOutcome outcome) {
     waiter_->owner = nullptr;
     lead_ = std::make_unique<cache::Lead>(fetch_.core->flights, flight_);
     // Another one may have landed since the store was asked.
-    return std::exchange(looked_again_, true) ? Step::kForward : look();
+    return std::exchange(looked_again_, true) ? ask_shared() : look();
   }
   waited_ = true;
   if (!armed())
     request_.reactor().timers().arm(
         *this, request_.reactor().now_ms() + static_cast<std::uint64_t>(fetch_.core->settings.max_wait.count()));
   return Step::kWait;
+}
+
+/// What is in one caller's key alone stays in memory.
+bool Pending::shares() const {
+  return fetch_.core->shared != nullptr && !(fetch_.who.authorized && fetch_.who.own_key);
+}
+
+/// Once for each request, before the backend is asked.
+Pending::Step Pending::ask_shared() {
+  if (asked_shared_ || !shares() || control_.no_cache || outcome_ == CacheOutcome::kPass) return Step::kForward;
+  asked_shared_ = true;
+  const auto& shared = *fetch_.core->shared;
+  auto& desk = shared_desk(request_, fetch_.core->shared);
+  if (!shared.journal->mark(now())) {
+    shared.count(fetch_.meter, SharedRead::kUnsynced);
+    return Step::kForward;
+  }
+  fetch_.epoch = fetch_.core->store->epoch(fetch_.key);
+  SharedReader& reader = *this;
+  question_ = std::make_unique<SharedQuestion>(reader, shared, request_.reactor(), fetch_.key, fetch_.asked);
+  if (desk.client().ask(*question_)) return Step::kWait;
+  question_ = nullptr;
+  shared.count(fetch_.meter, SharedRead::kNotConnected);
+  return Step::kForward;
+}
+
+void Pending::on_shared(SharedRead result, cache::EntryPtr entry, std::string_view token) {
+  const auto done = std::move(question_);  // whose function calls, and whose text `token` is
+  fetch_.core->shared->count(fetch_.meter, result);
+  fetch_.ticket.token = token;
+  from_shared_ = entry != nullptr && fetch_.core->store->insert(fetch_.key, std::move(entry), fetch_.epoch);
+  proceed();
 }
 
 /// kWait: another request does what this one would.
@@ -142,7 +174,7 @@ Pending::Step Pending::lead() {
 Pending::Step Pending::serve(const cache::Entry& entry, CacheOutcome outcome) {
   lead_ = nullptr;
   fetch_.core->count(fetch_.meter, outcome);
-  answer_stored(request_, *fetch_.core, entry, fetch_.asked, {.collapsed = waited_});
+  answer_stored(request_, *fetch_.core, entry, fetch_.asked, {.collapsed = waited_, .shared = from_shared_});
   return Step::kAnswered;  // the request may be over, and this object gone
 }
 
@@ -192,6 +224,12 @@ void Pending::prepare_forward() {
 void Pending::prepare_fetch() {
   fetch_.sent_ms = now();
   fetch_.epoch = fetch_.core->store->epoch(fetch_.key);
+  if (shares()) {
+    const auto mark = fetch_.core->shared->journal->mark(now());
+    fetch_.ticket.desk = mark ? &shared_desk(request_, fetch_.core->shared) : nullptr;
+    fetch_.ticket.mark = mark.value_or(cache::JournalMark{});
+    fetch_.ticket.sent_ms = fetch_.sent_ms;
+  }
   strip_query(request_, fetch_.core->settings.key);
   if (entry_ != nullptr && request_.head().method == http::Method::kGet) validate(*entry_);
 }

@@ -9,9 +9,9 @@
 
 namespace fairlead::filter {
 
-/// A request that the store could not answer at once: it waits for somebody else's response, or is on its way to the
-/// backend. Owner: the request. Thread: the worker's.
-class Pending final : public State, cache::WaitOwner, event::Timer {
+/// A request that the store could not answer at once: it waits for somebody else's response, or for the shared store,
+/// or is on its way to the backend. Owner: the request. Thread: the worker's.
+class Pending final : public State, cache::WaitOwner, SharedReader, event::Timer {
  public:
   Pending(CorePtr core, Request& request);
   ~Pending() override;
@@ -30,6 +30,8 @@ class Pending final : public State, cache::WaitOwner, event::Timer {
   [[nodiscard]] Step decide(const cache::EntryPtr& entry);
   [[nodiscard]] Step fetch(CacheOutcome outcome);
   [[nodiscard]] Step lead();
+  [[nodiscard]] bool shares() const;
+  [[nodiscard]] Step ask_shared();
   [[nodiscard]] bool coalesces() const;
   [[nodiscard]] bool fresh_enough(const cache::Entry& entry) const;
   [[nodiscard]] bool stale_enough(const cache::Entry& entry) const;
@@ -44,9 +46,11 @@ class Pending final : public State, cache::WaitOwner, event::Timer {
 
   void on_landing(cache::Landing how) override;
   void on_timer() override;
+  void on_shared(SharedRead result, cache::EntryPtr entry, std::string_view token) override;
 
   // cache_response.cpp
   void invalidate(const http::ResponseHead& head);
+  void forget(std::string_view url);
   [[nodiscard]] Verdict validated(const http::ResponseHead& head);
   [[nodiscard]] Verdict serve_after_error(std::uint16_t status);
   [[nodiscard]] bool store(const http::ResponseHead& head, const cache::Terms& terms);
@@ -62,12 +66,15 @@ class Pending final : public State, cache::WaitOwner, event::Timer {
   std::shared_ptr<cache::Waiter> waiter_;
   std::unique_ptr<cache::Lead> lead_;
   std::uint64_t flight_ = 0;
+  std::unique_ptr<SharedQuestion> question_;  // under way
   CacheOutcome outcome_ = CacheOutcome::kUriMiss;
   bool stores_ = false;      // what comes may be stored
   bool validates_ = false;   // entry_'s validators were sent
   bool may_wait_ = true;     // for what others fetch
   bool waited_ = false;
   bool looked_again_ = false;
+  bool asked_shared_ = false;
+  bool from_shared_ = false;  // the shared store had it
 };
 
 }  // namespace fairlead::filter

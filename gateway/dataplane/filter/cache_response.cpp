@@ -20,6 +20,7 @@ class Capture final : public BodyFilter {
         key_(fetch.key),
         entry_(std::move(entry)),
         epoch_(fetch.epoch),
+        ticket_(fetch.ticket),
         pass_until_(pass_until),
         lead_(std::move(lead)) {
     key_.text = text_;
@@ -45,7 +46,9 @@ class Capture final : public BodyFilter {
     if (!end) return;
     body_.shrink_to_fit();
     entry_->body = std::make_shared<const std::string>(std::move(body_));
-    const bool stored = core_->store->insert(key_, std::move(entry_), epoch_);
+    const cache::EntryPtr entry = std::move(entry_);
+    const bool stored = core_->store->insert(key_, entry, epoch_);
+    if (stored && ticket_.desk != nullptr) ticket_.desk->write(ticket_, key_, *entry);
     land(stored ? cache::Landing::kStored : cache::Landing::kNotStored);
   }
   void land(cache::Landing how) {
@@ -58,6 +61,7 @@ class Capture final : public BodyFilter {
   cache::Key key_;
   std::shared_ptr<cache::Entry> entry_;  // null: given up
   std::uint64_t epoch_;
+  SharedTicket ticket_;
   std::int64_t pass_until_;
   std::unique_ptr<cache::Lead> lead_;
   std::string body_;
@@ -99,16 +103,20 @@ Verdict Pending::on_response(http::ResponseHead& head) {
 /// RFC 9111 section 4.4: what an unsafe request has changed, and what its response names beside, on the same origin.
 void Pending::invalidate(const http::ResponseHead& head) {
   if (head.status < 200 || head.status >= 400) return;
-  fetch_.core->store->invalidate(url_);
+  forget(url_);
   const auto origin = origin_of(url_);
   for (const auto& field : head.fields) {
     if (field.name != "location" && field.name != "content-location") continue;
     const auto end = field.value.find('#');
     const auto value = field.value.substr(0, end);
-    if (value.starts_with('/') && !value.starts_with("//"))
-      fetch_.core->store->invalidate(std::string(origin).append(value));
-    else if (origin_of(value) == origin) fetch_.core->store->invalidate(value);
+    if (value.starts_with('/') && !value.starts_with("//")) forget(std::string(origin).append(value));
+    else if (origin_of(value) == origin) forget(value);
   }
+}
+
+void Pending::forget(std::string_view url) {
+  fetch_.core->store->invalidate(url);
+  if (const auto& shared = fetch_.core->shared) shared_desk(request_, shared).invalidate(url);
 }
 
 Verdict Pending::validated(const http::ResponseHead& head) {
@@ -134,7 +142,7 @@ bool Pending::store(const http::ResponseHead& head, const cache::Terms& terms) {
   entry->status = head.status;
   if (!has_body(head)) {
     entry->body = std::make_shared<const std::string>();
-    const bool stored = fetch_.core->store->insert(fetch_.key, std::move(entry), fetch_.epoch);
+    const bool stored = fetch_.insert(entry);
     land(stored);
     return stored;
   }

@@ -80,6 +80,7 @@ std::string store_name(const limit::RedisConfig& config, const model::RedisSetti
   add(config.password);
   add(std::to_string(config.database));
   add(std::to_string(config.timeout.count()));
+  for (const auto script : config.scripts) add(script);
   if (config.tls) {
     add("tls");
     add(settings.tls.hostname);
@@ -101,18 +102,22 @@ bool read_password(const model::SecretKey& from, Context& context, std::string& 
 
 WorkerRedis& worker_redis(Request& request, const std::shared_ptr<const limit::RedisConfig>& config) {
   return request.local<WorkerRedis>(config, [&] {
-    std::unique_ptr<limit::Names> names;
-    if (config->cluster || std::ranges::any_of(config->addresses, is_name))
-      if (auto resolver = upstream::DnsResolver::create(request.reactor(), {}))
-        names = std::make_unique<WorkerNames>(std::move(*resolver));
-    return std::make_unique<WorkerRedis>(request.reactor(), config, std::move(names));
+    return std::make_unique<WorkerRedis>(request.reactor(), config, make_redis_names(request.reactor(), *config));
   });
 }
 
 }  // namespace
 
-std::shared_ptr<const limit::RedisConfig> make_redis_config(const model::RedisSettings& settings, Context& context) {
+std::unique_ptr<limit::Names> make_redis_names(event::Reactor& reactor, const limit::RedisConfig& config) {
+  if (!config.cluster && std::ranges::none_of(config.addresses, is_name)) return nullptr;
+  auto resolver = upstream::DnsResolver::create(reactor, {});
+  return resolver ? std::make_unique<WorkerNames>(std::move(*resolver)) : nullptr;
+}
+
+std::shared_ptr<const limit::RedisConfig> make_redis_config(const model::RedisSettings& settings, Context& context,
+                                                            std::span<const std::string_view> scripts) {
   limit::RedisConfig config;
+  config.scripts = scripts;
   config.addresses = settings.addresses;
   config.sentinel_master = settings.sentinel_master;
   config.cluster = settings.cluster;

@@ -42,9 +42,9 @@ RedisClient::RedisClient(event::Reactor& reactor, std::shared_ptr<const RedisCon
 
 RedisClient::~RedisClient() = default;
 
-bool RedisClient::ask(RedisAsk& ask) {
+bool RedisClient::ask(RedisQuestion& ask) {
   ++counters_.asked;
-  if (node_of(ask.items_[0].key).take(ask)) return true;
+  if (node_of(ask.key()).take(ask)) return true;
   ++counters_.not_connected;
   return false;
 }
@@ -100,17 +100,21 @@ bool RedisClient::locate(RedisNode&) {
   return sentinel_ != nullptr;
 }
 
-void RedisClient::on_node_reply(RedisNode& node, RedisAsk& ask, std::span<const RespValue> reply) {
+void RedisClient::on_node_reply(RedisNode& node, RedisQuestion& ask, std::span<const RespValue> reply) {
   if (reply[0].type == RespValue::Type::kError) return on_error(node, ask, reply[0].text);
-  std::int64_t time_us = 0;
-  const auto status = read_take(reply, ask.items_, time_us);
-  if (status == TakeStatus::kBroken) return give_up(ask, NoAnswer::kError);
-  ahead_us_ = time_us - unix_us();
-  if (status != TakeStatus::kOtherTime) return answer(ask, status == TakeStatus::kAllowed);
+  std::optional<std::int64_t> time_us;
+  const auto status = ask.read(reply, time_us);
+  if (status == ReplyStatus::kBroken) return give_up(ask, NoAnswer::kError);
+  if (time_us) ahead_us_ = *time_us - unix_us();
+  if (status == ReplyStatus::kComplete) {
+    ++counters_.answered;
+    reactor_.timers().cancel(ask);
+    return ask.on_reply();
+  }
   if (++ask.tries_ > kMostTries || !node.take(ask)) give_up(ask, NoAnswer::kError);
 }
 
-void RedisClient::on_error(RedisNode& node, RedisAsk& ask, std::string_view text) {
+void RedisClient::on_error(RedisNode& node, RedisQuestion& ask, std::string_view text) {
   if (text.starts_with("NOSCRIPT ") && ++ask.tries_ <= kMostTries) {
     ++counters_.reloads;
     if (node.take(ask, true)) return;
@@ -124,7 +128,7 @@ void RedisClient::on_error(RedisNode& node, RedisAsk& ask, std::string_view text
 }
 
 /// "MOVED 3999 127.0.0.1:6381"; without a host it is the one that says so.
-bool RedisClient::redirect(RedisNode& from, RedisAsk& ask, std::string_view text) {
+bool RedisClient::redirect(RedisNode& from, RedisQuestion& ask, std::string_view text) {
   const bool moved = take_word(text) == "MOVED";
   const auto slot_text = take_word(text);
   std::uint16_t slot = 0;
@@ -142,13 +146,7 @@ bool RedisClient::redirect(RedisNode& from, RedisAsk& ask, std::string_view text
   return node->take(ask, !moved, !moved);
 }
 
-void RedisClient::answer(RedisAsk& ask, bool allowed) {
-  ++counters_.answered;
-  reactor_.timers().cancel(ask);
-  ask.on_answer(allowed);
-}
-
-void RedisClient::give_up(RedisAsk& ask, NoAnswer reason) {
+void RedisClient::give_up(RedisQuestion& ask, NoAnswer reason) {
   ++counters_.errors;
   reactor_.timers().cancel(ask);
   ask.on_no_answer(reason);

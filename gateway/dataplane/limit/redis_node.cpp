@@ -37,16 +37,29 @@ std::optional<HostPort> split_host_port(std::string_view text) {
   return out;
 }
 
-RedisAsk::~RedisAsk() {
+RedisQuestion::~RedisQuestion() {
   if (node_ != nullptr) node_->forget(*this, false);
 }
 
-void RedisAsk::on_timer() {
+void RedisQuestion::on_timer() {
   if (node_ != nullptr) {
     ++node_->counters_.timeouts;
     node_->forget(*this, true);
   }
   on_no_answer(NoAnswer::kTimeout);
+}
+
+void RedisAsk::append(std::string& out, std::int64_t redis_us, bool whole) const {
+  append_take(out, items_, redis_us, whole);
+}
+
+ReplyStatus RedisAsk::read(std::span<const RespValue> reply, std::optional<std::int64_t>& redis_us) {
+  std::int64_t time_us = 0;
+  const auto status = read_take(reply, items_, time_us);
+  if (status == TakeStatus::kBroken) return ReplyStatus::kBroken;
+  redis_us = time_us;
+  allowed_ = status == TakeStatus::kAllowed;
+  return status == TakeStatus::kOtherTime ? ReplyStatus::kOtherTime : ReplyStatus::kComplete;
 }
 
 RedisNode::RedisNode(event::Reactor& reactor, std::shared_ptr<const RedisConfig> config, Names* names, NodeOwner& owner,
@@ -65,7 +78,7 @@ RedisNode::~RedisNode() {
     if (ask != nullptr) ask->node_ = nullptr;
 }
 
-bool RedisNode::take(RedisAsk& ask, bool whole, bool asking) {
+bool RedisNode::take(RedisQuestion& ask, bool whole, bool asking) {
   if (failing() || pending_.size() + waiting_.size() >= kMostPending || (link_ && link_->full())) return false;
   if (state_ == State::kIdle) start();
   if (failures_ > 0) return false;
@@ -81,13 +94,13 @@ bool RedisNode::take(RedisAsk& ask, bool whole, bool asking) {
   return true;
 }
 
-void RedisNode::send(RedisAsk& ask, bool whole, bool asking) {
+void RedisNode::send(RedisQuestion& ask, bool whole, bool asking) {
   if (asking) {
     append_command(link_->out(), 1);
     append_argument(link_->out(), "ASKING");
     pending_.push_back(nullptr);
   }
-  append_take(link_->out(), ask.items_, owner_.redis_us(), whole);
+  ask.append(link_->out(), owner_.redis_us(), whole);
   pending_.push_back(&ask);
   ask.place_ = first_ + pending_.size() - 1;
   link_->sent();
@@ -106,7 +119,7 @@ void RedisNode::flush() {
 }
 
 /// late: it has waited for too long, so others need not do so too.
-void RedisNode::forget(RedisAsk& ask, bool late) {
+void RedisNode::forget(RedisQuestion& ask, bool late) {
   if (ask.place_ != 0) {
     pending_[ask.place_ - first_] = nullptr;
     if (late && !stalled_) {
@@ -161,7 +174,7 @@ void RedisNode::on_link_open() {
 void RedisNode::greet() {
   state_ = State::kGreeting;
   auto& out = link_->out();
-  greetings_ = 2;
+  greetings_ = static_cast<std::uint32_t>(config_->scripts.size());
   if (!config_->password.empty()) {
     ++greetings_;
     append_auth(out, config_->username, config_->password);
@@ -177,7 +190,7 @@ void RedisNode::greet() {
     append_command(out, 1);
     append_argument(out, "ROLE");
   }
-  for (const auto script : {redis_script(), give_back_script()}) {
+  for (const auto script : config_->scripts) {
     append_command(out, 3);
     append_argument(out, "SCRIPT");
     append_argument(out, "LOAD");

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "fairlead/limit/redis_config.hpp"
+
 namespace fairlead::limit {
 namespace {
 
@@ -102,19 +104,6 @@ if all == 1 then
 end
 return out
 )";
-
-std::string make_sha(std::string_view script) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  EVP_Digest(script.data(), script.size(), digest, &size, EVP_sha1(), nullptr);
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string out;
-  for (unsigned i = 0; i < size; ++i) {
-    out += kHex[digest[i] >> 4];
-    out += kHex[digest[i] & 15];
-  }
-  return out;
-}
 
 // KEYS: one. ARGV: kind, count, the unit that the kind counts in, the window's number. Of a sliding window the oldest
 // counts go: so no more is free at any time than if those of the lease had gone. Answer: 1, or 0 where nothing is left.
@@ -213,15 +202,33 @@ std::uint16_t crc16(std::string_view data) {
 
 std::string_view redis_script() { return kScript; }
 
+std::span<const std::string_view> limit_scripts() {
+  static constexpr std::string_view kScripts[] = {kScript, kGiveBack};
+  return kScripts;
+}
+
+std::string script_sha(std::string_view script) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  EVP_Digest(script.data(), script.size(), digest, &size, EVP_sha1(), nullptr);
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  for (unsigned i = 0; i < size; ++i) {
+    out += kHex[digest[i] >> 4];
+    out += kHex[digest[i] & 15];
+  }
+  return out;
+}
+
 const std::string& redis_script_sha() {
-  static const std::string sha = make_sha(kScript);
+  static const std::string sha = script_sha(kScript);
   return sha;
 }
 
 std::string_view give_back_script() { return kGiveBack; }
 
 void append_give_back(std::string& out, const GiveBack& what) {
-  static const std::string sha = make_sha(kGiveBack);
+  static const std::string sha = script_sha(kGiveBack);
   const auto& rule = *what.rule;
   append_command(out, 8);
   append_argument(out, "EVALSHA");

@@ -27,7 +27,7 @@ class RedisClient final : NodeOwner {
   ~RedisClient();
 
   /// True: the ask is called later, within the configured time-out. False: Redis is not there now; nothing follows.
-  [[nodiscard]] bool ask(RedisAsk& ask);
+  [[nodiscard]] bool ask(RedisQuestion& ask);
   /// As well as it can be done now; what cannot counts as used.
   void give_back(const GiveBack& what);
   /// Writes at once what waits for the turn's end.
@@ -42,14 +42,13 @@ class RedisClient final : NodeOwner {
   static constexpr std::size_t kSlots = 16'384;
   static constexpr std::uint8_t kMostTries = 4;
 
-  void on_node_reply(RedisNode& node, RedisAsk& ask, std::span<const RespValue> reply) override;
+  void on_node_reply(RedisNode& node, RedisQuestion& ask, std::span<const RespValue> reply) override;
   void on_node_failed(RedisNode& node) override;
   bool locate(RedisNode& node) override;
 
-  void on_error(RedisNode& node, RedisAsk& ask, std::string_view text);
-  bool redirect(RedisNode& from, RedisAsk& ask, std::string_view text);
-  void answer(RedisAsk& ask, bool allowed);
-  void give_up(RedisAsk& ask, NoAnswer reason);
+  void on_error(RedisNode& node, RedisQuestion& ask, std::string_view text);
+  bool redirect(RedisNode& from, RedisQuestion& ask, std::string_view text);
+  void give_up(RedisQuestion& ask, NoAnswer reason);
   RedisNode& node_of(std::string_view key);
   RedisNode* find_node(std::string_view address);
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,9 @@
 #include "fairlead/tls/client_context.hpp"
 
 namespace fairlead::limit {
+
+/// Those by which limits are counted.
+[[nodiscard]] std::span<const std::string_view> limit_scripts();
 
 /// How to reach Redis, and who we are there. Immutable. Owner: filters share it. Thread: any.
 struct RedisConfig {
@@ -27,6 +31,7 @@ struct RedisConfig {
   std::string password;  ///< empty: no AUTH
   std::uint32_t database = 0;
   std::chrono::milliseconds timeout{50};  ///< for each request, until its answer
+  std::span<const std::string_view> scripts = limit_scripts();  ///< that a connection loads before it is used; literals
 };
 
 /// What a worker's client has met. Read on its thread.
@@ -35,13 +40,13 @@ struct RedisCounters {
   std::uint64_t answered = 0;
   std::uint64_t timeouts = 0;
   std::uint64_t not_connected = 0;  ///< at once, since Redis is away or silent
-  std::uint64_t errors = 0;         ///< Redis said something else than an answer
-  std::uint64_t reloads = 0;        ///< the script was not there any more
-  std::uint64_t redirects = 0;      ///< MOVED, ASK
+  std::uint64_t errors = 0;  ///< Redis said something else than an answer
+  std::uint64_t reloads = 0;  ///< the script was not there any more
+  std::uint64_t redirects = 0;  ///< MOVED, ASK
   std::uint64_t connects = 0;
   std::uint64_t given_back = 0;  ///< leases' rests
   std::uint64_t not_given_back = 0;  ///< the same, with Redis away: they count as used
-  std::uint64_t lost = 0;           ///< connections, and tries of them
+  std::uint64_t lost = 0;  ///< connections, and tries of them
 };
 
 /// Why a request got no answer.

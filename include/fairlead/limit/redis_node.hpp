@@ -19,18 +19,49 @@ namespace fairlead::limit {
 
 class RedisNode;
 
-/// One request's limits, asked of Redis. Destroying it gives it up.
-/// Owner: the request. Thread: the worker's.
-class RedisAsk : event::Timer {
+/// What a reply says to who has asked.
+enum class ReplyStatus : std::uint8_t {
+  kComplete,
+  kOtherTime,  ///< Redis' clock is further from ours than was thought: to be asked again
+  kBroken,     ///< no reply to this command
+};
+
+/// One command for Redis, by one of the scripts that its settings name. Destroying it gives it up.
+/// Owner: whoever asks. Thread: the worker's.
+class RedisQuestion : event::Timer {
+ public:
+  RedisQuestion() = default;
+  virtual ~RedisQuestion();
+  RedisQuestion(const RedisQuestion&) = delete;
+  RedisQuestion& operator=(const RedisQuestion&) = delete;
+
+  /// One that the command names: it chooses the node of a cluster.
+  [[nodiscard]] virtual std::string_view key() const = 0;
+  /// Appends EVALSHA, or with `whole` EVAL. It may be called several times.
+  virtual void append(std::string& out, std::int64_t redis_us, bool whole) const = 0;
+  /// Takes what it needs of the reply, which is good during the call. redis_us: Redis' clock, where the reply has it.
+  [[nodiscard]] virtual ReplyStatus read(std::span<const RespValue> reply, std::optional<std::int64_t>& redis_us) = 0;
+  /// One of the two, once; the question may be destroyed within.
+  virtual void on_reply() = 0;
+  virtual void on_no_answer(NoAnswer reason) = 0;
+
+ private:
+  friend class RedisNode;
+  friend class RedisClient;
+  void on_timer() override;
+
+  RedisNode* node_ = nullptr;  // where it waits
+  std::uint64_t place_ = 0;  // among the node's commands, from 1; 0: not sent yet
+  std::uint8_t tries_ = 0;  // that have ended in another one: MOVED, another time
+};
+
+/// One request's limits.
+class RedisAsk : public RedisQuestion {
  public:
   explicit RedisAsk(std::span<SharedItem> items) : items_(items) {}
-  virtual ~RedisAsk();
-  RedisAsk(const RedisAsk&) = delete;
-  RedisAsk& operator=(const RedisAsk&) = delete;
 
-  /// One of the two, once; the ask may be destroyed within. The items' levels are filled in.
+  /// In place of on_reply(). The items' levels are filled in.
   virtual void on_answer(bool allowed) = 0;
-  virtual void on_no_answer(NoAnswer reason) = 0;
   [[nodiscard]] std::span<SharedItem> items() { return items_; }
 
  protected:
@@ -38,21 +69,20 @@ class RedisAsk : event::Timer {
   void set_items(std::span<SharedItem> items) { items_ = items; }
 
  private:
-  friend class RedisNode;
-  friend class RedisClient;
-  void on_timer() override;
+  [[nodiscard]] std::string_view key() const final { return items_[0].key; }
+  void append(std::string& out, std::int64_t redis_us, bool whole) const final;
+  [[nodiscard]] ReplyStatus read(std::span<const RespValue> reply, std::optional<std::int64_t>& redis_us) final;
+  void on_reply() final { on_answer(allowed_); }
 
   std::span<SharedItem> items_;
-  RedisNode* node_ = nullptr;   // where it waits
-  std::uint64_t place_ = 0;     // among the node's commands, from 1; 0: not sent yet
-  std::uint8_t tries_ = 0;      // that have ended in another one: MOVED, another time
+  bool allowed_ = false;
 };
 
 /// Hears of a node.
 class NodeOwner {
  public:
   /// An answer, of any kind, to an ask that is no longer the node's.
-  virtual void on_node_reply(RedisNode& node, RedisAsk& ask, std::span<const RespValue> reply) = 0;
+  virtual void on_node_reply(RedisNode& node, RedisQuestion& ask, std::span<const RespValue> reply) = 0;
   virtual void on_node_failed(RedisNode& node) = 0;
   /// Where to connect to, for a node without an address of its own: the answer is located(). False: it has one.
   virtual bool locate(RedisNode& node) = 0;
@@ -78,7 +108,7 @@ class RedisNode final : LinkOwner, event::Timer {
 
   /// False: not now. `asking`: a slot that moves is here for this one ask (Redis Cluster). Keeps the ask's deadline
   /// where it has one.
-  bool take(RedisAsk& ask, bool whole = false, bool asking = false);
+  bool take(RedisQuestion& ask, bool whole = false, bool asking = false);
   /// Without an answer; false: not now, and it is not sent later.
   bool tell(const GiveBack& what);
   /// Writes at once what waits for the turn's end.
@@ -93,15 +123,15 @@ class RedisNode final : LinkOwner, event::Timer {
   [[nodiscard]] bool failing() const { return failures_ > 0 || stalled_; }
 
  private:
-  friend class RedisAsk;
+  friend class RedisQuestion;
   enum class State : std::uint8_t { kIdle, kResting, kLocating, kConnecting, kGreeting, kReady };
 
   void start();
   void look_up();
   void connect(const net::Endpoint& where);
   void greet();
-  void send(RedisAsk& ask, bool whole, bool asking);
-  void forget(RedisAsk& ask, bool late);
+  void send(RedisQuestion& ask, bool whole, bool asking);
+  void forget(RedisQuestion& ask, bool late);
   void fail(std::string_view why);
   void check_greeting(std::span<const RespValue> reply);
   void become_ready();
@@ -119,9 +149,9 @@ class RedisNode final : LinkOwner, event::Timer {
   std::string failure_;
   std::unique_ptr<NameQuery> query_;
   std::unique_ptr<RedisLink> link_;
-  std::deque<RedisAsk*> pending_;  // sent; null: nobody waits for the reply any more
+  std::deque<RedisQuestion*> pending_;  // sent; null: nobody waits for the reply any more
   std::uint64_t first_ = 1;  // the place of pending_.front()
-  std::vector<RedisAsk*> waiting_;  // for the connection; null as above
+  std::vector<RedisQuestion*> waiting_;  // for the connection; null as above
   std::uint32_t greetings_ = 0;  // replies to come before asks may be sent
   std::uint32_t failures_ = 0;  // since it was last ready
   State state_ = State::kIdle;

@@ -36,6 +36,9 @@ struct GiveBack {
 [[nodiscard]] std::string_view redis_script();
 [[nodiscard]] const std::string& redis_script_sha();  ///< SHA-1, hexadecimal
 
+/// SHA-1 of a script as Redis names it, hexadecimal.
+[[nodiscard]] std::string script_sha(std::string_view script);
+
 [[nodiscard]] std::string_view give_back_script();
 /// Appends EVALSHA; the answer is of no interest.
 void append_give_back(std::string& out, const GiveBack& what);

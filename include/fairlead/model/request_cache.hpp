@@ -3,9 +3,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "fairlead/model/request_limits.hpp"
 
 namespace fairlead::model {
 
@@ -51,6 +54,8 @@ struct ResponseCache {
   std::vector<std::string> tag_headers = {"surrogate-key", "cache-tag"};  ///< in lower case
   bool coalesce = true;
   std::chrono::milliseconds max_wait{5000};  ///< for another request's response
+  std::shared_ptr<const RedisSettings> redis{};  ///< shared with other gateways; null: in memory alone
+  std::uint64_t max_shared_bytes = 256 << 10;    ///< of a response there, with its fields
 };
 
 }  // namespace fairlead::model

@@ -29,7 +29,19 @@ struct Bad {
 constexpr Bad kBad[] = {
     {"cache: []}", "spec.cache", "a list", "a mapping"},
     {"cache: {ttl: 1s}}", "spec.cache.ttl", "an unknown field", "defaultTtl"},
-    {"cache: {store: Redis}}", "spec.cache.store", "an unknown field", "maxBytes"},
+    {"cache: {store: Redis}}", "spec.cache.redis", "nothing", "a mapping"},
+    {"cache: {store: Memcached}}", "spec.cache.store", "\"Memcached\"", "Local or Redis"},
+    {"cache: {redis: {addresses: [\"a:1\"]}}}", "spec.cache.redis", "a mapping", "only with store Redis"},
+    {"cache: {store: Redis, redis: {}}}", "spec.cache.redis.addresses", "nothing", "at least one HOST:PORT"},
+    {"cache: {store: Redis, redis: {addresses: [a]}}}", "spec.cache.redis.addresses[0]", "\"a\"", "HOST:PORT"},
+    {"cache: {store: Redis, redis: {addresses: [\"a:1\"], onFailure: Open}}}", "spec.cache.redis.onFailure",
+     "an unknown field", "maxObjectBytes"},
+    {"cache: {store: Redis, redis: {addresses: [\"a:1\"], maxObjectBytes: 1000001}}}",
+     "spec.cache.redis.maxObjectBytes", "1000001", "1 to 1000000"},
+    {"cache: {store: Redis, redis: {addresses: [\"a:1\"], timeout: 11s}}}", "spec.cache.redis.timeout", "\"11s\"",
+     "1ms to 10s"},
+    {"cache: {store: Redis, redis: {addresses: [\"a:1\", \"b:1\"]}}}", "spec.cache.redis.addresses", "a list",
+     "cluster: true"},
     {"cache: {maxBytes: 65535}}", "spec.cache.maxBytes", "65535", "65536"},
     {"cache: {maxBytes: 64Mi}}", "spec.cache.maxBytes", "\"64Mi\"", "65536"},
     {"cache: {maxObjectBytes: 0}}", "spec.cache.maxObjectBytes", "0", "1 to"},
@@ -135,6 +147,19 @@ TEST(RequestCacheSection, HasDefaultsThatFitEachOther) {
   EXPECT_EQ(settings->cache->max_object_bytes, 250000U);
   EXPECT_FALSE(settings->cache->default_ttl.has_value());
   EXPECT_TRUE(settings->cache->coalesce && settings->cache->cache_status_header && settings->cache->head);
+}
+
+TEST(RequestCacheSection, NamesARedis) {
+  const auto settings =
+      read("cache: {store: Redis, redis: {addresses: [\"a:1\"], timeout: 20ms, prefix: p, maxObjectBytes: 1000}}");
+  ASSERT_TRUE(settings && settings->cache && settings->cache->redis);
+  EXPECT_EQ(settings->cache->redis->addresses, std::vector<std::string>{"a:1"});
+  EXPECT_EQ(settings->cache->redis->timeout, 20ms);
+  EXPECT_EQ(settings->cache->redis->prefix, "p");
+  EXPECT_EQ(settings->cache->max_shared_bytes, 1000U);
+  const auto local = read("cache: {store: Local}");
+  ASSERT_TRUE(local && local->cache);
+  EXPECT_EQ(local->cache->redis, nullptr);
 }
 
 TEST(RequestCompressionSection, HasEveryField) {
