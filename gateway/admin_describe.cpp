@@ -125,14 +125,18 @@ Json match_json(const route::RouteMatch& match, bool grpc) {
 void add_action(const proxy::RuleAction& action, const proxy::Snapshot& snapshot, Json& into) {
   into["filters"] = filters_json(action.filters);
   Json backends = Json::array();
-  for (const auto& backend : action.backends) {
+  const auto cluster_of = [&](const WeightedBackend& backend) {
     const bool known = backend.cluster < snapshot.clusters.size() && snapshot.clusters[backend.cluster] != nullptr;
-    Json one{{"cluster", known ? Json(snapshot.clusters[backend.cluster]->name) : Json()}, {"weight", backend.weight}};
-    if (!known) one["invalid"] = "its share of the requests gets 500";
+    return known ? Json(snapshot.clusters[backend.cluster]->name) : Json();
+  };
+  for (const auto& backend : action.backends) {
+    Json one{{"cluster", cluster_of(backend)}, {"weight", backend.weight}};
+    if (one["cluster"].is_null()) one["invalid"] = "its share of the requests gets 500";
     if (backend.filters != nullptr) one["filters"] = filters_json(backend.filters);
     backends.push_back(std::move(one));
   }
   into["backends"] = std::move(backends);
+  if (action.canary != nullptr) into["canary"] = cluster_of(*action.canary);
   if (action.request_timeout.count() > 0) into["requestTimeoutMs"] = action.request_timeout.count();
   if (action.backend_timeout.count() > 0) into["backendTimeoutMs"] = action.backend_timeout.count();
 }

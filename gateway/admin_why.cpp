@@ -161,10 +161,11 @@ const Filter* find_filter(const model::HttpFilters* filters) {
   return nullptr;
 }
 
-/// What the rule itself answers; 0: what a backend says.
-int own_status(const proxy::RuleAction& action) {
+/// What the rule itself answers; 0: what a backend says. `canary`: its canary has the request.
+int own_status(const proxy::RuleAction& action, bool canary) {
   if (action.unserved) return 500;
   if (const auto* redirect = find_filter<model::RequestRedirect>(action.filters)) return redirect->status_code;
+  if (canary) return action.canary->cluster == proxy::WeightedBackend::kInvalid ? 500 : 0;
   const auto usable = [](const auto& backend) {
     return backend.weight > 0 && backend.cluster != proxy::WeightedBackend::kInvalid;
   };
@@ -226,6 +227,8 @@ Json chain_json(const proxy::Snapshot& snapshot, const proxy::RouteAction& route
     // As at run time: of a consumer's own only what comes behind his being known counts.
     if (i == static_cast<std::size_t>(filter::Slot::kAuthentication))
       levels[0].second = consumer_chain(snapshot, probe.identity());
+    if (i == static_cast<std::size_t>(filter::Slot::kCanary) && probe.canary() && action.canary != nullptr)
+      levels[1].second = action.canary->chain.get();
   }
   return out;
 }
@@ -260,10 +263,12 @@ Result<> say_result(const proxy::Snapshot& snapshot, const Asked& asked, const r
   auto chain = chain_json(snapshot, all, action, *probe);
   const int by_policy = answer_of(chain);
   if (!chain.empty()) out["policies"] = std::move(chain);
-  const int own = own_status(action);
+  const bool canary = probe->canary() && action.canary != nullptr;
+  const int own = own_status(action, canary);
   const int status = own == 0 ? by_policy : own;
   out["status"] = status == 0 ? Json() : Json(status);
   if (own == 0 && by_policy != 0) out["result"] = std::to_string(by_policy) + ": a policy answers";
+  else if (status == 0 && canary) out["result"] = "to the canary of " + name_of(*match.route);
   else if (status == 0) out["result"] = "to a backend of " + name_of(*match.route);
   else if (status == 500) out["result"] = "500: the rule has no valid backend, or a filter that is not served";
   else out["result"] = std::to_string(status) + ": a redirect by " + name_of(*match.route);

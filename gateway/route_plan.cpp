@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "fairlead/model/request_canary.hpp"
 #include "fairlead/upstream/hash.hpp"
 
 namespace fairlead::gateway {
@@ -23,17 +24,22 @@ bool same(const std::shared_ptr<const proxy::SessionRule>& a, const std::shared_
   return a == b || (a != nullptr && b != nullptr && a->spec == b->spec && a->scope == b->scope);
 }
 
+bool same(const WeightedBackend& a, const WeightedBackend& b) {
+  return a.cluster == b.cluster && a.weight == b.weight && a.filters == b.filters && a.mirrors == b.mirrors &&
+         a.chain == b.chain;
+}
+
+bool same(const std::shared_ptr<const WeightedBackend>& a, const std::shared_ptr<const WeightedBackend>& b) {
+  return a == b || (a != nullptr && b != nullptr && same(*a, *b));
+}
+
 /// Of actions of one object: what filters point to is the same then.
 bool same_rule(const RuleAction& a, const RuleAction& b) {
-  return std::ranges::equal(a.backends, b.backends,
-                            [](const auto& x, const auto& y) {
-                              return x.cluster == y.cluster && x.weight == y.weight && x.filters == y.filters &&
-                                     x.mirrors == y.mirrors && x.chain == y.chain;
-                            }) &&
+  return std::ranges::equal(a.backends, b.backends, [](const auto& x, const auto& y) { return same(x, y); }) &&
          a.name == b.name && a.filters == b.filters && a.total_weight == b.total_weight &&
          a.request_timeout == b.request_timeout && a.backend_timeout == b.backend_timeout &&
          a.says_request_timeout == b.says_request_timeout && a.mirrors == b.mirrors && same(a.retry, b.retry) &&
-         same(a.session, b.session) && a.chain == b.chain && a.unserved == b.unserved;
+         same(a.session, b.session) && a.chain == b.chain && a.unserved == b.unserved && same(a.canary, b.canary);
 }
 
 void note_filters(const model::HttpFilters& filters, const std::string& where, Remarks::Texts& texts) {
@@ -111,11 +117,29 @@ void take_rule(const Rule& rule, const std::string& scope, RuleAction& action) {
     if (rule.retry) action.retry = retry_of(*rule.retry);
 }
 
-filter::ChainPtr chain_of(const config::CompiledRoute& route, const std::string& rule, FilterPlan& filters) {
-  if (route.requests.empty()) return nullptr;
+/// Null: none.
+const config::RequestPolicies* policies_of(const config::CompiledRoute& route, const std::string& rule) {
   auto found = route.requests.find(rule);
   if (found == route.requests.end()) found = route.requests.find("");
-  return found == route.requests.end() ? nullptr : filters.chain(found->second);
+  return found == route.requests.end() ? nullptr : &found->second;
+}
+
+/// The first that has the section, as in chains; null: none.
+const model::RequestPolicy* canary_policy(const config::RequestPolicies& policies) {
+  for (const auto& object : policies)
+    if (const auto* policy = std::get_if<model::RequestPolicy>(object.get());
+        policy != nullptr && policy->settings->canary != nullptr)
+      return policy;
+  return nullptr;
+}
+
+std::string_view fault_text(config::RefFault fault) {
+  switch (fault) {
+    case config::RefFault::kRefNotPermitted: return "no ReferenceGrant permits this Service";
+    case config::RefFault::kInvalidKind: return "the backend is no Service";
+    case config::RefFault::kUnsupportedProtocol: return "the Service's port has another protocol";
+    default: return "there is no such Service, or no such port of it";
+  }
 }
 
 }  // namespace
@@ -152,6 +176,21 @@ void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route, const 
     out.chain = filters_.chain(target->cluster->requests, filter::Slot::kIstioService);
     return out;
   };
+  const auto canary_of = [&](const model::RequestPolicy& policy, const std::string& where) {
+    auto out = std::make_shared<WeightedBackend>();
+    const auto* target = route->find(policy.settings->canary->backend);
+    if (target == nullptr || target->cluster == nullptr) {
+      texts.push_back(where + ": canary of RequestPolicy " + policy.metadata.ns + "/" + policy.metadata.name + ": " +
+                      std::string(fault_text(target == nullptr ? config::RefFault::kNone : target->fault)) +
+                      ": its requests get 500");
+      return out;
+    }
+    const auto number = clusters_.acquire(target->cluster, grpc, credential);
+    used.push_back(number);
+    if (!clusters_.broken(number)) out->cluster = number;
+    out->chain = filters_.chain(target->cluster->requests, filter::Slot::kIstioService);
+    return out;
+  };
   // Of a rule's own ExternalAuth: before what policies ask for in that place.
   const auto authorize = [&](const model::HttpFilters& filters, const std::string& where, RuleAction& out) {
     std::size_t count = 0;
@@ -182,7 +221,10 @@ void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route, const 
         out.backends.push_back(backend_of(rules[i].backends[k], where + ".backendRefs[" + std::to_string(k) + "]"));
         out.total_weight += out.backends.back().weight;
       }
-      out.chain = chain_of(*route, rules[i].name, filters_);
+      if (const auto* policies = policies_of(*route, rules[i].name); policies != nullptr) {
+        out.chain = filters_.chain(*policies);
+        if (const auto* policy = canary_policy(*policies)) out.canary = canary_of(*policy, where);
+      }
       out.unserved = has_extension(rules[i].filters);
       authorize(rules[i].filters, where, out);
       take_rule(rules[i], route->key.text() + " " + where, out);

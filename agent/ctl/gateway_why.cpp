@@ -69,6 +69,8 @@ void print_target(const Json& json) {
     say("backend",
         backends_text(Json::array({backend})) + (endpoints.empty() ? ", no endpoints: 503" : ":" + endpoints));
   }
+  if (json.contains("canary"))
+    say("canary", json.at("canary").is_null() ? "no valid backend: its requests get 500" : text(json.at("canary")));
   for (const auto& [name, title] : {std::pair("requestTimeoutMs", "time limit"), {"backendTimeoutMs", "of each try"}})
     if (json.contains(name)) say(title, json.at(name).dump() + " ms");
 }

@@ -2,6 +2,7 @@
 """Sections cache and compression of a RequestPolicy, with two workers, curl, and decoders that are not ours."""
 import collections
 import concurrent.futures
+import email
 import gzip
 import json
 import re
@@ -145,6 +146,35 @@ class CacheTest(Served):
         status, fields, body = self.get("/parts", "range: bytes=10-")
         self.assertEqual((status, fields["content-range"]), (416, "bytes */10"))
         self.assertEqual(self.fetches("/parts"), 1)
+
+    def parts(self, asked, *more):
+        """Status and (content-type, content-range, body) of each part."""
+        status, fields, body = self.get("/many", f"range: bytes={asked}", *more)
+        if not fields["content-type"].startswith("multipart/byteranges"):
+            return status, fields["content-type"], fields.get("content-range"), body
+        self.assertNotIn("content-range", fields)
+        self.assertEqual(int(fields["content-length"]), len(body))
+        message = email.message_from_bytes(f"content-type: {fields['content-type']}\r\n\r\n".encode() + body)
+        self.assertTrue(message.is_multipart())
+        return status, [(one["content-type"], one["content-range"], one.get_payload(decode=True)) for one in message.get_payload()]
+
+    def test_several_ranges(self):
+        whole = bytes(range(256)) * 8
+        self.origin.answers["/many"] = (200, FRESH, whole)
+        self.get("/many")
+        kind = self.get("/many")[1]["content-type"]
+        self.assertEqual(self.parts("0-9,1000-1009"),
+                         (206, [(kind, "bytes 0-9/2048", whole[:10]), (kind, "bytes 1000-1009/2048", whole[1000:1010])]))
+        self.assertEqual(self.parts("-5, 300-,0-0")[1], [(kind, "bytes 300-2047/2048", whole[300:]), (kind, "bytes 0-0/2048", whole[:1])])
+        self.assertEqual(self.parts("0-9,5000-"), (206, kind, "bytes 0-9/2048", whole[:10]))
+        self.assertEqual(self.parts("500-,0-600,100-700"), (206, kind, "bytes 0-2047/2048", whole))
+        self.assertEqual(self.get("/many", "range: bytes=4000-,5000-")[0], 416)
+        for passed_over in ("0-9,1000-999", ",".join(f"{i * 100}-{i * 100}" for i in range(17))):
+            self.assertEqual(self.get("/many", f"range: bytes={passed_over}")[::2], (200, whole))
+        self.assertEqual(self.parts("0-9,1000-1009", 'if-range: "v1"')[0], 206)
+        self.assertEqual(self.get("/many", "range: bytes=0-9,1000-1009", 'if-range: "v0"')[::2], (200, whole))
+        self.assertEqual(self.get("/many", "range: bytes=0-9,1000-1009", method="HEAD")[0], 200)
+        self.assertEqual(self.fetches("/many"), 1)
 
     def test_fifty_clients_are_one_fetch(self):
         self.origin.answers["/herd"] = (200, FRESH, b"herd")

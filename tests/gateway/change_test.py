@@ -3,10 +3,12 @@
 import gzip
 import json
 import shutil
+import subprocess
 import tempfile
 import time
 import unittest
 
+import brotli
 from backend import Backend, Conversation
 from objects import CLASS, Followed, free_port, gateway, http, of, route, service
 from support import ROOT, Wire, curl, eventually, raw
@@ -27,17 +29,30 @@ def policy(name, spec, kind="HTTPRoute", target=None):
             f"spec: {{targetRefs: [{{group: {group}, kind: {kind}, name: {target or name}}}], {spec}}}\n")
 
 
+def run(*words):
+    return lambda data: subprocess.run(words, input=data, capture_output=True, check=True).stdout
+
+
+PACK = {"gzip": gzip.compress, "br": brotli.compress, "zstd": run("zstd", "-q", "-c")}
+UNPACK = {"gzip": gzip.decompress, "br": brotli.decompress, "zstd": run("zstd", "-q", "-d", "-c")}
+BOMBS = {coding: PACK[coding](b'"' + b"a" * 10_000_000 + b'"') for coding in ("br", "zstd")}
+
+
 def answer(conversation, method, path, head, body, framing):
     """/json/NAME says what it got as JSON; /packed the same in gzip; /text no JSON; else as any backend."""
-    if path.startswith(("/json", "/v2", "/packed", "/missing")):
+    if path.startswith(("/json", "/v2", "/packed", "/br", "/zstd", "/missing")):
         said = json.dumps({"method": method, "head": head.decode("latin-1"), "internal": 1})
         text = said[:-1] + ', "big": 12345678901234567890123, "decimal": 0.10, "huge": 1e400}'
         fields = [("content-type", "application/json"), ("etag", '"e"')]
         data = text.encode()
-        if path.startswith("/packed"):
-            fields.append(("content-encoding", "gzip"))
-            data = gzip.compress(data)
+        if path.startswith(("/packed", "/br", "/zstd")):
+            coding = {"/br": "br", "/zstd": "zstd"}.get("/" + path.split("/")[1].split("?")[0], "gzip")
+            fields.append(("content-encoding", coding))
+            data = PACK[coding](data)
         return conversation.send(404 if path.startswith("/missing") else 200, data, fields, method)
+    if path in ("/bomb-br", "/bomb-zstd"):
+        coding = path.partition("-")[2]
+        return conversation.send(200, BOMBS[coding], [("content-type", "application/json"), ("content-encoding", coding)], method)
     if path == "/bomb":
         return conversation.send(200, gzip.compress(b'"' + b"a" * 50_000_000 + b'"'),
                                  [("content-type", "application/json"), ("content-encoding", "gzip")], method)
@@ -136,22 +151,27 @@ class ChangeTest(unittest.TestCase):
     def test_hostile_bodies_are_refused_before_the_backend(self):
         before = len(self.backend.requests())
         bomb = gzip.compress(b'"' + b"a" * 10_000_000 + b'"')
+        coded = {coding: ["-H", f"content-encoding: {coding}"] for coding in ("br", "zstd")}
         for sent, more, expected in (
                 (b"{", [], 400), (b'{"a":1,"a":2}', [], 400), (b"[" * 100000, [], 400), (b'"\xff"', [], 400),
                 (bomb, ["-H", "content-encoding: gzip"], 413), (b"x" * 1_100_000, [], 413),
-                (b"{}", ["-H", "content-encoding: br"], 415), (b"{}", ["-H", "content-encoding: gzip"], 400)):
+                (b"{}", ["-H", "content-encoding: compress"], 415),
+                (BOMBS["br"], coded["br"], 413), (BOMBS["zstd"], coded["zstd"], 413), (b"{}", coded["br"], 400), (b"{}", coded["zstd"], 400),
+                (PACK["br"](b'{"a":1}')[:-2], coded["br"], 400), (PACK["zstd"](b'{"a":1}')[:-2], coded["zstd"], 400), (b"{}", ["-H", "content-encoding: gzip"], 400)):
             with self.subTest(sent=sent[:20], more=more):
                 status, fields, _ = self.ask("/orders?id=1", *more, body=sent)
                 self.assertEqual(status, expected)
-                if status != 413 or sent is bomb:
+                if status != 413 or sent in (bomb, *BOMBS.values()):
                     self.assertEqual(fields["content-type"], "application/problem+json")
         self.assertEqual(len(self.backend.requests()), before)
 
     def test_packed_requests_go_on_unpacked(self):
-        self.ask("/orders?id=1", "-H", "content-encoding: gzip", body=gzip.compress(b'{"a":1}'))
-        path, head, got = self.last()
-        self.assertEqual(got, b'{"a":1,"source":"edge/127.0.0.1"}')
-        self.assertNotIn(b"content-encoding", head.lower())
+        for coding, pack in PACK.items():
+            with self.subTest(coding=coding):
+                self.ask("/orders?id=1", "-H", f"content-encoding: {coding}", body=pack(b'{"a":1}'))
+                path, head, got = self.last()
+                self.assertEqual(got, b'{"a":1,"source":"edge/127.0.0.1"}')
+                self.assertNotIn(b"content-encoding", head.lower())
 
     def test_no_value_turns_a_path(self):
         before = len(self.backend.requests())
@@ -169,11 +189,15 @@ class ChangeTest(unittest.TestCase):
         self.assertNotIn(b"\r\nevil", head)
 
     def test_responses_keep_their_coding(self):
-        status, fields, body = self.ask("/packed/packed", "-H", "accept-encoding: gzip, br")
-        self.assertEqual((status, fields["content-encoding"], fields["etag"]), (200, "gzip", 'W/"e"'))
-        text = gzip.decompress(body)
-        self.assertTrue(text.endswith(b'"big":12345678901234567890123,"decimal":0.10,"huge":1e400,"status":200}'), text)
-        self.assertIn(b"accept-encoding: gzip\r\n", self.last()[1].lower() + b"\r\n")
+        for path, coding in (("packed", "gzip"), ("br", "br"), ("zstd", "zstd")):
+            with self.subTest(coding=coding):
+                status, fields, body = self.ask(f"/packed/{path}", "-H", "accept-encoding: gzip;q=0.5, br, deflate, *, zstd")
+                self.assertEqual((status, fields["content-encoding"], fields["etag"]), (200, coding, 'W/"e"'))
+                text = UNPACK[coding](body)
+                self.assertTrue(text.endswith(b'"big":12345678901234567890123,"decimal":0.10,"huge":1e400,"status":200}'), text)
+                self.assertIn(b"accept-encoding: gzip;q=0.5, br, zstd\r\n", self.last()[1].lower() + b"\r\n")
+        self.ask("/packed/json", "-H", "accept-encoding: deflate, *")
+        self.assertIn(b"accept-encoding: identity\r\n", self.last()[1].lower() + b"\r\n")
 
     def test_head_has_no_length_of_what_was(self):
         status, fields, _ = self.ask("/packed/json", "-I")
@@ -188,6 +212,8 @@ class ChangeTest(unittest.TestCase):
     def test_bombs_of_backends_pass_unread_or_fail(self):
         packed = gzip.compress(b'"' + b"a" * 50_000_000 + b'"')
         self.assertEqual(len(self.ask("/packed/bomb")[2]), len(packed))
+        for coding, bomb in BOMBS.items():
+            self.assertEqual(self.ask(f"/packed/bomb-{coding}")[2], bomb)
         status, _, _ = self.ask("/strict/json")
         self.assertEqual(status, 200)
         got = raw(self.followed.gateway.port, b"GET /strict/bomb HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")

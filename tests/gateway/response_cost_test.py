@@ -83,7 +83,7 @@ class ResponseCostTest(unittest.TestCase):
         self.start("{json: usage.total_tokens}")
         ask(self.port, "/json/1", fields=[("accept-encoding", "br, gzip"), ("range", "bytes=0-1")])
         head = self.backend.received[-1][1].lower()
-        self.assertIn(b"accept-encoding: gzip\r\n", head + b"\r\n")
+        self.assertIn(b"accept-encoding: br, gzip\r\n", head + b"\r\n")
         self.assertNotIn(b"range", head)
 
 

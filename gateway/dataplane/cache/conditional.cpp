@@ -36,14 +36,31 @@ RangeAnswer resolve(std::string_view spec, std::uint64_t length, Range& out) {
     if (!count) return RangeAnswer::kWhole;
     if (*count == 0 || length == 0) return RangeAnswer::kUnsatisfiable;
     out = {length - std::min(*count, length), length - 1};
-    return RangeAnswer::kPart;
+    return RangeAnswer::kParts;
   }
   const auto from = position(first);
   const auto to = last.empty() ? std::optional(UINT64_MAX) : position(last);
   if (!from || !to || *to < *from) return RangeAnswer::kWhole;
   if (*from >= length) return RangeAnswer::kUnsatisfiable;
   out = {*from, std::min(*to, length - 1)};
-  return RangeAnswer::kPart;
+  return RangeAnswer::kParts;
+}
+
+/// Joins what overlaps or is near, whatever its order; each stands where the first of its own stood. A few at most.
+void join_ranges(std::vector<Range>& ranges) {
+  for (std::size_t i = 0; i < ranges.size();) {
+    const auto& one = ranges[i];
+    const auto near = std::find_if(
+        ranges.begin() + static_cast<std::ptrdiff_t>(i) + 1, ranges.end(),
+        [&](const Range& other) { return other.first <= one.last + kRangeGap && one.first <= other.last + kRangeGap; });
+    if (near == ranges.end()) {
+      ++i;
+      continue;
+    }
+    ranges[i] = {std::min(one.first, near->first), std::max(one.last, near->last)};
+    ranges.erase(near);
+    i = 0;  // it may have grown towards any other
+  }
 }
 
 /// A strong validator, or a date that is exactly ours (RFC 9110 section 13.1.5).
@@ -97,7 +114,9 @@ bool not_modified(const http::Fields& request, const Validators& validators, std
   return date && validators.modified <= *date;
 }
 
-RangeAnswer range_of(const http::Fields& request, const Validators& validators, std::uint64_t length, Range& out) {
+RangeAnswer ranges_of(const http::Fields& request, const Validators& validators, std::uint64_t length,
+                      std::vector<Range>& out) {
+  out.clear();
   const auto* range = http::find(request, "range");
   if (range == nullptr) return RangeAnswer::kWhole;
   const auto* condition = http::find(request, "if-range");
@@ -106,9 +125,19 @@ RangeAnswer range_of(const http::Fields& request, const Validators& validators, 
   if (range->value.size() < kUnit.size() || !equal_ignoring_case(range->value.substr(0, kUnit.size()), kUnit))
     return RangeAnswer::kWhole;
   auto list = range->value.substr(kUnit.size());
-  std::string_view spec, another;
-  if (!next_member(list, spec) || next_member(list, another)) return RangeAnswer::kWhole;
-  return resolve(spec, length, out);
+  std::string_view spec;
+  std::size_t count = 0;
+  while (next_member(list, spec)) {
+    if (++count > kMostRanges) return RangeAnswer::kWhole;
+    Range one;
+    const auto answer = resolve(spec, length, one);
+    if (answer == RangeAnswer::kWhole) return RangeAnswer::kWhole;  // one that is wrong makes all of them wrong
+    if (answer == RangeAnswer::kParts) out.push_back(one);
+  }
+  if (count == 0) return RangeAnswer::kWhole;
+  if (out.empty()) return RangeAnswer::kUnsatisfiable;
+  if (out.size() > 1) join_ranges(out);
+  return RangeAnswer::kParts;
 }
 
 }  // namespace fairlead::cache

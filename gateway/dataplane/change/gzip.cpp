@@ -28,12 +28,16 @@ struct Inflater {
 
 }  // namespace
 
+std::size_t most_expanded(std::size_t size, const ExpandLimits& limits) {
+  return std::min(limits.bytes, std::max(kNeverRefused, size * limits.ratio));
+}
+
 Expanded expand(std::string_view packed, const ExpandLimits& limits, std::string& out) {
   Inflater inflater;
   auto& stream = inflater.stream;
   if (!inflater.open || packed.size() > std::numeric_limits<uInt>::max()) return Expanded::kBroken;
   const auto begin = out.size();
-  const auto most = std::min(limits.bytes, std::max(kNeverRefused, packed.size() * limits.ratio));
+  const auto most = most_expanded(packed.size(), limits);
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
   stream.avail_in = static_cast<uInt>(packed.size());
   for (;;) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the backends of routes lead to.
 #include <algorithm>
+#include <set>
 
+#include "fairlead/model/request_canary.hpp"
 #include "gateway/dataplane/config/gateway_impl.hpp"
 
 namespace fairlead::config {
@@ -35,6 +37,17 @@ void each_target(const model::Object& object, auto&& call, bool& extension) {
   if (const auto* route = std::get_if<model::TlsRoute>(&object)) stream(route->rules);
   if (const auto* route = std::get_if<model::TcpRoute>(&object)) stream(route->rules);
   if (const auto* route = std::get_if<model::UdpRoute>(&object)) stream(route->rules);
+}
+
+/// Of all policies, each once.
+std::set<const model::BackendTarget*> canary_targets(const std::map<std::string, RequestPolicies>& requests) {
+  std::set<const model::BackendTarget*> out;
+  for (const auto& [section, policies] : requests)
+    for (const auto& object : policies)
+      if (const auto* policy = std::get_if<model::RequestPolicy>(object.get());
+          policy != nullptr && policy->settings->canary != nullptr)
+        out.insert(&policy->settings->canary->backend);
+  return out;
 }
 
 const model::ServicePort* find_port(const model::Service& service, std::uint16_t port, bool udp) {
@@ -191,10 +204,12 @@ void GatewayState::Impl::compile_route(const model::Cluster& cluster, const Obje
     state.fault = RefFault::kInvalidKind;
     state.fault_message = "no filter of an ExtensionRef";
   }
-  compiled->targets.shrink_to_fit();
   const auto target = std::string(model::kind_name(key.kind)) + " " + key.ns + "/" + key.name;
   for (const auto& section : policies.request_sections(target))
     compiled->requests[section] = policies.requests(target, section);
+  for (const auto* canary : canary_targets(compiled->requests))
+    compiled->targets.push_back(compile_target(cluster, key, *canary, state, fresh));
+  compiled->targets.shrink_to_fit();
   std::ranges::sort(state.services);
   const auto twice = std::ranges::unique(state.services);
   state.services.erase(twice.begin(), twice.end());

@@ -34,7 +34,7 @@ std::uint32_t sections_of(const model::RequestSettings& s) {
                       s.access != nullptr,      s.external_auth != nullptr, s.rate_limits != nullptr,
                       s.concurrency != nullptr, s.fault != nullptr,         s.validation != nullptr,
                       s.compression != nullptr, s.transform != nullptr,     s.answer != nullptr,
-                      s.cache != nullptr,       s.aggregate != nullptr};
+                      s.cache != nullptr,       s.aggregate != nullptr,     s.canary != nullptr};
   std::uint32_t bits = 0;
   for (std::size_t i = 0; i < std::size(has); ++i)
     if (has[i]) bits |= std::uint32_t{1} << i;

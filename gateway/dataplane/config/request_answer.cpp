@@ -54,7 +54,8 @@ void read_maintenance(Reader& reader, View at, model::FixedAnswer& out) {
                field("allow", [&](View v) { read_allow(reader, v, out.allow); }));
 }
 
-/// Parts of a million.
+}  // namespace
+
 void read_percent(Reader& reader, View at, std::uint32_t& out) {
   double value = -1;
   const auto text = at.text();
@@ -64,8 +65,6 @@ void read_percent(Reader& reader, View at, std::uint32_t& out) {
     return reader.error(at, "a number from 0 to 100, such as 12.5");
   out = static_cast<std::uint32_t>(value * 10'000 + 0.5);
 }
-
-}  // namespace
 
 void read_fixed_answer(Reader& reader, View at, model::FixedAnswer& out) {
   View body;

@@ -6,6 +6,7 @@
 #include "fairlead/model/request_aggregate.hpp"
 #include "fairlead/model/request_auth.hpp"
 #include "fairlead/model/request_cache.hpp"
+#include "fairlead/model/request_canary.hpp"
 #include "fairlead/model/request_change.hpp"
 #include "fairlead/model/request_limits.hpp"
 #include "gateway/dataplane/config/gateway_kinds.hpp"
@@ -39,6 +40,14 @@ void check_targets(Reader& reader, View at, const std::vector<model::PolicyTarge
   }
 }
 
+/// Another backend is chosen where there is a rule that has backends.
+void check_canary(Reader& reader, View at, const std::vector<model::PolicyTarget>& targets) {
+  using enum model::RefKind;
+  for (const auto& target : targets)
+    if (target.kind.kind != kHttpRoute && target.kind.kind != kGrpcRoute)
+      return reader.error(at, "canary only in policies whose targetRefs are HTTPRoutes and GRPCRoutes");
+}
+
 }  // namespace
 
 model::RequestPolicy read_request_policy(Reader& reader, View root) {
@@ -58,6 +67,7 @@ model::RequestPolicy read_request_policy(Reader& reader, View root) {
                  section(reader, "authentication", s.authentication, read_authentication),
                  section(reader, "access", s.access, read_access),
                  section(reader, "externalAuth", s.external_auth, read_external_auth),
+                 section(reader, "canary", s.canary, read_canary),
                  section(reader, "rateLimits", s.rate_limits, read_rate_limits),
                  section(reader, "concurrency", s.concurrency, read_concurrency),
                  section(reader, "fault", s.fault, read_fault),
@@ -66,6 +76,7 @@ model::RequestPolicy read_request_policy(Reader& reader, View root) {
                  section(reader, "transform", s.transform, read_transform),
                  section(reader, "answer", s.answer, read_fixed_answer), section(reader, "cache", s.cache, read_cache),
                  section(reader, "aggregate", s.aggregate, read_aggregate));
+    if (s.canary != nullptr) check_canary(reader, spec.find("canary"), out.targets);
   });
   out.settings = std::move(settings);
   return out;

@@ -17,11 +17,15 @@ void read_secret_key(Reader& reader, View at, model::SecretKey& out);
 /// A list of {claim, values}.
 void read_required_claims(Reader& reader, View at, std::vector<model::RequiredClaim>& out);
 
+/// 0 to 100 in parts of a million.
+void read_percent(Reader& reader, View at, std::uint32_t& out);
+
 void read_addresses(Reader& reader, View at, model::AddressRules& out);
 void read_request_size(Reader& reader, View at, model::RequestSize& out);
 void read_authentication(Reader& reader, View at, model::Authentication& out);
 void read_access(Reader& reader, View at, model::AccessRules& out);
 void read_external_auth(Reader& reader, View at, model::ExternalAuth& out);
+void read_canary(Reader& reader, View at, model::Canary& out);
 void read_rate_limits(Reader& reader, View at, model::RateLimits& out);
 void read_concurrency(Reader& reader, View at, model::Concurrency& out);
 void read_fault(Reader& reader, View at, model::Fault& out);

@@ -172,7 +172,7 @@ bool AggregateRun::take(Part& part, CallAnswer& answer) {
   if (const auto coding = coding_of(answer.head.fields); coding != Coding::kIdentity) {
     std::string plain;
     if (coding == Coding::kOther ||
-        change::expand(part.body, {.bytes = plan_.most_answer}, plain) != change::Expanded::kWhole)
+        expand(coding, part.body, {.bytes = plan_.most_answer}, plain) != change::Expanded::kWhole)
       return false;
     part.body = std::move(plain);
   }

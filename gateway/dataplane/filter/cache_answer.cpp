@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <charconv>
+#include <cstdio>
 #include <ctime>
+#include <vector>
 
 #include "fairlead/cache/conditional.hpp"
 #include "gateway/dataplane/filter/cache_core.hpp"
@@ -47,8 +49,29 @@ std::string_view range_text(const cache::Range* range, std::uint64_t length, Are
   return arena.copy(text);
 }
 
-/// Sets status and body by what the client asked for; views into the entry.
-void set_part(Request& request, const cache::Entry& entry, const http::Fields& asked, Answer& out) {
+/// Several parts as one body (RFC 9110 section 14.6). `text`: for the body.
+void set_parts(Request& request, const cache::Entry& entry, const std::vector<cache::Range>& ranges, std::string& text,
+               Answer& out) {
+  char boundary[33];
+  auto& random = request.random();
+  std::snprintf(boundary, sizeof boundary, "%016llx%016llx", static_cast<unsigned long long>(random.next()),
+                static_cast<unsigned long long>(random.next()));
+  const std::string_view whole = *entry.body;
+  const auto* type = http::find(entry.fields, "content-type");
+  for (const auto& range : ranges) {
+    text.append(text.empty() ? "--" : "\r\n--").append(boundary);
+    if (type != nullptr) text.append("\r\ncontent-type: ").append(type->value);
+    text.append("\r\ncontent-range: ").append(range_text(&range, whole.size(), request.arena())).append("\r\n\r\n");
+    text.append(whole.substr(range.first, range.last - range.first + 1));
+  }
+  text.append("\r\n--").append(boundary).append("--\r\n");
+  out.body = text;
+  out.fields.push_back(
+      {"content-type", request.arena().copy(std::string("multipart/byteranges; boundary=") + boundary)});
+}
+
+/// Sets status and body by what the client asked for; views into the entry, or of `text`.
+void set_part(Request& request, const cache::Entry& entry, const http::Fields& asked, std::string& text, Answer& out) {
   out.status = entry.status;
   out.body = *entry.body;
   if (entry.status != 200) return;
@@ -59,14 +82,15 @@ void set_part(Request& request, const cache::Entry& entry, const http::Fields& a
     return;
   }
   if (request.head().method != http::Method::kGet) return;
-  cache::Range range;
+  std::vector<cache::Range> ranges;
   const auto length = entry.body->size();
-  switch (cache::range_of(asked, entry.validators, length, range)) {
+  switch (cache::ranges_of(asked, entry.validators, length, ranges)) {
     case cache::RangeAnswer::kWhole: return;
-    case cache::RangeAnswer::kPart:
+    case cache::RangeAnswer::kParts:
       out.status = 206;
-      out.body = out.body.substr(range.first, range.last - range.first + 1);
-      out.fields.push_back({"content-range", range_text(&range, length, request.arena())});
+      if (ranges.size() > 1) return set_parts(request, entry, ranges, text, out);
+      out.body = out.body.substr(ranges[0].first, ranges[0].last - ranges[0].first + 1);
+      out.fields.push_back({"content-range", range_text(ranges.data(), length, request.arena())});
       return;
     case cache::RangeAnswer::kUnsatisfiable:
       out.status = 416;
@@ -83,10 +107,14 @@ void answer_stored(Request& request, const CacheCore& core, const cache::Entry& 
   const auto now = static_cast<std::int64_t>(request.reactor().now_ms());
   Answer out{.flagged = false, .details = "cache"};
   out.fields.reserve(entry.fields.size() + 3);
-  set_part(request, entry, fields, out);
+  std::string text;
+  set_part(request, entry, fields, text, out);
   const bool bodiless = out.status == 304 || out.status == 416;
-  for (const auto& field : entry.fields)
-    if (!bodiless || !is_of_body(field.name)) out.fields.push_back(field);
+  for (const auto& field : entry.fields) {
+    if (bodiless && is_of_body(field.name)) continue;
+    if (!text.empty() && field.name == "content-type") continue;  // it stands with each part
+    out.fields.push_back(field);
+  }
   out.fields.push_back({"age", number_text(entry.age(now) / 1000, request.arena())});
   if (core.settings.cache_status_header)
     out.fields.push_back({"cache-status", stored_status(entry, told, now, request.arena())});

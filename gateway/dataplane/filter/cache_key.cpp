@@ -125,6 +125,7 @@ cache::Key make_key(Request& request, const CacheCore& core, std::string& out) {
   key.url_size = out.size();
   // Two rules may serve one URL from different backends, by a header for instance.
   out.append("\n").append(request.route_name()).append("/").append(request.rule_name());
+  if (request.canary()) out.append("\n#canary");
   append_fields(request.head().fields, settings, out);
   if (settings.consumer) {
     const auto& who = request.identity();

@@ -12,6 +12,7 @@ std::string_view slot_name(Slot slot) {
     case Slot::kAuthentication: return "authentication";
     case Slot::kAccess: return "access";
     case Slot::kExternalAuth: return "externalAuth";
+    case Slot::kCanary: return "canary";
     case Slot::kRateLimits: return "rateLimits";
     case Slot::kConcurrency: return "concurrency";
     case Slot::kFault: return "fault";

@@ -3,11 +3,25 @@
 
 #include <algorithm>
 
+#include "fairlead/cache/control.hpp"
+#include "gateway/dataplane/filter/packed.hpp"
 #include "gateway/dataplane/filter/problem.hpp"
 
 namespace fairlead::filter {
 
 using telemetry::ResponseFlag;
+
+namespace {
+
+/// Of a member of Accept-Encoding: "br;q=0.9".
+bool is_written(std::string_view member) {
+  auto name = member.substr(0, member.find(';'));
+  while (name.ends_with(' ') || name.ends_with('\t')) name.remove_suffix(1);
+  constexpr std::string_view kNames[] = {"gzip", "x-gzip", "br", "zstd"};
+  return std::ranges::any_of(kNames, [&](std::string_view one) { return cache::equal_ignoring_case(name, one); });
+}
+
+}  // namespace
 
 Coding coding_of(const http::Fields& fields) {
   auto out = Coding::kIdentity;
@@ -19,6 +33,8 @@ Coding coding_of(const http::Fields& fields) {
     if (value == "identity" || value.empty()) continue;
     const auto known = value == "gzip" || value == "x-gzip" ? Coding::kGzip
                        : value == "deflate"                 ? Coding::kDeflate
+                       : value == "br"                      ? Coding::kBrotli
+                       : value == "zstd"                    ? Coding::kZstd
                                                             : Coding::kOther;
     out = out == Coding::kIdentity ? known : Coding::kOther;
   }
@@ -29,13 +45,37 @@ void remove_fields(http::Fields& fields, std::initializer_list<std::string_view>
   std::erase_if(fields, [&](const http::Field& field) { return std::ranges::find(names, field.name) != names.end(); });
 }
 
-void limit_codings(http::Fields& fields) {
-  const bool gzip = std::ranges::any_of(fields, [](const http::Field& field) {
-    return field.name == "accept-encoding" && field.value.find("gzip") != std::string_view::npos &&
-           field.value.find("q=0") == std::string_view::npos;
-  });
+change::Expanded expand(Coding coding, std::string_view packed, const change::ExpandLimits& limits,
+                        std::string& plain) {
+  switch (coding) {
+    case Coding::kGzip:
+    case Coding::kDeflate: return change::expand(packed, limits, plain);
+    case Coding::kBrotli: return expand_brotli(packed, limits, plain);
+    case Coding::kZstd: return expand_zstd(packed, limits, plain);
+    default: return change::Expanded::kBroken;
+  }
+}
+
+bool pack(Coding coding, std::string_view text, std::string& out) {
+  switch (coding) {
+    case Coding::kGzip: return change::gzip(text, out);
+    case Coding::kBrotli: return brotli(text, out);
+    case Coding::kZstd: return zstd(text, out);
+    default: return false;
+  }
+}
+
+void limit_codings(http::Fields& fields, Arena& arena) {
+  std::string kept;
+  for (const auto& field : fields) {
+    if (field.name != "accept-encoding") continue;
+    auto list = field.value;
+    std::string_view member;
+    while (cache::next_member(list, member))
+      if (is_written(member)) kept.append(kept.empty() ? "" : ", ").append(member);
+  }
   remove_fields(fields, {"accept-encoding", "range", "if-range"});
-  fields.push_back({"accept-encoding", gzip ? "gzip" : "identity"});
+  fields.push_back({"accept-encoding", kept.empty() ? std::string_view("identity") : arena.copy(kept)});
 }
 
 bool decode_request_body(Request& request, const std::string& body, const change::ExpandLimits& limits,
@@ -44,11 +84,11 @@ bool decode_request_body(Request& request, const std::string& body, const change
   if (coding == Coding::kIdentity) return true;
   if (coding == Coding::kOther) {
     answer_problem(request, 415, "Unsupported Media Type",
-                   "the body's coding cannot be read: only gzip and deflate can",
-                   ResponseFlag::kDownstreamProtocolError, {{"accept-encoding", "gzip, deflate"}});
+                   "the body's coding cannot be read: only gzip, deflate, br and zstd can",
+                   ResponseFlag::kDownstreamProtocolError, {{"accept-encoding", "gzip, deflate, br, zstd"}});
     return false;
   }
-  switch (change::expand(body, limits, plain)) {
+  switch (expand(coding, body, limits, plain)) {
     case change::Expanded::kWhole: break;
     case change::Expanded::kTooLarge:
       answer_problem(request, 413, "Content Too Large", "the body is too large once it is expanded",

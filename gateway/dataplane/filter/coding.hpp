@@ -17,13 +17,21 @@ enum class Coding : std::uint8_t {
   kIdentity,
   kGzip,     ///< gzip, x-gzip
   kDeflate,  ///< read, never written
+  kBrotli,
+  kZstd,
   kOther,    ///< another one, or several
 };
 
 [[nodiscard]] Coding coding_of(const http::Fields& fields);
 
-/// A request's fields, so that a backend answers with the whole of it, and in gzip only, which can be read here.
-void limit_codings(http::Fields& fields);
+/// What is packed in `coding`, which is neither kIdentity nor kOther, appended to `plain`.
+[[nodiscard]] change::Expanded expand(Coding coding, std::string_view packed, const change::ExpandLimits& limits,
+                                      std::string& plain);
+/// Appends `text` in `coding`; false where that is never written, or memory is short.
+[[nodiscard]] bool pack(Coding coding, std::string_view text, std::string& out);
+
+/// A request's fields, so that a backend answers with the whole of it, and in codings only that can be read here.
+void limit_codings(http::Fields& fields, Arena& arena);
 void remove_fields(http::Fields& fields, std::initializer_list<std::string_view> names);
 
 /// A request's body expanded into `plain`, which stays empty where it is not coded. False: it was answered, with 413,

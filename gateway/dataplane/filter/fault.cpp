@@ -9,18 +9,10 @@
 #include "fairlead/model/request_change.hpp"
 #include "gateway/dataplane/filter/pause.hpp"
 #include "gateway/dataplane/filter/problem.hpp"
+#include "gateway/dataplane/filter/share.hpp"
 
 namespace fairlead::filter {
 namespace {
-
-constexpr std::uint32_t kAll = 1'000'000;
-
-std::string percent_text(std::uint32_t share) {
-  auto text = std::to_string(static_cast<double>(share) * 100 / kAll);
-  text.resize(text.find_last_not_of('0') + 1);
-  if (text.ends_with('.')) text.pop_back();
-  return text + " %";
-}
 
 constexpr std::string_view kKinds[] = {"delay", "abort"};
 constexpr telemetry::CounterFamily kFamily{"fairlead_gateway_faults", "faults on purpose", "kind", kKinds};
@@ -33,8 +25,8 @@ class FaultFilter final : public Filter {
   Verdict on_request(Request& request) const override {
     if (!concerns(request.head().fields)) return Verdict::kContinue;
     auto& random = request.random();
-    const bool delays = settings_.delay.count() > 0 && random.below(kAll) < settings_.delay_share;
-    const bool aborts = random.below(kAll) < settings_.abort_share;
+    const bool delays = settings_.delay.count() > 0 && random.below(kWholeShare) < settings_.delay_share;
+    const bool aborts = random.below(kWholeShare) < settings_.abort_share;
     if (delays) {
       request.count(counters_);
       request.set_state(std::make_unique<Pause>(request, settings_.delay, [this, &request, aborts] {
@@ -53,9 +45,9 @@ class FaultFilter final : public Filter {
       return {.kind = Preview::Kind::kPasses, .why = "it does not concern this request"};
     Preview out;
     if (settings_.delay.count() > 0 && settings_.delay_share > 0)
-      out.why = percent_text(settings_.delay_share) + " wait " + std::to_string(settings_.delay.count()) + " ms";
+      out.why = share_text(settings_.delay_share) + " wait " + std::to_string(settings_.delay.count()) + " ms";
     if (settings_.abort_share > 0)
-      out.why += (out.why.empty() ? "" : ", ") + percent_text(settings_.abort_share) + " get " +
+      out.why += (out.why.empty() ? "" : ", ") + share_text(settings_.abort_share) + " get " +
                  (settings_.abort_status != 0 ? std::to_string(settings_.abort_status)
                                               : "gRPC status " + std::to_string(settings_.grpc_status));
     return out;

@@ -63,7 +63,7 @@ RateLimitsBase::RateLimitsBase(const model::RateLimits& settings, Context& conte
 bool RateLimitsBase::tells() const { return (settings_->headers & kInEveryAnswer) != 0; }
 
 void RateLimitsBase::prepare(Request& request) const {
-  if (charges_body_) limit_codings(request.head().fields);
+  if (charges_body_) limit_codings(request.head().fields, request.arena());
 }
 
 Verdict RateLimitsBase::on_response(Request& request, http::ResponseHead& head) const {

@@ -29,7 +29,7 @@ void ResponseCheck::check() {
   std::string_view text = seen_;
   if (wanted_.coding == Coding::kOther) return;
   if (wanted_.coding != Coding::kIdentity) {
-    if (change::expand(seen_, {.bytes = settings_.max_body_bytes}, plain) != change::Expanded::kWhole) return;
+    if (expand(wanted_.coding, seen_, {.bytes = settings_.max_body_bytes}, plain) != change::Expanded::kWhole) return;
     text = plain;
   }
   change::Json document;

@@ -28,7 +28,7 @@ void ResponseCostReader::charge() {
   std::string plain;
   std::string_view text = seen_;
   if (coding_ != Coding::kIdentity) {
-    if (change::expand(seen_, {.bytes = kMostBody}, plain) != change::Expanded::kWhole) return;
+    if (expand(coding_, seen_, {.bytes = kMostBody}, plain) != change::Expanded::kWhole) return;
     text = plain;
   }
   change::Json document;

@@ -2,7 +2,6 @@
 // Section transform: what is sent on, and what is sent back.
 #include <algorithm>
 
-#include "fairlead/change/gzip.hpp"
 #include "fairlead/filter/make.hpp"
 #include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
@@ -95,8 +94,8 @@ class ResponseBody final : public BodyFilter {
   bool change() {
     std::string plain, out;
     std::string_view text = buffer_;
-    if (coding_ == Coding::kGzip) {
-      if (change::expand(buffer_, {.bytes = parts_.most}, plain) != change::Expanded::kWhole) return false;
+    if (coding_ != Coding::kIdentity) {
+      if (expand(coding_, buffer_, {.bytes = parts_.most}, plain) != change::Expanded::kWhole) return false;
       text = plain;
     }
     change::Json document;
@@ -110,7 +109,7 @@ class ResponseBody final : public BodyFilter {
       return true;
     }
     std::string packed;
-    if (!change::gzip(out, packed)) return false;
+    if (!pack(coding_, out, packed)) return false;
     buffer_ = std::move(packed);
     return true;
   }
@@ -131,7 +130,7 @@ class TransformFilter final : public Filter {
 
   Verdict on_request(Request& request) const override {
     auto& head = request.head();
-    if (!parts_.response_body.empty()) limit_codings(head.fields);
+    if (!parts_.response_body.empty()) limit_codings(head.fields, request.arena());
     const bool body = head.body == http::Body::kStream || (head.body == http::Body::kLength && head.content_length > 0);
     if (parts_.reads_body && body && is_json_type(head.fields)) return Verdict::kNeedBody;
     return change(request, nullptr);

@@ -91,6 +91,7 @@ class Exchange final : public http::ServerHandler {
   [[nodiscard]] bool misdirected() const;
   void route();
   [[nodiscard]] bool choose_cluster();
+  [[nodiscard]] bool choose_canary();
   [[nodiscard]] bool answered_by_filter(const route::Match& match);
   void name_request();
   void prepare_head(std::string_view prefix);

@@ -111,6 +111,16 @@ bool Exchange::choose_cluster() {
   return cluster_number_ != WeightedBackend::kInvalid;
 }
 
+/// In place of what weights or a session have chosen; false: the rule has none.
+bool Exchange::choose_canary() {
+  if (action_->canary == nullptr) return false;
+  target_backend_ = action_->canary.get();
+  cluster_number_ = target_backend_->cluster;
+  worker_.reactor().timers().cancel(request_alarm_);
+  if (cluster_number_ != WeightedBackend::kInvalid) arm_request_timeout();
+  return true;
+}
+
 void Exchange::find_client() {
   client_addr_ = route::find_client(connection_->ends().peer, head_.fields, listener_->limits->forwarded);
   client_known_ = true;

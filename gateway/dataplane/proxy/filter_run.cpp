@@ -14,6 +14,8 @@ constexpr std::uint32_t bit(std::size_t slot) { return std::uint32_t{1} << slot;
 constexpr std::size_t kMostHeld = 64 * 1024;  // bytes of a body that waits for filters
 constexpr auto kAuthentication = static_cast<std::size_t>(filter::Slot::kAuthentication);
 constexpr std::uint32_t kBehindAuthentication = ~(bit(kAuthentication + 1) - 1);
+constexpr auto kCanary = static_cast<std::size_t>(filter::Slot::kCanary);
+constexpr std::uint32_t kBehindCanary = ~(bit(kCanary + 1) - 1);
 
 filter::Outcome outcome_of(const filter::Answer& answer) {
   using enum telemetry::ResponseFlag;
@@ -183,6 +185,25 @@ void FilterRun::set_state(std::unique_ptr<filter::State> state) {
 
 void FilterRun::pass_body(std::unique_ptr<filter::BodyFilter> filter) {
   if (body_follows_) bodies_.push_back(std::move(filter));
+}
+
+bool FilterRun::canary() const {
+  return exchange_.action_->canary != nullptr && exchange_.target_backend_ == exchange_.action_->canary.get();
+}
+
+/// Behind it its Service's sections take the place of the other's. Those in front of it that its Service has are asked
+/// now: who may not ask the Service does not reach it by this way.
+bool FilterRun::take_canary() {
+  if (!exchange_.choose_canary()) return false;
+  to_call_ &= ~kBehindCanary;
+  for (const auto* level : {exchange_.route_->chain.get(), exchange_.action_->chain.get()})
+    if (level != nullptr) lay_over(*level, kBehindCanary);
+  if (const auto* own = exchange_.target_backend_->chain.get(); own != nullptr) {
+    std::erase_if(states_, [&](const auto& entry) { return (own->mask & bit(entry.first)) != 0; });
+    lay_over(*own, ~bit(kCanary));
+  }
+  if (const auto* chain = exchange_.consumer_chain(identity_)) lay_over(*chain, kBehindCanary);
+  return true;
 }
 
 std::unique_ptr<filter::Call> FilterRun::call(const filter::CallSpec& spec, filter::CallHandler& handler) {

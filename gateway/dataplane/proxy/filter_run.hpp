@@ -66,6 +66,8 @@ class FilterRun final : public filter::Request {
   void resume() override;
   void answer(const filter::Answer& answer) override;
   void pass_body(std::unique_ptr<filter::BodyFilter> filter) override;
+  bool take_canary() override;
+  [[nodiscard]] bool canary() const override;
   std::unique_ptr<filter::Call> call(const filter::CallSpec& spec, filter::CallHandler& handler) override;
   std::unique_ptr<filter::Call> call_backend(filter::CallHandler& handler, std::chrono::milliseconds timeout,
                                              std::size_t most_answer) override;

@@ -3,9 +3,11 @@
 
 // What clients ask of a stored response: conditions and ranges (RFC 9110 sections 13 and 14).
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "fairlead/http/message.hpp"
 
@@ -37,11 +39,16 @@ struct Range {
   std::uint64_t last = 0;
 };
 enum class RangeAnswer : std::uint8_t {
-  kWhole,          ///< no range, or one that is passed over: several, of another unit, If-Range does not hold
-  kPart,           ///< 206
+  kWhole,          ///< no range, or one that is passed over: too many, of another unit, If-Range does not hold
+  kParts,          ///< 206: at least one
   kUnsatisfiable,  ///< 416
 };
-[[nodiscard]] RangeAnswer range_of(const http::Fields& request, const Validators& validators, std::uint64_t length,
-                                   Range& out);
+/// A client that names more is passed over: it gets the whole, which is less work.
+inline constexpr std::size_t kMostRanges = 16;
+/// Nearer than a part's head is long: such ranges are one (RFC 9110 section 15.3.7.2).
+inline constexpr std::uint64_t kRangeGap = 80;
+/// Those of a body of `length` bytes, none touching another, in the order in which the client named them first.
+[[nodiscard]] RangeAnswer ranges_of(const http::Fields& request, const Validators& validators, std::uint64_t length,
+                                    std::vector<Range>& out);
 
 }  // namespace fairlead::cache

@@ -19,6 +19,9 @@ struct ExpandLimits {
   std::size_t ratio = 100;
 };
 
+/// The most that `size` bytes may become.
+[[nodiscard]] std::size_t most_expanded(std::size_t size, const ExpandLimits& limits);
+
 /// Appends what `packed` holds: one or more members of gzip, or zlib's format, which "deflate" is by RFC 9110. Thread:
 /// any.
 [[nodiscard]] Expanded expand(std::string_view packed, const ExpandLimits& limits, std::string& out);

@@ -70,7 +70,7 @@ enum class RefFault : std::uint8_t {
   kUnsupportedProtocol,  ///< the port's protocol cannot carry the route's traffic
 };
 
-/// A backend that a rule, a mirror or an external authorization names.
+/// A backend that a rule, a mirror, an external authorization or a policy's canary names.
 struct CompiledTarget {
   const model::BackendTarget* target = nullptr;  ///< within CompiledRoute::object
   BackendClusterPtr cluster;                     ///< null: its share of the traffic gets 500
@@ -81,7 +81,7 @@ struct CompiledRoute {
   model::ObjectKey key;
   model::ObjectPtr object;
   std::vector<CompiledTarget>
-      targets;  ///< rule by rule: backends with their filters' targets, then the rule's filters'
+      targets;  ///< rule by rule: backends with their filters' targets, then the rule's filters'; then canaries
   bool extension = false;               ///< some rule has an ExtensionRef: such rules answer 500
   std::map<std::string, RequestPolicies> requests;  ///< by the rule's name, with those for all; "": for all rules
 

@@ -27,6 +27,7 @@ enum class Slot : std::uint8_t {
   kAuthentication,  ///< finds out who calls: consumer, claims
   kAccess,          ///< whether that one may
   kExternalAuth,
+  kCanary,  ///< sends some to another backend, whose policies count then
   kRateLimits,
   kConcurrency,
   kFault,           ///< delays and errors on purpose

@@ -88,6 +88,7 @@ FilterPtr make_authentication(const model::Authentication& settings, Context& co
 FilterPtr make_istio(const IstioObjects& settings, Context& context);
 FilterPtr make_access(const model::AccessRules& settings, Context& context);
 FilterPtr make_external_auth(const model::ExternalAuth& settings, Context& context);
+FilterPtr make_canary(const model::Canary& settings, Context& context);
 FilterPtr make_rate_limits(const model::RateLimits& settings, Context& context);
 FilterPtr make_concurrency(const model::Concurrency& settings, Context& context);
 FilterPtr make_fault(const model::Fault& settings, Context& context);

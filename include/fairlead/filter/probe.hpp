@@ -46,6 +46,8 @@ class Probe final : public Request {
   State* state() override { return state_.get(); }
   void set_state(std::unique_ptr<State> state) override { state_ = std::move(state); }
   void resume() override {}
+  bool take_canary() override { return canary_ = true; }
+  [[nodiscard]] bool canary() const override { return canary_; }
   void answer(const Answer& answer) override;
   void pass_body(std::unique_ptr<BodyFilter>) override {}
   std::unique_ptr<Call> call(const CallSpec&, CallHandler&) override { return nullptr; }
@@ -67,6 +69,7 @@ class Probe final : public Request {
   std::optional<Said> said_;
   std::map<std::shared_ptr<const void>, std::unique_ptr<Local>> locals_;
   std::unique_ptr<State> state_;
+  bool canary_ = false;
 };
 
 }  // namespace fairlead::filter

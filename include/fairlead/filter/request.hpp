@@ -118,6 +118,10 @@ class Request {
   /// head.body to kStream where the length changes.
   virtual void pass_body(std::unique_ptr<BodyFilter> filter) = 0;
 
+  /// The rule's canary takes the place of the backend that was chosen; false: there is none.
+  virtual bool take_canary() { return false; }
+  [[nodiscard]] virtual bool canary() const { return false; }  ///< it has taken that place
+
   /// Null: it could not begin, as there is no such cluster, no backend, or a limit was met.
   [[nodiscard]] virtual std::unique_ptr<Call> call(const CallSpec& spec, CallHandler& handler) = 0;
   /// The request as its own backend would be sent it now, as a call that may outlive the request, which goes on as if

@@ -24,6 +24,7 @@ struct AddressRules;    // request_access.hpp
 struct RequestSize;     // request_access.hpp
 struct Authentication;  // request_auth.hpp
 struct AccessRules;     // request_access.hpp
+struct Canary;          // request_canary.hpp
 struct RateLimits;      // request_limits.hpp
 struct Concurrency;     // request_limits.hpp
 struct Fault;           // request_change.hpp
@@ -41,6 +42,7 @@ struct RequestSettings {
   std::shared_ptr<const Authentication> authentication;
   std::shared_ptr<const AccessRules> access;
   std::shared_ptr<const ExternalAuth> external_auth;
+  std::shared_ptr<const Canary> canary;  ///< only where all targets are HTTPRoutes and GRPCRoutes
   std::shared_ptr<const RateLimits> rate_limits;
   std::shared_ptr<const Concurrency> concurrency;
   std::shared_ptr<const Fault> fault;

@@ -76,6 +76,7 @@ struct RuleAction {
   std::shared_ptr<const upstream::RetrySpec> retry{};  ///< null: the cluster's
   std::shared_ptr<const SessionRule> session{};        ///< null: none
   filter::ChainPtr chain{};  ///< of policies for the rule and its route; null: none
+  std::shared_ptr<const WeightedBackend> canary{};  ///< where the chain's canary sends some; null: none
 };
 
 /// A route's actions, by rule: what route::Route::data leads to; without one, 404.

@@ -117,6 +117,7 @@ TEST_F(CacheFilter, AnswersConditionsAndRanges) {
   EXPECT_EQ(part.body, "234");
   EXPECT_EQ(part.field("content-range"), "bytes 2-4/10");
   EXPECT_EQ(get("/a", {{"range", "bytes=2-4"}, {"if-range", "\"b\""}}, kFresh).status, 200);
+  EXPECT_EQ(get("/a", {{"range", "bytes=2-4,0-0"}}, kFresh).body, "01234");  // near: one part
   auto& none = get("/a", {{"range", "bytes=10-"}}, kFresh);
   EXPECT_EQ(none.status, 416);
   EXPECT_EQ(none.field("content-range"), "bytes */10");
