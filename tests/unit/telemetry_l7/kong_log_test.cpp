@@ -24,7 +24,7 @@ TEST(KongLog, IsOneObjectWhateverTheRequestHolds) {
   KongNames names;
   names.route_json = Json{{"name", std::string(7000, 'r')}}.dump();
   names.service_json = Json{{"name", std::string(7000, 's')}}.dump();
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 60; ++round) {
     Sample sample;
     std::vector<std::string> texts;
     const auto text = [&](std::size_t most) -> std::string_view {
@@ -37,7 +37,7 @@ TEST(KongLog, IsOneObjectWhateverTheRequestHolds) {
     auto& record = sample.record;
     http::Fields fields;
     for (auto count = random() % 300; count > 0; --count)
-      fields.push_back({random() % 3 == 0 ? std::string_view("same") : text(600), text(20000)});
+      fields.push_back({random() % 3 == 0 ? std::string_view("same") : text(600), text(6000)});
     record.request = record.response = &fields;
     record.method = text(1000);
     record.authority = text(5000);
