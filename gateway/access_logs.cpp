@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/access_logs.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 
 #include "fairlead/net/socket_address.hpp"
+#include "fairlead/telemetry/statsd.hpp"
 
 namespace fairlead::gateway {
 namespace {
 
 using telemetry::LogFormat;
+using telemetry::LogSender;
 using telemetry::LogTarget;
+using telemetry::SendTarget;
 using Format = model::ClientAccessLog::Format;
 
 constexpr std::string_view kExpected =
-    "json, common, combined, template or off, and behind a colon stdout, stderr, an absolute path or "
+    "json, common, combined, kong, template or off, and behind a colon stdout, stderr, an absolute path or "
     "udp://ADDRESS:PORT";
 
 std::unexpected<Error> refuse(const std::string& found) {
@@ -48,6 +52,7 @@ Result<LogFormat> format_of(Format format, const std::string& text) {
     case Format::kCommon: return LogFormat::common();
     case Format::kCombined: return LogFormat::combined();
     case Format::kTemplate: return LogFormat::from_template(text);
+    case Format::kKong: return LogFormat::kong();
   }
   return LogFormat::json();
 }
@@ -56,11 +61,128 @@ std::optional<Format> format_named(std::string_view name) {
   if (name == "json") return Format::kJson;
   if (name == "common") return Format::kCommon;
   if (name == "combined") return Format::kCombined;
+  if (name == "kong") return Format::kKong;
   if (name == "template") return Format::kTemplate;
   return std::nullopt;
 }
 
+LogTarget file_target(const model::ClientLogFile& file) {
+  LogTarget target;
+  if (file.path == "/dev/stdout") return target;
+  target.kind = file.path == "/dev/stderr" ? LogTarget::Kind::kStderr : LogTarget::Kind::kFile;
+  if (target.kind == LogTarget::Kind::kFile) {
+    target.path = file.path;
+    target.follow = file.reopen;
+  }
+  return target;
+}
+
+SendTarget target_of(const model::ClientLogHttp& http) {
+  SendTarget target;
+  target.url = http.url;
+  target.method = http.method;
+  target.content_type = http.content_type;
+  target.headers = http.headers;
+  target.timeout = http.timeout;
+  target.batch = http.queue.max_batch;
+  target.most_waiting = http.queue.max_entries;
+  target.delay = http.queue.max_delay;
+  target.retry_time = http.queue.max_retry_time;
+  target.first_retry = http.queue.first_retry;
+  target.last_retry = http.queue.last_retry;
+  return target;
+}
+
+SendTarget target_of(const model::ClientLogStatsd& statsd) {
+  SendTarget target;
+  target.kind = SendTarget::Kind::kUdp;
+  target.host = statsd.host;
+  target.port = statsd.port;
+  target.datagram = statsd.max_datagram;
+  target.most_waiting = statsd.max_entries;
+  return target;
+}
+
+telemetry::LogFilter filter_of(const model::ClientLog& log) {
+  telemetry::LogFilter filter;
+  const auto set = [](const std::vector<std::string>& names) {
+    return std::make_shared<const telemetry::RouteNames>(names.begin(), names.end());
+  };
+  if (log.routes) filter.routes = set(*log.routes);
+  if (!log.except_routes.empty()) filter.except = set(log.except_routes);
+  return filter;
+}
+
 }  // namespace
+
+/// The same server, asked for the same way, is one sender.
+Result<std::shared_ptr<LogSender>> AccessLogs::sender_to(const SendTarget& target) {
+  for (const auto& known : senders_)
+    if (known->target() == target) return known;
+  FL_TRY(auto sender, LogSender::create(target));
+  const std::lock_guard lock(mutex_);
+  senders_.push_back(sender);
+  return sender;
+}
+
+/// They send what waits, on their own time.
+void AccessLogs::end_unused_senders() {
+  const std::lock_guard lock(mutex_);
+  for (auto& sender : senders_)
+    if (sender.use_count() == 1) {
+      sender->finish();
+      ending_.push_back(std::exchange(sender, nullptr));
+    }
+  std::erase(senders_, nullptr);
+  std::erase_if(ending_, [](const auto& sender) { return sender->ended(); });
+}
+
+Result<AccessLogs::LogPtr> AccessLogs::open(const model::ClientLog& log) {
+  constexpr std::size_t kEntry = 1024, kLeastRing = 512 * 1024, kMostRing = 8 * 1024 * 1024;
+  if (log.file) {
+    FL_TRY(auto output, writer_->open(file_target(*log.file)));
+    return std::make_shared<const telemetry::AccessLog>(
+        telemetry::AccessLog{.format = LogFormat::kong(), .filter = filter_of(log), .output = std::move(output)});
+  }
+  FL_TRY(auto sender, sender_to(log.http ? target_of(*log.http) : target_of(*log.statsd)));
+  const auto ring = std::clamp(sender->target().most_waiting * kEntry, kLeastRing, kMostRing);
+  return std::make_shared<const telemetry::AccessLog>(
+      telemetry::AccessLog{.format = log.http ? LogFormat::kong() : telemetry::statsd_format(*log.statsd),
+                           .filter = filter_of(log),
+                           .output = nullptr,
+                           .sender = std::move(sender),
+                           .ring_bytes = ring});
+}
+
+std::vector<AccessLogs::LogPtr> AccessLogs::further(const std::shared_ptr<const model::ClientSettings>& policy,
+                                                    std::vector<std::string>& texts) {
+  std::erase_if(further_, [](const auto& entry) { return entry.second.policy.expired(); });
+  std::vector<LogPtr> out;
+  if (policy != nullptr && !policy->logs.empty()) {
+    auto& known = further_[policy.get()];
+    known.policy = policy;
+    known.logs.resize(policy->logs.size());
+    for (std::size_t i = 0; i < policy->logs.size(); ++i) {
+      auto log = known.logs[i].lock();
+      if (log == nullptr) {
+        auto opened = open(policy->logs[i]);
+        if (opened) known.logs[i] = log = std::move(*opened);
+        else texts.push_back("ClientPolicy: logs: " + policy->logs[i].name + ": " + opened.error().message);
+      }
+      if (log != nullptr) out.push_back(std::move(log));
+    }
+  }
+  end_unused_senders();
+  return out;
+}
+
+std::vector<telemetry::LogOutputCounts> AccessLogs::counts() const {
+  auto out = writer_->counts();
+  const std::lock_guard lock(mutex_);
+  for (const auto& sender : senders_) out.push_back(sender->counts());
+  for (const auto& sender : ending_) out.push_back(sender->counts());
+  return out;
+}
 
 Result<AccessLogs::LogPtr> AccessLogs::open(LogFormat format, double percent, const LogTarget& target) {
   FL_TRY(auto output, writer_->open(target));

@@ -218,6 +218,7 @@ void ListenerPlan::finish(const PortKey& key, Port& port, const model::Cluster& 
     auto log = settings != nullptr ? logs_->get(settings->access_log) : logs_->standard();
     if (!log) texts.push_back("ClientPolicy: accessLog: " + log.error().message + ": no log is written");
     else spec->log = std::move(*log);
+    spec->more_logs = logs_->further(settings, texts);
   }
   bool usable = true;
   if (first.spec->protocol == ListenerProtocol::kHttps) {
@@ -229,7 +230,8 @@ void ListenerPlan::finish(const PortKey& key, Port& port, const model::Cluster& 
   port.compiled.clear();
   const bool same = port.spec != nullptr && port.spec->kind == spec->kind && port.spec->addresses == spec->addresses &&
                     port.spec->tls == spec->tls && port.spec->router == spec->router &&
-                    port.spec->limits == spec->limits && port.spec->log == spec->log;
+                    port.spec->limits == spec->limits && port.spec->log == spec->log &&
+                    port.spec->more_logs == spec->more_logs;
   if (!usable) port.spec.reset();
   else if (!same) port.spec = std::move(spec);
 }

@@ -147,7 +147,7 @@ void add_options(CLI::App& app, Arguments& arguments) {
       ->capture_default_str()
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err"}));
   app.add_option("--access-log", arguments.access_log,
-                 "a line for each request: json, common, combined or template, and where to: "
+                 "a line for each request: json, common, combined, kong or template, and where to: "
                  "[:stdout|:stderr|:/PATH|:udp://ADDRESS:PORT], the last by syslog; a ClientPolicy's goes before it")
       ->type_name("FORMAT[:TARGET]")
       ->capture_default_str();

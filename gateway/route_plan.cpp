@@ -7,6 +7,7 @@
 
 #include "fairlead/model/request_canary.hpp"
 #include "fairlead/upstream/hash.hpp"
+#include "gateway/kong_names.hpp"
 
 namespace fairlead::gateway {
 namespace {
@@ -231,7 +232,10 @@ void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route, const 
       note_filters(rules[i].filters, where, texts);
     }
   };
-  if (const auto* http = std::get_if<model::HttpRoute>(route->object.get())) take(http->rules);
+  if (const auto* http = std::get_if<model::HttpRoute>(route->object.get())) {
+    take(http->rules);
+    action->kong = kong_names(http->metadata.annotations, texts);
+  }
   if (const auto* of_grpc = std::get_if<model::GrpcRoute>(route->object.get())) take(of_grpc->rules);
   for (const auto number : std::exchange(entry.clusters, std::move(used))) clusters_.release(number);
   const bool same = entry.action != nullptr && entry.action->object == action->object &&

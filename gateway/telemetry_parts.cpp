@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/telemetry_parts.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "gateway/tracing_settings.hpp"
 
@@ -11,8 +13,24 @@ namespace {
 
 using metrics::Type;
 
-void add_logs(metrics::Page& page, const telemetry::LogWriter& writer) {
-  for (const auto& log : writer.counts()) {
+/// What goes to one target by several ways is one row.
+std::vector<telemetry::LogOutputCounts> by_target(std::vector<telemetry::LogOutputCounts> all) {
+  std::vector<telemetry::LogOutputCounts> out;
+  for (auto& one : all) {
+    const auto known = std::ranges::find(out, one.target, &telemetry::LogOutputCounts::target);
+    if (known == out.end()) {
+      out.push_back(std::move(one));
+      continue;
+    }
+    known->lines += one.lines;
+    known->bytes += one.bytes;
+    for (std::size_t i = 0; i < telemetry::kLogDrops; ++i) known->dropped[i] += one.dropped[i];
+  }
+  return out;
+}
+
+void add_logs(metrics::Page& page, const AccessLogs& logs) {
+  for (const auto& log : by_target(logs.counts())) {
     const auto target = metrics::label_text({{"target", log.target}});
     page.family("fairlead_gateway_log_lines", Type::kCounter, "lines of access logs that were written")
         .add(target, log.lines);
@@ -63,7 +81,7 @@ void TelemetryParts::give(proxy::WorkerProxy::Options& options) {
 
 void TelemetryParts::add_to(metrics::Page& page) const {
   meter_.add_to(page);
-  add_logs(page, logs_->writer());
+  add_logs(page, *logs_);
   if (exporter_ != nullptr) add_spans(page, exporter_->counts());
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "fairlead/telemetry/log_format.hpp"
+#include "gateway/dataplane/config/client_logs.hpp"
 #include "gateway/dataplane/config/gateway_kinds.hpp"
 #include "gateway/dataplane/config/gateway_references.hpp"
 
@@ -125,7 +126,7 @@ void read_access_log(Reader& reader, View at, model::ClientAccessLog& out) {
   read_mapping(reader, at, bool_field(reader, "enabled", out.enabled),
                field("format",
                      [&](View v) {
-                       if (const auto found = reader.one_of(v, {"JSON", "Common", "Combined", "Template"}))
+                       if (const auto found = reader.one_of(v, {"JSON", "Common", "Combined", "Template", "Kong"}))
                          out.format = static_cast<Format>(*found);
                      }),
                field("template", [&](View v) { read_text(reader, v, out.text, 1, 4096); }),
@@ -173,6 +174,7 @@ model::ClientPolicy read_client_policy(Reader& reader, View root) {
                  field("http2", [&](View v) { read_http2(reader, v, s.http2); }),
                  field("tls", [&](View v) { read_tls(reader, v, s.tls); }),
                  field("accessLog", [&](View v) { read_access_log(reader, v, s.access_log); }),
+                 field("logs", [&](View v) { read_client_logs(reader, v, out.metadata.ns, s.logs); }),
                  bool_field(reader, "proxyProtocol", s.proxy_protocol),
                  bool_field(reader, "allowConnect", s.allow_connect),
                  bool_field(reader, "mergeSlashes", s.path_merge_slashes));

@@ -120,6 +120,7 @@ void Conversion::convert_plugins() {
     if (!plugin.enabled) continue;
     parts = convert_plugin(notes_, plugin, file_, name);
     if (!parts.metrics.empty()) metrics_ = parts.metrics;
+    logs_ = logs_ || !parts.log.is_null();
     if (parts.tracing) out_.tracing = parts.tracing;
     for (const auto& [secret, data] : parts.secrets)
       out_.add(plugin.at, "v1", "Secret", secret, {{"stringData", data}});
@@ -286,6 +287,7 @@ void Conversion::add_http_route(std::size_t index, const std::string& section, c
   if (!hostnames.empty()) spec["hostnames"] = hostnames;
   spec["rules"] = list_of(std::move(rule));
   Json object = {{"spec", std::move(spec)}};
+  if (logs_) object["annotations"]["fairlead.io/kong-log"] = entities_of(file_, route);
   if (!metrics_.empty()) {
     object["annotations"]["fairlead.io/kong-route"] = route.name;
     if (route.service) object["annotations"]["fairlead.io/kong-service"] = file_.services[*route.service].name;
@@ -369,6 +371,7 @@ Output Conversion::run(View root) {
   add_routes();
   add_policies();
   add_consumer_policies();
+  add_logs(root);
   add_not_found(root);
   return std::move(out_);
 }

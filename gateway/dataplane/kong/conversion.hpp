@@ -43,6 +43,7 @@ class Conversion {
   void add_policies();
   void add_rate_limits(std::size_t plugin, const std::vector<std::string>& targets);
   void add_consumer_policies();
+  void add_logs(View root);
   void add_not_found(View root);
   void add_policy(View from, const std::string& name, const std::string& kind, const std::vector<std::string>& targets,
                   const Json& sections);
@@ -53,6 +54,7 @@ class Conversion {
   Output out_;
   Names names_;
   bool http_ = false, https_ = false;
+  bool logs_ = false;    // some plugin tells of requests
   std::string metrics_;  // of Kong's families, those that are shown
   std::vector<PluginParts> plugins_;
   std::vector<std::string> plugin_names_;

@@ -43,6 +43,7 @@ struct PluginParts {
   bool answers = false;            ///< no backend is asked
   std::vector<std::pair<std::string, Json>> secrets;  ///< name and stringData
   std::optional<Tracing> tracing{};
+  Json log;                        ///< of a ClientPolicy, without name and routes; null: none
   std::string metrics;             ///< of Kong's families, those that are shown: "status,latency"
 };
 
@@ -92,6 +93,9 @@ struct RoutePlan {
 [[nodiscard]] std::string host_expression(const std::vector<std::string>& hosts);
 /// The path in front of a route's, at its backends.
 [[nodiscard]] std::string base_of(const File& file, const Route& route);
+
+/// A route and its service as logs show them: {"route": {...}, "service": {...}}, on one line.
+[[nodiscard]] std::string entities_of(const File& file, const Route& route);
 
 /// YAML in block style.
 [[nodiscard]] std::string to_yaml(const Json& object);

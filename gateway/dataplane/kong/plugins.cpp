@@ -284,6 +284,10 @@ PluginParts convert_plugin(Notes& notes, const Plugin& plugin, const File& file,
   else if (name == "proxy-cache") convert_proxy_cache(notes, config, out);
   else if (name == "opentelemetry") convert_opentelemetry(notes, config, plugin, out);
   else if (name == "prometheus") convert_prometheus(notes, config, out);
+  else if (name == "file-log") convert_file_log(notes, config, out);
+  else if (name == "http-log") convert_http_log(notes, config, out);
+  else if (name == "statsd") convert_statsd(notes, config, out);
+  else if (name == "datadog") convert_datadog(notes, config, out);
   else {
     const auto at = plugin.at.find("name");
     notes.unserved(at, "a plugin that is served from Kong's file (docs/operate/from-kong.md)");

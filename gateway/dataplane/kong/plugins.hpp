@@ -20,6 +20,10 @@ void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& 
 void convert_opentelemetry(Notes& notes, ConfigView& config, const Plugin& plugin, PluginParts& out);
 void convert_prometheus(Notes& notes, ConfigView& config, PluginParts& out);
 void convert_proxy_cache(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_file_log(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_http_log(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_statsd(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_datadog(Notes& notes, ConfigView& config, PluginParts& out);
 void convert_redirect(Notes& notes, ConfigView& config, PluginParts& out);
 void convert_request_size(Notes& notes, ConfigView& config, PluginParts& out);
 void convert_request_termination(Notes& notes, ConfigView& config, PluginParts& out);

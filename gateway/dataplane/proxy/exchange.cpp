@@ -198,6 +198,7 @@ void Exchange::on_response_head(http::ResponseHead& head, bool end) {
   response_started_ = true;
   response_ended_ = end;
   record_.backend_version = head.version;
+  record_.backend_status = head.status;
   record_.details = "via_upstream";
   if (end) record_.times.response_end = record_.times.first_byte;
   kept_ = {};

@@ -179,6 +179,7 @@ class Exchange final : public http::ServerHandler {
   // Telling, exchange_record.cpp.
   void begin_record();
   void record_head(bool end);
+  void record_response(const http::ResponseHead& head);
   void record_grpc_status(const http::Fields& fields);
   void record_trailers(const http::Fields& trailers);
   void record_time(std::uint64_t telemetry::RequestTimes::* stage);

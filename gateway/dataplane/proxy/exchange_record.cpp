@@ -38,6 +38,7 @@ void Exchange::record_head(bool end) {
   record_.grpc = is_grpc(head_);
   record_.bytes.request_head = head_bytes(head_);
   if (end) record_.times.request_end = record_.times.head;
+  if (head_.body == http::Body::kLength) record_.request_length = static_cast<std::int64_t>(head_.content_length);
   if (shown_) {
     request_fields_ = head_.fields;
     record_.request = &request_fields_;
@@ -54,20 +55,28 @@ void Exchange::record_grpc_status(const http::Fields& fields) {
     std::from_chars(status->value.data(), status->value.data() + status->value.size(), record_.grpc_status);
 }
 
+void Exchange::record_response(const http::ResponseHead& head) {
+  if (!connection_->port().shows_response) return;
+  if (head.body == http::Body::kLength || head.has_length)
+    record_.response_length = static_cast<std::int64_t>(head.content_length);
+  response_fields_ = head.fields;
+  http::keep(response_fields_, arena_);
+  record_.response = &response_fields_;
+}
+
 /// The answer's head, on its way to the client.
 void Exchange::send_head(const http::ResponseHead& head, bool end) {
   const bool upgraded = head.body == http::Body::kTunnel && !head_.protocol.empty();
   record_.status = upgraded && head_.version != http::Version::kHttp2 ? 101 : head.status;
   record_.bytes.response_head = head_bytes(head);
   record_grpc_status(head.fields);
-  if (connection_->port().shows_response) {
-    response_fields_ = head.fields;
-    http::keep(response_fields_, arena_);
-    record_.response = &response_fields_;
+  if (!as_kong()) {
+    record_response(head);
+    return client_->send_head(head, end);
   }
-  if (!as_kong()) return client_->send_head(head, end);
   auto told = head;
   add_kong_fields(told, record_, record_.details == "via_upstream", worker_.reactor().now_ns(), arena_);
+  record_response(told);
   client_->send_head(told, end);
 }
 
@@ -98,7 +107,10 @@ void Exchange::tell() {
   record_.tls = connection_->tls();
   record_.attempts = static_cast<std::uint16_t>(record_.has_backend ? retries_ + 1 : 0);
   Place place;
-  if (route_ != nullptr) record_.route = route_->name;
+  if (route_ != nullptr) {
+    record_.route = route_->name;
+    record_.kong = route_->kong.get();
+  }
   if (action_ != nullptr) {
     record_.rule = action_->name;
     place.rule = action_->id;

@@ -71,7 +71,10 @@ bool FilterRun::take(filter::Verdict verdict) {
   note(filter::Outcome::kPassed);
   // Of a consumer only what follows his being known can count.
   if (slot_ != kAuthentication) return true;
-  if (identity_.consumer != nullptr) exchange_.record_.consumer = identity_.consumer->name;
+  if (identity_.consumer != nullptr) {
+    exchange_.record_.consumer = identity_.consumer->name;
+    exchange_.record_.consumer_custom_id = identity_.consumer->custom_id;
+  }
   exchange_.record_.credential = identity_.credential;
   if (const auto* chain = exchange_.consumer_chain(identity_)) lay_over(*chain, kBehindAuthentication);
   return true;

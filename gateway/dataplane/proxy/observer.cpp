@@ -84,7 +84,17 @@ std::shared_ptr<telemetry::WorkerLog> Observer::log_of(const std::shared_ptr<con
   return found;
 }
 
-bool Observer::shows(const Port& port) const { return port.log != nullptr || tracer_ != nullptr; }
+std::vector<std::shared_ptr<telemetry::WorkerLog>> Observer::logs_of(const ListenerSpec& listener) {
+  std::vector<std::shared_ptr<telemetry::WorkerLog>> out;
+  const auto add = [&](const auto& log) {
+    if (auto mine = log_of(log); mine != nullptr) out.push_back(std::move(mine));
+  };
+  add(listener.log);
+  for (const auto& log : listener.more_logs) add(log);
+  return out;
+}
+
+bool Observer::shows(const Port& port) const { return !port.logs.empty() || tracer_ != nullptr; }
 
 telemetry::SeriesId Observer::series_of(telemetry::ListenerId listener, Place place,
                                         const telemetry::RequestRecord& record) {
@@ -107,9 +117,9 @@ telemetry::SeriesId Observer::series_of(telemetry::ListenerId listener, Place pl
 
 void Observer::finished(Port& port, Place place, telemetry::RequestRecord& record) {
   worker_meter_->finish(series_of(port.meter_id, place, record), record);
-  if (port.log == nullptr && tracer_ == nullptr) return;
+  if (port.logs.empty() && tracer_ == nullptr) return;
   record.start_unix_ns = unix_ns() - static_cast<std::int64_t>(record.times.end - record.times.start);
-  if (port.log != nullptr) port.log->log(record);
+  for (const auto& log : port.logs) log->log(record);
   if (tracer_ != nullptr) tracer_->record(record);
 }
 
@@ -128,7 +138,7 @@ void Observer::refused(Connection& connection, std::uint16_t status, std::string
   record.tls = connection.tls();
   record.connection_id = connection.id();
   Arena arena;
-  if (port.log != nullptr) record.details = slug(why, arena);
+  if (!port.logs.empty()) record.details = slug(why, arena);
   finished(port, {}, record);
 }
 

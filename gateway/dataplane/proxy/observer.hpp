@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "fairlead/event/reactor.hpp"
 #include "fairlead/proxy/worker_proxy.hpp"
@@ -16,6 +17,7 @@
 namespace fairlead::proxy {
 
 class Connection;
+struct ListenerSpec;
 struct Port;
 
 /// Where a request went, by numbers: its series is found without a look at names.
@@ -38,6 +40,8 @@ class Observer {
   // While an update is applied: these wait for locks.
   [[nodiscard]] telemetry::ListenerId listener(const std::string& name) { return meter_->listener(name); }
   [[nodiscard]] std::shared_ptr<telemetry::WorkerLog> log_of(const std::shared_ptr<const telemetry::AccessLog>& log);
+
+  [[nodiscard]] std::vector<std::shared_ptr<telemetry::WorkerLog>> logs_of(const ListenerSpec& listener);
 
   /// A request that was refused before it became an exchange.
   void refused(Connection& connection, std::uint16_t status, std::string_view why);

@@ -98,8 +98,8 @@ Result<> Worker::open_ports(const Snapshot& snapshot, std::vector<BoundSocket> s
         if (port->listener == nullptr || port->address != address) continue;
         port->spec = listener.get();
         port->meter_id = observer_.listener(listener->name);
-        port->log = observer_.log_of(listener->log);
-        port->shows_response = port->log != nullptr && listener->log->format.shows_response();
+        port->logs = observer_.logs_of(*listener);
+        port->shows_response = std::ranges::any_of(port->logs, [](const auto& log) { return log->shows_response(); });
         port->generation = generation_;
         stays.push_back(port.get());
       }

@@ -38,8 +38,8 @@ struct Port final : net::AcceptHandler {
   GenerationRef generation;                 // that of spec
   const ListenerSpec* spec = nullptr;
   telemetry::ListenerId meter_id = 0;
-  std::shared_ptr<telemetry::WorkerLog> log;  // null: none
-  bool shows_response = false;                // the log does
+  std::vector<std::shared_ptr<telemetry::WorkerLog>> logs;
+  bool shows_response = false;  // a log does
   std::size_t connections = 0;
 };
 

@@ -151,13 +151,22 @@ LogFormat LogFormat::json() { return *from_json(kDefaultJson); }
 LogFormat LogFormat::common() { return *from_template(kCommon); }
 LogFormat LogFormat::combined() { return *from_template(kCombined); }
 
+LogFormat LogFormat::of(std::shared_ptr<const RecordWriter> writer) {
+  LogFormat format;
+  format.max_line_ = writer->max_bytes();
+  format.writer_ = std::move(writer);
+  return format;
+}
+
 bool LogFormat::shows_response() const {
+  if (writer_ != nullptr) return writer_->shows_response();
   return std::ranges::any_of(pieces_, [](const auto& piece) {
     return piece.kind == Operator::kResponseField || piece.kind == Operator::kTrailer;
   });
 }
 
 char* LogFormat::write(const RequestRecord& record, char* out, std::span<TimeCache> times) const {
+  if (writer_ != nullptr) return writer_->write(record, out);
   for (const auto& piece : pieces_) out = put_piece(out, piece, record, times);
   *out++ = '\n';
   return out;

@@ -56,7 +56,8 @@ sockaddr_in6 socket_address(const net::Endpoint& endpoint) {
 }  // namespace
 
 std::string_view name_of(LogDrop reason) {
-  constexpr std::array<std::string_view, kLogDrops> kNames{"ring_full", "disk_full", "write_error", "at_exit"};
+  constexpr std::array<std::string_view, kLogDrops> kNames{"ring_full", "disk_full", "write_error", "at_exit",
+                                                           "unavailable"};
   return kNames[static_cast<std::size_t>(reason)];
 }
 
@@ -100,6 +101,14 @@ int LogOutput::descriptor() const {
 void LogOutput::look_at_descriptor() {
   struct stat status{};
   regular_ = ::fstat(descriptor(), &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/// Whether the path is another's by now, or nobody's.
+bool LogOutput::has_moved() const {
+  struct stat ours{}, now{};
+  if (::fstat(descriptor(), &ours) != 0) return false;
+  return ::stat(target_.path.c_str(), &now) != 0 ? errno == ENOENT
+                                                 : now.st_ino != ours.st_ino || now.st_dev != ours.st_dev;
 }
 
 bool LogOutput::writable_now() const {
@@ -212,6 +221,7 @@ bool LogOutput::drain_datagrams(ByteRing& ring) {
 
 bool LogOutput::drain(ByteRing& ring) {
   if (mid_line_ != nullptr && mid_line_ != &ring) return false;
+  if (target_.follow && mid_line_ == nullptr && ring.waiting() != 0 && has_moved()) reopen();
   const bool all = target_.kind == LogTarget::Kind::kSyslog ? drain_datagrams(ring) : drain_stream(ring);
   if (reopen_later_ && mid_line_ == nullptr) reopen();
   return all;

@@ -34,6 +34,7 @@ class LogOutput {
   Result<> open_syslog();
   [[nodiscard]] int descriptor() const;
   void look_at_descriptor();
+  [[nodiscard]] bool has_moved() const;
   [[nodiscard]] bool writable_now() const;
   std::size_t skip_rest(std::string_view chunk);
   bool drain_stream(ByteRing& ring);

@@ -4,8 +4,8 @@
 #include <csignal>
 
 #include "fairlead/telemetry/otlp.hpp"
+#include "gateway/dataplane/telemetry/http_post.hpp"
 #include "gateway/dataplane/telemetry/otlp_fields.hpp"
-#include "gateway/dataplane/telemetry/otlp_post.hpp"
 #include "gateway/dataplane/telemetry/protobuf.hpp"
 
 namespace fairlead::telemetry {
@@ -119,13 +119,19 @@ std::string_view name_of(SpanDrop reason) {
 
 Result<std::unique_ptr<SpanExporter>> SpanExporter::create(const OtlpOptions& options) {
   FL_TRY(auto doorbell, Doorbell::create());
-  FL_TRY(auto post, OtlpPost::create(options));
+  auto made = HttpPost::create({.url = options.endpoint,
+                                .default_path = "/v1/traces",
+                                .content_type = "application/x-protobuf",
+                                .headers = options.headers,
+                                .timeout_ms = options.timeout_ms});
+  if (!made) return fail("OTLP endpoint " + made.error().message);
+  auto post = std::move(*made);
   std::unique_ptr<SpanExporter> exporter(new SpanExporter(options, std::move(doorbell), std::move(post)));
   exporter->thread_ = std::thread([self = exporter.get()] { self->run(); });
   return exporter;
 }
 
-SpanExporter::SpanExporter(const OtlpOptions& options, Doorbell doorbell, std::unique_ptr<OtlpPost> post)
+SpanExporter::SpanExporter(const OtlpOptions& options, Doorbell doorbell, std::unique_ptr<HttpPost> post)
     : options_(options), doorbell_(std::move(doorbell)), post_(std::move(post)) {}
 
 SpanExporter::~SpanExporter() { stop(); }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "fairlead/base/address.hpp"
+#include "fairlead/model/client_logs.hpp"
 #include "fairlead/model/gateway_route_parts.hpp"
 #include "fairlead/model/metadata.hpp"
 
@@ -199,7 +200,7 @@ struct ClientTls {
 };
 
 struct ClientAccessLog {
-  enum class Format : std::uint8_t { kJson, kCommon, kCombined, kTemplate };
+  enum class Format : std::uint8_t { kJson, kCommon, kCombined, kTemplate, kKong };
   bool enabled = true;
   Format format = Format::kJson;
   std::string text;  ///< of kTemplate
@@ -217,6 +218,7 @@ struct ClientSettings {
   bool proxy_protocol = false;  ///< every connection must begin with it, version 1 or 2
   bool allow_connect = false;  ///< the CONNECT method
   bool path_merge_slashes = true;
+  std::vector<ClientLog> logs;  ///< beside access_log
 };
 
 /// How the gateway treats the clients of a Gateway or of one of its listeners.

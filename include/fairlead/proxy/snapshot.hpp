@@ -85,6 +85,7 @@ struct RouteAction {
   std::vector<RuleAction> rules;
   std::shared_ptr<const void> object;  ///< what filters point into
   filter::ChainPtr chain{};  ///< of policies for the listener and its Gateway; null: none
+  std::shared_ptr<const telemetry::KongNames> kong{};  ///< null: not from Kong's file
 };
 
 /// In whose words the gateway's own answers are, and by which fields it tells of itself.
@@ -145,6 +146,7 @@ struct ListenerSpec {
   std::shared_ptr<const ClientLimits> limits;
   std::shared_ptr<const telemetry::AccessLog> log;  ///< null: none
   std::shared_ptr<const StreamTable> streams;  ///< kStream, kDatagram; kHttps that shares its port with TLSRoutes
+  std::vector<std::shared_ptr<const telemetry::AccessLog>> more_logs;  ///< beside `log`; never null
 };
 
 /// By the consumer's "namespace/name".

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,6 +36,16 @@ struct JsonField {
   std::string_view value;
 };
 
+/// Writes records in a form that no template can say. Owner: a LogFormat. Thread: any; immutable.
+class RecordWriter {
+ public:
+  virtual ~RecordWriter() = default;
+  /// Whole lines, or nothing; at most max_bytes(). Returns the end.
+  virtual char* write(const RequestRecord& record, char* out) const = 0;
+  [[nodiscard]] virtual std::size_t max_bytes() const = 0;
+  [[nodiscard]] virtual bool shows_response() const = 0;
+};
+
 /// The format of a line, compiled once. Templates use Envoy's command operators: `%REQ(X?Y):Z%`, `%RESP(X)%`,
 /// `%TRAILER(X)%`, `%START_TIME(strftime)%`, `%DURATION%`, `%RESPONSE_FLAGS%`, ... (the table stands in
 /// log_operators.cpp). No value can end a line or a quoted text: see text::Escape. Secrets are printed as [redacted]:
@@ -46,6 +57,9 @@ class LogFormat {
   static LogFormat json();      ///< the fields of Istio's default JSON log, and where and when of ours
   static LogFormat common();    ///< NCSA common, as Apache has it
   static LogFormat combined();  ///< NCSA combined, as nginx and Apache have it
+
+  static LogFormat kong();      ///< JSON as Kong's log serializer has it: docs/operate/from-kong.md
+  static LogFormat of(std::shared_ptr<const RecordWriter> writer);
 
   /// Bytes that write() may need.
   [[nodiscard]] std::size_t max_line() const { return max_line_; }
@@ -81,6 +95,7 @@ class LogFormat {
   std::vector<Piece> pieces_;
   std::size_t max_line_ = 1;
   std::size_t time_caches_ = 0;
+  std::shared_ptr<const RecordWriter> writer_;  // null: pieces say it
 };
 
 }  // namespace fairlead::telemetry

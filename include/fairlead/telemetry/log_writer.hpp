@@ -32,9 +32,11 @@ struct LogTarget {
   net::Endpoint server;
   std::string program = "fairlead-gateway";  ///< APP-NAME, for syslog
   int facility = 16;                         ///< local0
+  bool follow = false;  ///< a file is opened anew where its path has become another's
   bool operator==(const LogTarget& other) const {
     return kind == other.kind && path == other.path && server.address == other.server.address &&
-           server.port == other.server.port && program == other.program && facility == other.facility;
+           server.port == other.server.port && program == other.program && facility == other.facility &&
+           follow == other.follow;
   }
 };
 
@@ -44,8 +46,9 @@ enum class LogDrop : std::uint8_t {
   kDiskFull,   ///< ENOSPC, EDQUOT, EFBIG
   kWriteError, ///< the target failed otherwise, or could not be opened
   kAtExit,     ///< the target took nothing more until the end of stop()
+  kUnavailable, ///< no try to send them succeeded in time
 };
-inline constexpr std::size_t kLogDrops = 4;
+inline constexpr std::size_t kLogDrops = 5;
 [[nodiscard]] std::string_view name_of(LogDrop reason);
 
 /// One open target and the rings that feed it. Owner: a LogWriter and its users. Thread: the writer's but for counters.

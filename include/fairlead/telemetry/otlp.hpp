@@ -58,7 +58,7 @@ char* encode_server_span(const RequestRecord& record, char* out);
 /// The client's span, of the last attempt; only with record.has_backend.
 char* encode_client_span(const RequestRecord& record, char* out);
 
-class OtlpPost;
+class HttpPost;
 
 /// The thread that sends the spans of all workers. Owner: the daemon. Thread: main; counts() any.
 class SpanExporter {
@@ -85,7 +85,7 @@ class SpanExporter {
     std::size_t count = 0;
   };
 
-  SpanExporter(const OtlpOptions& options, Doorbell doorbell, std::unique_ptr<OtlpPost> post);
+  SpanExporter(const OtlpOptions& options, Doorbell doorbell, std::unique_ptr<HttpPost> post);
   void run();
   bool collect(Batch& batch);
   void send(const Batch& batch);
@@ -94,7 +94,7 @@ class SpanExporter {
 
   const OtlpOptions options_;
   Doorbell doorbell_;
-  std::unique_ptr<OtlpPost> post_;
+  std::unique_ptr<HttpPost> post_;
 
   mutable std::mutex mutex_;  // of what follows; never taken by a worker
   std::condition_variable changed_;

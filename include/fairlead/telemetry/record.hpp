@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "fairlead/http/message.hpp"
@@ -39,6 +40,13 @@ struct TraceFacts {
   SpanId backend_span = 0;    ///< of the last attempt, what its backend sees as parent
   bool sampled = false;
   std::string_view state;     ///< tracestate
+};
+
+/// What a route and its service are in Kong's file; for logs in Kong's form. Owner: a RouteAction. Immutable.
+struct KongNames {
+  std::string route, route_id;                          ///< empty: it has none
+  std::string service, service_host;
+  std::string route_json = "{}", service_json{};  ///< both as objects on one line; empty: no service
 };
 
 inline constexpr int kNoGrpcStatus = -1;
@@ -87,6 +95,14 @@ struct RequestRecord {
   const http::Fields* request = nullptr;   ///< fields as received
   const http::Fields* response = nullptr;  ///< fields as sent
   const http::Fields* trailers = nullptr;  ///< of the response
+
+  // What only Kong's logs show.
+  const KongNames* kong = nullptr;      ///< of the route
+  std::string_view backend_target;      ///< path and query as the last backend got them
+  std::string_view consumer_custom_id;
+  std::int64_t request_length = -1;     ///< Content-Length, which no fields have; -1: none
+  std::int64_t response_length = -1;
+  std::uint16_t backend_status = 0;     ///< of the backend's response; 0: there was none
 };
 
 /// Nanoseconds from one stage to another; nothing where either was not reached.

@@ -310,6 +310,43 @@ TEST(KongConvert, MetricsAndCacheBecomeAnnotationsAndASection) {
   EXPECT_NE(policy.find("- x-kind"), std::string::npos) << policy;
 }
 
+TEST(KongConvert, LogsBecomeAClientPolicy) {
+  const Served served(
+      std::string(kVersion) +
+      "- name: First\n  host: 10.0.0.1\n  routes:\n  - {name: Api, paths: [/api]}\n"
+      "  - {name: own, paths: [/own], plugins: [{name: file-log, config: {path: /own.log}}]}\n"
+      "  - {name: too, paths: [/too], plugins: [{name: file-log, config: {path: /own.log}}]}\n"
+      "plugins:\n- {name: file-log, config: {path: /all.log, reopen: true}}\n"
+      "- {name: http-log, service: First, config: {http_endpoint: 'https://u:p@log.example/x', timeout: 100500,\n"
+      "   queue_size: 5, flush_timeout: 0.5, queue: {max_retry_time: -1, max_retry_delay: 90}}}\n"
+      "- {name: datadog, enabled: false, config: {}}\n");
+  const auto policy = object(served.yaml, "ClientPolicy", "kong");
+  for (const auto* part :
+       {"exceptRoutes:\n        - route-own\n        - route-too\n", "path: \"/all.log\"\n        reopen: true",
+        "routes:\n        - route-own\n        - route-too\n", "path: \"/own.log\"",
+        "routes:\n        - route-api\n        - route-own\n        - route-too\n", "url: \"https://log.example/x\"",
+        "timeout: \"1m40s500ms\"", "value: \"Basic dTpw\"", "maxBatchSize: 5", "maxDelay: \"500ms\"",
+        "maxRetryTime: \"0s\"", "maxRetryDelay: \"1m30s\""})
+    EXPECT_NE(policy.find(part), std::string::npos) << part << policy;
+  EXPECT_EQ(policy.find("statsd"), std::string::npos) << policy;
+  const auto route = object(served.yaml, "HTTPRoute", "route-api");
+  EXPECT_NE(route.find("fairlead.io/kong-log"), std::string::npos) << route;
+  EXPECT_EQ(object(served.yaml, "HTTPRoute", "no-route").find("fairlead.io/kong-log"), std::string::npos);
+}
+
+TEST(KongConvert, MetricsByDatagramHaveKongsDefaults) {
+  const Served served(std::string(kVersion) +
+                      "- {name: s, host: 10.0.0.1, routes: [{paths: [/]}]}\nplugins:\n- name: statsd\n"
+                      "- {name: datadog, config: {host: dd.example, metrics: [{name: latency, stat_type: distribution, "
+                      "sample_rate: 0.5, tags: ['a:b'], consumer_identifier: username}]}}\n");
+  const auto policy = object(served.yaml, "ClientPolicy", "kong");
+  for (const auto* part : {"style: StatsD", "host: localhost", "port: 8125", "prefix: kong", "name: request_count",
+                           "name: status_count_per_user_per_route", "style: Datadog", "host: dd.example",
+                           "type: distribution", "sampleRate: \"0.5\"", "- \"a:b\"", "consumerIdentifier: Username"})
+    EXPECT_NE(policy.find(part), std::string::npos) << part << policy;
+  EXPECT_EQ(policy.find("shdict"), std::string::npos) << policy;
+}
+
 TEST(KongConvert, TracesAreTheProcess) {
   const auto out = convert(std::string(kVersion) +
                                "- {name: s, host: 10.0.0.1, routes: [{paths: [/]}]}\n"
