@@ -25,53 +25,47 @@ struct Shown {
   std::array<Value, N> values;
 };
 
-constexpr Shown<2> kTries{
-    "fairlead_gateway_backend_tries",
-    "tries at backends that have ended, retries included",
-    "result",
-    {{{"response", &ClusterCounters::responses}, {"failure", &ClusterCounters::failures}}}};
+constexpr Shown<2> kTries{"fairlead_gateway_backend_tries",
+                          "tries at backends that have ended, retries included",
+                          "result",
+                          {{{"response", &ClusterCounters::responses}, {"failure", &ClusterCounters::failures}}}};
 constexpr Shown<1> kRetries{
     "fairlead_gateway_backend_retries", "tries after the first", "", {{{"", &ClusterCounters::retries}}}};
-constexpr Shown<9> kRefusals{
-    "fairlead_gateway_backend_refusals",
-    "requests and retries that no backend was asked for",
-    "reason",
-    {{{"no_endpoints", &ClusterCounters::no_endpoints},
-      {"none_available", &ClusterCounters::none_available},
-      {"all_limited", &ClusterCounters::all_limited},
-      {"connections", &ClusterCounters::overflow_connections},
-      {"pending", &ClusterCounters::overflow_pending},
-      {"pending_timeout", &ClusterCounters::pending_timeouts},
-      {"requests", &ClusterCounters::overflow_requests},
-      {"retries", &ClusterCounters::overflow_retries},
-      {"retry_budget", &ClusterCounters::retries_over_budget}}}};
-constexpr Shown<4> kPicks{
-    "fairlead_gateway_backend_picks",
-    "choices of a backend that balancing alone would not have made",
-    "how",
-    {{{"persistent", &ClusterCounters::picks_persistent},
-      {"persistence_lost", &ClusterCounters::persistence_lost},
-      {"panic", &ClusterCounters::picks_panic},
-      {"tried_before", &ClusterCounters::picks_tried}}}};
-constexpr Shown<3> kEjections{
-    "fairlead_gateway_backend_ejections",
-    "backends put aside for their failures",
-    "event",
-    {{{"ejected", &ClusterCounters::ejections},
-      {"suppressed", &ClusterCounters::ejections_suppressed},
-      {"returned", &ClusterCounters::ejection_returns}}}};
-constexpr Shown<3> kConnects{
-    "fairlead_gateway_backend_connects",
-    "connections to backends: begun, and of these what did not come to stand",
-    "result",
-    {{{"begun", &ClusterCounters::connects},
-      {"failure", &ClusterCounters::connect_failures},
-      {"timeout", &ClusterCounters::connect_timeouts}}}};
-constexpr Shown<2> kPool{
-    "fairlead_gateway_backend_pool",
-    "requests that found a connection, and that waited for one",
-    "result",
-    {{{"hit", &ClusterCounters::pool_hits}, {"wait", &ClusterCounters::pool_waits}}}};
+constexpr Shown<9> kRefusals{"fairlead_gateway_backend_refusals",
+                             "requests and retries that no backend was asked for",
+                             "reason",
+                             {{{"no_endpoints", &ClusterCounters::no_endpoints},
+                               {"none_available", &ClusterCounters::none_available},
+                               {"all_limited", &ClusterCounters::all_limited},
+                               {"connections", &ClusterCounters::overflow_connections},
+                               {"pending", &ClusterCounters::overflow_pending},
+                               {"pending_timeout", &ClusterCounters::pending_timeouts},
+                               {"requests", &ClusterCounters::overflow_requests},
+                               {"retries", &ClusterCounters::overflow_retries},
+                               {"retry_budget", &ClusterCounters::retries_over_budget}}}};
+constexpr Shown<4> kPicks{"fairlead_gateway_backend_picks",
+                          "choices of a backend that balancing alone would not have made",
+                          "how",
+                          {{{"persistent", &ClusterCounters::picks_persistent},
+                            {"persistence_lost", &ClusterCounters::persistence_lost},
+                            {"panic", &ClusterCounters::picks_panic},
+                            {"tried_before", &ClusterCounters::picks_tried}}}};
+constexpr Shown<3> kEjections{"fairlead_gateway_backend_ejections",
+                              "backends put aside for their failures",
+                              "event",
+                              {{{"ejected", &ClusterCounters::ejections},
+                                {"suppressed", &ClusterCounters::ejections_suppressed},
+                                {"returned", &ClusterCounters::ejection_returns}}}};
+constexpr Shown<3> kConnects{"fairlead_gateway_backend_connects",
+                             "connections to backends: begun, and of these what did not come to stand",
+                             "result",
+                             {{{"begun", &ClusterCounters::connects},
+                               {"failure", &ClusterCounters::connect_failures},
+                               {"timeout", &ClusterCounters::connect_timeouts}}}};
+constexpr Shown<2> kPool{"fairlead_gateway_backend_pool",
+                         "requests that found a connection, and that waited for one",
+                         "result",
+                         {{{"hit", &ClusterCounters::pool_hits}, {"wait", &ClusterCounters::pool_waits}}}};
 
 class Writer {
  public:

@@ -126,12 +126,12 @@ bool is_unsafe(http::Method method) {
 }
 
 Terms judge(const http::ResponseHead& head, const Asked& asked, const Defaults& defaults, std::int64_t now,
-            std::int64_t delay_ms) {
+            std::int64_t delay_ms, const std::optional<Control>& targeted) {
   Terms out;
-  const auto control = control_of(head.fields, false);
+  const auto control = targeted ? *targeted : control_of(head.fields, false);
   out.reason = forbidden(head, control, asked);
   if (out.reason != Reason::kStorable) return out;
-  auto lifetime = explicit_lifetime(head.fields, control, now);
+  auto lifetime = explicit_lifetime(targeted ? http::Fields() : head.fields, control, now);
   if (!lifetime && asked.cookies && !control.is_public) {
     out.reason = Reason::kCookie;
     return out;

@@ -132,6 +132,7 @@ void read_cache(Reader& reader, View at, model::ResponseCache& out) {
                        out.tag_headers.assign(1, {});
                        read_header_name(reader, v, out.tag_headers.front());
                      }),
+               field("controlHeaders", [&](View v) { read_header_names(reader, v, out.control_headers); }),
                field("coalesce", [&](View v) { read_coalesce(reader, v, out); }),
                field("store",
                      [&](View v) {

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/dataplane/filter/cache_target.hpp"
+
 namespace fairlead::filter {
 namespace {
 
@@ -16,6 +18,7 @@ class Refetch;
 /// Those of one worker for one policy. Thread: the worker's.
 class Refetches final : public Local {
  public:
+  ~Refetches() override;
   std::vector<std::unique_ptr<Refetch>> standing;
   void erase(const Refetch& one);
 };
@@ -81,6 +84,8 @@ class Refetch final : public CallHandler {
   std::unique_ptr<Call> call_;
 };
 
+Refetches::~Refetches() = default;
+
 void Refetches::erase(const Refetch& one) {
   std::erase_if(standing, [&](const auto& other) { return other.get() == &one; });
 }
@@ -94,7 +99,8 @@ bool CacheFetch::insert(const cache::EntryPtr& entry) const {
 }
 
 cache::Terms CacheFetch::judge(const http::ResponseHead& head, bool failed, std::int64_t now_ms) const {
-  auto terms = cache::judge(head, who, core->defaults, std::time(nullptr), now_ms - sent_ms);
+  auto terms = cache::judge(head, who, core->defaults, std::time(nullptr), now_ms - sent_ms,
+                            targeted_control(head.fields, core->settings.control_headers));
   if (failed) terms.reason = cache::Reason::kFailure;
   else if (head.body == http::Body::kTunnel) terms.reason = cache::Reason::kMethod;
   else if (terms.reason == cache::Reason::kStorable && head.body == http::Body::kLength &&

@@ -64,9 +64,11 @@ struct Terms {
   bool validate_stale = false;   ///< must-revalidate and its likes: never served once it is not fresh
 };
 
-/// `now`: seconds since 1970; `delay_ms`: from sending the request to its response. Thread: any.
+/// `now`: seconds since 1970; `delay_ms`: from sending the request to its response; `targeted`: what the response says
+/// to this cache alone, in place of Cache-Control and Expires (RFC 9213 section 2.2). Thread: any.
 [[nodiscard]] Terms judge(const http::ResponseHead& head, const Asked& asked, const Defaults& defaults,
-                          std::int64_t now, std::int64_t delay_ms);
+                          std::int64_t now, std::int64_t delay_ms,
+                          const std::optional<Control>& targeted = std::nullopt);
 
 /// A response to an unsafe method that makes what is stored for its target invalid (section 4.4).
 [[nodiscard]] bool is_unsafe(http::Method method);

@@ -52,6 +52,7 @@ struct ResponseCache {
   std::vector<std::string> bypass_headers;  ///< in lower case
   bool cache_status_header = true;
   std::vector<std::string> tag_headers = {"surrogate-key", "cache-tag"};  ///< in lower case
+  std::vector<std::string> control_headers;  ///< before Cache-Control and Expires (RFC 9213); in lower case
   bool coalesce = true;
   std::chrono::milliseconds max_wait{5000};  ///< for another request's response
   std::shared_ptr<const RedisSettings> redis{};  ///< shared with other gateways; null: in memory alone

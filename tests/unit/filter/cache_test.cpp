@@ -104,6 +104,45 @@ TEST_F(CacheFilter, AnswersFromWhatWasStored) {
   EXPECT_EQ(fetches_, 1);
 }
 
+TEST_F(CacheFilter, ControlHeadersStandInForCacheControl) {
+  model::ResponseCache settings;
+  settings.control_headers = {"edge-control", "cdn-cache-control"};
+  use(settings);
+  struct Row {
+    Pairs fields;
+    bool stored;
+  };
+  const Row rows[] = {
+      {{{"cdn-cache-control", "max-age=60"}, {"cache-control", "no-store"}}, true},
+      {{{"cdn-cache-control", "foo, max-age=99999999999"}, {"expires", "0"}}, true},
+      {{{"cdn-cache-control", "max-age=0"}, {"cache-control", "max-age=60"}}, false},
+      {{{"cdn-cache-control", "max-age=0"}, {"expires", "Fri, 01 Jan 2100 00:00:00 GMT"}}, false},
+      {{{"cdn-cache-control", "private"}, {"cache-control", "max-age=60"}}, false},
+      {{{"cdn-cache-control", "private=\"x\""}, {"cache-control", "max-age=60"}}, false},
+      {{{"cdn-cache-control", "no-cache"}, {"cache-control", "max-age=60"}}, false},
+      {{{"cdn-cache-control", "no-store=?0"}, {"cache-control", "max-age=60"}}, false},  // nothing gives it a time
+      // Passed over, as they cannot be read.
+      {{{"cdn-cache-control", "max-age=60, &&&&"}, {"cache-control", "no-store"}}, false},
+      {{{"cdn-cache-control", "max-age=\"60\""}, {"cache-control", "no-store"}}, false},
+      {{{"cdn-cache-control", "max-age=-1"}, {"cache-control", "max-age=60"}}, true},
+      {{{"cdn-cache-control", "no-store=1"}, {"cache-control", "max-age=60"}}, true},
+      {{{"cdn-cache-control", ""}, {"cache-control", "max-age=60"}}, true},
+      {{{"cdn-cache-control", "no-store=(a b)"}, {"cache-control", "max-age=60"}}, true},
+      // The first of the list that can be read, in its order and not the response's.
+      {{{"cdn-cache-control", "no-store"}, {"edge-control", "max-age=60"}}, true},
+      {{{"edge-control", "&"}, {"cdn-cache-control", "no-store"}, {"cache-control", "max-age=60"}}, false},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.fields.front().second);
+    const auto target = "/" + std::to_string(&row - rows);
+    const int before = fetches_;
+    get(target, {}, row.fields);
+    get(target, {}, row.fields);
+    EXPECT_EQ(fetches_ - before, row.stored ? 1 : 2);
+  }
+  EXPECT_EQ(get("/0", {}, {}).field("cdn-cache-control"), "max-age=60");  // others downstream may listen to it too
+}
+
 TEST_F(CacheFilter, AnswersConditionsAndRanges) {
   get("/a", {}, kFresh, "0123456789");
   auto& not_modified = get("/a", {{"if-none-match", "\"a\""}}, kFresh);

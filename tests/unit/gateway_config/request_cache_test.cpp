@@ -56,6 +56,8 @@ constexpr Bad kBad[] = {
     {"cache: {statuses: [{status: 206, ttl: 1s}]}}", "spec.cache.statuses[0].status", "206", "no 206 or 304"},
     {"cache: {statuses: [{status: 404, ttl: 1s}, {status: 404, ttl: 2s}]}}", "spec.cache.statuses[1].status", "404",
      "each status once"},
+    {"cache: {controlHeaders: []}}", "spec.cache.controlHeaders", "a list", "at least 1"},
+    {"cache: {controlHeaders: [A, a]}}", "spec.cache.controlHeaders[1]", "\"a\"", "each header once"},
     {"cache: {methods: [POST]}}", "spec.cache.methods[0]", "\"POST\"", "GET or HEAD"},
     {"cache: {methods: [HEAD]}}", "spec.cache.methods", "a list", "GET too"},
     {"cache: {methods: [GET, GET]}}", "spec.cache.methods[1]", "\"GET\"", "each method once"},
@@ -119,7 +121,8 @@ TEST(RequestCacheSection, HasEveryField) {
     statuses: [{status: 404, ttl: 5s}, {status: 301, ttl: 1h}], methods: [GET],
     key: {query: {include: []}, headers: [X-Tenant], cookies: [plan], consumer: true},
     staleWhileRevalidate: 10s, staleIfError: 1h, honourRequestDirectives: true, bypass: {headers: [X-Debug]},
-    cacheStatusHeader: false, tagHeader: X-Tags, coalesce: {enabled: false, maxWait: 100ms}})");
+    cacheStatusHeader: false, tagHeader: X-Tags, controlHeaders: [Edge-Control, CDN-Cache-Control],
+    coalesce: {enabled: false, maxWait: 100ms}})");
   ASSERT_TRUE(settings && settings->cache);
   const auto& cache = *settings->cache;
   EXPECT_EQ(cache.max_bytes, 1000000U);
@@ -138,6 +141,7 @@ TEST(RequestCacheSection, HasEveryField) {
   EXPECT_EQ(cache.bypass_headers, std::vector<std::string>{"x-debug"});
   EXPECT_FALSE(cache.cache_status_header || cache.coalesce);
   EXPECT_EQ(cache.tag_headers, std::vector<std::string>{"x-tags"});
+  EXPECT_EQ(cache.control_headers, (std::vector<std::string>{"edge-control", "cdn-cache-control"}));
   EXPECT_EQ(cache.max_wait, 100ms);
 }
 
