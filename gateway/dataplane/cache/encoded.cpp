@@ -99,12 +99,6 @@ bool read_fields(Cursor& in, http::Fields& out) {
   return true;
 }
 
-/// What only somebody else can have written: we store none of it.
-bool may_be_shared(const http::Fields& fields) {
-  const auto control = control_of(fields, false);
-  return !control.is_private && (!control.no_store || control.must_understand);
-}
-
 void read_times(Cursor& in, const Moment& now, Entry& out) {
   const auto born = in.time(now.wall + kMostAhead);
   out.born = now.monotonic - std::max<std::int64_t>(0, now.wall - born);
@@ -116,6 +110,11 @@ void read_times(Cursor& in, const Moment& now, Entry& out) {
 bool is_status(std::uint16_t status) { return status >= 200 && status <= 599 && status != 206 && status != 304; }
 
 }  // namespace
+
+bool may_be_shared(const http::Fields& fields) {
+  const auto control = control_of(fields, false);
+  return !control.is_private && (!control.no_store || control.must_understand);
+}
 
 std::string encode(const Entry& entry, const Stamp& stamp, const Moment& now, std::size_t most) {
   std::size_t size = entry.body->size() + 128;

@@ -264,6 +264,7 @@ void SharedDesk::write(const SharedTicket& ticket, const cache::Key& key, const 
   const auto now = moment(reactor_);
   const auto ttl = ttl_of(entry, now.monotonic);
   if (ttl <= 0 || now.monotonic - ticket.sent_ms > kMostFetch) return;
+  if (!cache::may_be_shared(entry.fields)) return count(SharedWrite::kRefused);
   const auto size = entry.body->size();
   if (size > shared_->most_bytes) return count(SharedWrite::kTooLarge);
   if (bytes_ + size > kMostBytes) return count(SharedWrite::kBusy);

@@ -30,6 +30,10 @@ struct Moment {
 inline constexpr std::size_t kMostEncoded = 1'040'000;  ///< bytes; what Redis' client takes in one reply is 1 MiB
 inline constexpr std::int64_t kMostAhead = 3'600'000;  ///< ms; what was born later than that from now is not believed
 
+/// Whether Cache-Control lets any cache store a response with these fields: one for which a header that is ours alone
+/// says otherwise (RFC 9213) stays in memory, and what else of the kind is read back is not of us. Thread: any.
+[[nodiscard]] bool may_be_shared(const http::Fields& fields);
+
 /// Empty: it has too many or too long fields, or is longer than `most` bytes all told. Thread: any.
 [[nodiscard]] std::string encode(const Entry& entry, const Stamp& stamp, const Moment& now, std::size_t most);
 
