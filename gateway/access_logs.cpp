@@ -2,6 +2,7 @@
 #include "gateway/access_logs.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string_view>
 
@@ -17,6 +18,7 @@ using telemetry::LogTarget;
 using telemetry::SendTarget;
 using Format = model::ClientAccessLog::Format;
 
+constexpr std::chrono::milliseconds kLastSends{2000};
 constexpr std::string_view kExpected =
     "json, common, combined, kong, template or off, and behind a colon stdout, stderr, an absolute path or "
     "udp://ADDRESS:PORT";
@@ -123,6 +125,17 @@ Result<std::shared_ptr<LogSender>> AccessLogs::sender_to(const SendTarget& targe
   const std::lock_guard lock(mutex_);
   senders_.push_back(sender);
   return sender;
+}
+
+AccessLogs::~AccessLogs() {
+  using Clock = std::chrono::steady_clock;
+  const auto by = Clock::now() + kLastSends;
+  senders_.insert(senders_.end(), ending_.begin(), ending_.end());
+  for (const auto& sender : senders_) sender->finish();  // all at once
+  for (const auto& sender : senders_) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(by - Clock::now()).count();
+    sender->stop(static_cast<int>(std::max<std::int64_t>(left, 0)));
+  }
 }
 
 /// They send what waits, on their own time.

@@ -20,6 +20,10 @@ class AccessLogs {
  public:
   using LogPtr = std::shared_ptr<const telemetry::AccessLog>;
 
+  ~AccessLogs();  ///< what waits for servers is sent for some seconds at most, whatever their number
+  AccessLogs(const AccessLogs&) = delete;
+  AccessLogs& operator=(const AccessLogs&) = delete;
+
   /// Opens the log of `--access-log`.
   static Result<std::unique_ptr<AccessLogs>> create(const Arguments& arguments);
 
