@@ -116,7 +116,8 @@ void add_sections(metrics::Page& page, const FilterPlan& filters) {
 }
 
 std::string page_of(const proxy::Counters& counters, const std::vector<proxy::ClusterTotals>& clusters,
-                    const TelemetryParts& telemetry, const BackendWatch::State& watched, const ConfigPlan* plan, metrics::Format format) {
+                    const TelemetryParts& telemetry, const BackendWatch::State& watched, const ConfigPlan* plan,
+                    metrics::Format format) {
   metrics::Page page;
   telemetry.add_to(page);
   page.family("fairlead_gateway_buffer_bytes", Type::kGauge, "bytes of buffers in use")
@@ -198,9 +199,10 @@ void Serving::add_handlers(admin::Server& server) {
   server.get("/metrics", [this](const admin::Request& request) {
     return admin::on_loop(loop_, [this, accept = request.accept] {
       const auto format = metrics::Page::accepted(accept);
-      return admin::Response{.status = 200,
-                             .type = std::string(metrics::Page::content_type(format)),
-                             .body = page_of(workers_.counters(), workers_.clusters(), telemetry_, watch_.state(), plan_, format)};
+      return admin::Response{
+          .status = 200,
+          .type = std::string(metrics::Page::content_type(format)),
+          .body = page_of(workers_.counters(), workers_.clusters(), telemetry_, watch_.state(), plan_, format)};
     });
   });
   server.get("/v1/status", [this](const admin::Request&) {

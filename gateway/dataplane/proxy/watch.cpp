@@ -147,9 +147,10 @@ std::vector<ClusterTotals> Worker::clusters() {
   std::vector<ClusterTotals> out;
   if (set_ == nullptr) return out;
   set_->for_each([&](upstream::Cluster& cluster) {
-    auto& totals = out.emplace_back(
-        ClusterTotals{.name = cluster.spec().name, .counters = cluster.counters(), .backends = {}});
-    cluster.for_each([&](upstream::Backend& backend) { ++totals.backends[static_cast<std::size_t>(state_of(backend))]; });
+    auto& totals =
+        out.emplace_back(ClusterTotals{.name = cluster.spec().name, .counters = cluster.counters(), .backends = {}});
+    cluster.for_each(
+        [&](upstream::Backend& backend) { ++totals.backends[static_cast<std::size_t>(state_of(backend))]; });
   });
   std::ranges::sort(out, {}, &ClusterTotals::name);
   return out;

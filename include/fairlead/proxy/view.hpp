@@ -47,7 +47,8 @@ struct ClusterTotals {
   upstream::ClusterCounters counters;
   std::array<std::uint32_t, kBackendStates> backends{};  ///< by state
 
-  /// Joins what another worker says of it: counters are summed; of the backends, whoever has fewer available is believed.
+  /// Joins what another worker says of it: counters are summed; of the backends, whoever has fewer available is
+  /// believed.
   void add(const ClusterTotals& other);
 };
 
