@@ -9,11 +9,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <optional>
 #include <utility>
 
 #include "fairlead/base/fd.hpp"
+#include "fairlead/limit/clocks.hpp"
 #include "fairlead/limit/lasting.hpp"
 
 namespace fairlead::gateway {
@@ -23,12 +23,6 @@ using limit::LastingCounts;
 
 constexpr std::size_t kMostBytes = std::size_t{1} << 31;
 constexpr std::size_t kDigest = 32;  // at the end of a text
-
-std::int64_t unix_us() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * std::int64_t{1'000'000} + now.tv_nsec / 1000;
-}
 
 /// Nothing where there is no such file.
 Result<std::optional<std::string>> read_file(const std::string& path) {
@@ -103,7 +97,7 @@ void QuotaKeeper::load() {
   const auto text = read_file(path());
   if (!text) return note(text.error().message);
   if (!*text) return;
-  if (const auto loaded = LastingCounts::of_process().load(**text, unix_us()); !loaded)
+  if (const auto loaded = LastingCounts::of_process().load(**text, limit::unix_us()); !loaded)
     note(path() + ": " + loaded.error().message);
 }
 
@@ -120,7 +114,7 @@ void QuotaKeeper::note(const std::string& failure) {
 
 void QuotaKeeper::write() {
   const std::scoped_lock one_at_a_time(writing_);
-  const auto text = LastingCounts::of_process().encode(unix_us());
+  const auto text = LastingCounts::of_process().encode(limit::unix_us());
   auto digest = text.substr(text.size() - kDigest);
   if (digest == written_) return;
   if (const auto done = write_file(directory_, path(), text); !done) return note(done.error().message);

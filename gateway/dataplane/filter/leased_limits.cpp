@@ -2,6 +2,7 @@
 #include <array>
 #include <utility>
 
+#include "fairlead/limit/clocks.hpp"
 #include "gateway/dataplane/filter/rate_limits.hpp"
 
 namespace fairlead::filter {

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "fairlead/filter/probe.hpp"
+#include "fairlead/limit/clocks.hpp"
 #include "fairlead/limit/key.hpp"
 #include "fairlead/limit/lasting.hpp"
 #include "gateway/dataplane/filter/problem.hpp"
@@ -108,7 +109,7 @@ Preview RateLimitsBase::look_here(std::span<const RateQuestion> questions) const
                 .counts = questions[i].tier->counts.get(),
                 .hash = questions[i].hash,
                 .cost = 0};
-  limit::take_all(std::span(items).first(questions.size()), unix_us());
+  limit::take_all(std::span(items).first(questions.size()), limit::unix_us());
   Preview out{.kind = Preview::Kind::kPasses};
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const auto& level = items[i].level;
@@ -140,7 +141,7 @@ void RateLimitsBase::charge(Request& request, std::size_t number, std::uint64_t 
                    .counts = tier.counts.get(),
                    .hash = question.hash,
                    .cost = amount};
-  limit::charge(item, unix_us());
+  limit::charge(item, limit::unix_us());
   if (!state.met.empty()) state.met[number].level = item.level;
 }
 
@@ -163,7 +164,7 @@ Verdict RateLimitsBase::take_here(Request& request, std::span<const RateQuestion
                 .hash = questions[i].hash,
                 .cost = questions[i].cost};
   }
-  const bool allowed = limit::take_all(std::span(items).first(questions.size()), unix_us());
+  const bool allowed = limit::take_all(std::span(items).first(questions.size()), limit::unix_us());
   for (std::size_t i = 0; i < questions.size(); ++i)
     met[i] = {.text = &questions[i].tier->text, .level = items[i].level};
   const auto all = std::span<const LimitMet>(met).first(questions.size());
@@ -297,7 +298,7 @@ void SharedRateLimits::charge_redis(Request& request, const RateQuestion& questi
   items[0] = {.rule = tier.terms.rule, .key = redis_key(question), .cost = amount, .more = limit::kOwe};
   if (lease_desk(request, config_).ask(std::move(items), nullptr) != nullptr) return;
   limit::Item item{.rule = &tier.share, .counts = tier.counts.get(), .hash = question.hash, .cost = amount};
-  limit::charge(item, unix_us());
+  limit::charge(item, limit::unix_us());
 }
 
 FilterPtr make_rate_limits(const model::RateLimits& settings, Context& context) {

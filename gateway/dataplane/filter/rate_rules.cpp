@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <ctime>
 
+#include "fairlead/limit/clocks.hpp"
 #include "fairlead/limit/key.hpp"
 #include "fairlead/limit/lasting.hpp"
 #include "gateway/dataplane/filter/limit_key.hpp"
@@ -56,7 +56,8 @@ RateTier make_tier(const model::RateLimits& section, const model::RateLimit& set
   out.counts = context.stores.get<limit::Counts>(
       name, [&] { return std::make_shared<limit::Counts>(out.rule.algorithm, section.most_keys); });
   if (section.redis == nullptr && context.stores.lasting)
-    limit::LastingCounts::of_process().keep(context.policy + "/rateLimits/" + id, out.rule, out.counts, unix_us());
+    limit::LastingCounts::of_process().keep(context.policy + "/rateLimits/" + id, out.rule, out.counts,
+                                            limit::unix_us());
   out.terms.rule = out.rule;
   if (section.redis && section.redis->lease_percent > 0)
     out.terms = limit::lease_terms(out.rule, section.redis->lease_percent, section.redis->lease_time.count() * 1000);
@@ -97,12 +98,6 @@ std::uint64_t cost_of(Request& request, const model::RateLimit& settings) {
 }
 
 }  // namespace
-
-std::int64_t unix_us() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * std::int64_t{1'000'000} + now.tv_nsec / 1000;
-}
 
 std::vector<RateRule> make_rate_rules(const model::RateLimits& settings, Context& context) {
   std::vector<RateRule> out;

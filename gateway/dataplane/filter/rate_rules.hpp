@@ -50,7 +50,4 @@ using RateQuestions = std::array<RateQuestion, limit::kMostItems>;
 /// The limits that concern the request; says how many. with_keys: their texts are wanted.
 std::size_t ask_rate_rules(Request& request, const std::vector<RateRule>& rules, bool with_keys, RateQuestions& out);
 
-/// CLOCK_REALTIME, microseconds.
-[[nodiscard]] std::int64_t unix_us();
-
 }  // namespace fairlead::filter

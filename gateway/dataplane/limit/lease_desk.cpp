@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "fairlead/limit/clocks.hpp"
+
 namespace fairlead::limit {
 
 class LeaseDesk::Ask final : public RedisAsk {

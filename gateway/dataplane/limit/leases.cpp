@@ -2,7 +2,6 @@
 #include "fairlead/limit/leases.hpp"
 
 #include <algorithm>
-#include <ctime>
 #include <mutex>
 #include <utility>
 
@@ -21,12 +20,6 @@ std::int64_t whole_us(const Rule& rule) {
 }
 
 }  // namespace
-
-std::int64_t boot_us() {
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return now.tv_sec * std::int64_t{1'000'000} + now.tv_nsec / 1000;
-}
 
 LeaseTerms lease_terms(const Rule& rule, unsigned percent, std::int64_t most_us) {
   LeaseTerms out{.rule = rule, .share = 0, .time_us = std::min(most_us, whole_us(rule) / 4)};

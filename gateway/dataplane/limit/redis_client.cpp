@@ -3,18 +3,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <ctime>
+
+#include "fairlead/limit/clocks.hpp"
 
 namespace fairlead::limit {
 namespace {
 
 constexpr std::uint16_t kUnknown = 0xffff;
-
-std::int64_t unix_us() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * std::int64_t{1'000'000} + now.tv_nsec / 1000;
-}
 
 std::string_view take_word(std::string_view& text) {
   const auto end = std::min(text.find(' '), text.size());

@@ -65,7 +65,4 @@ class Leases {
   Table table_;
 };
 
-/// CLOCK_BOOTTIME, microseconds.
-[[nodiscard]] std::int64_t boot_us();
-
 }  // namespace fairlead::limit
