@@ -110,7 +110,7 @@ plugins: {plugins}
         self.assertEqual((line["response"]["status"], line["source"], line["tries"]), (404, "kong", []))
         self.assertEqual((line["upstream_uri"], line["upstream_status"], line["latencies"]["proxy"]), ("", "", -1))
         self.assertFalse({"route", "service"} & set(line))
-        self.assertEqual(self.metrics().sum("fairlead_gateway_log_lines_total", target=str(path)), 3)
+        self.assertTrue(eventually(lambda: self.metrics().sum("fairlead_gateway_log_lines_total", target=str(path)) == 3))
 
     def test_file_log(self):
         self.check_file(converted=False)
