@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The systemd unit and the DaemonSet of scripts/deploy: well formed, and of one mind with the agent about flags,
-capabilities and paths. Usage: deploy_test.py AGENT"""
+"""The units, images and manifests of scripts/deploy: well formed, and of one mind with the programs about flags,
+capabilities, paths and libraries. Usage: deploy_test.py AGENT FAIRCTL GATEWAY"""
 import json
 import os
 import re
@@ -14,7 +14,9 @@ import yaml
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 DEPLOY = os.path.join(ROOT, "scripts", "deploy")
-AGENT = sys.argv.pop()
+GATEWAY, FAIRCTL, AGENT = (sys.argv.pop() for _ in range(3))
+PROGRAMS = {os.path.basename(path): path for path in (AGENT, FAIRCTL, GATEWAY)}
+BASE_PACKAGES = {"libc6", "libgcc-s1"}  # of debian:12-slim
 
 
 def read(*path):
@@ -26,14 +28,37 @@ def run(*words):
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
+def flags_of(program):
+    return set(re.findall(r"(--[a-z-]+)", run(program, "--help").stdout))
+
+
 def agent_flags():
-    return set(re.findall(r"(--[a-z-]+)", run(AGENT, "--help").stdout))
+    return flags_of(AGENT)
+
+
+def verify(unit, program, name):
+    """What systemd finds wrong with a unit, were the program installed."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(unit.replace("/usr/bin/" + os.path.basename(program), program))
+        return run("systemd-analyze", "verify", "--man=no", path)
 
 
 def kept_capabilities():
     """As agent/kernel/capabilities.cpp lists them, without CAP_."""
     source = read(ROOT, "agent", "kernel", "capabilities.cpp")
     return {name.upper() for name in re.findall(r'\{"cap_([a-z_]+)",', source)}
+
+
+def package_of(library):
+    """The Debian package of a library: dpkg knows it below /lib or below /usr/lib, which are one."""
+    path = os.path.realpath(library)
+    for name in (path, path.removeprefix("/usr")):
+        found = run("dpkg", "-S", name)
+        if found.returncode == 0:
+            return found.stdout.split(":")[0]
+    raise AssertionError(f"{library} is of no package")
 
 
 def default_of(setting):
@@ -49,19 +74,12 @@ class UnitTest(unittest.TestCase):
         return found[0]
 
     def test_systemd_takes_it(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "fairlead-agent.service")
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(self.unit.replace("/usr/bin/fairlead-agent", AGENT))
-            done = run("systemd-analyze", "verify", "--man=no", path)
-            self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+        done = verify(self.unit, AGENT, "fairlead-agent.service")
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 
     def test_systemd_complains_where_it_should(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "fairlead-agent.service")
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(self.unit.replace("/usr/bin/fairlead-agent", AGENT).replace("Type=notify", "Typ=notify"))
-            self.assertRegex(run("systemd-analyze", "verify", "--man=no", path).stderr, "Unknown key (name )?'Typ'")
+        unit = self.unit.replace("Type=notify", "Typ=notify")
+        self.assertRegex(verify(unit, AGENT, "fairlead-agent.service").stderr, "Unknown key (name )?'Typ'")
 
     def test_flags_exist(self):
         self.assertLessEqual(set(re.findall(r"(--[a-z-]+)", self.value("ExecStart"))), agent_flags())
@@ -136,6 +154,74 @@ class DaemonSetTest(unittest.TestCase):
         if isinstance(given, list):
             return [path for i, value in enumerate(given) for path in self.lost(value, read_back[i], f"{where}[{i}]")]
         return []
+
+
+class GatewayTest(unittest.TestCase):
+    unit = read(DEPLOY, "fairlead-gateway.service")
+    deployment = next(one for one in yaml.safe_load_all(read(DEPLOY, "gateway.yaml")) if one["kind"] == "Deployment")
+    service = next(one for one in yaml.safe_load_all(read(DEPLOY, "gateway.yaml")) if one["kind"] == "Service")
+    pod = deployment["spec"]["template"]["spec"]
+    gateway = pod["containers"][0]
+    drain_seconds = int(re.search(r"--drain-seconds UINT=(\d+)", run(GATEWAY, "--help").stdout)[1])
+
+    def test_systemd_takes_the_unit(self):
+        done = verify(self.unit, GATEWAY, "fairlead-gateway.service")
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+
+    def test_flags_exist(self):
+        unit = set(re.findall(r"(--[a-z-]+)", re.search(r"^ExecStart=(.*)$", self.unit, re.M)[1]))
+        pod = {arg for arg in self.gateway["args"] if arg.startswith("--")}
+        self.assertLessEqual(unit | pod, flags_of(GATEWAY))
+
+    def test_what_is_under_way_may_end(self):
+        self.assertGreater(self.pod["terminationGracePeriodSeconds"], self.drain_seconds)
+        self.assertGreater(int(re.search(r"^TimeoutStopSec=(\d+)$", self.unit, re.M)[1]), self.drain_seconds)
+        self.assertEqual(self.gateway["readinessProbe"]["httpGet"]["path"], "/readyz")
+
+    def test_mounts_volumes_and_ports_belong_together(self):
+        mounts = {mount["name"]: mount["mountPath"] for mount in self.gateway["volumeMounts"]}
+        self.assertEqual(set(mounts), {volume["name"] for volume in self.pod["volumes"]})
+        self.assertEqual(self.gateway["args"][self.gateway["args"].index("--config") + 1], mounts["config"])
+        socket = re.search(r"--socket TEXT=(\S+)", run(GATEWAY, "--help").stdout)[1]
+        self.assertEqual(os.path.dirname(socket), mounts["run"])
+        ports = {port["name"] for port in self.gateway["ports"]}
+        self.assertLessEqual({port["targetPort"] for port in self.service["spec"]["ports"]}, ports)
+        labels = self.deployment["spec"]["template"]["metadata"]["labels"]
+        self.assertLessEqual(self.service["spec"]["selector"].items(), labels.items())
+
+
+class ImageTest(unittest.TestCase):
+    """Without a builder of images: the steps that can go wrong here, by what the files say."""
+
+    def stages(self, name):
+        return read(DEPLOY, name).split("FROM debian:12-slim")
+
+    def test_libraries_are_in_the_image(self):
+        for name in ("Containerfile", "Containerfile.gateway"):
+            image = self.stages(name)[1]
+            packages = set(re.search(r"--no-install-recommends((?:.|\\\n)*?) && ", image)[1].replace("\\", " ").split())
+            for program in re.findall(r"/usr/bin/(fair[a-z-]+)", image):
+                needed = re.findall(r"=> (/\S+)", run("ldd", PROGRAMS[program]).stdout)
+                found = {package_of(path) for path in needed}
+                self.assertLessEqual(found, packages | BASE_PACKAGES, (name, program))
+
+    def test_what_is_copied_is_enough_to_configure_and_to_install(self):
+        for name, programs in (("Containerfile", {"fairlead-agent", "fairctl"}),
+                               ("Containerfile.gateway", {"fairlead-gateway", "fairctl"})):
+            with tempfile.TemporaryDirectory() as folder, self.subTest(name=name):
+                source, build, root = (os.path.join(folder, part) for part in ("src", "build", "root"))
+                os.mkdir(source)
+                for words in re.findall(r"^COPY (?!--from)(.*) \S+$", self.stages(name)[0], re.M):
+                    for word in words.split():
+                        os.symlink(os.path.join(ROOT, word), os.path.join(source, word))
+                done = run("cmake", "-S", source, "-B", build, "-G", "Ninja", "-DFAIRLEAD_TESTS=OFF")
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                os.makedirs(os.path.join(build, "bin"), exist_ok=True)
+                for program in programs:
+                    shutil.copy(PROGRAMS[program], os.path.join(build, "bin"))
+                done = run("cmake", "--install", build, "--prefix", root)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertEqual(set(os.listdir(os.path.join(root, "bin"))), programs)
 
 
 if __name__ == "__main__":
