@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include <array>
+#include <cstring>
 
 namespace fairlead::telemetry::text {
 namespace {

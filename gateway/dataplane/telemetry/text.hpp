@@ -3,9 +3,9 @@
 
 // Writers into memory that is known to suffice: each says how much it may need. All return the end of what they wrote.
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 #include "fairlead/net/stream.hpp"
@@ -13,8 +13,7 @@
 namespace fairlead::telemetry::text {
 
 inline char* put(char* out, std::string_view plain) {
-  std::memcpy(out, plain.data(), plain.size());
-  return out + plain.size();
+  return std::ranges::copy(plain, out).out;  // memcpy takes no null, which an empty text may be
 }
 
 inline constexpr std::size_t kMaxNumber = 20;

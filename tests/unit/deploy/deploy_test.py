@@ -16,7 +16,8 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..")
 DEPLOY = os.path.join(ROOT, "scripts", "deploy")
 GATEWAY, FAIRCTL, AGENT = (sys.argv.pop() for _ in range(3))
 PROGRAMS = {os.path.basename(path): path for path in (AGENT, FAIRCTL, GATEWAY)}
-BASE_PACKAGES = {"libc6", "libgcc-s1"}  # of debian:12-slim
+# Of debian:12-slim; and what programs that are tested under sanitizers need beside the others.
+BASE_PACKAGES = {"libc6", "libgcc-s1", "libasan8", "libubsan1", "libtsan2"}
 
 
 def read(*path):
