@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cache-Control, dates, conditions and ranges of any text: within their bounds, and never more fresh by what is added.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
+#include <vector>
 
 #include "fairlead/cache/conditional.hpp"
 #include "fairlead/cache/control.hpp"
@@ -51,8 +53,13 @@ void check_requests(std::string_view text) {
   const http::Fields asked = {{"if-none-match", text}, {"if-modified-since", text}, {"range", text}};
   const auto known = validators_of(stored, kNow);
   (void)not_modified(asked, known, kNow);
-  Range range;
-  if (range_of(asked, known, 1000, range) == RangeAnswer::kPart) check(range.first <= range.last && range.last < 1000);
+  std::vector<Range> ranges;
+  const bool parts = ranges_of(asked, known, 1000, ranges) == RangeAnswer::kParts;
+  check(!parts || (!ranges.empty() && ranges.size() <= kMostRanges));
+  if (!parts) return;
+  for (const auto& range : ranges) check(range.first <= range.last && range.last < 1000);
+  std::ranges::sort(ranges, {}, &Range::first);
+  for (std::size_t i = 1; i < ranges.size(); ++i) check(ranges[i].first > ranges[i - 1].last);
 }
 
 }  // namespace
