@@ -324,6 +324,22 @@ class CacheTest(Served):
         self.assertIn("; hit", self.get("/kept")[1]["cache-status"])
 
 
+class ControlHeadersTest(Served):
+    policies = [policy("cache: {controlHeaders: [CDN-Cache-Control]}")]
+
+    def test_what_is_said_to_this_cache_alone_counts(self):
+        rows = {"/kept": ("max-age=60", "no-store", 1), "/gone": ("no-store", "max-age=60", 2),
+                "/broken": ("max-age=60, &", "max-age=60", 1), "/wrong": ('max-age="60"', "no-store", 2)}
+        for path, (targeted, general, fetches) in rows.items():
+            with self.subTest(path=path):
+                self.origin.answers[path] = (200, [("cdn-cache-control", targeted), ("cache-control", general)], b"x")
+                seen = [self.get(path) for _ in range(2)]
+                self.assertEqual(self.fetches(path), fetches)
+                # Whoever stands between here and the client is told what the backend said.
+                self.assertEqual({(fields["cdn-cache-control"], fields["cache-control"]) for _, fields, _ in seen},
+                                 {(targeted, general)})
+
+
 class StaleTest(Served):
     policies = [policy("cache: {staleIfError: 1h}")]
 

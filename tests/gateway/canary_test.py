@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Section canary: which requests go to another backend, who stays there, and what counts for them."""
+import concurrent.futures
 import json
 import re
 import subprocess
 import unittest
+
+import grpc
 
 from backend import Backend
 from callers import consumer
@@ -27,6 +30,35 @@ kind: RequestPolicy
 metadata: {{name: {name}, namespace: default}}
 spec: {{targetRefs: [{{group: "{group}", kind: {kind}, name: {target}{more}}}], {spec}}}
 """
+
+
+def grpc_server(name):
+    """A gRPC server that says its name, and its port."""
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+    say = grpc.unary_unary_rpc_method_handler(lambda request, context: name.encode())
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("t.Names", {"Get": say}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    return server, port
+
+
+class GrpcCanary(unittest.TestCase):
+    def test_of_a_grpc_route(self):
+        servers = [grpc_server(name) for name in ("old", "new")]
+        for server, _ in servers:
+            self.addCleanup(server.stop, None)
+        port = free_port()
+        followed = Followed({"all.yaml": "---\n".join([
+            CLASS, gateway(http(port)), route("calls", to("old"), kind="GRPCRoute"),
+            *(service(name, ("127.0.0.1", at)) for name, (_, at) in zip(("old", "new"), servers)),
+            policy("p", TO % "always: {headers: [{name: x-canary, value: \"yes\"}]}", kind="GRPCRoute", target="calls")])})
+        self.addCleanup(followed.close)
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call = channel.unary_unary("/t.Names/Get")
+
+            def name(*metadata):
+                return call(b"", timeout=LIMIT, metadata=metadata, wait_for_ready=True).decode()
+            self.assertEqual([name(), name(("x-canary", "yes")), name(("x-canary", "no"))], ["old", "new", "old"])
 
 
 class Canary(unittest.TestCase):

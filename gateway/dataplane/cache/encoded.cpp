@@ -9,6 +9,7 @@
 #include <concepts>
 
 #include "fairlead/cache/control.hpp"
+#include "gateway/dataplane/http/grammar.hpp"
 
 namespace fairlead::cache {
 namespace {
@@ -63,20 +64,13 @@ class Cursor {
   std::string_view data_;
 };
 
+/// As they are stored: in lower case.
 bool is_name(std::string_view text) {
-  const auto is_good = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || std::string_view("!#$%&'*+-.^_`|~").contains(c);
-  };
-  return !text.empty() && text.size() <= kMostName && std::ranges::all_of(text, is_good);
+  return text.size() <= kMostName && http::grammar::is_token(text) &&
+         std::ranges::none_of(text, [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
-bool is_value(std::string_view text) {
-  const auto is_good = [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return c == '\t' || (byte >= 0x20 && byte != 0x7f);
-  };
-  return std::ranges::all_of(text, is_good);
-}
+bool is_value(std::string_view text) { return http::grammar::all(text, http::grammar::kContent); }
 
 /// Fields that frame messages, are written anew for each answer, or are for one client: no stored response has them.
 bool is_never_stored(std::string_view name) {

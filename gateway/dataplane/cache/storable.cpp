@@ -59,9 +59,11 @@ std::uint32_t age_value(const http::Fields& fields) {
 }
 
 /// What the response itself says; seconds.
-std::optional<std::int64_t> explicit_lifetime(const http::Fields& fields, const Control& control, std::int64_t now) {
+std::optional<std::int64_t> explicit_lifetime(const http::Fields& fields, const Control& control, std::int64_t now,
+                                              bool by_expires) {
   if (control.s_maxage) return *control.s_maxage;
   if (control.max_age) return *control.max_age;
+  if (!by_expires) return std::nullopt;
   if (const auto expires = expires_of(fields, now)) return *expires - date_of(fields, now);
   return std::nullopt;
 }
@@ -131,7 +133,7 @@ Terms judge(const http::ResponseHead& head, const Asked& asked, const Defaults& 
   const auto control = targeted ? *targeted : control_of(head.fields, false);
   out.reason = forbidden(head, control, asked);
   if (out.reason != Reason::kStorable) return out;
-  auto lifetime = explicit_lifetime(targeted ? http::Fields() : head.fields, control, now);
+  auto lifetime = explicit_lifetime(head.fields, control, now, !targeted);
   if (!lifetime && asked.cookies && !control.is_public) {
     out.reason = Reason::kCookie;
     return out;

@@ -9,18 +9,9 @@ namespace fairlead::config {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr std::uint64_t kMost = 0x7fffffff;
 
 void read_time(Reader& reader, View at, milliseconds& out) {
   if (const auto value = read_duration(reader, at)) out = *value;
-}
-auto time_field(Reader& reader, std::string_view name, milliseconds& out) {
-  return field(name, [&](View v) { read_time(reader, v, out); });
-}
-template <class Number>
-auto number_field(Reader& reader, std::string_view name, Number& out, std::uint64_t least = 0,
-                  std::uint64_t most = kMost) {
-  return field(name, [&reader, &out, least, most](View v) { read_number(reader, v, least, most, out); });
 }
 
 bool is_prime(std::uint32_t value) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 
 #include "fairlead/model/cluster.hpp"
 #include "gateway/dataplane/config/fields.hpp"
@@ -25,39 +26,40 @@ bool is_url(std::string_view text) {
 /// No mark of the datagram's own.
 bool is_metric_text(std::string_view text) { return is_plain(text) && text.find_first_of("|#,@") == text.npos; }
 
-auto time_field(Reader& reader, std::string_view name, std::chrono::milliseconds& out) {
-  return field(name, [&reader, &out](View v) {
-    if (const auto value = read_duration(reader, v)) out = *value;
-  });
-}
-template <class Number>
-auto number_field(Reader& reader, std::string_view name, Number& out, std::uint64_t least, std::uint64_t most) {
-  return field(name, [&reader, &out, least, most](View v) { read_number(reader, v, least, most, out); });
-}
-auto bool_field(Reader& reader, std::string_view name, bool& out) {
-  return field(name, [&reader, &out](View v) { reader.read(v, out); });
-}
 auto metric_text(Reader& reader, std::string_view name, std::string& out, std::size_t least = 1) {
   return field(name, [&reader, &out, least](View v) {
     read_text(reader, v, out, least, 255, is_metric_text, "a text without spaces and | # , @");
   });
 }
+constexpr std::string_view kConsumers[] = {"CustomId", "Username"};
+constexpr std::string_view kServices[] = {"Name", "Host", "NameOrHost"};
+constexpr std::string_view kStyles[] = {"StatsD", "Datadog"};
+constexpr std::string_view kMetrics[] = {"request_count",
+                                         "request_size",
+                                         "response_size",
+                                         "latency",
+                                         "upstream_latency",
+                                         "kong_latency",
+                                         "status_count",
+                                         "unique_users",
+                                         "request_per_user",
+                                         "status_count_per_user",
+                                         "status_count_per_workspace",
+                                         "status_count_per_user_per_route"};
+constexpr std::string_view kTypes[] = {"counter", "gauge", "histogram", "meter", "set", "timer", "distribution"};
+
+/// One of `words`, which outlive the field: the enumerator of its place, counted from `first`.
 template <class Value>
-auto choice(Reader& reader, std::string_view name, Value& out, std::initializer_list<std::string_view> words,
-            int first = 0) {
-  return field(name, [&reader, &out, words = std::vector(words), first](View v) {
-    for (std::size_t i = 0; i < words.size(); ++i)
-      if (v.text() == words[i]) return void(out = static_cast<Value>(static_cast<int>(i) + first));
-    std::string list;
-    for (const auto word : words) list.append(list.empty() ? "" : ", ").append(word);
-    reader.error(v, "one of " + list);
+auto choice(Reader& reader, std::string_view name, Value& out, std::span<const std::string_view> words, int first = 0) {
+  return field(name, [&reader, &out, words, first](View v) {
+    if (const auto found = reader.one_of(v, words)) out = static_cast<Value>(static_cast<int>(*found) + first);
   });
 }
 auto consumer_field(Reader& reader, Metric::Consumer& out) {
-  return choice(reader, "consumerIdentifier", out, {"CustomId", "Username"}, 1);
+  return choice(reader, "consumerIdentifier", out, kConsumers, 1);
 }
 auto service_field(Reader& reader, Metric::Service& out) {
-  return choice(reader, "serviceIdentifier", out, {"Name", "Host", "NameOrHost"}, 1);
+  return choice(reader, "serviceIdentifier", out, kServices, 1);
 }
 
 void read_file(Reader& reader, View at, model::ClientLogFile& out) {
@@ -134,24 +136,14 @@ void read_rate(Reader& reader, View at, std::string& out) {
 }
 
 void read_metric(Reader& reader, View at, Metric& out) {
-  read_mapping(
-      reader, at,
-      required("name", "a metric's name",
-               choice(reader, "name", out.name,
-                      {"request_count", "request_size", "response_size", "latency", "upstream_latency", "kong_latency",
-                       "status_count", "unique_users", "request_per_user", "status_count_per_user",
-                       "status_count_per_workspace", "status_count_per_user_per_route"})
-                   .read),
-      required(
-          "type", "a metric's type",
-          choice(reader, "type", out.type, {"counter", "gauge", "histogram", "meter", "set", "timer", "distribution"})
-              .read),
-      field("sampleRate", [&](View v) { read_rate(reader, v, out.sample_rate); }), consumer_field(reader, out.consumer),
-      service_field(reader, out.service), field("tags", [&](View v) {
-        read_list(reader, v, 1, 64, out.tags, [&](View item, std::string& one) {
-          read_text(reader, item, one, 1, 255, is_metric_text, "a tag without spaces and | # , @");
-        });
-      }));
+  read_mapping(reader, at, required("name", "a metric's name", choice(reader, "name", out.name, kMetrics).read),
+               required("type", "a metric's type", choice(reader, "type", out.type, kTypes).read),
+               field("sampleRate", [&](View v) { read_rate(reader, v, out.sample_rate); }),
+               consumer_field(reader, out.consumer), service_field(reader, out.service), field("tags", [&](View v) {
+                 read_list(reader, v, 1, 64, out.tags, [&](View item, std::string& one) {
+                   read_text(reader, item, one, 1, 255, is_metric_text, "a tag without spaces and | # , @");
+                 });
+               }));
 }
 
 /// "200-299"
@@ -167,7 +159,7 @@ void read_statuses(Reader& reader, View at, std::pair<std::uint16_t, std::uint16
 
 void read_statsd(Reader& reader, View at, model::ClientLogStatsd& out) {
   read_mapping(
-      reader, at, choice(reader, "style", out.style, {"StatsD", "Datadog"}),
+      reader, at, choice(reader, "style", out.style, kStyles),
       field("host", [&](View v) { read_text(reader, v, out.host, 1, 253, is_plain, "a host name or an address"); }),
       field("port", [&](View v) { reader.read_port(v, out.port); }), metric_text(reader, "prefix", out.prefix),
       bool_field(reader, "hostnameInPrefix", out.hostname_in_prefix),

@@ -10,21 +10,6 @@ namespace fairlead::config {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr std::uint64_t kMost = 0x7fffffff;
-
-auto time_field(Reader& reader, std::string_view name, milliseconds& out) {
-  return field(name, [&](View v) {
-    if (const auto value = read_duration(reader, v)) out = *value;
-  });
-}
-template <class Number>
-auto number_field(Reader& reader, std::string_view name, Number& out, std::uint64_t least = 0,
-                  std::uint64_t most = kMost) {
-  return field(name, [&reader, &out, least, most](View v) { read_number(reader, v, least, most, out); });
-}
-auto bool_field(Reader& reader, std::string_view name, bool& out) {
-  return field(name, [&](View v) { reader.read(v, out); });
-}
 
 void read_limits(Reader& reader, View at, model::ClientLimits& out) {
   read_mapping(reader, at, number_field(reader, "maxConnections", out.max_connections),

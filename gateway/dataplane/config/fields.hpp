@@ -131,4 +131,18 @@ void read_number(Reader& reader, View at, std::uint64_t least, std::uint64_t mos
   if (const auto value = reader.number(at, least, most)) out = static_cast<Number>(*value);
 }
 
+inline auto bool_field(Reader& reader, std::string_view name, bool& out) {
+  return field(name, [&](View v) { reader.read(v, out); });
+}
+inline auto time_field(Reader& reader, std::string_view name, std::chrono::milliseconds& out) {
+  return field(name, [&](View v) {
+    if (const auto value = read_duration(reader, v)) out = *value;
+  });
+}
+template <class Number>
+auto number_field(Reader& reader, std::string_view name, Number& out, std::uint64_t least = 0,
+                  std::uint64_t most = 0x7fffffff) {
+  return field(name, [&reader, &out, least, most](View v) { read_number(reader, v, least, most, out); });
+}
+
 }  // namespace fairlead::config

@@ -196,7 +196,7 @@ std::optional<std::chrono::milliseconds> Reader::duration(View at, std::chrono::
   return std::nullopt;
 }
 
-std::optional<std::size_t> Reader::one_of(View at, std::initializer_list<std::string_view> allowed) {
+std::optional<std::size_t> Reader::one_of(View at, std::span<const std::string_view> allowed) {
   const auto found = at.is_string() ? std::ranges::find(allowed, at.text()) : allowed.end();
   if (found != allowed.end()) return static_cast<std::size_t>(found - allowed.begin());
   std::string list;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -89,7 +90,10 @@ class Reader {
   /// "1h30m", "1.5s", "100ms"; at least `least`.
   [[nodiscard]] std::optional<std::chrono::milliseconds> duration(View at, std::chrono::milliseconds least);
   /// The position of the value among `allowed`.
-  [[nodiscard]] std::optional<std::size_t> one_of(View at, std::initializer_list<std::string_view> allowed);
+  [[nodiscard]] std::optional<std::size_t> one_of(View at, std::span<const std::string_view> allowed);
+  [[nodiscard]] std::optional<std::size_t> one_of(View at, std::initializer_list<std::string_view> allowed) {
+    return one_of(at, std::span(allowed.begin(), allowed.size()));
+  }
   [[nodiscard]] std::string path(View at) const;
 
  private:

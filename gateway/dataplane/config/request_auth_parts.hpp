@@ -20,14 +20,6 @@ void read_login(Reader& reader, View at, model::LoginMethod& out);
 void read_server_path(Reader& reader, View at, std::string& out);
 void read_claim_headers(Reader& reader, View at, std::vector<model::ClaimHeader>& out);
 
-inline auto bool_field(Reader& reader, std::string_view name, bool& out) {
-  return field(name, [&](View v) { reader.read(v, out); });
-}
-inline auto time_field(Reader& reader, std::string_view name, std::chrono::milliseconds& out) {
-  return field(name, [&](View v) {
-    if (const auto value = read_duration(reader, v)) out = *value;
-  });
-}
 inline auto texts_field(Reader& reader, std::string_view name, std::vector<std::string>& out, std::size_t most) {
   return field(name, [&reader, &out, most](View v) {
     out.clear();

@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 40;
 constexpr milliseconds kMostTime = std::chrono::hours(24 * 366);
 
-void read_time(Reader& reader, View at, milliseconds& out) {
+void read_seconds(Reader& reader, View at, milliseconds& out) {
   const auto value = read_duration(reader, at);
   if (!value) return;
   // HTTP counts seconds.
@@ -21,12 +21,8 @@ void read_time(Reader& reader, View at, milliseconds& out) {
   out = *value;
 }
 
-auto time_field(Reader& reader, std::string_view name, milliseconds& out) {
-  return field(name, [&](View v) { read_time(reader, v, out); });
-}
-
-auto bool_field(Reader& reader, std::string_view name, bool& out) {
-  return field(name, [&](View v) { reader.read(v, out); });
+auto seconds_field(Reader& reader, std::string_view name, milliseconds& out) {
+  return field(name, [&](View v) { read_seconds(reader, v, out); });
 }
 
 template <class T>
@@ -80,7 +76,7 @@ void read_statuses(Reader& reader, View at, std::vector<model::ResponseCache::St
                             if (one.status != 0 && std::ranges::count_if(out, same) > 1)
                               reader.error(v, "each status once");
                           }),
-                 required("ttl", "a duration", [&](View v) { read_time(reader, v, one.ttl); }));
+                 required("ttl", "a duration", [&](View v) { read_seconds(reader, v, one.ttl); }));
   });
 }
 
@@ -113,12 +109,12 @@ void read_cache(Reader& reader, View at, model::ResponseCache& out) {
   auto redis = std::make_shared<model::RedisSettings>();
   read_mapping(reader, at, field("maxBytes", [&](View v) { read_number(reader, v, 65536, kMostBytes, out.max_bytes); }),
                field("maxObjectBytes", [&](View v) { read_number(reader, v, 1, kMostBytes, out.max_object_bytes); }),
-               field("defaultTtl", [&](View v) { read_time(reader, v, out.default_ttl.emplace()); }),
+               field("defaultTtl", [&](View v) { read_seconds(reader, v, out.default_ttl.emplace()); }),
                field("statuses", [&](View v) { read_statuses(reader, v, out.statuses); }),
                field("methods", [&](View v) { read_methods(reader, v, out); }),
                field("key", [&](View v) { read_key(reader, v, out.key); }),
-               time_field(reader, "staleWhileRevalidate", out.stale_while_revalidate),
-               time_field(reader, "staleIfError", out.stale_if_error),
+               seconds_field(reader, "staleWhileRevalidate", out.stale_while_revalidate),
+               seconds_field(reader, "staleIfError", out.stale_if_error),
                bool_field(reader, "honourRequestDirectives", out.honour_request_directives),
                field("bypass",
                      [&](View v) {

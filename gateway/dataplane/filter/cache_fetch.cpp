@@ -72,7 +72,7 @@ class Refetch final : public CallHandler {
     auto entry = fetch_.make_entry(answer.head.fields, terms, now);
     entry->status = answer.head.status;
     entry->body = std::make_shared<const std::string>(std::move(answer.body));
-    return fetch_.insert(entry);
+    return fetch_.store(entry);
   }
 
   Refetches& owner_;
@@ -92,8 +92,9 @@ void Refetches::erase(const Refetch& one) {
 
 }  // namespace
 
-bool CacheFetch::insert(const cache::EntryPtr& entry) const {
-  if (!core->store->insert(key, entry, epoch)) return false;
+bool store_entry(const CacheCore& core, const cache::Key& key, const cache::EntryPtr& entry, std::uint64_t epoch,
+                 const SharedTicket& ticket) {
+  if (!core.store->insert(key, entry, epoch)) return false;
   if (ticket.desk != nullptr) ticket.desk->write(ticket, key, *entry);
   return true;
 }
@@ -128,7 +129,7 @@ cache::EntryPtr CacheFetch::freshen(const cache::Entry& stale, const http::Field
   auto entry = make_entry(whole.fields, terms, now_ms);
   entry->status = stale.status;
   entry->body = stale.body;
-  stored = terms.reason == cache::Reason::kStorable && insert(entry);
+  stored = terms.reason == cache::Reason::kStorable && store(entry);
   if (terms.reason != cache::Reason::kStorable) not_stored(stale.status, terms.reason, now_ms);
   return entry;
 }

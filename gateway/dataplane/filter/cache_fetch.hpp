@@ -9,6 +9,10 @@ namespace fairlead::filter {
 
 inline constexpr std::int64_t kPassMs = 10'000;  ///< for so long nobody waits for what was not stored
 
+/// In memory, then in the shared store. False: not, as it was purged meanwhile or is too large.
+bool store_entry(const CacheCore& core, const cache::Key& key, const cache::EntryPtr& entry, std::uint64_t epoch,
+                 const SharedTicket& ticket);
+
 /// What has to be known of a request once its response comes. Texts live as long as whoever has it sees to.
 struct CacheFetch {
   CorePtr core;
@@ -20,8 +24,7 @@ struct CacheFetch {
   std::uint64_t epoch = 0;   ///< of the store then
   SharedTicket ticket{};     ///< the same of the shared one
 
-  /// In memory, then in the shared store. False: not, as it was purged meanwhile or is too large.
-  bool insert(const cache::EntryPtr& entry) const;
+  bool store(const cache::EntryPtr& entry) const { return store_entry(*core, key, entry, epoch, ticket); }
 
   /// Whether a response may be stored; `failed`: the gateway made it.
   [[nodiscard]] cache::Terms judge(const http::ResponseHead& head, bool failed, std::int64_t now_ms) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What comes back from the backend: stored, or not, or answered otherwise.
 #include <string>
+#include <utility>
 
 #include "gateway/dataplane/filter/cache_pending.hpp"
 
@@ -46,9 +47,7 @@ class Capture final : public BodyFilter {
     if (!end) return;
     body_.shrink_to_fit();
     entry_->body = std::make_shared<const std::string>(std::move(body_));
-    const cache::EntryPtr entry = std::move(entry_);
-    const bool stored = core_->store->insert(key_, entry, epoch_);
-    if (stored && ticket_.desk != nullptr) ticket_.desk->write(ticket_, key_, *entry);
+    const bool stored = store_entry(*core_, key_, std::exchange(entry_, nullptr), epoch_, ticket_);
     land(stored ? cache::Landing::kStored : cache::Landing::kNotStored);
   }
   void land(cache::Landing how) {
@@ -142,7 +141,7 @@ bool Pending::store(const http::ResponseHead& head, const cache::Terms& terms) {
   entry->status = head.status;
   if (!has_body(head)) {
     entry->body = std::make_shared<const std::string>();
-    const bool stored = fetch_.insert(entry);
+    const bool stored = fetch_.store(entry);
     land(stored);
     return stored;
   }

@@ -2,10 +2,10 @@
 #include "gateway/dataplane/filter/cache_shared.hpp"
 
 #include <algorithm>
-#include <ctime>
 #include <utility>
 
 #include "fairlead/auth/digest.hpp"
+#include "fairlead/limit/clocks.hpp"
 #include "fairlead/limit/key.hpp"
 #include "gateway/dataplane/filter/cache_journal.hpp"
 #include "gateway/dataplane/filter/cache_scripts.hpp"
@@ -31,10 +31,7 @@ constexpr telemetry::CounterFamily kWriteFamily{"fairlead_gateway_cache_shared_w
                                                 "responses for the shared store", "result", kWriteNames};
 
 cache::Moment moment(event::Reactor& reactor) {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return {.monotonic = static_cast<std::int64_t>(reactor.now_ms()),
-          .wall = std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000};
+  return {.monotonic = static_cast<std::int64_t>(reactor.now_ms()), .wall = limit::unix_us() / 1000};
 }
 
 /// Of a field's values, as append_vary() has them with the line's end: short, and not to be read by who reads Redis.

@@ -14,6 +14,7 @@
 #include "fairlead/route/choice.hpp"
 #include "fairlead/upstream/hash.hpp"
 #include "fairlead/upstream/persistence.hpp"
+#include "gateway/dataplane/filter/auth_places.hpp"
 #include "gateway/dataplane/filter/share.hpp"
 
 namespace fairlead::filter {
@@ -29,33 +30,6 @@ bool has(const std::vector<std::string>& sorted, std::string_view text) {
   return std::ranges::binary_search(sorted, text, {}, [](const auto& one) -> std::string_view { return one; });
 }
 
-/// The first of that name, over all Cookie fields; empty: none.
-std::string_view cookie_of(const http::Fields& fields, std::string_view name) {
-  for (const auto& field : fields) {
-    if (field.name != "cookie") continue;
-    if (const auto value = upstream::find_cookie(field.value, name); !value.empty()) return value;
-  }
-  return {};
-}
-
-/// Our own cookie is nothing to backends, and nothing that answers differ by.
-void take_cookie_off(http::Fields& fields, std::string_view name, Arena& arena) {
-  for (auto& field : fields) {
-    if (field.name != "cookie" || upstream::find_cookie(field.value, name).empty()) continue;
-    std::string kept;
-    for (auto rest = field.value; !rest.empty();) {
-      const auto end = std::min(rest.find(';'), rest.size());
-      auto pair = rest.substr(0, end);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-      while (pair.starts_with(' ') || pair.starts_with('\t')) pair.remove_prefix(1);
-      if (pair.empty() || pair.substr(0, pair.find('=')) == name) continue;
-      kept.append(kept.empty() ? "" : "; ").append(pair);
-    }
-    field.value = arena.copy(kept);
-  }
-  std::erase_if(fields, [](const http::Field& field) { return field.name == "cookie" && field.value.empty(); });
-}
-
 /// Which of them the request fits: "header x-canary"; empty: none.
 std::string reason_in(const model::CanaryWho& who, Request& request) {
   const auto& fields = request.head().fields;
@@ -63,7 +37,7 @@ std::string reason_in(const model::CanaryWho& who, Request& request) {
     for (const auto& field : fields)
       if (field.name == name && (value.empty() || field.value == value)) return "header " + name;
   for (const auto& [name, value] : who.cookies)
-    if (const auto found = cookie_of(fields, name); !found.empty() && (value.empty() || found == value))
+    if (const auto found = upstream::find_cookie(fields, name); !found.empty() && (value.empty() || found == value))
       return "cookie " + name;
   const auto* consumer = request.identity().consumer;
   if (consumer == nullptr) return {};
@@ -86,12 +60,14 @@ class CanaryFilter final : public Filter {
       : settings_(settings), counters_(context.counters(kFamily)) {
     const auto& salt = settings.share.salt.empty() ? context.policy : settings.share.salt;
     seed_ = upstream::hash64(salt);
+    if (sticks_by_cookie()) own_cookie_.cookies = {settings.share.name};
   }
 
   Verdict on_request(Request& request) const override {
     const bool chosen = decide(request, nullptr) && request.take_canary();
-    if (!settings_.share.name.empty() && settings_.share.by == By::kCookie)
-      take_cookie_off(request.head().fields, settings_.share.name, request.arena());
+    // Our own cookie is nothing to backends, and nothing that answers differ by.
+    if (sticks_by_cookie() && !upstream::find_cookie(request.head().fields, settings_.share.name).empty())
+      remove_credential(request, own_cookie_);
     request.count(counters_ + (chosen ? 0 : 1));
     return Verdict::kContinue;
   }
@@ -145,6 +121,9 @@ class CanaryFilter final : public Filter {
     return in_share(*key) ? "to the canary: among " + share + " by " + by
                           : "not to the canary: not among " + share + " by " + by;
   }
+  [[nodiscard]] bool sticks_by_cookie() const {
+    return settings_.share.by == By::kCookie && !settings_.share.name.empty();
+  }
   [[nodiscard]] std::string by_text() const {
     switch (settings_.share.by) {
       case By::kConsumer: return "consumer";
@@ -175,7 +154,7 @@ class CanaryFilter final : public Filter {
       }
       case By::kCookie: break;
     }
-    if (const auto value = cookie_of(request.head().fields, settings_.share.name); !value.empty())
+    if (const auto value = upstream::find_cookie(request.head().fields, settings_.share.name); !value.empty())
       return std::string(value);
     char text[17];
     std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(request.random().next()));
@@ -186,6 +165,7 @@ class CanaryFilter final : public Filter {
   const model::Canary settings_;
   telemetry::CounterId counters_;
   std::uint64_t seed_ = 0;
+  model::CredentialPlaces own_cookie_{.headers = {}, .query = {}, .cookies = {}};
 };
 
 }  // namespace

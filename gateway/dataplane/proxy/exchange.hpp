@@ -119,7 +119,6 @@ class Exchange final : public http::ServerHandler {
   // Which backend, exchange_pick.cpp.
   [[nodiscard]] upstream::Pick pick_backend();
   void hash_request(upstream::PickRequest& request) const;
-  [[nodiscard]] std::string_view cookie(std::string_view name) const;
   void read_session();
   void start_session(http::ResponseHead& head);
   [[nodiscard]] const upstream::RetrySpec& retry_spec() const;

@@ -43,7 +43,7 @@ void Exchange::hash_request(upstream::PickRequest& request) const {
     case upstream::HashBy::kHeader:
       if (const auto* field = http::find(head_.fields, spec.hash_name)) text = field->value;
       break;
-    case upstream::HashBy::kCookie: text = cookie(spec.hash_name); break;
+    case upstream::HashBy::kCookie: text = upstream::find_cookie(head_.fields, spec.hash_name); break;
     case upstream::HashBy::kQueryParameter:
       text = route::find_query(target_.query, spec.hash_name).value_or(std::string_view());
       break;
@@ -52,22 +52,13 @@ void Exchange::hash_request(upstream::PickRequest& request) const {
   if (request.has_hash) request.hash = upstream::hash64(text);
 }
 
-/// HTTP/2 may spread cookies over several fields (RFC 9113 section 8.2.3).
-std::string_view Exchange::cookie(std::string_view name) const {
-  for (const auto& field : head_.fields) {
-    if (field.name != "cookie") continue;
-    if (const auto value = upstream::find_cookie(field.value, name); !value.empty()) return value;
-  }
-  return {};
-}
-
 /// The session that the client brings; it chooses among the rule's backends before their weights do.
 void Exchange::read_session() {
   if (worker_.references() == nullptr) return;
   const auto& rule = *action_->session;
   std::string_view text;
   if (rule.spec.kind == upstream::Persistence::kCookie) {
-    text = cookie(rule.spec.name);
+    text = upstream::find_cookie(head_.fields, rule.spec.name);
   } else if (const auto* field = http::find(head_.fields, rule.spec.name)) {
     text = field->value;
   }

@@ -25,11 +25,15 @@ BackendView view_of(upstream::Backend& backend) {
           .ejections = counters.ejections};
 }
 
-BackendState state_of(upstream::Backend& backend) {
-  if (backend.ejection().ejected()) return BackendState::kEjected;
-  if (!backend.healthy()) return BackendState::kUnhealthy;
-  if (backend.endpoint().draining) return BackendState::kDraining;
-  return backend.available() ? BackendState::kAvailable : BackendState::kOut;
+BackendState state_of(bool ejected, bool healthy, bool draining, bool available) {
+  if (ejected) return BackendState::kEjected;
+  if (!healthy) return BackendState::kUnhealthy;
+  if (draining) return BackendState::kDraining;
+  return available ? BackendState::kAvailable : BackendState::kOut;
+}
+
+BackendState state_of(const upstream::Backend& backend) {
+  return state_of(backend.ejection().ejected(), backend.healthy(), backend.endpoint().draining, backend.available());
 }
 
 /// What several workers see of one backend: counts are summed, one that is out somewhere is shown as out.
@@ -127,10 +131,7 @@ std::string_view name_of(BackendState state) {
 }
 
 BackendState state_of(const BackendView& backend) {
-  if (backend.ejected) return BackendState::kEjected;
-  if (!backend.healthy) return BackendState::kUnhealthy;
-  if (backend.draining) return BackendState::kDraining;
-  return backend.available ? BackendState::kAvailable : BackendState::kOut;
+  return state_of(backend.ejected, backend.healthy, backend.draining, backend.available);
 }
 
 void ClusterTotals::add(const ClusterTotals& other) {

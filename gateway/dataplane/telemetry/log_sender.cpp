@@ -204,6 +204,14 @@ void LogSender::send_batch() {
   else send_datagrams(std::move(lines));
 }
 
+/// To stop(): behind the lock, so that nobody has looked already and does not wait yet.
+void LogSender::tell() {
+  {
+    const std::lock_guard lock(mutex_);
+  }
+  changed_.notify_all();
+}
+
 void LogSender::run() {
   sigset_t all;
   sigfillset(&all);
@@ -216,7 +224,7 @@ void LogSender::run() {
     if (empty && !lines_.empty()) since = Clock::now();
     if (!lines_.empty() && is_batch_due(since)) {
       send_batch();
-      if (waiting_.load(std::memory_order_relaxed) == 0) changed_.notify_all();
+      if (waiting_.load(std::memory_order_relaxed) == 0) tell();
     } else if (!lines_.empty()) {
       doorbell_.sleep(static_cast<int>(std::min(kGlance, target_.delay).count()), false);
     } else if (stopping || (finishing_.load(std::memory_order_acquire) && !feeds)) {
@@ -226,7 +234,7 @@ void LogSender::run() {
     }
   }
   ended_.store(true, std::memory_order_release);
-  changed_.notify_all();
+  tell();
 }
 
 }  // namespace fairlead::telemetry

@@ -147,6 +147,14 @@ std::string_view find_cookie(std::string_view field, std::string_view name) {
   return {};
 }
 
+std::string_view find_cookie(const http::Fields& fields, std::string_view name) {
+  for (const auto& field : fields) {
+    if (field.name != "cookie") continue;
+    if (const auto value = find_cookie(field.value, name); !value.empty()) return value;
+  }
+  return {};
+}
+
 std::string session_cookie(const PersistenceSpec& spec, std::string_view text, std::uint64_t started_s,
                            std::uint64_t now_s, bool secure) {
   std::string cookie = spec.name;

@@ -78,6 +78,7 @@ class LogSender {
 
   LogSender(SendTarget target, Doorbell doorbell, std::unique_ptr<HttpPost> http, std::unique_ptr<UdpPost> udp);
   void run();
+  void tell();
   bool collect();
   bool is_batch_due(std::chrono::steady_clock::time_point since) const;
   void send_batch();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fairlead/base/result.hpp"
+#include "fairlead/http/message.hpp"
 #include "fairlead/net/stream.hpp"
 #include "fairlead/upstream/cluster_spec.hpp"
 
@@ -56,6 +57,8 @@ struct Session {
 
 /// The value of a cookie in a Cookie field (RFC 6265 section 5.4); the first of the name.
 [[nodiscard]] std::string_view find_cookie(std::string_view field, std::string_view name);
+/// The same over all Cookie fields: HTTP/2 may spread cookies over several (RFC 9113 section 8.2.3).
+[[nodiscard]] std::string_view find_cookie(const http::Fields& fields, std::string_view name);
 
 /// The value of Set-Cookie. Permanent: Max-Age is what is left of the absolute time-out. `secure`: the client uses TLS.
 [[nodiscard]] std::string session_cookie(const PersistenceSpec& spec, std::string_view text, std::uint64_t started_s,

@@ -259,7 +259,7 @@ constexpr Bad kBad[] = {
     {kClient, "logs: [{name: a, http: {url: \"http://h/\", queue: {initialRetryDelay: 2m}}}]}", 5,
      "spec.logs[0].http.queue", "a mapping", "at most maxRetryDelay"},
     {kClient, "logs: [{name: a, statsd: {metrics: [{name: x, type: set}]}}]}", 5, "spec.logs[0].statsd.metrics[0].name",
-     "\"x\"", "one of request_count"},
+     "\"x\"", "request_count, request_size, response_size, latency"},
     {kClient, "logs: [{name: a, statsd: {prefix: \"a|b\", metrics: [{name: latency, type: set}]}}]}", 5,
      "spec.logs[0].statsd.prefix", "\"a|b\"", "without spaces"},
     {kClient, "logs: [{name: a, statsd: {statuses: [\"299-200\"], metrics: [{name: latency, type: set}]}}]}", 5,
