@@ -40,9 +40,10 @@ admin::FeatureState redirection(const Settings& settings, kernel::Datapath& data
 }
 
 constexpr const char* kNetlink = "sockets are ended by netlink (SOCK_DESTROY)";
-constexpr const char* kSplice = "readers that splice are known by what they did before; \"all\" takes named programs";
+constexpr const char* kWithoutSplice =
+    "readers that splice are known by what they did before; \"all\" takes named programs";
 
-constexpr const char* kInq =
+constexpr const char* kWithoutInq =
     "FIONREAD leaves out what came one of both ways, redirected or by TCP; \"all\" takes named programs";
 constexpr const char* kUdpBytes = "bytes of UDP sockets are not counted";
 
@@ -54,16 +55,16 @@ constexpr std::pair<const char*, const char*> kInstead[] = {
     {"fl_end_tcp", kNetlink},
     {"fl_end_udp", kNetlink},
     {"fl_guard", "a new pod is protected once its network namespace is guarded, not before"},
-    {"fl_redir_inq4", kInq},
-    {"fl_redir_inq6", kInq},
+    {"fl_redir_inq4", kWithoutInq},
+    {"fl_redir_inq6", kWithoutInq},
     {"fl_redir_join", "no redirection"},
     {"fl_redir_msg", "no redirection"},
     {"fl_redir_option", "no redirection"},
-    {"fl_redir_nosplice", kSplice},
+    {"fl_redir_nosplice", kWithoutSplice},
     {"fl_redir_recv", "what is read is seen by fl_redir_recv4 and fl_redir_recv6"},
     {"fl_redir_recv4", "no redirection"},
     {"fl_redir_recv6", "no redirection"},
-    {"fl_redir_splice", kSplice},
+    {"fl_redir_splice", kWithoutSplice},
     {"fl_redir_urgent", "recv with MSG_OOB may take what was redirected before; \"all\" takes named programs"},
     {"fl_sk_lookup", "policies hold at callers on this node only"},
     {"fl_sweep_count", "counts of connections are not set right after a restart"},

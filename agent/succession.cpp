@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "agent/datapath/recount.hpp"
+#include "agent/kernel/layout.hpp"
 #include "agent/telemetry/counters.hpp"
 #include "fairlead/abi/policy.h"
 

@@ -38,9 +38,9 @@ Result<std::shared_ptr<tls::ClientContext>> make_context(const config::BackendTl
 /// The policy's word first, then the Service's, then what the routes are of. A port that says https and has TLS speaks
 /// what ALPN agrees on.
 Protocol protocol_of(const config::BackendCluster& backend, bool grpc) {
-  using Asked = model::BackendSettings::Protocol;
-  const auto asked = backend.settings != nullptr ? backend.settings->protocol : Asked::kAuto;
-  if (asked != Asked::kAuto) return asked == Asked::kHttp2 ? Protocol::kHttp2 : Protocol::kHttp1;
+  using Said = model::BackendSettings::Protocol;
+  const auto asked = backend.settings != nullptr ? backend.settings->protocol : Said::kAuto;
+  if (asked != Said::kAuto) return asked == Said::kHttp2 ? Protocol::kHttp2 : Protocol::kHttp1;
   switch (backend.app_protocol) {
     case model::AppProtocol::kH2c:
     case model::AppProtocol::kGrpc: return Protocol::kHttp2;

@@ -126,7 +126,7 @@ std::string bash_completion() {
 }
 
 /// zsh and fish quote with ' alone.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "'";
   for (const char c : text) {
     if (c == '\'') out += "'\\''";
@@ -146,26 +146,26 @@ std::string zsh_option(const Option& option) {
              : option.choices == nullptr ? ""
                                          : std::string("(") + option.choices + ")");
   const std::string name = std::string(option.name) + (valued ? "=" : "");
-  if (letter.empty()) return " " + quoted(name + spec);
-  return " " + quoted(std::string("(") + option.name + " " + letter + ")") + "{" + name + "," + letter +
-         (valued ? "+" : "") + "}" + quoted(spec);
+  if (letter.empty()) return " " + in_quotes(name + spec);
+  return " " + in_quotes(std::string("(") + option.name + " " + letter + ")") + "{" + name + "," + letter +
+         (valued ? "+" : "") + "}" + in_quotes(spec);
 }
 
 std::string zsh_positional(const Positional& positional, std::size_t number) {
   const auto words = words_of(positional);
   const std::string action = is_path(positional.name) ? "_files" : words.empty() ? "" : "(" + words + ")";
-  return " " + quoted(std::to_string(number) + ":" + (is_path(positional.name) ? "path" : "word") + ":" + action);
+  return " " + in_quotes(std::to_string(number) + ":" + (is_path(positional.name) ? "path" : "word") + ":" + action);
 }
 
 /// `why) _arguments ... ;;`
 std::string zsh_case(const Command& command) {
-  std::string text =
-      std::string("    ") + command.name + ") _arguments" + (command.actions.empty() ? "" : " -C -A " + quoted("-*"));
+  std::string text = std::string("    ") + command.name + ") _arguments" +
+                     (command.actions.empty() ? "" : " -C -A " + in_quotes("-*"));
   for (const auto& option : command.options) text += zsh_option(option);
   for (std::size_t i = 0; i < command.positionals.size(); ++i) text += zsh_positional(command.positionals[i], i + 1);
   for (const auto& option : common_options(command)) text += zsh_option(option);
   if (command.actions.empty()) return text + " ;;\n";
-  text += " " + quoted("1:action:(" + action_names(command) + ")") + " '*::argument:->action'\n" +
+  text += " " + in_quotes("1:action:(" + action_names(command) + ")") + " '*::argument:->action'\n" +
           "      case $state in action) case $line[1] in\n";
   for (const auto& action : command.actions) text += "  " + zsh_case(action);
   return text + "      esac ;; esac ;;\n";
@@ -179,7 +179,7 @@ std::string zsh_completion() {
   std::string common;
   for (const auto& option : common_options()) common += zsh_option(option);
   for (const auto& command : commands()) {
-    text += "    " + quoted(std::string(command.name) + ":" + command.summary) + "\n";
+    text += "    " + in_quotes(std::string(command.name) + ":" + command.summary) + "\n";
     cases += zsh_case(command);
   }
   // After the command, _arguments sees only what follows it: `*::` takes the words before away.
@@ -195,8 +195,8 @@ std::string fish_option(const Option& option) {
   if (option.letter != 0) text += std::string(" -s ") + option.letter;
   if (is_path(option.argument)) text += " -r -F";
   else if (option.argument != nullptr) text += " -x";
-  if (option.choices != nullptr) text += " -a " + quoted(option.choices);
-  return text + " -d " + quoted(option.help) + "\n";
+  if (option.choices != nullptr) text += " -a " + in_quotes(option.choices);
+  return text + " -d " + in_quotes(option.help) + "\n";
 }
 
 /// Options and words of a command whose condition is `here`.
@@ -207,11 +207,11 @@ std::string fish_rows(const Command& command, const std::string& condition) {
   for (const auto& positional : command.positionals) {
     const auto words = words_of(positional);
     if (is_path(positional.name)) text += here + " -F\n";
-    else if (!words.empty()) text += here + " -a " + quoted(words) + "\n";
+    else if (!words.empty()) text += here + " -a " + in_quotes(words) + "\n";
   }
   const std::string none = condition + "; and not __fish_seen_subcommand_from " + action_names(command);
   for (const auto& action : command.actions) {
-    text += "complete -c fairctl -n '" + none + "' -a " + action.name + " -d " + quoted(action.summary) + "\n";
+    text += "complete -c fairctl -n '" + none + "' -a " + action.name + " -d " + in_quotes(action.summary) + "\n";
     text += fish_rows(action, condition + "; and __fish_seen_subcommand_from " + action.name);
   }
   return text;
@@ -225,7 +225,7 @@ std::string fish_completion() {
   for (const auto& option : common_options()) text += "complete -c fairctl" + fish_option(option);
   for (const auto& command : commands()) {
     const std::string name = command.name;
-    text += "complete -c fairctl -n __fairctl_none -a " + name + " -d " + quoted(command.summary) + "\n";
+    text += "complete -c fairctl -n __fairctl_none -a " + name + " -d " + in_quotes(command.summary) + "\n";
     // An action may have the name of a command.
     const bool grouped = !command.actions.empty();
     text += fish_rows(command, (grouped ? "" : "not __fish_seen_subcommand_from gateway; and ") +

@@ -18,7 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
-struct Sample {
+struct Status {
   Clock::time_point when;
   Json json;
 };
@@ -121,16 +121,16 @@ std::string picture(const Json& now, std::size_t most) {
   return out + (table.empty() ? "no backends\n" : table.text());
 }
 
-Result<Sample> take(const Arguments& arguments) {
+Result<Status> take(const Arguments& arguments) {
   FL_TRY(const auto body, admin::Client(arguments.socket).get("/v1/gateway/live"));
-  return Sample{Clock::now(), Json::parse(body)};
+  return Status{Clock::now(), Json::parse(body)};
 }
 
-Json between(const Sample& before, const Sample& after) {
+Json between(const Status& before, const Status& after) {
   return measured({before.json, after.json, std::chrono::duration<double>(after.when - before.when).count()});
 }
 
-int live(const Arguments& arguments, Sample before, double seconds) {
+int live(const Arguments& arguments, Status before, double seconds) {
   {
     const Screen screen;
     while (true) {

@@ -31,16 +31,6 @@ std::string numbers_of(const Edge& edge) {
   return text;
 }
 
-void add(Edge& to, const Edge& from) {
-  to.opened += from.opened;
-  to.failed += from.failed;
-  to.bytes += from.bytes;
-  to.redirected += from.redirected;
-  to.opened_rate += from.opened_rate;
-  to.bytes_rate += from.bytes_rate;
-  for (const auto& [reason, count] : from.reasons) to.reasons[reason] += count;
-}
-
 using Uses = std::map<std::string, Use>;  // by service, or by destination where there is none
 
 std::string target_of(const Edge& edge) {

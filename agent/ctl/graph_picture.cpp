@@ -80,7 +80,7 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
-std::string quoted(const std::string& text) {
+std::string in_quotes(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) (c == '"' || c == '\\' ? out += '\\' : out) += c;
   return out + "\"";
@@ -166,10 +166,10 @@ std::string graph_dot(const std::vector<Edge>& edges) {
       "digraph fairlead {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n  edge "
       "[fontname=\"sans-serif\", fontsize=10];\n";
   for (const auto& name : picture.columns[1])
-    out += "  " + quoted("service " + name) + " [shape=ellipse, label=" + quoted(name) + "];\n";
+    out += "  " + in_quotes("service " + name) + " [shape=ellipse, label=" + in_quotes(name) + "];\n";
   const auto line = [&](const std::string& from, const std::string& to, const Line& what) {
-    out += "  " + quoted(from) + " -> " + quoted(to) + " [label=" + quoted(label_of(what)) +
-           ", color=" + quoted(colour_of(what)) + (what.opened > 0 ? "" : ", style=dashed") + "];\n";
+    out += "  " + in_quotes(from) + " -> " + in_quotes(to) + " [label=" + in_quotes(label_of(what)) +
+           ", color=" + in_quotes(colour_of(what)) + (what.opened > 0 ? "" : ", style=dashed") + "];\n";
   };
   for (const auto& [ends, what] : picture.asks) line(ends.first, "service " + ends.second, what);
   for (const auto& [ends, what] : picture.gives) line("service " + ends.first, ends.second, what);

@@ -36,6 +36,8 @@ Edge edge_of(const Json& pair) {
   return edge;
 }
 
+}  // namespace
+
 void add(Edge& to, const Edge& from) {
   to.opened += from.opened;
   to.closed += from.closed;
@@ -43,11 +45,12 @@ void add(Edge& to, const Edge& from) {
   to.bytes += from.bytes;
   to.redirected += from.redirected;
   to.retransmissions += from.retransmissions;
+  to.opened_rate += from.opened_rate;
+  to.failed_rate += from.failed_rate;
+  to.bytes_rate += from.bytes_rate;
   to.rtt_us = std::max(to.rtt_us, from.rtt_us);
   for (const auto& [reason, count] : from.reasons) to.reasons[reason] += count;
 }
-
-}  // namespace
 
 Sample sample_of(const std::string& body) {
   const auto json = Json::parse(body);

@@ -25,6 +25,9 @@ struct Edge {
   [[nodiscard]] double open() const { return opened > closed ? opened - closed : 0; }
 };
 
+/// The larger RTT of both stays.
+void add(Edge& to, const Edge& from);
+
 /// Sums at one moment, by caller, called and service; what both ends report counts once, by the caller's report.
 struct Sample {
   double time_ns = 0;

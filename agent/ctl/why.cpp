@@ -48,7 +48,7 @@ void print_service(const Json& json) {
   for (const auto& remark : service.at("remarks")) say("balancing", text(remark));
 }
 
-void print_policy(const Json& policy) {
+void say_policy(const Json& policy) {
   if (policy.at("allowed").get<bool>()) {
     say("policy", paint("allowed", Colour::kGreen) + ": " + text(policy.at("why")) +
                       (policy.contains("audited") ? ", audited" : ""));
@@ -66,7 +66,7 @@ void print(const Json& json) {
     say("", paint("its network namespace has not connected yet: affinity and hashing are unknown", Colour::kYellow));
   say("asks for", text(json.at("asked")) + "/" + text(json.at("protocol")));
   print_service(json);
-  if (json.contains("policy")) print_policy(json.at("policy"));
+  if (json.contains("policy")) say_policy(json.at("policy"));
   if (json.contains("redirection")) {
     const auto& redirection = json.at("redirection");
     say("redirection", (redirection.at("possible").get<bool>() ? "possible: " : "no: ") + text(redirection.at("why")));

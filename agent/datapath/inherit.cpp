@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "agent/kernel/layout.hpp"
 #include "fairlead/abi/policy.h"
 
 namespace fairlead::datapath {

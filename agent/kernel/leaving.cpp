@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "agent/kernel/layout.hpp"
 #include "agent/kernel/replaced.hpp"
 #include "fairlead/abi/flow.h"
 #include "fairlead/abi/settings.h"

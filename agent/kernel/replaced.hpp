@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -24,14 +23,5 @@ using MapSet = std::map<std::string, Fd>;
 
 /// The map in a one-element array of maps.
 [[nodiscard]] Result<Fd> map_inside(int outer);
-
-/// Whether the values of two maps are the same struct: members of the same names, places and sizes. False where either
-/// has no BTF.
-[[nodiscard]] bool same_values(int map, int other);
-/// The same for keys and values; such that are no structs are compared by their size.
-[[nodiscard]] bool same_rows(int map, int other);
-
-/// Sets a 32-bit member of row 0, found by the map's BTF: for maps whose layout may be another version's.
-Result<> write_member(int map, const std::string& member, std::uint32_t value);
 
 }  // namespace fairlead::kernel

@@ -11,6 +11,7 @@
 #include <cerrno>
 
 #include "agent/kernel/foresee.hpp"
+#include "agent/kernel/layout.hpp"
 #include "agent/kernel/leaving.hpp"
 #include "agent/kernel/replaced.hpp"
 #include "datapath.skel.h"

@@ -183,14 +183,14 @@ class TemplateCompiler {
     blanks(text);
     Template::Filter filter{.kind = found->second, .text = {}, .number = 0};
     const bool takes_text = filter.kind == Kind::kDefault || filter.kind == Kind::kJoin;
-    if (takes_text && !quoted(text, filter.text)) return wrong(std::string(name) + " \"text\"");
+    if (takes_text && !in_quotes(text, filter.text)) return wrong(std::string(name) + " \"text\"");
     if (filter.kind == Kind::kLimit && !number(text, filter.number)) return wrong("limit and a number from 1 to 65536");
     piece.filters.push_back(std::move(filter));
     return {};
   }
 
   /// A text in quotes, without escapes.
-  static bool quoted(std::string_view& text, std::string& out) {
+  static bool in_quotes(std::string_view& text, std::string& out) {
     if (!text.starts_with('"')) return false;
     const auto end = text.find('"', 1);
     if (end == std::string_view::npos) return false;

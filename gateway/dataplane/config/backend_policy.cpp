@@ -223,13 +223,6 @@ void read_proxy_protocol(Reader& reader, View at, model::BackendSettings& out) {
                }));
 }
 
-void check_targets(Reader& reader, View at, const std::vector<model::PolicyTarget>& targets) {
-  auto item = at.is_sequence() ? at.first() : View{};
-  for (std::size_t i = 0; item && i < targets.size(); item = item.next(), ++i)
-    if (targets[i].kind.kind != model::RefKind::kService && item.find("kind") && item.find("group"))
-      reader.error(item.find("kind"), "Service, of group \"\"");
-}
-
 }  // namespace
 
 model::BackendPolicy read_backend_policy(Reader& reader, View root) {
@@ -241,8 +234,8 @@ model::BackendPolicy read_backend_policy(Reader& reader, View root) {
     read_mapping(reader, spec,
                  required("targetRefs", "at least one Service",
                           [&](View v) {
-                            read_targets(reader, v, out.targets);
-                            check_targets(reader, v, out.targets);
+                            const auto good = [](const auto& kind) { return kind.kind == model::RefKind::kService; };
+                            read_targets(reader, v, out.targets, good, "Service, of group \"\"");
                           }),
                  field("loadBalancer", [&](View v) { read_balancing(reader, v, s.balancing); }),
                  field("slowStart", [&](View v) { read_slow_start(reader, v, s.slow_start); }),

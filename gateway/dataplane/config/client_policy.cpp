@@ -128,14 +128,8 @@ void read_access_log(Reader& reader, View at, model::ClientAccessLog& out) {
                  "a template of text and operators such as %RESPONSE_CODE%; " + compiled.error().message);
 }
 
-void check_targets(Reader& reader, View at, const std::vector<model::PolicyTarget>& targets) {
-  auto item = at.is_sequence() ? at.first() : View{};
-  for (std::size_t i = 0; item && i < targets.size(); item = item.next(), ++i) {
-    const auto kind = targets[i].kind.kind;
-    const bool good = kind == model::RefKind::kGateway || kind == model::RefKind::kListenerSet;
-    if (!good && item.find("kind") && item.find("group"))
-      reader.error(item.find("kind"), "Gateway or ListenerSet, of group gateway.networking.k8s.io");
-  }
+bool takes_clients(const model::RefKindName& kind) {
+  return kind.kind == model::RefKind::kGateway || kind.kind == model::RefKind::kListenerSet;
 }
 
 }  // namespace
@@ -150,8 +144,8 @@ model::ClientPolicy read_client_policy(Reader& reader, View root) {
     read_mapping(reader, spec,
                  required("targetRefs", "at least one Gateway or ListenerSet",
                           [&](View v) {
-                            read_targets(reader, v, out.targets);
-                            check_targets(reader, v, out.targets);
+                            read_targets(reader, v, out.targets, takes_clients,
+                                         "Gateway or ListenerSet, of group gateway.networking.k8s.io");
                           }),
                  field("limits", [&](View v) { read_limits(reader, v, s.limits); }),
                  field("timeouts", [&](View v) { read_timeouts(reader, v, s.timeouts); }),

@@ -16,7 +16,7 @@ namespace {
 
 using model::ConsumerCredential;
 using model::CredentialText;
-using Kind = ConsumerCredential::Kind;
+using CredentialKind = ConsumerCredential::Kind;
 
 bool is_visible(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
@@ -174,22 +174,22 @@ void read_signature_credential(Reader& reader, View at, const std::string& consu
 void read_credential(Reader& reader, View at, const std::string& consumer, ConsumerCredential& out) {
   auto text = std::make_shared<CredentialText>();
   int count = 0;
-  const auto one = [&](std::string_view name, Kind kind, auto read) {
+  const auto one = [&](std::string_view name, CredentialKind kind, auto read) {
     return field(name, [&, kind, read](View v) {
       ++count;
       out.kind = kind;
       read(v);
     });
   };
-  read_mapping(
-      reader, at, one("apiKey", Kind::kApiKey, [&](View v) { read_api_key(reader, v, out, *text); }),
-      one("basic", Kind::kBasic, [&](View v) { read_basic(reader, v, consumer, *text); }),
-      one("jwt", Kind::kJwt, [&](View v) { read_jwt_credential(reader, v, consumer, *text); }),
-      one("hmac", Kind::kHmac, [&](View v) { read_hmac_credential(reader, v, consumer, *text); }),
-      one("signature", Kind::kSignature, [&](View v) { read_signature_credential(reader, v, consumer, *text); }));
+  read_mapping(reader, at, one("apiKey", CredentialKind::kApiKey, [&](View v) { read_api_key(reader, v, out, *text); }),
+               one("basic", CredentialKind::kBasic, [&](View v) { read_basic(reader, v, consumer, *text); }),
+               one("jwt", CredentialKind::kJwt, [&](View v) { read_jwt_credential(reader, v, consumer, *text); }),
+               one("hmac", CredentialKind::kHmac, [&](View v) { read_hmac_credential(reader, v, consumer, *text); }),
+               one("signature", CredentialKind::kSignature,
+                   [&](View v) { read_signature_credential(reader, v, consumer, *text); }));
   if (at.is_mapping() && count == 0) reader.missing(at, "apiKey", "exactly one of apiKey, basic, jwt, hmac, signature");
   if (count > 1) reader.error(at, "exactly one of apiKey, basic, jwt, hmac, signature");
-  const bool plain = out.kind == Kind::kApiKey && text->name.empty() && !text->secret;
+  const bool plain = out.kind == CredentialKind::kApiKey && text->name.empty() && !text->secret;
   if (!plain) out.text = std::move(text);
 }
 

@@ -4,6 +4,7 @@
 // Reading of mappings whose fields are all known, as the gateway's kinds have them: a field that is not known refuses
 // the object, as kubectl does, since a mistyped "hostnames" would otherwise match every host.
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -131,6 +132,13 @@ void read_number(Reader& reader, View at, std::uint64_t least, std::uint64_t mos
   if (const auto value = reader.number(at, least, most)) out = static_cast<Number>(*value);
 }
 
+/// A list of which one entry has to fit; sorted, for a quick search.
+inline auto names_field(Reader& reader, std::string_view name, std::vector<std::string>& out) {
+  return field(name, [&reader, &out](View v) {
+    read_list(reader, v, 1, 256, out, [&](View item, std::string& one) { read_text(reader, item, one, 1, 1024); });
+    std::ranges::sort(out);
+  });
+}
 inline auto bool_field(Reader& reader, std::string_view name, bool& out) {
   return field(name, [&](View v) { reader.read(v, out); });
 }

@@ -9,7 +9,7 @@
 namespace fairlead::config {
 namespace {
 
-constexpr std::string_view kGatewayGroup = "gateway.networking.k8s.io";
+using model::kGatewayGroup;
 
 /// To the gateway a service is a name of backends, and may stand for a host name.
 model::Object read_backend_service(Reader& reader, View root) { return read_service(reader, root, false); }

@@ -6,8 +6,6 @@
 namespace fairlead::config {
 namespace {
 
-constexpr const char* kGatewayGroup = "gateway.networking.k8s.io";
-
 bool is_kind_name(std::string_view text) {
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   const auto alnum = [&](char c) { return letter(c) || (c >= '0' && c <= '9'); };
@@ -29,7 +27,7 @@ void check_parent(Reader& reader, View at, const model::ParentReference& one,
 }
 
 void read_parent(Reader& reader, View at, model::ParentReference& out) {
-  GroupKind kind{.group = kGatewayGroup, .kind = "Gateway"};
+  GroupKind kind{.group = std::string(model::kGatewayGroup), .kind = "Gateway"};
   read_mapping(reader, at, field("group", [&](View v) { kind.read_group(reader, v); }),
                field("kind", [&](View v) { kind.read_kind(reader, v); }),
                required("name", "a name", [&](View v) { read_object_name(reader, v, out.name); }),
@@ -60,7 +58,7 @@ void read_parents(Reader& reader, View at, std::vector<model::ParentReference>& 
 }
 
 void read_parent_gateway(Reader& reader, View at, model::ParentReference& out) {
-  GroupKind kind{.group = kGatewayGroup, .kind = "Gateway"};
+  GroupKind kind{.group = std::string(model::kGatewayGroup), .kind = "Gateway"};
   read_mapping(reader, at, field("group", [&](View v) { kind.read_group(reader, v); }),
                field("kind", [&](View v) { kind.read_kind(reader, v); }),
                required("name", "a name", [&](View v) { read_object_name(reader, v, out.name); }),

@@ -44,6 +44,16 @@ void read_backend(Reader& reader, View at, model::BackendReference& out, const F
     reader.missing(at, "port", "a port of the Service");
 }
 void read_targets(Reader& reader, View at, std::vector<model::PolicyTarget>& out);
+/// The same; the kind of each has to be `good`.
+template <class Good>
+void read_targets(Reader& reader, View at, std::vector<model::PolicyTarget>& out, Good&& good,
+                  std::string_view expected) {
+  read_targets(reader, at, out);
+  auto item = at.is_sequence() ? at.first() : View{};
+  for (std::size_t i = 0; item && i < out.size(); item = item.next(), ++i)
+    if (!good(out[i].kind) && item.find("kind") && item.find("group"))
+      reader.error(item.find("kind"), std::string(expected));
+}
 void read_hostnames(Reader& reader, View at, std::size_t least, std::size_t most, std::vector<std::string>& out);
 /// useDefaultGateways or defaultScope: All or None.
 void read_default_scope(Reader& reader, View at, bool& out);

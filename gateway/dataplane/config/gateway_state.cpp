@@ -132,11 +132,11 @@ void sort_change(const model::Cluster& cluster, const model::Change& change, Wor
   }
 }
 
-using Conditions = std::map<ObjectKey, Transitions::All>;
+using RouteConditions = std::map<ObjectKey, Transitions::All>;
 
 /// Of the routes that a change may touch, as they stand before it. All are attached anew for GRPCRoutes, too.
-Conditions conditions_before(const GatewayState::Impl& state, const Work& work) {
-  Conditions out;
+RouteConditions conditions_before(const GatewayState::Impl& state, const Work& work) {
+  RouteConditions out;
   const bool all = work.attach || state.grpc_routes > 0 ||
                    std::ranges::any_of(work.routes, [](const auto& key) { return key.kind == Kind::kGrpcRoute; });
   if (all) {
@@ -150,7 +150,7 @@ Conditions conditions_before(const GatewayState::Impl& state, const Work& work) 
 }
 
 /// `only`: null: all routes.
-void note_routes(GatewayState::Impl& state, const Conditions& before, const std::set<ObjectKey>* only,
+void note_routes(GatewayState::Impl& state, const RouteConditions& before, const std::set<ObjectKey>* only,
                  std::int64_t now) {
   const auto note = [&](const ObjectKey& key, const RouteState& route) {
     const auto old = before.find(key);
@@ -216,7 +216,7 @@ GatewayChange GatewayState::update(const model::Cluster& cluster, const model::C
   const auto now = static_cast<std::int64_t>(std::time(nullptr));
   const bool first = state.transitions.start() == 0;
   if (first) state.transitions.begin(now);
-  const auto stood = first ? Conditions{} : conditions_before(state, work);
+  const auto stood = first ? RouteConditions{} : conditions_before(state, work);
   const auto finish = [&] {
     if (!first) note_routes(state, stood, work.attach ? nullptr : &work.routes, now);
     if (work.listeners || work.policies || work.targets || first) state.note_others(*this, cluster, now);

@@ -13,7 +13,7 @@
 namespace fairlead::config {
 namespace {
 
-auto names_field(Reader& reader, std::string_view name, std::vector<std::string>& out) {
+auto texts_field(Reader& reader, std::string_view name, std::vector<std::string>& out) {
   return field(name, [&reader, &out](View v) {
     read_list(reader, v, 0, 64, out, [&](View item, std::string& one) { read_text(reader, item, one, 1, 1024); });
   });
@@ -43,7 +43,7 @@ void read_jwt_rule(Reader& reader, View at, model::JwtRule& out) {
   const auto is_uri = [](std::string_view text) { return text.starts_with("http://") || text.starts_with("https://"); };
   read_mapping(
       reader, at, required("issuer", "the value of iss", [&](View v) { read_text(reader, v, out.issuer, 1, 1024); }),
-      names_field(reader, "audiences", out.audiences),
+      texts_field(reader, "audiences", out.audiences),
       field("jwks",
             [&](View v) {
               read_text(reader, v, out.jwks, 2, 262144);
@@ -51,8 +51,8 @@ void read_jwt_rule(Reader& reader, View at, model::JwtRule& out) {
                 reader.error(v, "a JWK Set (RFC 7517): " + keys.error().message);
             }),
       field("jwksUri", [&](View v) { read_text(reader, v, out.jwks_uri, 8, 1024, is_uri, "a URL of http or https"); }),
-      from_headers_field(reader, out), names_field(reader, "fromParams", out.from_params),
-      names_field(reader, "fromCookies", out.from_cookies),
+      from_headers_field(reader, out), texts_field(reader, "fromParams", out.from_params),
+      texts_field(reader, "fromCookies", out.from_cookies),
       field("outputPayloadToHeader", [&](View v) { read_free_header_name(reader, v, out.payload_header); }),
       claims_field(reader, out), field("forwardOriginalToken", [&](View v) { reader.read(v, out.forward); }),
       field("timeout", [&](View v) {

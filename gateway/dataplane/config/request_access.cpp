@@ -17,14 +17,6 @@ auto blocks_field(Reader& reader, std::string_view name, std::vector<Cidr>& out)
   });
 }
 
-/// A list of which one entry has to fit; sorted, for a quick search.
-auto names_field(Reader& reader, std::string_view name, std::vector<std::string>& out) {
-  return field(name, [&](View v) {
-    read_list(reader, v, 1, 256, out, [&](View item, std::string& one) { read_text(reader, item, one, 1, 1024); });
-    std::ranges::sort(out);
-  });
-}
-
 void read_path(Reader& reader, View at, model::AccessPath& out) {
   const auto good = [](std::string_view text) {
     return text.starts_with('/') && text.find_first_of("?#") == std::string_view::npos &&

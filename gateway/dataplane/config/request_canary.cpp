@@ -40,13 +40,6 @@ auto values_field(Reader& reader, std::string_view name, bool header,
   });
 }
 
-auto names_field(Reader& reader, std::string_view name, std::vector<std::string>& out) {
-  return field(name, [&reader, &out](View v) {
-    read_list(reader, v, 1, 256, out, [&](View item, std::string& one) { read_text(reader, item, one, 1, 1024); });
-    std::ranges::sort(out);
-  });
-}
-
 void read_who(Reader& reader, View at, model::CanaryWho& out) {
   read_mapping(reader, at, values_field(reader, "headers", true, out.headers),
                values_field(reader, "cookies", false, out.cookies), names_field(reader, "consumers", out.consumers),

@@ -26,18 +26,10 @@ auto section(Reader& reader, std::string_view name, std::shared_ptr<const Sectio
   });
 }
 
-void check_targets(Reader& reader, View at, const std::vector<model::PolicyTarget>& targets) {
+bool takes_requests(const model::RefKindName& kind) {
   using enum model::RefKind;
   constexpr model::RefKind kGood[] = {kGateway, kListenerSet, kHttpRoute, kGrpcRoute, kService};
-  auto item = at.is_sequence() ? at.first() : View{};
-  for (std::size_t i = 0; item && i < targets.size(); item = item.next(), ++i) {
-    const auto& kind = targets[i].kind;
-    const bool good = std::ranges::find(kGood, kind.kind) != std::end(kGood) || kind.other == "fairlead.io/Consumer";
-    if (!good && item.find("kind") && item.find("group"))
-      reader.error(item.find("kind"),
-                   "Gateway, ListenerSet, HTTPRoute or GRPCRoute of group gateway.networking.k8s.io, Service of group "
-                   "\"\", or Consumer of group fairlead.io");
-  }
+  return std::ranges::find(kGood, kind.kind) != std::end(kGood) || kind.other == "fairlead.io/Consumer";
 }
 
 /// Another backend is chosen where there is a rule that has backends.
@@ -59,8 +51,10 @@ model::RequestPolicy read_request_policy(Reader& reader, View root) {
     read_mapping(reader, spec,
                  required("targetRefs", "at least one Gateway, route, Service or Consumer",
                           [&](View v) {
-                            read_targets(reader, v, out.targets);
-                            check_targets(reader, v, out.targets);
+                            read_targets(reader, v, out.targets, takes_requests,
+                                         "Gateway, ListenerSet, HTTPRoute or GRPCRoute of group "
+                                         "gateway.networking.k8s.io, Service of group \"\", or Consumer of group "
+                                         "fairlead.io");
                           }),
                  section(reader, "addresses", s.addresses, read_addresses),
                  section(reader, "requestSize", s.request_size, read_request_size),

@@ -13,8 +13,8 @@ namespace {
 using change::Place;
 
 constexpr std::string_view kResults[] = {"complete", "partial", "failed"};
-constexpr telemetry::CounterFamily kFamily{"fairlead_gateway_aggregates", "answers that were put together of several",
-                                           "result", kResults};
+constexpr telemetry::CounterFamily kAggregatesFamily{"fairlead_gateway_aggregates",
+                                                     "answers that were put together of several", "result", kResults};
 constexpr std::string_view kCallResults[] = {"good", "failed", "timeout"};
 constexpr telemetry::CounterFamily kCallFamily{"fairlead_gateway_aggregate_calls",
                                                "calls that answers are put together of", "result", kCallResults};
@@ -94,7 +94,7 @@ class AggregateFilter final : public Filter {
 
 FilterPtr make_aggregate(const model::Aggregate& settings, Context& context) {
   AggregatePlan plan;
-  plan.counters = context.counters(kFamily);
+  plan.counters = context.counters(kAggregatesFamily);
   plan.first_of = settings.mode == model::Aggregate::Mode::kFirstOf;
   plan.flat = settings.merge == model::Aggregate::Merge::kFlat;
   plan.partial = settings.partial;

@@ -23,8 +23,8 @@ namespace {
 using By = model::CanaryShare::By;
 
 constexpr std::string_view kTo[] = {"canary", "stable"};
-constexpr telemetry::CounterFamily kFamily{"fairlead_gateway_canary_requests", "requests by where a canary sent them",
-                                           "to", kTo};
+constexpr telemetry::CounterFamily kCanariesFamily{"fairlead_gateway_canary_requests",
+                                                   "requests by where a canary sent them", "to", kTo};
 
 bool has(const std::vector<std::string>& sorted, std::string_view text) {
   return std::ranges::binary_search(sorted, text, {}, [](const auto& one) -> std::string_view { return one; });
@@ -57,7 +57,7 @@ class NewCookie final : public State {
 class CanaryFilter final : public Filter {
  public:
   CanaryFilter(const model::Canary& settings, const Context& context)
-      : settings_(settings), counters_(context.counters(kFamily)) {
+      : settings_(settings), counters_(context.counters(kCanariesFamily)) {
     const auto& salt = settings.share.salt.empty() ? context.policy : settings.share.salt;
     seed_ = upstream::hash64(salt);
     if (sticks_by_cookie()) own_cookie_.cookies = {settings.share.name};

@@ -23,9 +23,9 @@ constexpr std::string_view kAlwaysTold[] = {"authorization", "content-length"};
 /// What the server has said; each is a counter.
 enum class Said : std::uint8_t { kAllowed, kDenied, kUnreachable, kFailed, kMalformed };
 constexpr std::string_view kSaid[] = {"allowed", "denied", "unreachable", "failed", "malformed"};
-constexpr telemetry::CounterFamily kFamily{"fairlead_gateway_external_authorizations",
-                                           "questions to an authorization server, by what it has said", "result",
-                                           kSaid};
+constexpr telemetry::CounterFamily kAuthorizationsFamily{"fairlead_gateway_external_authorizations",
+                                                         "questions to an authorization server, by what it has said",
+                                                         "result", kSaid};
 
 class ExternalAuthFilter;
 
@@ -215,7 +215,7 @@ FilterPtr make_external_auth(const model::ExternalAuth& settings, Context& conte
     context.faults.push_back("backendRef " + settings.backend.ref.name + ": there is no such backend");
     return nullptr;
   }
-  return std::make_shared<ExternalAuthFilter>(settings, *cluster, context.counters(kFamily));
+  return std::make_shared<ExternalAuthFilter>(settings, *cluster, context.counters(kAuthorizationsFamily));
 }
 
 }  // namespace fairlead::filter

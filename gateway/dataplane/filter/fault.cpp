@@ -15,12 +15,12 @@ namespace fairlead::filter {
 namespace {
 
 constexpr std::string_view kKinds[] = {"delay", "abort"};
-constexpr telemetry::CounterFamily kFamily{"fairlead_gateway_faults", "faults on purpose", "kind", kKinds};
+constexpr telemetry::CounterFamily kFaultsFamily{"fairlead_gateway_faults", "faults on purpose", "kind", kKinds};
 
 class FaultFilter final : public Filter {
  public:
   FaultFilter(const model::Fault& settings, const Context& context)
-      : settings_(settings), counters_(context.counters(kFamily)) {}
+      : settings_(settings), counters_(context.counters(kFaultsFamily)) {}
 
   Verdict on_request(Request& request) const override {
     if (!concerns(request.head().fields)) return Verdict::kContinue;

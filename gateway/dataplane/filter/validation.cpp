@@ -54,8 +54,8 @@ void answer_invalid(Request& request, std::string_view detail, std::string_view 
 enum class Wrong : std::uint8_t { kPath, kMethod, kParameters, kContentType, kBodyMissing, kNotJson, kBody, kResponse };
 constexpr std::string_view kWrong[] = {"path",         "method",   "parameters", "content_type",
                                        "body_missing", "not_json", "body",       "response"};
-constexpr telemetry::CounterFamily kFamily{"fairlead_gateway_validation_failures",
-                                           "messages that are not what is expected, by what of them", "part", kWrong};
+constexpr telemetry::CounterFamily kValidationsFamily{
+    "fairlead_gateway_validation_failures", "messages that are not what is expected, by what of them", "part", kWrong};
 
 /// The operation of a request whose body is still to come.
 struct Pending final : State {
@@ -68,7 +68,7 @@ class ValidationFilter final : public Filter {
  public:
   ValidationFilter(const model::Validation& settings, Context& context)
       : settings_(settings),
-        counters_(context.counters(kFamily)),
+        counters_(context.counters(kValidationsFamily)),
         warnings_(context.policy, counters_ + static_cast<telemetry::CounterId>(Wrong::kResponse)) {
     if (!settings.schema.empty()) compile_schema(context);
     if (settings.openapi.empty() && settings.openapi_config_map.empty()) return;

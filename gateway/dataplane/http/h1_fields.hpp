@@ -14,6 +14,8 @@
 
 namespace fairlead::http::h1 {
 
+inline constexpr std::size_t kUsualFields = 32;  ///< of a head, for which room is made at once
+
 static_assert(kH1Slack >= kScanSlack);
 
 /// What vectors are used; a test sets it.

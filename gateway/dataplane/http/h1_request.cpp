@@ -13,7 +13,6 @@ using h1::Known;
 
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 constexpr std::size_t kMostMethod = 32;
-constexpr std::size_t kUsualFields = 32;
 
 std::string_view between(const char* begin, const char* end) { return {begin, static_cast<std::size_t>(end - begin)}; }
 
@@ -314,7 +313,7 @@ void RequestParser::finish_target() {
 void clear(RequestHead& head) {
   auto fields = std::move(head.fields);
   fields.clear();
-  if (fields.capacity() == 0) fields.reserve(kUsualFields);
+  if (fields.capacity() == 0) fields.reserve(h1::kUsualFields);
   head = RequestHead{};
   head.fields = std::move(fields);
 }

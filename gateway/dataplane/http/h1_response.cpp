@@ -10,7 +10,6 @@ using h1::Framing;
 using h1::Known;
 
 constexpr std::size_t kMostReason = 512;
-constexpr std::size_t kUsualFields = 32;
 
 /// One call of H1Response::parse.
 /// Owner: that call. Thread: its.
@@ -156,7 +155,7 @@ H1Refusal ResponseParser::finish_switch() {
 void clear(ResponseHead& head) {
   auto fields = std::move(head.fields);
   fields.clear();
-  if (fields.capacity() == 0) fields.reserve(kUsualFields);
+  if (fields.capacity() == 0) fields.reserve(h1::kUsualFields);
   head = ResponseHead{};
   head.fields = std::move(fields);
 }

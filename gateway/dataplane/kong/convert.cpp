@@ -18,7 +18,7 @@
 namespace fairlead::kong {
 namespace {
 
-constexpr std::size_t kMostBytes = 64 << 20;
+constexpr std::size_t kMostFileBytes = 64 << 20;
 
 /// What would refuse an object that was made is said of the entity that it was made of.
 void check_objects(Notes& notes, const Output& out, std::string& yaml) {
@@ -98,7 +98,7 @@ Result<std::string> read_file(const std::string& path) {
     if (count < 0) return fail(system_error(path, errno));
     if (count == 0) return text;
     text.append(buffer, static_cast<std::size_t>(count));
-    if (text.size() > kMostBytes) return fail(path + ": found more than 64 MiB");
+    if (text.size() > kMostFileBytes) return fail(path + ": found more than 64 MiB");
   }
 }
 

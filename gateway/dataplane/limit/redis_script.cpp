@@ -137,10 +137,6 @@ constexpr std::size_t kArguments = 9;  // of a limit
 
 using Arguments = std::array<std::int64_t, 6>;
 
-std::int64_t slice_us(const Rule& rule) {
-  return (rule.per_us + static_cast<std::int64_t>(kSlices) - 1) / static_cast<std::int64_t>(kSlices);
-}
-
 /// The kind's letter, and its numbers.
 char arguments_of(const Rule& rule, std::int64_t now_us, Arguments& out) {
   out = {static_cast<std::int64_t>(rule.requests)};
@@ -151,7 +147,7 @@ char arguments_of(const Rule& rule, std::int64_t now_us, Arguments& out) {
     return 'T';
   }
   if (rule.algorithm == Algorithm::kSlidingWindow) {
-    out[1] = slice_us(rule);
+    out[1] = rule.slice_us();
     return 'S';
   }
   if (rule.calendar == Calendar::kNone) {
@@ -178,7 +174,7 @@ Level level_of(const SharedItem& item, std::uint64_t used, std::int64_t reset_us
   if (all) {
     out.remaining -= std::min(out.remaining, item.cost);
     if (rule.algorithm == Algorithm::kSlidingWindow && item.cost > 0)
-      out.reset_us = slice_us(rule) * static_cast<std::int64_t>(kSlices + 1);
+      out.reset_us = rule.slice_us() * static_cast<std::int64_t>(kSlices + 1);
     return out;
   }
   out.allowed = item.cost <= out.remaining;
@@ -238,7 +234,7 @@ void append_give_back(std::string& out, const GiveBack& what) {
   const bool bucket = rule.algorithm == Algorithm::kTokenBucket, slices = rule.algorithm == Algorithm::kSlidingWindow;
   append_argument(out, bucket ? "T" : slices ? "S" : "F");
   append_argument(out, static_cast<std::int64_t>(what.count));
-  append_argument(out, bucket ? static_cast<std::int64_t>(rule.per_units) : slices ? slice_us(rule) : 0);
+  append_argument(out, bucket ? static_cast<std::int64_t>(rule.per_units) : slices ? rule.slice_us() : 0);
   append_argument(out, what.window);
 }
 

@@ -97,16 +97,12 @@ void store(Cell cell, const Counts& counts) {
     cell[1 + i / 2] = counts[i] | (i + 1 < kCounts ? std::uint64_t{counts[i + 1]} << 32 : 0);
 }
 
-std::int64_t slice_us(const Rule& rule) {
-  return (rule.per_us + static_cast<std::int64_t>(kSlices) - 1) / static_cast<std::int64_t>(kSlices);
-}
-
 /// The counts, moved to the slice of `now_us`.
 Counts settle_slices(const Rule& rule, Cell cell, std::int64_t now_us) {
   auto counts = load(cell);
-  const auto now = floor_div(now_us, slice_us(rule));
+  const auto now = floor_div(now_us, rule.slice_us());
   const auto held = static_cast<std::int64_t>(cell[0]);
-  if (held > now && held - now <= kJitter / slice_us(rule) + 1) return counts;
+  if (held > now && held - now <= kJitter / rule.slice_us() + 1) return counts;
   if (now > held) {
     const auto steps = static_cast<std::size_t>(std::min<std::int64_t>(now - held, kCounts));
     for (std::size_t i = kCounts; i-- > 0;) counts[i] = i >= steps ? counts[i - steps] : 0;
@@ -126,7 +122,7 @@ Level judge_slices(const Rule& rule, Cell cell, std::int64_t now_us, std::uint64
   }
   // Slice i leaves when the current one has become number held + kCounts - i.
   const auto leaves_us = [&](std::size_t i) {
-    return (static_cast<std::int64_t>(cell[0]) + static_cast<std::int64_t>(kCounts - i)) * slice_us(rule) - now_us;
+    return (static_cast<std::int64_t>(cell[0]) + static_cast<std::int64_t>(kCounts - i)) * rule.slice_us() - now_us;
   };
   Level out{.limit = rule.requests};
   out.remaining = rule.requests - std::min(rule.requests, used);
@@ -190,7 +186,7 @@ void take(const Rule& rule, Cell cell, std::uint64_t cost, Level& level) {
     case Algorithm::kFixedWindow: cell[1] += cost; break;
     case Algorithm::kSlidingWindow:
       cell[1] += cost;  // the current slice: limits are below 2^32, so it cannot overflow into its neighbour
-      level.reset_us = slice_us(rule) * static_cast<std::int64_t>(kCounts);
+      level.reset_us = rule.slice_us() * static_cast<std::int64_t>(kCounts);
       break;
   }
 }

@@ -6,8 +6,6 @@
 namespace fairlead::model {
 namespace {
 
-constexpr std::string_view kGatewayGroup = "gateway.networking.k8s.io";
-
 struct Known {
   std::string_view group;
   std::string_view kind;

@@ -88,7 +88,7 @@ std::optional<std::string_view> take_word(std::string_view& line, bool last) {
   return word.empty() ? std::nullopt : std::optional(word);
 }
 
-std::optional<std::uint16_t> port_of(std::string_view text) {
+std::optional<std::uint16_t> decimal_port(std::string_view text) {
   std::uint16_t port = 0;
   const auto done = std::from_chars(text.data(), text.data() + text.size(), port);
   const bool plain = text == "0" || !text.starts_with('0');
@@ -114,7 +114,7 @@ ProxyParsed parse_line(std::string_view line, ProxyHeader& header) {
   const bool v6 = *family == "TCP6";
   const auto from = address_of(*source, v6), to = address_of(*destination, v6);
   if (!from || !to) return invalid(ProxyError::kAddress);
-  const auto from_port = port_of(*source_port), to_port = port_of(*destination_port);
+  const auto from_port = decimal_port(*source_port), to_port = decimal_port(*destination_port);
   if (!from_port || !to_port) return invalid(ProxyError::kSyntax);
   header.source = {*from, *from_port};
   header.destination = {*to, *to_port};

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "fairlead/base/address.hpp"
+#include "fairlead/base/ascii.hpp"
 
 namespace fairlead::route {
 namespace {
@@ -24,11 +25,9 @@ constexpr std::array<Class, 256> kClasses = [] {
   return classes;
 }();
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-
 std::string_view lower_case(std::string_view text, Arena& arena) {
   char* at = arena.allocate(text.size());
-  std::ranges::transform(text, at, lower);
+  std::ranges::transform(text, at, [](char c) { return lower_ascii(c); });
   return {at, text.size()};
 }
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "fairlead/base/ascii.hpp"
+
 namespace fairlead::route {
 namespace {
 
@@ -13,9 +15,10 @@ struct Origin {
   std::string_view scheme, host, port;
 };
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-
-bool equals_in_any_case(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
+bool equals_in_any_case(std::string_view a, std::string_view b) {
+  constexpr auto kLower = [](char c) { return lower_ascii(c); };
+  return std::ranges::equal(a, b, {}, kLower, kLower);
+}
 
 Origin split(std::string_view text) {
   Origin origin;

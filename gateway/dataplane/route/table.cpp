@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "fairlead/base/arena.hpp"
+#include "fairlead/base/ascii.hpp"
 #include "fairlead/route/authority.hpp"
 #include "fairlead/route/path.hpp"
 
@@ -14,8 +15,6 @@ namespace fairlead::route {
 namespace {
 
 constexpr std::int64_t kRegexMemory = 1 << 20;  // bytes of automaton per expression; beyond it RE2 goes on, slower
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 
 std::string numbered(std::string_view list, std::size_t index) {
   return std::string(list) + "[" + std::to_string(index) + "]";
@@ -110,7 +109,7 @@ Result<> prepare_fields(std::vector<FieldMatch>& fields, std::string_view where,
     auto& field = fields[i];
     const auto place = numbered(where, i);
     if (field.name.empty()) return fail(place + ".name: found nothing, expected a name");
-    if (any_case) std::ranges::transform(field.name, field.name.begin(), lower);
+    if (any_case) field.name = lower_ascii(field.name);
     if (field.compare == Compare::kExact) continue;
     auto regex = compile(field.value);
     if (!regex) return fail(std::move(regex.error()).in(place + ".value"));

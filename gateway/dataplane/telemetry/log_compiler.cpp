@@ -54,7 +54,7 @@ constexpr PointName kPoints[] = {{"DS_RX_BEG", Point::kStart},     {"DS_RX_END",
                                  {"US_RX_BEG", Point::kFirstByte}, {"US_RX_END", Point::kResponseEnd},
                                  {"DS_TX_BEG", Point::kFirstByte}, {"DS_TX_END", Point::kEnd}};
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
+std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
 
 }  // namespace
 
@@ -136,7 +136,7 @@ class FormatCompiler {
     if (rest.starts_with('(')) {
       const auto close = rest.find(')');
       if (close == std::string_view::npos)
-        return fail("log format: ')' is missing after " + quoted(whole.substr(0, 40)));
+        return fail("log format: ')' is missing after " + in_quotes(whole.substr(0, 40)));
       argument = rest.substr(1, close - 1);
       has_argument = true;
       rest.remove_prefix(close + 1);
@@ -145,15 +145,15 @@ class FormatCompiler {
     if (rest.starts_with(':')) {
       const auto [end, error] = std::from_chars(rest.data() + 1, rest.data() + rest.size(), cut);
       if (error != std::errc() || cut == 0)
-        return fail("log format: a length is expected after ':' in " + quoted(whole.substr(0, 40)));
+        return fail("log format: a length is expected after ':' in " + in_quotes(whole.substr(0, 40)));
       rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
     }
-    if (!rest.starts_with('%')) return fail("log format: '%' is missing after " + quoted(whole.substr(0, 40)));
+    if (!rest.starts_with('%')) return fail("log format: '%' is missing after " + in_quotes(whole.substr(0, 40)));
     text = rest.substr(1);
     const auto* row = find_operator(name);
-    if (row == nullptr) return fail("log format: " + quoted(name) + " is no command operator");
+    if (row == nullptr) return fail("log format: " + in_quotes(name) + " is no command operator");
     if (!has_argument && row->argument != Argument::kNone && row->argument != Argument::kTime)
-      return fail("log format: " + quoted(name) + " needs an argument in parentheses");
+      return fail("log format: " + in_quotes(name) + " needs an argument in parentheses");
     Piece piece{
         .kind = row->kind, .place = place, .cut = cut, .limit = static_cast<std::uint32_t>(options_.value_limit)};
     return add_row(*row, argument, std::move(piece));
@@ -202,13 +202,13 @@ class FormatCompiler {
     const auto first = argument.find(':');
     const auto second = argument.find(':', first + 1);
     if (first == std::string_view::npos || second == std::string_view::npos)
-      return fail("log format: COMMON_DURATION expects start:end:unit, found " + quoted(argument));
+      return fail("log format: COMMON_DURATION expects start:end:unit, found " + in_quotes(argument));
     const auto* from = std::ranges::find(kPoints, argument.substr(0, first), &PointName::name);
     const auto* to = std::ranges::find(kPoints, argument.substr(first + 1, second - first - 1), &PointName::name);
     piece.text = argument.substr(second + 1);
     const bool unit_known = piece.text == "ms" || piece.text == "us" || piece.text == "ns";
     if (from == std::end(kPoints) || to == std::end(kPoints) || !unit_known)
-      return fail("log format: " + quoted(argument) + " names an unknown point in time or unit (ms, us, ns)");
+      return fail("log format: " + in_quotes(argument) + " names an unknown point in time or unit (ms, us, ns)");
     piece.number = static_cast<std::uint8_t>(from->point);
     piece.second = static_cast<std::uint8_t>(to->point);
     push(std::move(piece));
@@ -253,7 +253,7 @@ class FormatCompiler {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     if (std::strftime(sample, sizeof sample, format.c_str(), &longest) == 0)
-      return fail("log format: the time format " + quoted(format) + " gives nothing, or more than 127 characters");
+      return fail("log format: the time format " + in_quotes(format) + " gives nothing, or more than 127 characters");
 #pragma GCC diagnostic pop
     push({.kind = Op::kTime,
           .place = place,
@@ -293,7 +293,7 @@ Result<LogFormat> LogFormat::from_json(std::span<const JsonField> fields, const 
     compiler.add_text(name, Place::kJsonString);
     compiler.literal("\":");
     if (auto added = compiler.add_json(value); !added)
-      return fail(std::move(added.error()).in("field " + quoted(name)));
+      return fail(std::move(added.error()).in("field " + in_quotes(name)));
     first = false;
   }
   compiler.literal(first ? "{}" : "}");

@@ -21,13 +21,6 @@ namespace {
 constexpr std::size_t kPipeChunk = 4096;  // PIPE_BUF: what a pipe that poll() calls writable takes without waiting
 constexpr int kInformational = 6;         // severity, RFC 5424 6.2.1
 
-std::uint64_t lines_in(std::string_view bytes) {
-  // By memchr, as lines are long: std::count looks at one byte after the other.
-  std::uint64_t lines = 0;
-  for (auto feed = bytes.find('\n'); feed != std::string_view::npos; feed = bytes.find('\n', feed + 1)) ++lines;
-  return lines;
-}
-
 LogDrop reason_of(int error) {
   return error == ENOSPC || error == EDQUOT || error == EFBIG ? LogDrop::kDiskFull : LogDrop::kWriteError;
 }
@@ -128,7 +121,7 @@ void LogOutput::reopen() {
 }
 
 void LogOutput::count_written(std::string_view bytes) {
-  lines_.fetch_add(lines_in(bytes), std::memory_order_relaxed);
+  lines_.fetch_add(text::lines_in(bytes), std::memory_order_relaxed);
   bytes_.fetch_add(bytes.size(), std::memory_order_relaxed);
 }
 
@@ -141,7 +134,7 @@ void LogOutput::failed(ByteRing& ring, std::string_view chunk, int error) {
   skips_rest_ = last == std::string_view::npos;
   mid_line_ = skips_rest_ ? &ring : nullptr;
   last_error_ = reason_of(error);
-  dropped_[static_cast<std::size_t>(last_error_)].fetch_add(lines_in(given_up), std::memory_order_relaxed);
+  dropped_[static_cast<std::size_t>(last_error_)].fetch_add(text::lines_in(given_up), std::memory_order_relaxed);
   ring.consume(given_up.size());
 }
 
@@ -230,7 +223,7 @@ bool LogOutput::drain(ByteRing& ring) {
 
 void LogOutput::drop(ByteRing& ring, LogDrop reason) {
   for (auto chunk = ring.peek(); !chunk.empty(); chunk = ring.peek()) {
-    dropped_[static_cast<std::size_t>(reason)].fetch_add(lines_in(chunk), std::memory_order_relaxed);
+    dropped_[static_cast<std::size_t>(reason)].fetch_add(text::lines_in(chunk), std::memory_order_relaxed);
     ring.consume(chunk.size());
   }
   if (mid_line_ != &ring) return;

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "gateway/dataplane/telemetry/http_post.hpp"
+#include "gateway/dataplane/telemetry/text.hpp"
 #include "gateway/dataplane/telemetry/udp_post.hpp"
 
 namespace fairlead::telemetry {
@@ -13,12 +14,9 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr int kIdleMs = 1000;
 constexpr milliseconds kGlance{20};  // while a batch waits for more: whether it is full
-constexpr std::size_t kBatchBytes = 8 * 1024 * 1024;
+constexpr std::size_t kBodyBytes = 8 * 1024 * 1024;
 constexpr std::size_t kDatagramLines = 1024;  // taken at a time
-
-std::size_t lines_in(std::string_view text) { return static_cast<std::size_t>(std::ranges::count(text, '\n')); }
 
 std::string body_of(const std::deque<std::string>& lines, bool list) {
   if (!list) return lines.front();
@@ -78,7 +76,7 @@ void LogSender::release(const std::shared_ptr<ByteRing>& ring) {
 }
 
 void LogSender::offer(ByteRing& ring, std::string_view lines) {
-  const auto count = lines_in(lines);
+  const auto count = text::lines_in(lines);
   if (count == 0) return;
   // Counted before they can be seen, so that what is taken never exceeds what waits.
   const auto before = waiting_.fetch_add(count, std::memory_order_relaxed);
@@ -136,7 +134,7 @@ bool LogSender::collect() {
   for (const auto& line : lines_) bytes += line.size();
   const std::lock_guard lock(mutex_);
   for (auto& feed : feeds_)
-    while (lines_.size() < most && bytes < kBatchBytes) {
+    while (lines_.size() < most && bytes < kBodyBytes) {
       const auto chunk = feed.ring->peek();
       if (chunk.empty()) break;
       const auto feed_at = chunk.find('\n');

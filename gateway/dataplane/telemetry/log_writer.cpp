@@ -11,7 +11,6 @@ namespace {
 
 constexpr int kBatchMs = 5;     // lines of this time are written together
 constexpr int kBusyMs = 20;     // until a target that took nothing is tried again
-constexpr int kIdleMs = 1000;   // a lost ring of the bell costs no more than this
 constexpr std::int64_t kMillisecond = 1'000'000;
 
 std::int64_t now_ns() {

@@ -11,10 +11,9 @@
 namespace fairlead::telemetry {
 namespace {
 
-constexpr int kIdleMs = 1000;
-constexpr int kMsPerSecond = 1000;
+constexpr int kRetryUnitMs = 1000;  // Retry-After counts seconds
 constexpr std::size_t kFrameHead = 1 + protobuf::kLengthBytes;  // the tag of field 2, a length
-constexpr std::size_t kBatchBytes = 1024 * 1024;
+constexpr std::size_t kPostBytes = 1024 * 1024;
 
 /// Moves `bytes` from the ring, which has them, to the end of `out`.
 void move(ByteRing& ring, std::size_t bytes, std::string& out) {
@@ -185,7 +184,7 @@ bool SpanExporter::collect(Batch& batch) {
   const std::lock_guard lock(mutex_);
   for (auto& feed : feeds_)
     while (feed.ring->waiting() != 0) {
-      if (batch.count == options_.batch_spans || batch.spans.size() + kMaxSpanBytes > kBatchBytes) return false;
+      if (batch.count == options_.batch_spans || batch.spans.size() + kMaxSpanBytes > kPostBytes) return false;
       move_span(*feed.ring, batch.spans);
       ++batch.count;
     }
@@ -228,7 +227,7 @@ void SpanExporter::send(const Batch& batch) {
     }
     if (!may_retry(answer.status)) return drop(SpanDrop::kRejected, batch.count);
     if (attempt >= options_.tries) return drop(SpanDrop::kUnavailable, batch.count);
-    const auto wait = answer.retry_after_s > 0 ? answer.retry_after_s * kMsPerSecond : backoff;
+    const auto wait = answer.retry_after_s > 0 ? answer.retry_after_s * kRetryUnitMs : backoff;
     if (!pause(std::min(wait, options_.last_backoff_ms))) return drop(SpanDrop::kAtExit, batch.count);
     backoff = std::min(2 * backoff, options_.last_backoff_ms);
   }

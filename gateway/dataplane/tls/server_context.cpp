@@ -10,23 +10,24 @@
 #include "server_template.hpp"
 
 namespace fairlead::tls {
-namespace {
 
-using Sets = NameMap<CertificateSet>;
+using CertificateSets = NameMap<CertificateSet>;
 
-// One VirtualServer, ready to be looked up.
+// A VirtualServer, ready to be looked up.
 struct Served {
   std::vector<std::shared_ptr<const Certificate>> certificates;
   const ServerTemplate* made_from = nullptr;
   CertificateSet first;                  // the first of each kind
-  std::unique_ptr<Sets> by_certificate;  // only where certificates compete
+  std::unique_ptr<CertificateSets> by_certificate;  // only where certificates compete
 
   [[nodiscard]] const CertificateSet& choose(std::string_view name) const {
     if (!by_certificate) return first;
-    const auto* set = by_certificate->find(name, Sets::Wildcard::kOneLabel);
+    const auto* set = by_certificate->find(name, CertificateSets::Wildcard::kOneLabel);
     return set == nullptr ? first : *set;
   }
 };
+
+namespace {
 
 bool is_name(std::string_view name) {
   if (name.starts_with("*.")) name.remove_prefix(2);
@@ -37,8 +38,8 @@ bool is_name(std::string_view name) {
 }
 
 // Names decide between certificates. A kind that has no certificate for just this name may have one for its wildcard.
-std::unique_ptr<Sets> index(const std::vector<std::shared_ptr<const Certificate>>& certificates) {
-  auto sets = std::make_unique<Sets>();
+std::unique_ptr<CertificateSets> index(const std::vector<std::shared_ptr<const Certificate>>& certificates) {
+  auto sets = std::make_unique<CertificateSets>();
   for (const auto& certificate : certificates) {
     for (const auto& name : certificate->dns_names()) {
       sets->add(name, {});

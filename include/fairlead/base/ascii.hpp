@@ -14,11 +14,11 @@ namespace fairlead {
   return -1;
 }
 
-/// With A to Z in lower case, whatever the locale.
+/// A to Z in lower case, whatever the locale.
+[[nodiscard]] constexpr char lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 [[nodiscard]] inline std::string lower_ascii(std::string_view text) {
   std::string out(text);
-  for (auto& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  for (auto& c : out) c = lower_ascii(c);
   return out;
 }
 

@@ -37,6 +37,10 @@ struct Rule {
   std::uint64_t per_units = 1'000'000;
 
   void settle();
+  /// With kSlidingWindow: of one slice.
+  [[nodiscard]] std::int64_t slice_us() const {
+    return (per_us + static_cast<std::int64_t>(kSlices) - 1) / static_cast<std::int64_t>(kSlices);
+  }
   /// How many at once, or in a window.
   [[nodiscard]] std::uint64_t most() const { return algorithm == Algorithm::kTokenBucket ? burst : requests; }
 };

@@ -8,11 +8,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
 
 namespace fairlead::model {
+
+inline constexpr std::string_view kGatewayGroup = "gateway.networking.k8s.io";
 
 /// Group and kind of a reference in one value. kOther: RefKindName::other says which.
 enum class RefKind : std::uint8_t {

@@ -8,6 +8,8 @@
 
 namespace fairlead::telemetry {
 
+inline constexpr int kIdleMs = 1000;  ///< to sleep with nothing to do: a lost ring costs no more
+
 /// Wakes a thread that waits for rings to fill. Ringing costs a load while the other is awake; a system call only where
 /// it sleeps. A ring in the instant before it falls asleep may go unheard, so sleep() has a limit. Owner: shared by
 /// all. Thread: ring() any, sleep() one.
