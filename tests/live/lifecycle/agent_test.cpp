@@ -163,7 +163,7 @@ TEST_F(AgentTest, SettingsFileIsReadAndFlagsWin) {
   EXPECT_EQ(settings().policy, 0U);
 }
 
-constexpr const char* kService = R"(apiVersion: v1
+constexpr const char* kWebService = R"(apiVersion: v1
 kind: Service
 metadata: {name: web, namespace: default}
 spec:
@@ -193,7 +193,7 @@ class ConfiguredAgentTest : public AgentTest {
 };
 
 TEST_F(ConfiguredAgentTest, ReadyMeansInTheKernelAndChangesFollow) {
-  write("web.yaml", kService);
+  write("web.yaml", kWebService);
   auto agent = start();
   const auto id = service_in_kernel();
   EXPECT_NE(id, 0U);
@@ -204,12 +204,12 @@ TEST_F(ConfiguredAgentTest, ReadyMeansInTheKernelAndChangesFollow) {
   EXPECT_EQ(service_in_kernel(), id);
   fs::remove(folder_ / "config" / "web.yaml");
   EXPECT_TRUE(test::eventually([&] { return service_in_kernel() == 0; })) << agent->output();
-  write("web.yaml", kService);
+  write("web.yaml", kWebService);
   EXPECT_TRUE(test::eventually([&] { return service_in_kernel() != 0; })) << agent->output();
 }
 
 TEST_F(ConfiguredAgentTest, WhatVanishedWhileTheAgentWasAwayGoes) {
-  write("web.yaml", kService);
+  write("web.yaml", kWebService);
   start()->stop();
   ASSERT_NE(service_in_kernel(), 0U);
   fs::remove(folder_ / "config" / "web.yaml");
@@ -218,7 +218,7 @@ TEST_F(ConfiguredAgentTest, WhatVanishedWhileTheAgentWasAwayGoes) {
 }
 
 TEST_F(ConfiguredAgentTest, BadFilesDoNotHoldBackTheOthers) {
-  write("web.yaml", kService);
+  write("web.yaml", kWebService);
   write("bad.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: bad}\nspec: {ports: [{port: http}]}\n");
   const auto agent = start();
   EXPECT_NE(service_in_kernel(), 0U);
@@ -226,7 +226,7 @@ TEST_F(ConfiguredAgentTest, BadFilesDoNotHoldBackTheOthers) {
 }
 
 TEST_F(ConfiguredAgentTest, CheckNamesWhatIsWrongAndTouchesNoKernel) {
-  write("web.yaml", kService);
+  write("web.yaml", kWebService);
   const auto binary = test::built_program("fairlead-agent");
   EXPECT_EQ(test::try_run({binary, "check", folder_ / "config"}).status, 0);
   write("bad.yaml", "kind: Service\napiVersion: v1\nmetadata: {name: bad}\nspec: {ports: [{port: http}]}\n");

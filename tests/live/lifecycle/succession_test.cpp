@@ -26,7 +26,7 @@ namespace {
 using namespace std::chrono_literals;
 using test::TestServer;
 
-constexpr std::uint16_t kPort = 80;
+constexpr std::uint16_t kServicePort = 80;
 
 class SuccessionTest : public test::AgentTest {
  protected:
@@ -47,7 +47,7 @@ class SuccessionTest : public test::AgentTest {
     for (int i = 0; i < services; ++i) {
       auto one = test::ServiceYaml{.name = "web-" + std::to_string(i),
                                    .address = address(i),
-                                   .port = kPort,
+                                   .port = kServicePort,
                                    .protocol = protocol,
                                    .target_port = servers_.front()->port(),
                                    .endpoints = backends_}
@@ -68,7 +68,7 @@ class SuccessionTest : public test::AgentTest {
     EXPECT_EQ(agent->output().find("not carried over"), std::string::npos) << agent->output();
   }
   fl_service service_row(int number) const {
-    return look_up<fl_service>("fl_services", service_id(address(number), kPort, FL_TCP));
+    return look_up<fl_service>("fl_services", service_id(address(number), kServicePort, FL_TCP));
   }
   /// The row of the backend of the service of that number.
   std::uint32_t backend_row(int number, const std::string& address) const {
@@ -91,17 +91,17 @@ TEST_F(SuccessionTest, SessionAffinityStays) {
   configure("TCP", kServices, "  sessionAffinity: ClientIP\n");
   auto agent = start();
   std::vector<std::string> given;
-  for (int i = 0; i < kServices; ++i) given.push_back(test::ask_tcp(address(i), kPort, &netns_));
+  for (int i = 0; i < kServices; ++i) given.push_back(test::ask_tcp(address(i), kServicePort, &netns_));
   ASSERT_NO_FATAL_FAILURE(replace(agent));
   for (int i = 0; i < kServices; ++i)
-    EXPECT_EQ(test::ask_tcp(address(i), kPort, &netns_), given[static_cast<std::size_t>(i)]);
+    EXPECT_EQ(test::ask_tcp(address(i), kServicePort, &netns_), given[static_cast<std::size_t>(i)]);
 }
 
 /// Asks by unconnected sockets and wants each answer from the address that was asked, by the backend that answered
 /// first. Owner: the test. Thread: one; run() may be called on one of its own.
 class Asker {
  public:
-  Asker(const test::Netns& netns, const std::string& address) : where_(address, kPort) {
+  Asker(const test::Netns& netns, const std::string& address) : where_(address, kServicePort) {
     netns.in([&] {
       for (auto* socket : {&kept_, &passing_}) *socket = make();
     });
@@ -194,7 +194,7 @@ TEST_F(SuccessionTest, WhatIsEjectedStaysOut) {
   // Others come first in the file now, so that the numbers of services and rows are others.
   write("first.yaml", test::ServiceYaml{.name = "first",
                                         .address = "10.97.0.1",
-                                        .port = kPort,
+                                        .port = kServicePort,
                                         .protocol = "TCP",
                                         .target_port = 1,
                                         .endpoints = {"10.98.0.1", "10.98.0.2"}}
@@ -205,7 +205,7 @@ TEST_F(SuccessionTest, WhatIsEjectedStaysOut) {
   EXPECT_EQ(state.ejections, 3U);
   EXPECT_EQ(look_up<fl_service_state>("fl_svc_state", service_row(0).state_index).ejected, 1U);
   std::set<std::string> given;
-  for (int i = 0; i < 50; ++i) given.insert(test::ask_tcp(address(0), kPort, &netns_));
+  for (int i = 0; i < 50; ++i) given.insert(test::ask_tcp(address(0), kServicePort, &netns_));
   EXPECT_THAT(given, ::testing::Not(::testing::Contains(out)));
 }
 
@@ -218,7 +218,7 @@ TEST_F(SuccessionTest, SeriesCountersAndTotalsGoOn) {
     const auto rows = reader->read();
     std::uint64_t sum = 0;
     for (const auto& row : *rows)
-      if (row.key.service_id == service_id(address(number), kPort, FL_TCP)) sum += row.stats.opened;
+      if (row.key.service_id == service_id(address(number), kServicePort, FL_TCP)) sum += row.stats.opened;
     return sum;
   };
   const auto connects = [&] { return telemetry::Counters::open(pin("fl_counters"))->read()->at(FL_C_TRANSLATED); };
@@ -229,7 +229,7 @@ TEST_F(SuccessionTest, SeriesCountersAndTotalsGoOn) {
     return sum;
   };
   for (int i = 0; i < kServices; ++i)
-    for (int n = 0; n <= i; ++n) test::ask_tcp(address(i), kPort, &netns_);
+    for (int n = 0; n <= i; ++n) test::ask_tcp(address(i), kServicePort, &netns_);
   for (int i = 0; i < kServices; ++i)
     EXPECT_TRUE(test::eventually([&] { return opened(i) == static_cast<std::uint64_t>(i) + 1; })) << opened(i);
   ASSERT_NO_FATAL_FAILURE(replace(agent));
@@ -240,7 +240,7 @@ TEST_F(SuccessionTest, SeriesCountersAndTotalsGoOn) {
     EXPECT_EQ(look_up<fl_service_state>("fl_svc_state", service_row(i).state_index).total,
               static_cast<std::uint64_t>(i) + 1);
   }
-  test::ask_tcp(address(0), kPort, &netns_);
+  test::ask_tcp(address(0), kServicePort, &netns_);
   EXPECT_TRUE(test::eventually([&] { return opened(0) == 2; })) << opened(0);
 }
 

@@ -8,10 +8,9 @@
 namespace fairlead {
 namespace {
 
+using test::kServer;
 using test::Netns;
 using Protocol = test::TestServer::Protocol;
-
-constexpr const char* kServer = "10.244.0.3";
 
 class ChangeTest : public ::testing::Test {
  protected:

@@ -7,11 +7,10 @@
 namespace fairlead {
 namespace {
 
+using test::kDenied;
+using test::kServer;
 using test::Netns;
 using Protocol = test::TestServer::Protocol;
-
-constexpr const char* kServer = "10.244.0.3";
-constexpr const char* kDenied = "errno Permission denied";
 
 class HostTest : public ::testing::Test {
  protected:

@@ -26,6 +26,10 @@
 
 namespace fairlead::test {
 
+/// The address of the pod that is asked, and what its clients get that may not reach it.
+inline constexpr const char* kServer = "10.244.0.3";
+inline constexpr const char* kDenied = "errno Permission denied";
+
 /// A node with pods, and an agent on it that is told of them by files. The test itself is in the agent's cgroup.
 /// Owner: the test. Thread: one.
 class PolicyNode {

@@ -9,7 +9,7 @@
 namespace fairlead {
 namespace {
 
-constexpr const char* kServer = "10.244.0.3";
+using test::kServer;
 
 /// How many sk_lookup programs a network namespace has.
 std::uint32_t lookups_in(const test::Netns& netns) {

@@ -9,13 +9,13 @@
 namespace fairlead {
 namespace {
 
+using test::kDenied;
+using test::kServer;
 using test::Netns;
 using Protocol = test::TestServer::Protocol;
 using ::testing::HasSubstr;
 
-constexpr const char* kServer = "10.244.0.3";
 constexpr const char* kOther = "10.244.0.5";
-constexpr const char* kDenied = "errno Permission denied";
 
 class UnwrittenTest : public ::testing::Test {
  protected:

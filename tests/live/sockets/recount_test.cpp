@@ -27,7 +27,7 @@ namespace {
 using test::TestServer;
 
 constexpr const char* kBackend = "10.244.0.2";
-constexpr const char* kService = "10.96.0.10";
+constexpr const char* kCountedService = "10.96.0.10";
 
 class RecountTest : public test::AgentTest {
  protected:
@@ -37,14 +37,14 @@ class RecountTest : public test::AgentTest {
     tcp_ = std::make_unique<TestServer>(TestServer::Protocol::kTcp, kBackend, "tcp", &netns_);
     udp_ = std::make_unique<TestServer>(TestServer::Protocol::kUdp, kBackend, "udp", &netns_);
     write("tcp.yaml", test::ServiceYaml{.name = "tcp",
-                                        .address = kService,
+                                        .address = kCountedService,
                                         .port = 80,
                                         .protocol = "TCP",
                                         .target_port = tcp_->port(),
                                         .endpoints = {kBackend}}
                           .text());
     write("udp.yaml", test::ServiceYaml{.name = "udp",
-                                        .address = kService,
+                                        .address = kCountedService,
                                         .port = 53,
                                         .protocol = "UDP",
                                         .target_port = udp_->port(),
@@ -54,7 +54,7 @@ class RecountTest : public test::AgentTest {
 
   Fd connect(std::uint8_t proto) const {
     Fd fd;
-    const test::SocketAddress where(kService, proto == FL_TCP ? 80 : 53);
+    const test::SocketAddress where(kCountedService, proto == FL_TCP ? 80 : 53);
     netns_.in([&] {
       fd.reset(::socket(AF_INET, (proto == FL_TCP ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0));
       EXPECT_EQ(::connect(fd.get(), where.get(), where.length), 0);
@@ -67,7 +67,7 @@ class RecountTest : public test::AgentTest {
     return all;
   }
   std::uint32_t service_id(std::uint8_t proto) const {
-    return AgentTest::service_id(kService, proto == FL_TCP ? 80 : 53, proto);
+    return AgentTest::service_id(kCountedService, proto == FL_TCP ? 80 : 53, proto);
   }
   std::uint32_t state_row(std::uint8_t proto) const {
     return look_up<fl_service>("fl_services", service_id(proto)).state_index;
@@ -145,7 +145,7 @@ TEST_F(RecountTest, WhatTheProgramsMissedIsCountedAfterARestart) {
 TEST_F(RecountTest, ADisconnectedOrReconnectedUdpSocketIsCountedOnce) {
   auto agent = start();
   const auto held = connect_many(FL_UDP, 3);
-  const test::SocketAddress service(kService, 53);
+  const test::SocketAddress service(kCountedService, 53);
   const test::SocketAddress direct(kBackend, 9);
   ASSERT_EQ(::connect(held[0].get(), service.get(), service.length), 0);
   EXPECT_EQ(counts(FL_UDP), "3+0 3+0");
@@ -167,7 +167,7 @@ TEST_F(RecountTest, WrongCountersAreFoundUnderLoad) {
   std::atomic<int> rounds{0};
   std::thread load([&] {
     netns_.in([&] {
-      for (; !stop; ++rounds) test::connect_tcp(kService, 80);
+      for (; !stop; ++rounds) test::connect_tcp(kCountedService, 80);
     });
   });
   kill(*agent);

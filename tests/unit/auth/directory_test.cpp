@@ -33,7 +33,7 @@ model::Consumer consumer(std::string name, std::vector<model::ConsumerCredential
 }
 
 /// A store and the Secrets that it sees.
-struct World {
+struct DirectoryWorld {
   DirectoryStore store;
   std::map<std::string, model::Secret> secrets;
 
@@ -54,7 +54,7 @@ struct World {
 };
 
 TEST(Directory, FindsAKeyInItsNamespaceOnly) {
-  World world;
+  DirectoryWorld world;
   world.update({consumer("alice", {api_key("k1"), api_key("k2", "phone")}), consumer("bob", {api_key("k3")}, "other")});
   EXPECT_EQ(world.who("k1"), "alice/apikey-1");
   EXPECT_EQ(world.who("k2"), "alice/phone");
@@ -71,7 +71,7 @@ TEST(Directory, FindsAKeyInItsNamespaceOnly) {
 }
 
 TEST(Directory, FollowsChangesAndKeepsWhatReadersHold) {
-  World world;
+  DirectoryWorld world;
   world.update({consumer("alice", {api_key("k1")}), consumer("bob", {api_key("k2")})});
   const auto before = world.store.directories("default")->current();
   world.update({consumer("alice", {api_key("k9")})}, {{"default", "bob"}});
@@ -85,7 +85,7 @@ TEST(Directory, FollowsChangesAndKeepsWhatReadersHold) {
 }
 
 TEST(Directory, GivesAKeyOfTwoToTheFirstUntilItGoes) {
-  World world;
+  DirectoryWorld world;
   world.update({consumer("alice", {api_key("same")})});
   world.update({consumer("bob", {api_key("same"), api_key("own")})});
   EXPECT_EQ(world.who("same"), "alice/apikey-1");
@@ -99,7 +99,7 @@ TEST(Directory, GivesAKeyOfTwoToTheFirstUntilItGoes) {
 }
 
 TEST(Directory, FollowsSecrets) {
-  World world;
+  DirectoryWorld world;
   model::ConsumerCredential credential;
   credential.text =
       std::make_shared<model::CredentialText>(model::CredentialText{.secret = model::SecretKey{"keys", "alice"}});
@@ -120,7 +120,7 @@ TEST(Directory, FollowsSecrets) {
 }
 
 TEST(Directory, HoldsOtherCredentialsById) {
-  World world;
+  DirectoryWorld world;
   model::ConsumerCredential basic{.kind = Kind::kBasic};
   basic.text =
       std::make_shared<model::CredentialText>(model::CredentialText{.id = "al", .material = hash_password("secret")});
@@ -145,7 +145,7 @@ TEST(Directory, HoldsOtherCredentialsById) {
 }
 
 TEST(Directory, HoldsManyAndLosesNone) {
-  World world;
+  DirectoryWorld world;
   std::vector<model::Consumer> all;
   for (int i = 0; i < 20000; ++i)
     all.push_back(consumer("c" + std::to_string(i), {api_key("key-" + std::to_string(i))}));

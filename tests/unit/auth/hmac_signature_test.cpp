@@ -8,7 +8,7 @@
 namespace fairlead::auth {
 namespace {
 
-http::RequestHead request() {
+http::RequestHead hmac_request() {
   http::RequestHead head;
   head.method_text = "POST";
   head.target = "/orders?x=1";
@@ -44,12 +44,12 @@ TEST(HmacSignature, ReadsItsHeaderStrictly) {
 TEST(HmacSignature, SignsWhatTheListNames) {
   HmacHeader header;
   header.headers = {"date", "request-line", "@request-target", "host", "content-length"};
-  EXPECT_EQ(signing_string(header, request()),
+  EXPECT_EQ(signing_string(header, hmac_request()),
             "date: Thu, 22 Jun 2017 17:15:21 GMT\nPOST /orders?x=1 HTTP/1.1\n@request-target: post "
             "/orders?x=1\nhost: api.example:8080\ncontent-length: 5");
   for (const std::string_view bad : {"x-missing", "x-twice"}) {
     header.headers = {bad};
-    EXPECT_FALSE(signing_string(header, request())) << bad;
+    EXPECT_FALSE(signing_string(header, hmac_request())) << bad;
   }
 }
 

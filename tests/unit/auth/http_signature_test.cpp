@@ -30,7 +30,7 @@ constexpr const char* kEdwards = R"(-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEAJrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=
 -----END PUBLIC KEY-----
 )";
-constexpr const char* kSecret =
+constexpr const char* kSharedSecret =
     "uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ==";
 constexpr const char* kCertificate =
     R"(:MIIBqDCCAU6gAwIBAgIBBzAKBggqhkjOPQQDAjA6MRswGQYDVQQKDBJMZXQncyBBdXRoZW50aWNhdGUxGzAZBgNVBAMMEkxBIEludGVybWV)"
@@ -40,13 +40,13 @@ constexpr const char* kCertificate =
     R"(wEYEPYmRjQGV4YW1wbGUuY29tMAoGCCqGSM49BAMCA0gAMEUCIBHda/r1vaL6G3VliL4/Di6YK0Q6bMjeSkC3dFCOOB8TAiEAx/kHSB4urmi)"
     R"(Z0NX5r5XarmPk0wmuydBVoU4hBVZ1yhk=:)";
 
-struct Vector {
+struct SignatureVector {
   const char* name;
   const char* key;
   const char* input;
   const char* signature;
 };
-constexpr Vector kVectors[] = {
+constexpr SignatureVector kSignatureVectors[] = {
     {"B.2.1", kPss, R"(sig-b21=();created=1618884473;keyid="test-key-rsa-pss";nonce="b3k2pp5k7z-50gnwp.yemd")",
      R"(sig-b21=:d2pmTvmbncD3xQm8E9ZV2828BjQWGgiwAaw5bAkgibUopemLJcWDy/lkbbHAve4cRAtx31Iq786U7it++wgGxbtRxf8Udx7zFZs)"
      R"(ckzXaJMkA7ChG52eSkFxykJeNqsrWH5S+oxNFlD4dzVuwe8DhTSja8xxbR/Z2cOGdCbzR72rgFWhzx2VjBqJzsPLMIQKhO4DGezXehhWwE56)"
@@ -66,7 +66,8 @@ constexpr Vector kVectors[] = {
      R"(68ZrCUb38K0fUxN0O0iC59DzYx8DFll5GmydPxSmme9v6ULbMFkl+V5B1TP/yPViV7KsLNmvKiLJH1pFkh/aYA2HXXZzNBXmIkoQoLd7YfW9)"
      R"(1kE9o/CCoC1xMy7JA1ipwvKvfrs65ldmlu9bpG6A9BmzhuzF8Eim5f8ui9eH8LZH896+QIF61ka39VBrohr9iyMUJpvRX2Zbhl5ZJzSRxpJy)"
      R"(oEZAFL2FUo5fTIztsDZKEgM4cUA==:)"},
-    {"B.2.5", kSecret, R"(sig-b25=("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret")",
+    {"B.2.5", kSharedSecret,
+     R"(sig-b25=("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret")",
      R"(sig-b25=:pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=:)"},
     {"B.2.6", kEdwards,
      R"(sig-b26=("date" "@method" "@path" "@authority" "content-type" "content-length");created=1618884473;keyid="te)"
@@ -75,7 +76,7 @@ constexpr Vector kVectors[] = {
 };
 
 /// Appendix B.2: test-request.
-http::RequestHead request() {
+http::RequestHead test_request() {
   http::RequestHead head;
   head.method_text = "POST";
   head.scheme = "https";
@@ -89,7 +90,7 @@ http::RequestHead request() {
 }
 
 VerifyKey key_of(const std::string& text) {
-  if (text == kSecret) return *signature_key(*decode_base64(text), false, "");
+  if (text == kSharedSecret) return *signature_key(*decode_base64(text), false, "");
   return *signature_key(text, true, "");
 }
 
@@ -107,12 +108,12 @@ std::string value_of(const std::string& component, const http::RequestHead& head
 }
 
 TEST(HttpSignature, VerifiesTheExamplesOfTheRfc) {
-  for (const auto& vector : kVectors) {
+  for (const auto& vector : kSignatureVectors) {
     const auto signature = signature_of(vector.input, vector.signature);
-    auto head = request();
+    auto head = test_request();
     const auto base = signature_base(signature, head);
     ASSERT_TRUE(base) << vector.name;
-    for (const auto* key : {kPss, kCurve, kEdwards, kSecret})
+    for (const auto* key : {kPss, kCurve, kEdwards, kSharedSecret})
       EXPECT_EQ(check_signature(signature, key_of(key), *base), std::string(key) == vector.key) << vector.name;
     EXPECT_FALSE(check_signature(signature, key_of(vector.key), *base + " ")) << vector.name;
     auto other = signature;
@@ -126,7 +127,8 @@ TEST(HttpSignature, VerifiesTheExamplesOfTheRfc) {
 
 TEST(HttpSignature, HasTheBaseOfTheRfc) {
   // B.2.3, and of B.2.4, whose response is no message for us, the signature alone.
-  const auto base = signature_base(signature_of(kVectors[2].input, kVectors[2].signature), request());
+  const auto base =
+      signature_base(signature_of(kSignatureVectors[2].input, kSignatureVectors[2].signature), test_request());
   EXPECT_EQ(base, std::string("\"date\": Tue, 20 Apr 2021 02:07:55 GMT\n\"@method\": POST\n\"@path\": /foo\n"
                               "\"@query\": ?param=Value&Pet=dog\n\"@authority\": example.com\n"
                               "\"content-type\": application/json\n\"content-digest\": ") +
@@ -137,7 +139,7 @@ TEST(HttpSignature, HasTheBaseOfTheRfc) {
   const auto response = signature_of(
       R"(sig-b24=("@status" "content-type" "content-digest" "content-length");created=1618884473;keyid="test-key-ecc-p256")",
       "sig-b24=:wNmSUAhwb5LxtOtOpNa6W5xj067m5hFrj0XQ4fvpaCLx0NKocgPquLgyahnzDnDAUy5eCdlYUEkLIj+32oiasw==:");
-  EXPECT_FALSE(signature_base(response, request()));
+  EXPECT_FALSE(signature_base(response, test_request()));
   EXPECT_TRUE(check_signature(
       response, key_of(kCurve),
       "\"@status\": 200\n\"content-type\": application/json\n\"content-digest\": "
@@ -148,7 +150,7 @@ TEST(HttpSignature, HasTheBaseOfTheRfc) {
 
 TEST(HttpSignature, VerifiesWhatAProxyAddedAndWhatMayChange) {
   // B.3
-  auto head = request();
+  auto head = test_request();
   head.authority = "service.internal.example";
   head.fields.push_back({"client-cert", kCertificate});
   const auto proxied = signature_of(
@@ -184,7 +186,7 @@ TEST(HttpSignature, VerifiesWhatAProxyAddedAndWhatMayChange) {
 }
 
 TEST(HttpSignature, DerivesComponents) {
-  auto head = request();
+  auto head = test_request();
   head.authority = "WWW.Example.com:8443";
   EXPECT_EQ(value_of("\"@method\"", head), "POST");
   EXPECT_EQ(value_of("\"@target-uri\"", head), "https://WWW.Example.com:8443/foo?param=Value&Pet=dog");
@@ -211,7 +213,7 @@ TEST(HttpSignature, DerivesComponents) {
 }
 
 TEST(HttpSignature, CombinesAndSerializesFields) {
-  auto head = request();
+  auto head = test_request();
   head.fields = {{"x-two", "a"},
                  {"x-two", "b, c"},
                  {"x-empty", ""},

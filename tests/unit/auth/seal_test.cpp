@@ -12,10 +12,10 @@ namespace {
 
 const std::string kOne(32, 'a'), kTwo(40, 'b');
 
-SealKeys keys(const std::vector<std::string>& secrets) { return std::move(*SealKeys::make(secrets)); }
+SealKeys seal_keys(const std::vector<std::string>& secrets) { return std::move(*SealKeys::make(secrets)); }
 
 TEST(Seal, OpensWhatItSealed) {
-  const auto sealer = keys({kOne});
+  const auto sealer = seal_keys({kOne});
   for (const auto* plain : {"", "x", "a text of more than one block of sixteen bytes"}) {
     const auto sealed = sealer.seal(plain, "name");
     EXPECT_EQ(sealed.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
@@ -25,14 +25,14 @@ TEST(Seal, OpensWhatItSealed) {
 }
 
 TEST(Seal, NoTwoAreTheSame) {
-  const auto sealer = keys({kOne});
+  const auto sealer = seal_keys({kOne});
   std::set<std::string> seen;
   for (int i = 0; i < 100; ++i) seen.insert(sealer.seal("x", "name"));
   EXPECT_EQ(seen.size(), 100U);
 }
 
 TEST(Seal, EveryBitCounts) {
-  const auto sealer = keys({kOne});
+  const auto sealer = seal_keys({kOne});
   const auto sealed = *decode_base64url(sealer.seal("who", "name"));
   for (std::size_t i = 0; i < sealed.size() * 8; ++i) {
     auto turned = sealed;
@@ -46,13 +46,13 @@ TEST(Seal, EveryBitCounts) {
 }
 
 TEST(Seal, OpensInItsContextAlone) {
-  const auto sealer = keys({kOne});
+  const auto sealer = seal_keys({kOne});
   const auto sealed = sealer.seal("who", "name");
   for (const auto* other : {"", "nam", "name2", "Name"}) EXPECT_FALSE(sealer.open(sealed, other)) << other;
 }
 
 TEST(Seal, KeysRotate) {
-  const auto older = keys({kOne}), both = keys({kTwo, kOne}), newer = keys({kTwo});
+  const auto older = seal_keys({kOne}), both = seal_keys({kTwo, kOne}), newer = seal_keys({kTwo});
   const auto old_text = older.seal("x", "n"), new_text = both.seal("y", "n");
   EXPECT_EQ(both.open(old_text, "n"), "x");
   EXPECT_EQ(newer.open(new_text, "n"), "y");

@@ -6,9 +6,9 @@
 namespace fairlead::auth {
 namespace {
 
-using Need = SharedAnswers::Need;
+using AnswersNeed = SharedAnswers::Need;
 
-struct World {
+struct SharedAnswersWorld {
   std::unique_ptr<event::Reactor> reactor = std::move(*event::Reactor::create());
   SharedAnswers answers;
   std::vector<bool> woken;
@@ -17,7 +17,7 @@ struct World {
   std::shared_ptr<Waiter> waiter() {
     return std::make_shared<Waiter>(*reactor, [this](bool good) { woken.push_back(good); });
   }
-  Need need(const Digest& question, std::uint64_t now) { return answers.want(question, now, waiter()).need; }
+  AnswersNeed need(const Digest& question, std::uint64_t now) { return answers.want(question, now, waiter()).need; }
   void turn() {
     reactor->stop();
     reactor->run();
@@ -28,55 +28,55 @@ struct World {
 };
 
 TEST(SharedAnswers, OneAsksAndTheOthersWait) {
-  World world;
-  EXPECT_EQ(world.need(world.a, 1000), Need::kAsk);
-  EXPECT_EQ(world.need(world.a, 1001), Need::kWait);
-  EXPECT_EQ(world.need(world.b, 1001), Need::kAsk);
+  SharedAnswersWorld world;
+  EXPECT_EQ(world.need(world.a, 1000), AnswersNeed::kAsk);
+  EXPECT_EQ(world.need(world.a, 1001), AnswersNeed::kWait);
+  EXPECT_EQ(world.need(world.b, 1001), AnswersNeed::kAsk);
   EXPECT_EQ(world.answers.find(world.a, 1001), nullptr);
-  world.answers.answered(world.a, World::said("x"), 1010, 5000);
+  world.answers.answered(world.a, SharedAnswersWorld::said("x"), 1010, 5000);
   world.turn();
   EXPECT_EQ(world.woken, std::vector<bool>{true});
-  EXPECT_EQ(world.need(world.a, 6009), Need::kReady);
+  EXPECT_EQ(world.need(world.a, 6009), AnswersNeed::kReady);
   EXPECT_EQ(world.answers.find(world.a, 6009)->body, "x");
   EXPECT_EQ(world.answers.find(world.a, 6010), nullptr);
-  EXPECT_EQ(world.need(world.a, 6010), Need::kAsk);
+  EXPECT_EQ(world.need(world.a, 6010), AnswersNeed::kAsk);
 }
 
 TEST(SharedAnswers, AFailureIsEverybodysAndIsNotRepeatedAtOnce) {
-  World world;
-  ASSERT_EQ(world.need(world.a, 1000), Need::kAsk);
-  ASSERT_EQ(world.need(world.a, 1000), Need::kWait);
+  SharedAnswersWorld world;
+  ASSERT_EQ(world.need(world.a, 1000), AnswersNeed::kAsk);
+  ASSERT_EQ(world.need(world.a, 1000), AnswersNeed::kWait);
   world.answers.failed(world.a, 1100);
   world.turn();
   EXPECT_EQ(world.woken, std::vector<bool>{false});
-  EXPECT_EQ(world.need(world.a, 1101), Need::kFailed);
-  EXPECT_EQ(world.need(world.b, 1101), Need::kAsk);
-  EXPECT_EQ(world.need(world.a, 1100 + SharedAnswers::kRetryInterval), Need::kAsk);
+  EXPECT_EQ(world.need(world.a, 1101), AnswersNeed::kFailed);
+  EXPECT_EQ(world.need(world.b, 1101), AnswersNeed::kAsk);
+  EXPECT_EQ(world.need(world.a, 1100 + SharedAnswers::kRetryInterval), AnswersNeed::kAsk);
 }
 
 TEST(SharedAnswers, WhatIsGivenUpGoesToAnother) {
-  World world;
-  ASSERT_EQ(world.need(world.a, 1000), Need::kAsk);
-  ASSERT_EQ(world.need(world.a, 1000), Need::kWait);
+  SharedAnswersWorld world;
+  ASSERT_EQ(world.need(world.a, 1000), AnswersNeed::kAsk);
+  ASSERT_EQ(world.need(world.a, 1000), AnswersNeed::kWait);
   world.answers.given_up(world.a);
   world.turn();
   EXPECT_EQ(world.woken, std::vector<bool>{true});
-  EXPECT_EQ(world.need(world.a, 1001), Need::kAsk);
+  EXPECT_EQ(world.need(world.a, 1001), AnswersNeed::kAsk);
 }
 
 TEST(SharedAnswers, IsBounded) {
-  World world;
+  SharedAnswersWorld world;
   for (std::size_t i = 0; i < SharedAnswers::kMostWaiting; ++i)
     ASSERT_EQ(world.need(i % 2 == 0 ? world.a : sha256(std::to_string(i)), 1000),
-              i % 2 == 0 && i > 0 ? Need::kWait : Need::kAsk);
-  EXPECT_EQ(world.need(world.b, 1000), Need::kFailed);
+              i % 2 == 0 && i > 0 ? AnswersNeed::kWait : AnswersNeed::kAsk);
+  EXPECT_EQ(world.need(world.b, 1000), AnswersNeed::kFailed);
   world.answers.failed(world.a, 1000);
-  EXPECT_EQ(world.need(world.b, 1000), Need::kAsk);
-  World other;
+  EXPECT_EQ(world.need(world.b, 1000), AnswersNeed::kAsk);
+  SharedAnswersWorld other;
   for (int i = 0; i < 100'000; ++i) {
     const auto question = sha256(std::to_string(i));
-    ASSERT_EQ(other.need(question, 1000), Need::kAsk);
-    other.answers.answered(question, World::said("x"), 1000, 5000);
+    ASSERT_EQ(other.need(question, 1000), AnswersNeed::kAsk);
+    other.answers.answered(question, SharedAnswersWorld::said("x"), 1000, 5000);
   }
   std::size_t kept = 0;
   for (int i = 0; i < 100'000; ++i) kept += other.answers.find(sha256(std::to_string(i)), 1001) != nullptr ? 1U : 0U;
@@ -85,9 +85,9 @@ TEST(SharedAnswers, IsBounded) {
 }
 
 TEST(SharedAnswers, LongAnswersAreKeptForAMomentOnly) {
-  World world;
-  ASSERT_EQ(world.need(world.a, 1000), Need::kAsk);
-  world.answers.answered(world.a, World::said(std::string(4097, 'x')), 1000, 60'000);
+  SharedAnswersWorld world;
+  ASSERT_EQ(world.need(world.a, 1000), AnswersNeed::kAsk);
+  world.answers.answered(world.a, SharedAnswersWorld::said(std::string(4097, 'x')), 1000, 60'000);
   EXPECT_NE(world.answers.find(world.a, 1000 + SharedAnswers::kMoment - 1), nullptr);
   EXPECT_EQ(world.answers.find(world.a, 1000 + SharedAnswers::kMoment), nullptr);
 }

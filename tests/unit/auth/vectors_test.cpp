@@ -9,7 +9,7 @@
 namespace fairlead::auth {
 namespace {
 
-struct Vector {
+struct JoseVector {
   const char* name;
   const char* algorithm;
   const char* key;
@@ -17,7 +17,7 @@ struct Vector {
   const char* signature;
 };
 
-constexpr Vector kVectors[] = {
+constexpr JoseVector kJoseVectors[] = {
     {"RFC 7515 A.1", "HS256",
      "{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9"
      "CAow\"}",
@@ -95,7 +95,7 @@ constexpr Vector kVectors[] = {
 };
 
 TEST(Vectors, VerifyWithTheirAlgorithmAndNoOther) {
-  for (const auto& row : kVectors) {
+  for (const auto& row : kJoseVectors) {
     SCOPED_TRACE(row.name);
     const auto keys = parse_jwks(row.key);
     ASSERT_TRUE(keys) << keys.error().message;

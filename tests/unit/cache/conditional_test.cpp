@@ -5,10 +5,11 @@
 
 #include <string>
 
+#include "unit/cache/times.hpp"
+
 namespace fairlead::cache {
 namespace {
 
-constexpr std::int64_t kNow = 1'700'000'000;
 constexpr const char* kDate = "Sun, 06 Nov 1994 08:49:37 GMT";
 constexpr const char* kBefore = "Sun, 06 Nov 1994 08:49:36 GMT";
 constexpr const char* kAfter = "Sun, 06 Nov 1994 08:49:38 GMT";

@@ -5,10 +5,10 @@
 
 #include <string>
 
+#include "unit/cache/times.hpp"
+
 namespace fairlead::cache {
 namespace {
-
-constexpr std::int64_t kNow = 1'700'000'000;  // 2023-11-14
 
 TEST(Date, IsParsedInItsThreeFormats) {
   struct {

@@ -10,12 +10,12 @@ namespace fairlead::cache {
 namespace {
 
 constexpr Moment kWritten{.monotonic = 50'000, .wall = 1'700'000'000'000};
-const std::vector<std::string> kTags = {"surrogate-key"};
+const std::vector<std::string> kEncodedTags = {"surrogate-key"};
 constexpr std::size_t kMost = 100'000;
 
 std::shared_ptr<Entry> entry(const http::Fields& fields, std::string body = "body") {
   auto out = std::make_shared<Entry>();
-  out->assign(fields, kTags, kWritten.wall / 1000);
+  out->assign(fields, kEncodedTags, kWritten.wall / 1000);
   out->born = kWritten.monotonic - 7000;
   out->lifetime = 60'000;
   out->stale_while_revalidate = 1000;
@@ -45,7 +45,7 @@ std::string summed(std::string text) {
 
 TEST(Encoded, IsReadAsItWasWritten) {
   Stamp seen;
-  const auto read = decode(good(), kTags, kWritten, seen);
+  const auto read = decode(good(), kEncodedTags, kWritten, seen);
   ASSERT_NE(read, nullptr);
   EXPECT_EQ(seen.digest, stamp().digest);
   EXPECT_EQ(seen.journal, stamp().journal);
@@ -69,7 +69,7 @@ TEST(Encoded, AgesByTheWallsClockAndIsNeverYoungerThanNew) {
   const auto text = good();
   const auto age_at = [&](std::int64_t later) {
     const Moment now{.monotonic = 5, .wall = kWritten.wall + later};
-    const auto read = decode(text, kTags, now, seen);
+    const auto read = decode(text, kEncodedTags, now, seen);
     return read == nullptr ? -1 : read->age(now.monotonic);
   };
   EXPECT_EQ(age_at(0), 7000);
@@ -89,10 +89,11 @@ TEST(Encoded, HasBounds) {
 }
 
 /// Where the parts of good() begin.
-constexpr std::size_t kDigest = 12, kBorn = kDigest + 32 + 16, kLifetime = kBorn + 8, kStatus = kLifetime + 24,
-                      kFlags = kStatus + 2, kCount = kFlags + 1, kFirst = kCount + 2;
+constexpr std::size_t kDigestAt = 12, kBornAt = kDigestAt + 32 + 16, kLifetimeAt = kBornAt + 8,
+                      kStatusAt = kLifetimeAt + 24, kFlagsAt = kStatusAt + 2, kCountAt = kFlagsAt + 1,
+                      kFirstAt = kCountAt + 2;
 
-struct Bad {
+struct BadEncoding {
   const char* what;
   std::string text;
 };
@@ -110,8 +111,8 @@ std::string with_field(std::string_view name, std::string_view value) {
 /// As somebody would write it who has our checksum.
 std::string forged(std::string_view name, std::string_view value) {
   auto out = with_field(std::string(name.size(), 'n'), std::string(value.size(), 'v'));
-  out.replace(kFirst + 2, name.size(), name);
-  out.replace(kFirst + 2 + name.size() + 2, value.size(), value);
+  out.replace(kFirstAt + 2, name.size(), name);
+  out.replace(kFirstAt + 2 + name.size() + 2, value.size(), value);
   return summed(out);
 }
 
@@ -122,7 +123,7 @@ TEST(Encoded, WhatIsNoneIsRefused) {
   flipped[text.size() - 1] ^= 1;
   auto version = text;
   version[3] = 2;
-  const Bad all[] = {
+  const BadEncoding all[] = {
       {"nothing", ""},
       {"other text", "hello"},
       {"the magic alone", "FLC\x01"},
@@ -131,20 +132,20 @@ TEST(Encoded, WhatIsNoneIsRefused) {
       {"one bit of the body", flipped},
       {"a byte more", summed(text + "x")},
       {"a byte less", summed(text.substr(0, text.size() - 1))},
-      {"born in a year", changed(kBorn, "\0\0\0\0\0\x02\0\0"sv)},
-      {"born before all", changed(kBorn, "\xff\xff\xff\xff\xff\xff\xff\xff"sv)},
-      {"a lifetime beyond all", changed(kLifetime, "\xff\xff\xff\xff\xff\xff\xff\x7f"sv)},
-      {"status 0", changed(kStatus, "\0\0"sv)},
-      {"status 100", changed(kStatus, "\x64\0"sv)},
-      {"status 206", changed(kStatus, "\xce\0"sv)},
-      {"status 304", changed(kStatus, "\x30\x01"sv)},
-      {"status 600", changed(kStatus, "\x58\x02"sv)},
-      {"a flag that is none", changed(kFlags, "\x04"sv)},
-      {"more fields than there are", changed(kCount, "\xff\x01"sv)},
-      {"too many fields", changed(kCount, "\xff\xff"sv)},
-      {"fewer fields than there are", changed(kCount, "\x01\0"sv)},
-      {"a name of no length", changed(kFirst, "\0\0"sv)},
-      {"a name beyond the end", changed(kFirst, "\xff\xff"sv)},
+      {"born in a year", changed(kBornAt, "\0\0\0\0\0\x02\0\0"sv)},
+      {"born before all", changed(kBornAt, "\xff\xff\xff\xff\xff\xff\xff\xff"sv)},
+      {"a lifetime beyond all", changed(kLifetimeAt, "\xff\xff\xff\xff\xff\xff\xff\x7f"sv)},
+      {"status 0", changed(kStatusAt, "\0\0"sv)},
+      {"status 100", changed(kStatusAt, "\x64\0"sv)},
+      {"status 206", changed(kStatusAt, "\xce\0"sv)},
+      {"status 304", changed(kStatusAt, "\x30\x01"sv)},
+      {"status 600", changed(kStatusAt, "\x58\x02"sv)},
+      {"a flag that is none", changed(kFlagsAt, "\x04"sv)},
+      {"more fields than there are", changed(kCountAt, "\xff\x01"sv)},
+      {"too many fields", changed(kCountAt, "\xff\xff"sv)},
+      {"fewer fields than there are", changed(kCountAt, "\x01\0"sv)},
+      {"a name of no length", changed(kFirstAt, "\0\0"sv)},
+      {"a name beyond the end", changed(kFirstAt, "\xff\xff"sv)},
       {"an upper-case name", forged("X-a", "b")},
       {"a name with a colon", forged(":status", "200")},
       {"a name with a space", forged("a b", "c")},
@@ -162,16 +163,16 @@ TEST(Encoded, WhatIsNoneIsRefused) {
   };
   for (const auto& bad : all) {
     Stamp seen;
-    EXPECT_EQ(decode(bad.text, kTags, kWritten, seen), nullptr) << bad.what;
+    EXPECT_EQ(decode(bad.text, kEncodedTags, kWritten, seen), nullptr) << bad.what;
   }
   for (std::size_t cut = 0; cut < text.size(); ++cut) {
     Stamp seen;
-    EXPECT_EQ(decode(text.substr(0, cut), kTags, kWritten, seen), nullptr) << cut;
+    EXPECT_EQ(decode(text.substr(0, cut), kEncodedTags, kWritten, seen), nullptr) << cut;
     if (cut < 12) continue;
-    EXPECT_EQ(decode(summed(text.substr(0, cut)), kTags, kWritten, seen), nullptr) << cut;
+    EXPECT_EQ(decode(summed(text.substr(0, cut)), kEncodedTags, kWritten, seen), nullptr) << cut;
   }
   Stamp seen;
-  EXPECT_NE(decode(forged("x-a", "b"), kTags, kWritten, seen), nullptr) << "what is forged well is read";
+  EXPECT_NE(decode(forged("x-a", "b"), kEncodedTags, kWritten, seen), nullptr) << "what is forged well is read";
 }
 
 }  // namespace

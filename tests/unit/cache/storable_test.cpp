@@ -7,18 +7,17 @@
 #include <string>
 
 #include "fairlead/cache/date.hpp"
+#include "unit/cache/times.hpp"
 
 namespace fairlead::cache {
 namespace {
-
-constexpr std::int64_t kNow = 1'700'000'000;
 
 std::string date(std::int64_t offset) {
   const auto text = format_date(kNow + offset);
   return {text.data(), text.size()};
 }
 
-struct Row {
+struct StorableRow {
   const char* what;
   std::uint16_t status = 200;
   std::vector<std::pair<std::string, std::string>> fields;
@@ -28,7 +27,7 @@ struct Row {
   Defaults defaults{};
 };
 
-Terms judge_row(const Row& row) {
+Terms judge_row(const StorableRow& row) {
   http::ResponseHead head;
   head.status = row.status;
   for (const auto& [name, value] : row.fields) head.fields.push_back({name, value});
@@ -42,7 +41,7 @@ constexpr Asked kOwn{.authorized = true, .own_key = true};
 constexpr Asked kCookies{.cookies = true};
 constexpr StatusTtl kTimes[] = {{404, 30}, {503, 5}};
 
-const Row kRows[] = {
+const StorableRow kRows[] = {
     // 3: methods and statuses
     {"a time makes it fresh", 200, {{"cache-control", "max-age=60"}}, kStorable, 60},
     {"not to another method", 200, {{"cache-control", "max-age=60"}}, kMethod, 0, {.get = false}},
@@ -171,9 +170,9 @@ TEST(Storable, HasTimesBeyondItsOwn) {
       {"s-maxage=1", 0, 0, true},  // 5.2.2.10
   };
   for (const auto& row : rows) {
-    const Row asked{.what = row.control,
-                    .fields = {{"cache-control", row.control}},
-                    .defaults = {.stale_while_revalidate = 7, .stale_if_error = 9}};
+    const StorableRow asked{.what = row.control,
+                            .fields = {{"cache-control", row.control}},
+                            .defaults = {.stale_while_revalidate = 7, .stale_if_error = 9}};
     const auto terms = judge_row(asked);
     EXPECT_EQ(terms.stale_while_revalidate, row.while_revalidate * 1000) << row.control;
     EXPECT_EQ(terms.stale_if_error, row.if_error * 1000) << row.control;

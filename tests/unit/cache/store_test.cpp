@@ -6,10 +6,11 @@
 #include <string>
 #include <thread>
 
+#include "unit/cache/times.hpp"
+
 namespace fairlead::cache {
 namespace {
 
-constexpr std::int64_t kNow = 1'700'000'000;
 const std::vector<std::string> kTags = {"surrogate-key", "cache-tag"};
 
 struct Named {

@@ -56,7 +56,7 @@ TEST(SchemaSuite, AgreesWithDraft7) {
   EXPECT_GT(checked, 400U);
 }
 
-struct Row {
+struct SchemaRow {
   const char* schema;
   const char* good;
   const char* bad;
@@ -65,7 +65,7 @@ struct Row {
 };
 
 TEST(Schema, SaysWhatIsWrongAndWhere) {
-  constexpr Row kRows[] = {
+  constexpr SchemaRow kRows[] = {
       {R"({"type":"object","required":["a"]})", R"({"a":1})", "{}", "", "lacks a"},
       {R"({"properties":{"a":{"type":["string","null"]}}})", R"({"a":null})", R"({"a":1})", "/a",
        "expected null or a string, found a number"},

@@ -15,8 +15,8 @@ namespace {
 constexpr std::uint64_t kDay = 86'400'000;
 
 /// Calls a function, and notes when.
-struct Alarm final : Timer {
-  explicit Alarm(std::function<void()> callback = [] {}) : call(std::move(callback)) {}
+struct CountingAlarm final : Timer {
+  explicit CountingAlarm(std::function<void()> callback = [] {}) : call(std::move(callback)) {}
   void on_timer() override {
     ++fired;
     call();
@@ -32,7 +32,7 @@ TEST(TimerWheel, FiresAtItsDeadlineAndNotBefore) {
                                       4'294'967'295UL, 4'294'967'296UL, 5'000'000'000UL}) {
       TimerWheel wheel;
       wheel.advance(start);
-      Alarm alarm;
+      CountingAlarm alarm;
       wheel.arm(alarm, start + delay);
       EXPECT_EQ(alarm.deadline_ms(), start + delay);
       wheel.advance(start + delay - 1);
@@ -50,8 +50,8 @@ TEST(TimerWheel, SaysHowLongNothingIsDue) {
   TimerWheel wheel;
   wheel.advance(1000);
   EXPECT_EQ(wheel.wait_ms(1000), -1);
-  Alarm near;
-  Alarm far;
+  CountingAlarm near;
+  CountingAlarm far;
   wheel.arm(far, 1000 + 10 * kDay);
   wheel.arm(near, 1010);
   EXPECT_EQ(wheel.wait_ms(1000), 10);
@@ -74,16 +74,16 @@ TEST(TimerWheel, JumpsADayInFewSteps) {
   TimerWheel wheel;
   wheel.advance(5);
   std::vector<int> order;
-  Alarm late([&] { order.push_back(3); });
-  Alarm middle([&] { order.push_back(2); });
-  Alarm early([&] { order.push_back(1); });
-  Alarm beyond;
+  CountingAlarm late([&] { order.push_back(3); });
+  CountingAlarm middle([&] { order.push_back(2); });
+  CountingAlarm early([&] { order.push_back(1); });
+  CountingAlarm beyond;
   wheel.arm(late, kDay - 1);
   wheel.arm(middle, 70'000);
   wheel.arm(early, 6);
   wheel.arm(beyond, kDay + 6);
   // One that arms itself every millisecond does not make up for the day.
-  Alarm again;
+  CountingAlarm again;
   again.call = [&] { wheel.arm(again, again.deadline_ms() + 1); };
   wheel.arm(again, 6);
   wheel.advance(kDay + 5);
@@ -98,7 +98,7 @@ TEST(TimerWheel, JumpsADayInFewSteps) {
 TEST(TimerWheel, ATimeThatGoesBackCountsAsTheLast) {
   TimerWheel wheel;
   wheel.advance(1000);
-  Alarm alarm;
+  CountingAlarm alarm;
   wheel.arm(alarm, 1100);
   wheel.advance(10);
   EXPECT_EQ(alarm.fired, 0);
@@ -110,7 +110,7 @@ TEST(TimerWheel, WhatIsArmedForThePastComesNextTimeNotNow) {
   for (const std::uint64_t start : {255UL, 299UL, 65'535UL}) {
     TimerWheel wheel;
     wheel.advance(10);
-    Alarm alarm;
+    CountingAlarm alarm;
     alarm.call = [&] { wheel.arm(alarm, 0); };
     wheel.arm(alarm, 11);
     wheel.advance(start);
@@ -124,7 +124,7 @@ TEST(TimerWheel, WhatIsArmedForThePastComesNextTimeNotNow) {
 TEST(TimerWheel, RearmingMovesAndCancellingForgets) {
   TimerWheel wheel;
   wheel.advance(0);
-  Alarm alarm;
+  CountingAlarm alarm;
   for (std::uint64_t i = 0; i < 1000; ++i) wheel.arm(alarm, 10 + i * 7);
   EXPECT_EQ(wheel.armed(), 1U);
   wheel.advance(10 + 999 * 7 - 1);
@@ -142,7 +142,7 @@ TEST(TimerWheel, RearmingMovesAndCancellingForgets) {
 TEST(TimerWheel, ATimerMayMoveFromOneWheelToAnother) {
   TimerWheel one;
   TimerWheel other;
-  Alarm alarm;
+  CountingAlarm alarm;
   one.arm(alarm, 5);
   other.arm(alarm, 5);
   one.advance(10);
@@ -157,10 +157,10 @@ TEST(TimerWheel, ATimerMayMoveFromOneWheelToAnother) {
 TEST(TimerWheel, ATimerMayDestroyItselfAndItsNeighbours) {
   TimerWheel wheel;
   wheel.advance(0);
-  std::vector<std::unique_ptr<Alarm>> alarms;
+  std::vector<std::unique_ptr<CountingAlarm>> alarms;
   int fired = 0;
   for (int i = 0; i < 3; ++i)
-    alarms.push_back(std::make_unique<Alarm>([&] {
+    alarms.push_back(std::make_unique<CountingAlarm>([&] {
       ++fired;
       alarms.clear();  // itself, one that fires at the same time, and one later
     }));
@@ -173,8 +173,8 @@ TEST(TimerWheel, ATimerMayDestroyItselfAndItsNeighbours) {
 }
 
 TEST(TimerWheel, TimersOutliveTheWheel) {
-  Alarm near;
-  Alarm far;
+  CountingAlarm near;
+  CountingAlarm far;
   {
     TimerWheel wheel;
     wheel.arm(near, 5);

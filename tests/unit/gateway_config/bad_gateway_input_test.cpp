@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "fairlead/config/directory.hpp"
-#include "gateway/dataplane/config/parse.hpp"
+#include "unit/gateway_config/gateway_fixture.hpp"
 
 namespace fairlead::config {
 namespace {
@@ -36,16 +36,7 @@ constexpr const char* kClient =
     "apiVersion: fairlead.io/v1alpha1\nkind: ClientPolicy\nmetadata: {name: p}\n"
     "spec: {targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: a}],\n  ";
 
-struct Bad {
-  const char* head;
-  const char* body;
-  std::uint32_t line;
-  const char* field;
-  const char* found;
-  const char* expected;  ///< a part of it
-};
-
-constexpr Bad kBad[] = {
+constexpr BadDocument kBadGatewayInput[] = {
     // HTTPRoute: the object
     {GROUP "kind: HTTPRoute\nmetadata: {name: r}", "", 1, "spec", "nothing", "a mapping"},
     {kHttp, "  hostname: a.example", 5, "spec.hostname", "an unknown field", "hostnames"},
@@ -270,8 +261,8 @@ constexpr Bad kBad[] = {
 };
 
 TEST(BadGatewayInput, NamesLineFieldFoundAndExpected) {
-  static_assert(std::size(kBad) >= 80);
-  for (const auto& bad : kBad) {
+  static_assert(std::size(kBadGatewayInput) >= 80);
+  for (const auto& bad : kBadGatewayInput) {
     const auto parsed = parse_text(std::string(bad.head) + bad.body + "\n", false, gateway_kinds());
     SCOPED_TRACE(std::string(bad.head) + bad.body);
     ASSERT_FALSE(parsed.diagnostics.empty());

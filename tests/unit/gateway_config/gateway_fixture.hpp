@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "fairlead/config/gateway_state.hpp"
 #include "gateway/dataplane/config/parse.hpp"
@@ -12,6 +15,8 @@ namespace fairlead::config {
 using model::Kind;
 
 inline const std::string kGroup = "apiVersion: gateway.networking.k8s.io/v1\n";
+
+inline const std::string kHttp80 = "{name: http, port: 80, protocol: HTTP}";
 
 /// A GatewayClass of ours, and a Service with one endpoint in each of two namespaces.
 inline const std::string kBasics =
@@ -36,6 +41,57 @@ inline std::string route(const std::string& kind, const std::string& name, const
 inline std::string tls_secret(const std::string& name, const std::string& ns = "default") {
   return "---\napiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {name: " + name + ", namespace: " + ns +
          "}\nstringData: {tls.crt: \"-----BEGIN CERTIFICATE-----\", tls.key: \"-----BEGIN PRIVATE KEY-----\"}\n";
+}
+
+/// A document that is refused: `body` behind `head`, and what the remark says.
+struct BadDocument {
+  const char* head;
+  const char* body;
+  std::uint32_t line;
+  const char* field;
+  const char* found;
+  const char* expected;  ///< a part of it
+};
+
+/// A section of a RequestPolicy that is refused, behind kToSections.
+struct BadSection {
+  const char* body;
+  const char* field;
+  const char* found;
+  const char* expected;  ///< a part of it
+};
+
+/// A RequestPolicy up to its sections; "}" ends it.
+inline const std::string kToSections =
+    "apiVersion: fairlead.io/v1alpha1\nkind: RequestPolicy\nmetadata: {name: p}\n"
+    "spec: {targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: a}],\n  ";
+
+/// The one object of a text without faults; null otherwise.
+template <class T>
+std::shared_ptr<const T> read(const std::string& text) {
+  const auto parsed = parse_text(text, false, gateway_kinds());
+  for (const auto& remark : parsed.diagnostics) ADD_FAILURE() << remark.text();
+  if (parsed.objects.size() != 1 || !parsed.objects[0].object) return nullptr;
+  return {parsed.objects[0].object, &std::get<T>(*parsed.objects[0].object)};
+}
+inline std::shared_ptr<const model::RequestSettings> read_settings(const std::string& text) {
+  const auto policy = read<model::RequestPolicy>(text);
+  return policy ? policy->settings : nullptr;
+}
+inline std::shared_ptr<const model::RequestSettings> read_sections(const std::string& sections) {
+  return read_settings(kToSections + sections + "}\n");
+}
+
+/// `inner` at the end of a path of keys; "x[]" is a list with one item.
+inline std::string nested(const std::vector<std::string>& path, const std::string& inner) {
+  std::string open, close;
+  for (auto key : path) {
+    const bool list = key.ends_with("[]");
+    if (list) key.resize(key.size() - 2);
+    open += "{\"" + key + "\": " + (list ? "[" : "");
+    close.insert(0, list ? "]}" : "}");
+  }
+  return open + inner + close;
 }
 
 /// A status without its times, as if conditions began with their messages.

@@ -2,20 +2,12 @@
 // What the readers make of good objects: every field, and the defaults.
 #include <gtest/gtest.h>
 
-#include "gateway/dataplane/config/parse.hpp"
+#include "unit/gateway_config/gateway_fixture.hpp"
 
 namespace fairlead::config {
 namespace {
 
 using namespace std::chrono_literals;
-
-template <class T>
-std::shared_ptr<const T> read(const std::string& text) {
-  const auto parsed = parse_text(text, false, gateway_kinds());
-  for (const auto& remark : parsed.diagnostics) ADD_FAILURE() << remark.text();
-  if (parsed.objects.size() != 1 || !parsed.objects[0].object) return nullptr;
-  return {parsed.objects[0].object, &std::get<T>(*parsed.objects[0].object)};
-}
 
 constexpr const char* kRoute = R"(apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute

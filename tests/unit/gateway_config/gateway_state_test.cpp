@@ -5,8 +5,7 @@
 namespace fairlead::config {
 namespace {
 
-const std::string kHttp80 = "{name: http, port: 80, protocol: HTTP}";
-const std::string kRule = "rules: [{backendRefs: [{name: web, port: 80}]}]";
+const std::string kRuleToWeb = "rules: [{backendRefs: [{name: web, port: 80}]}]";
 
 /// One condition of one object, after the documents.
 struct Case {
@@ -54,42 +53,43 @@ const Case kCases[] = {
     {"Gateway", gateway("{name: a, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: none}]}}"),
      Kind::kGateway, "g", "ResolvedRefs", "False ListenersNotResolved"},
     // Attachment
-    {"HTTPRoute", gateway(kHttp80) + route("HTTPRoute", "r", parent() + kRule), Kind::kHttpRoute, "r", "Accepted",
+    {"HTTPRoute", gateway(kHttp80) + route("HTTPRoute", "r", parent() + kRuleToWeb), Kind::kHttpRoute, "r", "Accepted",
      "True Accepted"},
-    {"HTTPRoute", gateway(kHttp80) + route("HTTPRoute", "r", parent(", sectionName: none") + kRule), Kind::kHttpRoute,
-     "r", "Accepted", "False NoMatchingParent"},
-    {"HTTPRouteParentRefPort", gateway(kHttp80) + route("HTTPRoute", "r", parent(", port: 81") + kRule),
+    {"HTTPRoute", gateway(kHttp80) + route("HTTPRoute", "r", parent(", sectionName: none") + kRuleToWeb),
+     Kind::kHttpRoute, "r", "Accepted", "False NoMatchingParent"},
+    {"HTTPRouteParentRefPort", gateway(kHttp80) + route("HTTPRoute", "r", parent(", port: 81") + kRuleToWeb),
      Kind::kHttpRoute, "r", "Accepted", "False NoMatchingParent"},
     {"HTTPRouteParentRefPort",
-     gateway(kHttp80) + route("HTTPRoute", "r", parent(", port: 80, sectionName: http") + kRule), Kind::kHttpRoute, "r",
-     "Accepted", "True Accepted"},
+     gateway(kHttp80) + route("HTTPRoute", "r", parent(", port: 80, sectionName: http") + kRuleToWeb), Kind::kHttpRoute,
+     "r", "Accepted", "True Accepted"},
     {"HTTPRoute",
      gateway("{name: a, port: 80, protocol: HTTP, hostname: a.example}") +
-         route("HTTPRoute", "r", parent() + "hostnames: [b.example], " + kRule),
+         route("HTTPRoute", "r", parent() + "hostnames: [b.example], " + kRuleToWeb),
      Kind::kHttpRoute, "r", "Accepted", "False NoMatchingListenerHostname"},
     {"HTTPRoute",
      gateway("{name: a, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: GRPCRoute}]}}") +
-         route("HTTPRoute", "r", parent() + kRule),
+         route("HTTPRoute", "r", parent() + kRuleToWeb),
      Kind::kHttpRoute, "r", "Accepted", "False NotAllowedByListeners"},
     {"HTTPRoute",
      gateway("{name: a, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector, selector: "
              "{matchLabels: {kubernetes.io/metadata.name: default}}}}}") +
-         route("HTTPRoute", "r", parent() + kRule),
+         route("HTTPRoute", "r", parent() + kRuleToWeb),
      Kind::kHttpRoute, "r", "Accepted", "True Accepted"},
     {"HTTPRoute",
      gateway("{name: a, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector, selector: "
              "{matchLabels: {team: a}}}}}") +
-         route("HTTPRoute", "r", parent() + kRule),
+         route("HTTPRoute", "r", parent() + kRuleToWeb),
      Kind::kHttpRoute, "r", "Accepted", "False NotAllowedByListeners"},
-    {"HTTPRoute", route("HTTPRoute", "r", parent() + kRule), Kind::kHttpRoute, "r", "Accepted", "no status"},
-    {"Gateway", gateway(kHttp80, ", defaultScope: All") + route("HTTPRoute", "r", "useDefaultGateways: All, " + kRule),
+    {"HTTPRoute", route("HTTPRoute", "r", parent() + kRuleToWeb), Kind::kHttpRoute, "r", "Accepted", "no status"},
+    {"Gateway",
+     gateway(kHttp80, ", defaultScope: All") + route("HTTPRoute", "r", "useDefaultGateways: All, " + kRuleToWeb),
      Kind::kHttpRoute, "r", "Accepted", "True Accepted"},
     {"GRPCRoute",
-     gateway(kHttp80) + route("HTTPRoute", "a", parent() + kRule) + route("GRPCRoute", "b", parent() + kRule),
+     gateway(kHttp80) + route("HTTPRoute", "a", parent() + kRuleToWeb) + route("GRPCRoute", "b", parent() + kRuleToWeb),
      Kind::kGrpcRoute, "b", "Accepted", "False NotAllowedByListeners"},
-    {"TCPRoute", gateway(kHttp80) + route("TCPRoute", "r", parent() + kRule), Kind::kTcpRoute, "r", "Accepted",
+    {"TCPRoute", gateway(kHttp80) + route("TCPRoute", "r", parent() + kRuleToWeb), Kind::kTcpRoute, "r", "Accepted",
      "False NotAllowedByListeners"},
-    {"TCPRoute", gateway("{name: a, port: 9, protocol: TCP}") + route("TCPRoute", "r", parent() + kRule),
+    {"TCPRoute", gateway("{name: a, port: 9, protocol: TCP}") + route("TCPRoute", "r", parent() + kRuleToWeb),
      Kind::kTcpRoute, "r", "Accepted", "True Accepted"},
     {"UDPRoute",
      gateway("{name: a, port: 53, protocol: UDP}") +
@@ -97,11 +97,11 @@ const Case kCases[] = {
      Kind::kUdpRoute, "r", "ResolvedRefs", "True ResolvedRefs"},
     {"TLSRoute",
      gateway("{name: a, port: 443, protocol: TLS, tls: {mode: Passthrough}, hostname: \"*.example\"}") +
-         route("TLSRoute", "r", parent() + "hostnames: [a.example], " + kRule),
+         route("TLSRoute", "r", parent() + "hostnames: [a.example], " + kRuleToWeb),
      Kind::kTlsRoute, "r", "Accepted", "True Accepted"},
     // References
-    {"HTTPRoute", gateway(kHttp80) + route("HTTPRoute", "r", parent() + kRule), Kind::kHttpRoute, "r", "ResolvedRefs",
-     "True ResolvedRefs"},
+    {"HTTPRoute", gateway(kHttp80) + route("HTTPRoute", "r", parent() + kRuleToWeb), Kind::kHttpRoute, "r",
+     "ResolvedRefs", "True ResolvedRefs"},
     {"HTTPRoute",
      gateway(kHttp80) + route("HTTPRoute", "r", parent() + "rules: [{backendRefs: [{name: none, port: 80}]}]"),
      Kind::kHttpRoute, "r", "ResolvedRefs", "False BackendNotFound"},
@@ -147,23 +147,23 @@ const Case kCases[] = {
     {"ListenerSet",
      gateway(kHttp80, ", allowedListeners: {namespaces: {from: Same}}") +
          route("ListenerSet", "s", "parentRef: {name: g}, listeners: [{name: x, port: 81, protocol: HTTP}]") +
-         route("HTTPRoute", "r", "parentRefs: [{kind: ListenerSet, name: s}], " + kRule),
+         route("HTTPRoute", "r", "parentRefs: [{kind: ListenerSet, name: s}], " + kRuleToWeb),
      Kind::kHttpRoute, "r", "Accepted", "True Accepted"},
     // Policies
     {"BackendTLSPolicy",
-     gateway(kHttp80) + route("HTTPRoute", "r", parent() + kRule) +
+     gateway(kHttp80) + route("HTTPRoute", "r", parent() + kRuleToWeb) +
          route("BackendTLSPolicy", "p",
                "targetRefs: [{group: \"\", kind: Service, name: web}], validation: {hostname: a, "
                "caCertificateRefs: [{group: \"\", kind: ConfigMap, name: none}]}"),
      Kind::kBackendTlsPolicy, "p", "Accepted", "False NoValidCACertificate"},
     {"BackendTLSPolicy",
-     gateway(kHttp80) + route("HTTPRoute", "r", parent() + kRule) +
+     gateway(kHttp80) + route("HTTPRoute", "r", parent() + kRuleToWeb) +
          route("BackendTLSPolicy", "p",
                "targetRefs: [{group: \"\", kind: Service, name: web}], validation: {hostname: a, "
                "caCertificateRefs: [{group: a.b, kind: C, name: none}]}"),
      Kind::kBackendTlsPolicy, "p", "ResolvedRefs", "False InvalidKind"},
     {"BackendTLSPolicy",
-     gateway(kHttp80) + route("HTTPRoute", "r", parent() + kRule) +
+     gateway(kHttp80) + route("HTTPRoute", "r", parent() + kRuleToWeb) +
          route("BackendTLSPolicy", "a",
                "targetRefs: [{group: \"\", kind: Service, name: web}], validation: {hostname: a, "
                "wellKnownCACertificates: System}") +
@@ -320,8 +320,8 @@ TEST(Backends, MayBeHostNamesAndHaveTlsAndPolicies) {
 
 TEST(Listeners, CountRoutesAndCarryHostnames) {
   World world(kBasics + gateway("{name: a, port: 80, protocol: HTTP, hostname: \"*.example\"}") +
-              route("HTTPRoute", "r", parent() + "hostnames: [a.example, b.test], " + kRule) +
-              route("HTTPRoute", "old", parent() + kRule));
+              route("HTTPRoute", "r", parent() + "hostnames: [a.example, b.test], " + kRuleToWeb) +
+              route("HTTPRoute", "old", parent() + kRuleToWeb));
   const auto& listener = world.compiled("a");
   EXPECT_TRUE(listener.serving);
   ASSERT_EQ(listener.routes.size(), 2U);
@@ -343,7 +343,7 @@ TEST(Listeners, OfAYoungerGatewayGiveWayOnATakenPort) {
 
 TEST(Status, IsPrintedAsKubectlDoes) {
   World world(kBasics + gateway(kHttp80, ", addresses: [{value: 127.0.0.1}]") +
-              route("HTTPRoute", "r", parent() + kRule));
+              route("HTTPRoute", "r", parent() + kRuleToWeb));
   EXPECT_EQ(
       without_times(world.state.status_yaml(world.cluster, {Kind::kHttpRoute, "default", "r"})),
       "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata:\n  name: r\n  namespace: "
@@ -360,7 +360,7 @@ TEST(Status, IsPrintedAsKubectlDoes) {
 }
 
 TEST(Status, SaysThatARefusedRouteFallsBack) {
-  World world(kBasics + gateway(kHttp80) + route("HTTPRoute", "r", parent() + kRule));
+  World world(kBasics + gateway(kHttp80) + route("HTTPRoute", "r", parent() + kRuleToWeb));
   Diagnostic remark;
   remark.object = "HTTPRoute default/r";
   remark.expected = "something else";

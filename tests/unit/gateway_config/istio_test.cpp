@@ -7,8 +7,6 @@
 namespace fairlead::config {
 namespace {
 
-const std::string kHttp80 = "{name: http, port: 80, protocol: HTTP}";
-
 std::string policy(const std::string& kind, const std::string& name, const std::string& spec,
                    const std::string& ns = "default") {
   return "---\napiVersion: security.istio.io/v1\nkind: " + kind + "\nmetadata: {name: " + name + ", namespace: " + ns +
@@ -22,14 +20,6 @@ constexpr const char* kKeys =
 constexpr const char* kToEdge = "targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g}], ";
 constexpr const char* kToWeb = "targetRefs: [{group: \"\", kind: Service, name: web}], ";
 
-template <class T>
-T read(const std::string& text) {
-  const auto parsed = parse_text(text, false, gateway_kinds());
-  for (const auto& remark : parsed.diagnostics) ADD_FAILURE() << remark.text();
-  if (parsed.objects.size() != 1 || !parsed.objects[0].object) return {};
-  return std::get<T>(*parsed.objects[0].object);
-}
-
 TEST(IstioPolicies, ReadsWhatRequestsHave) {
   const auto read_one =
       read<model::AuthorizationPolicy>(authorization("a", std::string(kToEdge) + R"(action: DENY, rules: [{
@@ -37,8 +27,9 @@ TEST(IstioPolicies, ReadsWhatRequestsHave) {
     to: [{operation: {hosts: [a.example], notHosts: [b], methods: [GET], notMethods: [PUT], paths: ["/a/{*}/b/{**}"], notPaths: [/c*], ports: ["80"]}}],
     when: [{key: "request.headers[X-A]", values: [a]}, {key: "request.auth.claims[a][b]", notValues: [c]},
            {key: source.ip, values: [10.0.0.1]}, {key: remote.ip, values: [10.0.0.1]}, {key: connection.sni, values: [x]}]}])"));
-  ASSERT_EQ(read_one.rules.size(), 1U);
-  const auto& rule = read_one.rules[0];
+  ASSERT_TRUE(read_one);
+  ASSERT_EQ(read_one->rules.size(), 1U);
+  const auto& rule = read_one->rules[0];
   EXPECT_EQ(rule.from[0].request_principals, std::vector<std::string>{"i/*"});
   EXPECT_EQ(rule.from[0].not_remote_ip_blocks.size(), 1U);
   EXPECT_EQ(rule.to[0].paths, std::vector<std::string>{"/a/{*}/b/{**}"});
@@ -48,8 +39,8 @@ TEST(IstioPolicies, ReadsWhatRequestsHave) {
   ASSERT_EQ(rule.when_request.size(), 4U);
   EXPECT_EQ(rule.when_request[0].names, std::vector<std::string>{"x-a"});
   EXPECT_EQ(rule.when_request[1].names, (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(read_one.targets[0].name, "g");
-  EXPECT_EQ(read_one.action, model::AuthorizationPolicy::Action::kDeny);
+  EXPECT_EQ(read_one->targets[0].name, "g");
+  EXPECT_EQ(read_one->action, model::AuthorizationPolicy::Action::kDeny);
 }
 
 TEST(IstioPolicies, ReadsJwtRules) {
@@ -58,18 +49,18 @@ TEST(IstioPolicies, ReadsJwtRules) {
     audiences: [a], fromHeaders: [{name: X-Token, prefix: "T "}], fromParams: [t], fromCookies: [c],
     outputPayloadToHeader: X-Payload, outputClaimToHeaders: [{header: X-Sub, claim: sub}], forwardOriginalToken: true,
     timeout: 2s}, {issuer: j, jwksUri: "https://keys.example/k"}], selector: {matchLabels: {app: x}})"));
-  ASSERT_TRUE(one.rules);
-  ASSERT_EQ(one.rules->size(), 2U);
-  const auto& rule = one.rules->front();
+  ASSERT_TRUE(one && one->rules);
+  ASSERT_EQ(one->rules->size(), 2U);
+  const auto& rule = one->rules->front();
   EXPECT_EQ(rule.from_headers.front(), (std::pair<std::string, std::string>("x-token", "T ")));
   EXPECT_EQ(rule.payload_header, "x-payload");
   EXPECT_EQ(rule.claim_headers.front().header, "x-sub");
   EXPECT_TRUE(rule.forward);
   EXPECT_EQ(rule.timeout.count(), 2000);
-  EXPECT_EQ(one.selector.match_labels.size(), 1U);
+  EXPECT_EQ(one->selector.match_labels.size(), 1U);
 }
 
-struct Bad {
+struct BadIstioPolicy {
   std::string text;
   const char* field;
   const char* expected;
@@ -80,7 +71,7 @@ TEST(IstioPolicies, RefusesAsAWholeWhatIsNotServed) {
   const auto jwt = [](const std::string& rule) {
     return policy("RequestAuthentication", "a", "jwtRules: [" + rule + "]");
   };
-  const Bad rows[] = {
+  const BadIstioPolicy rows[] = {
       {authorization("a", "action: CUSTOM, provider: {name: x}"), "spec.action", "DENY"},
       {authorization("a", "rulez: []"), "spec.rulez", "that the gateway serves"},
       {rules("{from: [{source: {}}]}"), "spec.rules[0].from[0].source", "at least one field"},

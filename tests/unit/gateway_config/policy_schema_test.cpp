@@ -5,24 +5,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "gateway/dataplane/config/parse.hpp"
+#include "unit/gateway_config/gateway_fixture.hpp"
 
 namespace fairlead::config {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-/// `inner` at the end of a path of keys; "x[]" is a list with one item.
-std::string nested(const std::vector<std::string>& path, const std::string& inner) {
-  std::string open, close;
-  for (auto key : path) {
-    const bool list = key.ends_with("[]");
-    if (list) key.resize(key.size() - 2);
-    open += "{\"" + key + "\": " + (list ? "[" : "");
-    close.insert(0, list ? "]}" : "}");
-  }
-  return open + inner + close;
-}
 
 struct Policy {
   std::string kind;

@@ -11,13 +11,13 @@
 #include "fairlead/auth/digest.hpp"
 #include "fairlead/auth/password.hpp"
 #include "fairlead/model/request_access.hpp"
-#include "gateway/dataplane/config/parse.hpp"
+#include "unit/gateway_config/gateway_fixture.hpp"
 
 namespace fairlead::config {
 namespace {
 
 using namespace std::chrono_literals;
-using Kind = model::ConsumerCredential::Kind;
+using CredentialKind = model::ConsumerCredential::Kind;
 
 #define FAIRLEAD "apiVersion: fairlead.io/v1alpha1\n"
 constexpr const char* kConsumer = FAIRLEAD "kind: Consumer\nmetadata: {name: alice}\nspec:\n  ";
@@ -25,14 +25,6 @@ constexpr const char* kCredential = FAIRLEAD "kind: Consumer\nmetadata: {name: a
 constexpr const char* kPolicy = FAIRLEAD
     "kind: RequestPolicy\nmetadata: {name: p}\nspec:\n"
     "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g}]\n  ";
-
-template <class T>
-std::shared_ptr<const T> read(const std::string& text) {
-  const auto parsed = parse_text(text, false, gateway_kinds());
-  for (const auto& remark : parsed.diagnostics) ADD_FAILURE() << remark.text();
-  if (parsed.objects.size() != 1 || !parsed.objects[0].object) return nullptr;
-  return {parsed.objects[0].object, &std::get<T>(*parsed.objects[0].object)};
-}
 
 TEST(RequestAuth, ReadsAConsumer) {
   const auto consumer = read<model::Consumer>(std::string(kConsumer) + R"(customId: "4711"
@@ -61,7 +53,7 @@ TEST(RequestAuth, ReadsAConsumer) {
   EXPECT_EQ(all[1].sha256, auth::sha256("abc"));
   EXPECT_EQ(all[1].text->name, "phone");
   EXPECT_EQ(all[2].text->secret->key, "k");
-  EXPECT_EQ(all[3].kind, Kind::kBasic);
+  EXPECT_EQ(all[3].kind, CredentialKind::kBasic);
   EXPECT_EQ(all[3].text->id, "alice");
   EXPECT_EQ(all[3].text->material.find("secret"), std::string::npos);
   EXPECT_TRUE(auth::check_password("secret", all[3].text->material));
@@ -71,7 +63,7 @@ TEST(RequestAuth, ReadsAConsumer) {
   EXPECT_EQ(all[6].text->id, "iss");
   EXPECT_EQ(all[7].text->material, "secret");
   EXPECT_TRUE(auth::check_password("correct horse", all[8].text->material));
-  EXPECT_EQ(all[9].kind, Kind::kSignature);
+  EXPECT_EQ(all[9].kind, CredentialKind::kSignature);
   EXPECT_EQ(all[9].text->id, "alice");
   EXPECT_EQ(all[9].text->material, "secret");
   EXPECT_EQ(all[10].text->id, "k 1");
@@ -185,14 +177,6 @@ TEST(RequestAuth, HasDefaults) {
   EXPECT_FALSE(a.allow_anonymous);
 }
 
-struct Bad {
-  const char* head;
-  const char* body;
-  std::uint32_t line;
-  const char* field;
-  const char* found;
-  const char* expected;  ///< a part of it
-};
 constexpr const char* kHidden = "a value (not shown)";
 
 constexpr const char* kAsks = FAIRLEAD
@@ -208,7 +192,7 @@ constexpr const char* kLogin = FAIRLEAD
 #define CLIENT "client: {id: c}, "
 #define COOKIES "cookies: {keys: [{name: s, key: k}]}, "
 
-constexpr Bad kBad[] = {
+constexpr BadDocument kBadAuth[] = {
     // Consumer
     {FAIRLEAD "kind: Consumer\nmetadata: {name: alice}", "", 1, "spec", "nothing", "a mapping"},
     {kConsumer, "customID: x", 5, "spec.customID", "an unknown field", "customId"},
@@ -393,7 +377,7 @@ constexpr Bad kBad[] = {
 };
 
 TEST(RequestAuth, RefusesBadInputWithItsPlace) {
-  for (const auto& bad : kBad) {
+  for (const auto& bad : kBadAuth) {
     SCOPED_TRACE(bad.body);
     const auto parsed = parse_text(std::string(bad.head) + bad.body + "\n", false, gateway_kinds());
     ASSERT_FALSE(parsed.diagnostics.empty());
@@ -409,18 +393,6 @@ TEST(RequestAuth, RefusesBadInputWithItsPlace) {
 }
 
 using Json = nlohmann::ordered_json;
-
-/// `inner` at the end of a path of keys; "x[]" is a list with one item.
-std::string nested(const std::vector<std::string>& path, const std::string& inner) {
-  std::string open, close;
-  for (auto key : path) {
-    const bool list = key.ends_with("[]");
-    if (list) key.resize(key.size() - 2);
-    open += "{\"" + key + "\": " + (list ? "[" : "");
-    close.insert(0, list ? "]}" : "}");
-  }
-  return open + inner + close;
-}
 
 /// The schema's fields are those that the reader knows, and each is described.
 void check_schema(const Json& schema, const std::vector<std::string>& path, std::size_t& fields) {

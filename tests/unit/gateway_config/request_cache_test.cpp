@@ -8,25 +8,14 @@
 #include <fstream>
 
 #include "fairlead/config/directory.hpp"
-#include "gateway/dataplane/config/parse.hpp"
+#include "unit/gateway_config/gateway_fixture.hpp"
 
 namespace fairlead::config {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kPolicy =
-    "apiVersion: fairlead.io/v1alpha1\nkind: RequestPolicy\nmetadata: {name: p}\n"
-    "spec: {targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: a}],\n  ";
-
-struct Bad {
-  const char* body;
-  const char* field;
-  const char* found;
-  const char* expected;  ///< a part of it
-};
-
-constexpr Bad kBad[] = {
+constexpr BadSection kBadCache[] = {
     {"cache: []}", "spec.cache", "a list", "a mapping"},
     {"cache: {ttl: 1s}}", "spec.cache.ttl", "an unknown field", "defaultTtl"},
     {"cache: {store: Redis}}", "spec.cache.redis", "nothing", "a mapping"},
@@ -94,10 +83,10 @@ constexpr Bad kBad[] = {
 };
 
 TEST(RequestCacheSection, NamesLineFieldFoundAndExpected) {
-  static_assert(std::size(kBad) >= 40);
-  for (const auto& bad : kBad) {
+  static_assert(std::size(kBadCache) >= 40);
+  for (const auto& bad : kBadCache) {
     SCOPED_TRACE(bad.body);
-    const auto parsed = parse_text(std::string(kPolicy) + bad.body + "\n", false, gateway_kinds());
+    const auto parsed = parse_text(kToSections + bad.body + "\n", false, gateway_kinds());
     ASSERT_FALSE(parsed.diagnostics.empty());
     const auto& first = parsed.diagnostics[0];
     EXPECT_EQ(first.severity, Severity::kError);
@@ -109,15 +98,8 @@ TEST(RequestCacheSection, NamesLineFieldFoundAndExpected) {
   }
 }
 
-std::shared_ptr<const model::RequestSettings> read(const std::string& body) {
-  const auto parsed = parse_text(kPolicy + body + "}\n", false, gateway_kinds());
-  for (const auto& remark : parsed.diagnostics) ADD_FAILURE() << remark.text();
-  if (parsed.objects.size() != 1 || !parsed.objects[0].object) return nullptr;
-  return std::get<model::RequestPolicy>(*parsed.objects[0].object).settings;
-}
-
 TEST(RequestCacheSection, HasEveryField) {
-  const auto settings = read(R"(cache: {maxBytes: 1000000, maxObjectBytes: 1000, defaultTtl: 1m,
+  const auto settings = read_sections(R"(cache: {maxBytes: 1000000, maxObjectBytes: 1000, defaultTtl: 1m,
     statuses: [{status: 404, ttl: 5s}, {status: 301, ttl: 1h}], methods: [GET],
     key: {query: {include: []}, headers: [X-Tenant], cookies: [plan], consumer: true},
     staleWhileRevalidate: 10s, staleIfError: 1h, honourRequestDirectives: true, bypass: {headers: [X-Debug]},
@@ -146,7 +128,7 @@ TEST(RequestCacheSection, HasEveryField) {
 }
 
 TEST(RequestCacheSection, HasDefaultsThatFitEachOther) {
-  const auto settings = read("cache: {maxBytes: 1000000}");
+  const auto settings = read_sections("cache: {maxBytes: 1000000}");
   ASSERT_TRUE(settings && settings->cache && !settings->compression);
   EXPECT_EQ(settings->cache->max_object_bytes, 250000U);
   EXPECT_FALSE(settings->cache->default_ttl.has_value());
@@ -154,22 +136,22 @@ TEST(RequestCacheSection, HasDefaultsThatFitEachOther) {
 }
 
 TEST(RequestCacheSection, NamesARedis) {
-  const auto settings =
-      read("cache: {store: Redis, redis: {addresses: [\"a:1\"], timeout: 20ms, prefix: p, maxObjectBytes: 1000}}");
+  const auto settings = read_sections(
+      "cache: {store: Redis, redis: {addresses: [\"a:1\"], timeout: 20ms, prefix: p, maxObjectBytes: 1000}}");
   ASSERT_TRUE(settings && settings->cache && settings->cache->redis);
   EXPECT_EQ(settings->cache->redis->addresses, std::vector<std::string>{"a:1"});
   EXPECT_EQ(settings->cache->redis->timeout, 20ms);
   EXPECT_EQ(settings->cache->redis->prefix, "p");
   EXPECT_EQ(settings->cache->max_shared_bytes, 1000U);
-  const auto local = read("cache: {store: Local}");
+  const auto local = read_sections("cache: {store: Local}");
   ASSERT_TRUE(local && local->cache);
   EXPECT_EQ(local->cache->redis, nullptr);
 }
 
 TEST(RequestCompressionSection, HasEveryField) {
   using Encoding = model::Compression::Encoding;
-  const auto settings =
-      read("compression: {encodings: [{name: br}, {level: 1, name: gzip}], minLength: 0, contentTypes: [Text/*]}");
+  const auto settings = read_sections(
+      "compression: {encodings: [{name: br}, {level: 1, name: gzip}], minLength: 0, contentTypes: [Text/*]}");
   ASSERT_TRUE(settings && settings->compression);
   const auto& compression = *settings->compression;
   ASSERT_EQ(compression.encodings.size(), 2U);
@@ -177,7 +159,7 @@ TEST(RequestCompressionSection, HasEveryField) {
   EXPECT_TRUE(compression.encodings[1].encoding == Encoding::kGzip && compression.encodings[1].level == 1);
   EXPECT_EQ(compression.min_length, 0U);
   EXPECT_EQ(compression.content_types, std::vector<std::string>{"text/*"});
-  const auto standard = read("compression: {}");
+  const auto standard = read_sections("compression: {}");
   ASSERT_TRUE(standard && standard->compression);
   EXPECT_EQ(standard->compression->encodings.size(), 3U);
 }

@@ -12,10 +12,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kRoute = "{group: gateway.networking.k8s.io, kind: HTTPRoute, name: a}";
+constexpr const char* kRouteRef = "{group: gateway.networking.k8s.io, kind: HTTPRoute, name: a}";
 constexpr const char* kTo = "canary: {backendRef: {name: b, port: 80}, ";
 
-ParsedText parse(const std::string& body, const std::string& target = kRoute) {
+ParsedText parse(const std::string& body, const std::string& target = kRouteRef) {
   return parse_text("apiVersion: fairlead.io/v1alpha1\nkind: RequestPolicy\nmetadata: {name: p}\nspec: {targetRefs: [" +
                         target + "],\n  " + body + "}\n",
                     false, gateway_kinds());

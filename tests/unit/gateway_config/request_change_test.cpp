@@ -11,7 +11,7 @@
 
 #include "fairlead/config/directory.hpp"
 #include "fairlead/model/request_aggregate.hpp"
-#include "gateway/dataplane/config/parse.hpp"
+#include "unit/gateway_config/gateway_fixture.hpp"
 
 namespace fairlead::config {
 namespace {
@@ -19,19 +19,8 @@ namespace {
 using namespace std::chrono_literals;
 using model::ChangeKind;
 
-constexpr const char* kPolicy =
-    "apiVersion: fairlead.io/v1alpha1\nkind: RequestPolicy\nmetadata: {name: p}\n"
-    "spec: {targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: a}],\n  ";
-
-struct Bad {
-  const char* body;
-  const char* field;
-  const char* found;
-  const char* expected;  ///< a part of it
-};
-
 #define CALL "name: a, backendRef: {name: s, port: 80}, path: /a"
-constexpr Bad kBad[] = {
+constexpr BadSection kBadChange[] = {
     // fault
     {"fault: {}}", "spec.fault.delay", "nothing", "a delay, or an abort"},
     {"fault: {rate: 1}}", "spec.fault.rate", "an unknown field", "delay, abort, when"},
@@ -148,9 +137,9 @@ constexpr Bad kBad[] = {
 };
 
 TEST(RequestChangeInput, IsRefusedByFieldAndByWhatWasExpected) {
-  EXPECT_GE(std::size(kBad), 60U);
-  for (const auto& bad : kBad) {
-    const auto parsed = parse_text(std::string(kPolicy) + bad.body + "\n", false, gateway_kinds());
+  EXPECT_GE(std::size(kBadChange), 60U);
+  for (const auto& bad : kBadChange) {
+    const auto parsed = parse_text(kToSections + bad.body + "\n", false, gateway_kinds());
     ASSERT_FALSE(parsed.diagnostics.empty()) << bad.body;
     const auto& first = parsed.diagnostics.front();
     EXPECT_EQ(first.severity, Severity::kError) << bad.body;
@@ -162,15 +151,8 @@ TEST(RequestChangeInput, IsRefusedByFieldAndByWhatWasExpected) {
   }
 }
 
-std::shared_ptr<const model::RequestSettings> read(const std::string& body) {
-  const auto parsed = parse_text(std::string(kPolicy) + body + "}\n", false, gateway_kinds());
-  for (const auto& remark : parsed.diagnostics) ADD_FAILURE() << remark.text();
-  if (parsed.objects.size() != 1 || !parsed.objects[0].object) return nullptr;
-  return std::get<model::RequestPolicy>(*parsed.objects[0].object).settings;
-}
-
 TEST(RequestChange, ReadsTransforms) {
-  const auto settings = read(R"(transform: {
+  const auto settings = read_sections(R"(transform: {
     maxBodyBytes: 5000,
     request: {
       method: PUT, path: "/x/{{ uuid }}",
@@ -203,7 +185,7 @@ TEST(RequestChange, ReadsTransforms) {
 
 TEST(RequestChange, ReadsAnswersAndFaults) {
   const auto settings =
-      read(R"(answer: {maintenance: {message: soon, retryAfter: 30s, allow: {addresses: [10.0.0.0/8]}}},
+      read_sections(R"(answer: {maintenance: {message: soon, retryAfter: 30s, allow: {addresses: [10.0.0.0/8]}}},
     fault: {delay: {percent: 0.5, duration: 10ms}, abort: {percent: 100, grpcStatus: 14}, when: {headers: [{name: X-A}]}})");
   ASSERT_TRUE(settings && settings->answer && settings->fault);
   EXPECT_TRUE(settings->answer->maintenance);
@@ -216,7 +198,8 @@ TEST(RequestChange, ReadsAnswersAndFaults) {
 }
 
 TEST(RequestChange, ReadsValidationInYamlOrText) {
-  const auto settings = read(R"(validation: {body: {schema: {type: object, required: [a], const: "1"}, required: false},
+  const auto settings =
+      read_sections(R"(validation: {body: {schema: {type: object, required: [a], const: "1"}, required: false},
     openapi: {document: "{openapi: 3.1.0, paths: {/a: {get: {}}}}", basePath: /v1, unknownPath: Pass}})");
   ASSERT_TRUE(settings && settings->validation);
   EXPECT_EQ(settings->validation->schema, R"({"type":"object","required":["a"],"const":"1"})");
@@ -227,7 +210,7 @@ TEST(RequestChange, ReadsValidationInYamlOrText) {
 
 TEST(RequestChange, ReadsAggregates) {
   const auto settings =
-      read(R"(aggregate: {partial: Partial, merge: Flat, completeHeader: "", maxAnswerBytes: 7, calls: [
+      read_sections(R"(aggregate: {partial: Partial, merge: Flat, completeHeader: "", maxAnswerBytes: 7, calls: [
     {name: a, backendRef: {name: s, port: 80}, path: /a},
     {name: b, backendRef: {name: t, port: 81, namespace: n}, path: "/{{ calls.a.body.id }}", method: POST, timeout: 5ms, required: false,
      json: {x: "{{ calls.a.status }}"}, select: d, fields: [e], remove: [f], rename: [{from: g, to: h}], group: i}]})");
@@ -248,7 +231,7 @@ TEST(RequestChangeInput, NamesFileAndLine) {
   std::string pattern = testing::TempDir() + "fl-change-XXXXXX";
   ASSERT_NE(mkdtemp(pattern.data()), nullptr);
   const auto file = std::filesystem::path(pattern) / "policy.yaml";
-  std::ofstream(file) << kPolicy << "answer: {body: \"{{ nothing }}\"}}\n";
+  std::ofstream(file) << kToSections << "answer: {body: \"{{ nothing }}\"}}\n";
   auto directory = Directory::open(pattern, gateway_kinds());
   ASSERT_TRUE(directory);
   const auto update = (*directory)->load();

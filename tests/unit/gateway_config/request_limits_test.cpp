@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "gateway/dataplane/config/parse.hpp"
+#include "unit/gateway_config/gateway_fixture.hpp"
 
 namespace fairlead::config {
 namespace {
@@ -22,18 +22,9 @@ constexpr const char* kRedis =
     POLICY "  rateLimits: {limits: [{name: a, requests: 1, per: Day}], store: Redis, redis:\n    ";
 constexpr const char* kConcurrency = POLICY "  concurrency:\n    ";
 
-struct Bad {
-  const char* head;
-  const char* body;
-  std::uint32_t line;
-  const char* field;
-  const char* found;
-  const char* expected;  ///< a part of it
-};
-
 #define AT "spec.rateLimits"
 #define ONE AT ".limits[0]"
-constexpr Bad kBad[] = {
+constexpr BadDocument kBadLimits[] = {
     {kSection, "{}", 7, AT ".limits", "nothing", "at least one limit"},
     {kSection, "{limits: []}", 7, AT ".limits", "a list", "at least 1"},
     {kSection, "{limit: []}", 7, AT ".limit", "an unknown field", "limits, quotas"},
@@ -130,8 +121,8 @@ constexpr Bad kBad[] = {
 };
 
 TEST(RequestLimits, RefuseWithLineFieldFoundAndExpected) {
-  static_assert(std::size(kBad) >= 40);
-  for (const auto& bad : kBad) {
+  static_assert(std::size(kBadLimits) >= 40);
+  for (const auto& bad : kBadLimits) {
     const auto parsed = parse_text(std::string(bad.head) + bad.body + "\n", false, gateway_kinds());
     SCOPED_TRACE(std::string(bad.head) + bad.body);
     ASSERT_FALSE(parsed.diagnostics.empty());
@@ -145,15 +136,8 @@ TEST(RequestLimits, RefuseWithLineFieldFoundAndExpected) {
   }
 }
 
-std::shared_ptr<const model::RequestSettings> read(const std::string& text) {
-  const auto parsed = parse_text(text, false, gateway_kinds());
-  for (const auto& remark : parsed.diagnostics) ADD_FAILURE() << remark.text();
-  if (parsed.objects.size() != 1 || !parsed.objects[0].object) return nullptr;
-  return std::get<model::RequestPolicy>(*parsed.objects[0].object).settings;
-}
-
 TEST(RequestLimits, HaveDefaults) {
-  const auto settings = read(std::string(kSection) + "{limits: [{name: a, requests: 5, per: Minute}]}\n");
+  const auto settings = read_settings(std::string(kSection) + "{limits: [{name: a, requests: 5, per: Minute}]}\n");
   ASSERT_TRUE(settings && settings->rate_limits);
   const auto& section = *settings->rate_limits;
   ASSERT_EQ(section.limits.size(), 1U);
@@ -171,7 +155,7 @@ TEST(RequestLimits, HaveDefaults) {
 }
 
 TEST(RequestLimits, AreReadInFull) {
-  const auto settings = read(std::string(kSection) + R"({
+  const auto settings = read_settings(std::string(kSection) + R"({
       limits: [{name: a, algorithm: SlidingWindow, requests: 5, per: 90s, cost: 2, costHeader: X-Cost,
         key: [{type: Header, name: X-Tenant}, {type: ClientIP, ipv4Prefix: 24, ipv6Prefix: 48}], onMissing: Skip,
         tiers: [{group: gold, requests: 50}], when: {methods: [GET], paths: [/a]}}],
@@ -181,7 +165,7 @@ TEST(RequestLimits, AreReadInFull) {
       redis: {sentinel: {master: m, addresses: ["[::1]:26379", "s.example:26379"]}, tls: {hostname: r.example,
         caSecretRef: {name: ca}}, username: u, passwordSecretRef: {name: s}, database: 3, timeout: 20ms,
         onFailure: Closed, gateways: 4, prefix: site-a}})"
-                                                     "\n");
+                                                              "\n");
   ASSERT_TRUE(settings && settings->rate_limits);
   const auto& section = *settings->rate_limits;
   ASSERT_EQ(section.limits.size(), 2U);

@@ -7,7 +7,7 @@ namespace {
 
 using namespace frames;
 
-struct Case {
+struct FloodCase {
   H2Flood flood;
   const char* what;
   std::function<std::string(std::uint32_t i)> bytes;  // sent again and again with i = 0, 1, ...
@@ -16,7 +16,7 @@ struct Case {
 
 std::uint32_t odd(std::uint32_t i) { return 2 * i + 1; }
 
-std::vector<Case> cases() {
+std::vector<FloodCase> cases() {
   const std::string post = headers(1, with(get(), {{"a", "b"}}), false);
   List large = get();
   static const std::string value(30'000, 'v');

@@ -7,7 +7,7 @@ namespace {
 
 using namespace frames;
 
-struct Case {
+struct ProtocolCase {
   const char* what;
   std::string bytes;    // behind preface and SETTINGS
   std::uint8_t answer;  // kRstStream of stream 1, or kGoaway
@@ -25,12 +25,12 @@ List without(std::string_view name) {
   std::erase_if(list, [&](const auto& field) { return field.first == name; });
   return list;
 }
-Case malformed(const char* what, const List& list) {
+ProtocolCase malformed(const char* what, const List& list) {
   return {what, headers(1, list, true), kRstStream, kProtocolError};
 }
 List post(std::string_view length) { return with(changed(":method", "POST"), {{"content-length", length}}); }
 
-std::vector<Case> malformed_requests() {
+std::vector<ProtocolCase> malformed_requests() {
   return {
       malformed("8.3.1 no :method", without(":method")),
       malformed("8.3.1 no :scheme", without(":scheme")),
@@ -94,7 +94,7 @@ std::vector<Case> malformed_requests() {
   };
 }
 
-std::vector<Case> broken_connections() {
+std::vector<ProtocolCase> broken_connections() {
   const std::string open = headers(1, changed(":method", "POST"), false);
   const std::string half = frame(kHeaders, kEndStream, 1, block(get()));
   return {
@@ -132,7 +132,7 @@ std::vector<Case> broken_connections() {
   };
 }
 
-void expect_answer(const Case& is) {
+void expect_answer(const ProtocolCase& is) {
   SCOPED_TRACE(is.what);
   ServerWorld world;
   // A body that nobody takes: windows stay as they are.

@@ -8,7 +8,7 @@
 namespace fairlead::kong {
 namespace {
 
-struct Row {
+struct BadFile {
   const char* name;
   const char* text;  ///< behind the version's line
   std::uint32_t line;
@@ -24,7 +24,7 @@ constexpr const char* kVersion = "_format_version: \"3.0\"\n";
 #define ROUTE SERVICE "  routes:\n  - name: r\n    paths: [/]\n"
 #define PLUGIN "plugins:\n- name: "
 
-const Row kRows[] = {
+const BadFile kRows[] = {
     {"an unknown list", "servces: []\n", 2, "servces", "an unknown field", "one of _format_version", false},
     {"a service without host", "services:\n- name: a\n", 3, "services[0].host", "nothing", "a host, or url", false},
     {"a URL without scheme", "services:\n- url: example.com\n", 3, "services[0].url", "\"example.com\"", "a URL",

@@ -17,7 +17,7 @@
 namespace fairlead::kong {
 namespace {
 
-constexpr const char* kVersion = "_format_version: \"3.0\"\nservices:\n";
+constexpr const char* kServices = "_format_version: \"3.0\"\nservices:\n";
 
 /// What a file becomes, read as the gateway reads it, with a router over its routes.
 struct Served {
@@ -108,14 +108,14 @@ TEST(KongPaths, AreJoinedAsKongJoinsThem) {
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(std::string(row.base) + " " + row.path + " strip " + row.strip + " " + row.asked);
-    const Served served(std::string(kVersion) + "- {name: s, host: 10.0.0.1, path: " + row.base +
+    const Served served(std::string(kServices) + "- {name: s, host: 10.0.0.1, path: " + row.base +
                         ", routes: [{name: r, paths: ['" + row.path + "'], strip_path: " + row.strip + "}]}\n");
     EXPECT_EQ(served.ask("a.example", row.asked), std::string("route-r ") + row.sent);
   }
 }
 
 TEST(KongPaths, ArePrefixesOfText) {
-  const Served served(std::string(kVersion) + "- {name: s, host: 10.0.0.1, routes: [{name: r, paths: [/a.b]}]}\n");
+  const Served served(std::string(kServices) + "- {name: s, host: 10.0.0.1, routes: [{name: r, paths: [/a.b]}]}\n");
   EXPECT_EQ(served.ask("h", "/a.bc"), "route-r /c");
   EXPECT_EQ(served.ask("h", "/axb"), "no-route /axb");
   EXPECT_EQ(served.ask("h", "/x/a.b"), "no-route /x/a.b");
@@ -162,7 +162,7 @@ TEST(KongOrder, IsKongs) {
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.routes);
-    const Served served(std::string(kVersion) + "- {name: s, host: 10.0.0.1, routes: [" + row.routes + "]}\n");
+    const Served served(std::string(kServices) + "- {name: s, host: 10.0.0.1, routes: [" + row.routes + "]}\n");
     for (const auto& [host, path, method, name] : row.requests) {
       const auto answer = served.ask(host, path, method);
       EXPECT_TRUE(answer.starts_with("route-" + std::string(name))) << host << path << ": " << answer << "\n"
@@ -177,7 +177,7 @@ TEST(KongOrder, IsKongs) {
 
 /// Many routes that never meet, and some that do: of those the order has to be Kong's, wherever they stand in the file.
 TEST(KongOrder, IsKongsAmongThousands) {
-  std::string text = std::string(kVersion) + "- name: s\n  host: 10.0.0.1\n  routes:\n";
+  std::string text = std::string(kServices) + "- name: s\n  host: 10.0.0.1\n  routes:\n";
   for (int i = 0; i < 2000; ++i) {
     const auto number = std::to_string(i);
     text += "  - {name: h" + number + ", hosts: [h" + number + ".example], paths: [/]}\n";
@@ -194,7 +194,7 @@ TEST(KongOrder, IsKongsAmongThousands) {
 }
 
 TEST(KongOrder, HeadersDecide) {
-  const Served served(std::string(kVersion) +
+  const Served served(std::string(kServices) +
                       "- name: s\n  host: 10.0.0.1\n  routes:\n"
                       "  - {name: a, paths: [/], headers: {X-Kind: [One, Two]}}\n"
                       "  - {name: b, paths: [/], headers: {x-kind: ['~*^v[0-9]']}}\n");
@@ -285,7 +285,7 @@ plugins:
 
 TEST(KongConvert, NamesOfOneBaseAreTold) {
   const Served served(
-      std::string(kVersion) +
+      std::string(kServices) +
       "- name: s\n  host: 10.0.0.1\n  routes:\n  - {name: a-b, paths: [/1]}\n  - {name: a.b, paths: [/2]}\n"
       "  - {name: a_b, paths: [/3]}\n  - {name: a-b-2, paths: [/4]}\n");
   for (const auto* row : {"/1 route-a-b", "/2 route-a-b-2", "/3 route-a-b-3", "/4 route-a-b-2-2"}) {
@@ -295,7 +295,7 @@ TEST(KongConvert, NamesOfOneBaseAreTold) {
 }
 
 TEST(KongConvert, MetricsAndCacheBecomeAnnotationsAndASection) {
-  const Served served(std::string(kVersion) +
+  const Served served(std::string(kServices) +
                       "- name: First\n  host: 10.0.0.1\n  routes:\n  - {name: Api, paths: [/api]}\nplugins:\n"
                       "- {name: prometheus, config: {status_code_metrics: true, latency_metrics: true}}\n"
                       "- {name: proxy-cache, config: {strategy: memory, cache_ttl: 60, vary_headers: [x-kind]}}\n");
@@ -312,7 +312,7 @@ TEST(KongConvert, MetricsAndCacheBecomeAnnotationsAndASection) {
 
 TEST(KongConvert, LogsBecomeAClientPolicy) {
   const Served served(
-      std::string(kVersion) +
+      std::string(kServices) +
       "- name: First\n  host: 10.0.0.1\n  routes:\n  - {name: Api, paths: [/api]}\n"
       "  - {name: own, paths: [/own], plugins: [{name: file-log, config: {path: /own.log}}]}\n"
       "  - {name: too, paths: [/too], plugins: [{name: file-log, config: {path: /own.log}}]}\n"
@@ -335,7 +335,7 @@ TEST(KongConvert, LogsBecomeAClientPolicy) {
 }
 
 TEST(KongConvert, MetricsByDatagramHaveKongsDefaults) {
-  const Served served(std::string(kVersion) +
+  const Served served(std::string(kServices) +
                       "- {name: s, host: 10.0.0.1, routes: [{paths: [/]}]}\nplugins:\n- name: statsd\n"
                       "- {name: datadog, config: {host: dd.example, metrics: [{name: latency, stat_type: distribution, "
                       "sample_rate: 0.5, tags: ['a:b'], consumer_identifier: username}]}}\n");
@@ -348,7 +348,7 @@ TEST(KongConvert, MetricsByDatagramHaveKongsDefaults) {
 }
 
 TEST(KongConvert, TracesAreTheProcess) {
-  const auto out = convert(std::string(kVersion) +
+  const auto out = convert(std::string(kServices) +
                                "- {name: s, host: 10.0.0.1, routes: [{paths: [/]}]}\n"
                                "plugins: [{name: opentelemetry, config: {endpoint: 'http://c:4318/v1/traces', "
                                "sampling_rate: 0.25}}]\n",
@@ -361,7 +361,7 @@ TEST(KongConvert, TracesAreTheProcess) {
 
 TEST(KongConvert, JsonAndYamlAreAlike) {
   const auto yaml =
-      convert(std::string(kVersion) + "- {name: s, host: 10.0.0.1, routes: [{paths: [/]}]}\n", false, "f", {});
+      convert(std::string(kServices) + "- {name: s, host: 10.0.0.1, routes: [{paths: [/]}]}\n", false, "f", {});
   const auto json = convert(
       R"({"_format_version": "3.0", "services": [{"name": "s", "host": "10.0.0.1", "routes": [{"paths": ["/"]}]}]})",
       true, "f", {});
@@ -370,7 +370,7 @@ TEST(KongConvert, JsonAndYamlAreAlike) {
 }
 
 TEST(KongConvert, PortsAndAddress) {
-  const auto out = convert(kVersion + std::string("- {name: s, host: 10.0.0.1}\n"), false, "f",
+  const auto out = convert(kServices + std::string("- {name: s, host: 10.0.0.1}\n"), false, "f",
                            {.address = "127.0.0.1", .http_port = 81, .https_port = 0});
   const auto gateway = object(out.yaml, "Gateway", "kong");
   EXPECT_NE(gateway.find("port: 81"), std::string::npos);

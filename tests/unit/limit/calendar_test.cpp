@@ -15,14 +15,14 @@ std::int64_t utc_s(int year, unsigned month, unsigned day, int hour = 0, int min
   return days.time_since_epoch().count() * std::int64_t{86400} + hour * 3600 + minute * 60;
 }
 
-struct Row {
+struct CalendarRow {
   const char* zone;
   Calendar calendar;
   std::int64_t at, begin, end;  ///< seconds
 };
 
 TEST(CalendarWindows, BeginAtLocalMidnight) {
-  const Row rows[] = {
+  const CalendarRow rows[] = {
       {"UTC", Calendar::kDay, utc_s(2026, 11, 28, 19, 30), utc_s(2026, 11, 28), utc_s(2026, 11, 29)},
       {"UTC", Calendar::kMonth, utc_s(2024, 2, 29, 23, 59), utc_s(2024, 2, 1), utc_s(2024, 3, 1)},
       {"UTC", Calendar::kMonth, utc_s(2026, 12, 31), utc_s(2026, 12, 1), utc_s(2027, 1, 1)},

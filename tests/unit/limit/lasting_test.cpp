@@ -8,11 +8,11 @@
 #include <thread>
 
 #include "fairlead/limit/key.hpp"
+#include "unit/limit/times.hpp"
 
 namespace fairlead::limit {
 namespace {
 
-constexpr std::int64_t kNow = 1'790'000'000'000'000;  // 2026-09-21
 constexpr std::int64_t kHour = 3'600'000'000;
 
 Rule hourly(std::uint64_t requests = 100) {

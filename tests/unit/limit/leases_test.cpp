@@ -4,10 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/limit/times.hpp"
+
 namespace fairlead::limit {
 namespace {
-
-constexpr std::int64_t kSecond = 1'000'000;
 
 Rule rule_of(Algorithm algorithm, std::uint64_t requests, std::int64_t per_us, std::uint64_t burst = 0) {
   Rule rule{.algorithm = algorithm, .requests = requests, .burst = burst == 0 ? requests : burst, .per_us = per_us};

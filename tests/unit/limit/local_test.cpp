@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "fairlead/limit/key.hpp"
+#include "unit/limit/times.hpp"
 
 namespace fairlead::limit {
 namespace {
 
-constexpr std::int64_t kNow = 1'790'000'000'123'456;
 constexpr int kThreads = 8;
 
 Rule window(std::uint64_t requests) {

@@ -8,11 +8,10 @@
 #include <deque>
 #include <random>
 
+#include "unit/limit/times.hpp"
+
 namespace fairlead::limit {
 namespace {
-
-constexpr std::int64_t kNow = 1'790'000'000'123'456;  // microseconds
-constexpr std::int64_t kSecond = 1'000'000;
 
 __extension__ using Wide = __int128;
 

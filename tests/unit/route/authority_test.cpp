@@ -8,10 +8,9 @@
 namespace fairlead::route {
 namespace {
 
-using enum AuthorityError;
-using enum HostKind;
-
 TEST(Authority, IsParsed) {
+  using enum AuthorityError;
+  using enum HostKind;
   const std::string longest = std::string(63, 'a') + "." + std::string(191, 'b');
   struct {
     std::string text, host;
@@ -85,7 +84,7 @@ TEST(Authority, LowerCaseIsNotCopied) {
   const std::string text = "example.com:80";
   Arena arena;
   Authority authority;
-  ASSERT_EQ(parse_authority(text, arena, authority), kNone);
+  ASSERT_EQ(parse_authority(text, arena, authority), AuthorityError::kNone);
   EXPECT_EQ(authority.host.data(), text.data());
   EXPECT_EQ(arena.bytes(), 0u);
 }

@@ -8,7 +8,6 @@
 namespace fairlead::route {
 namespace {
 
-using enum ForwardedError;
 using enum ClientField;
 
 net::Endpoint at(std::string_view address, std::uint16_t port = 1000) { return {*Address::parse(address), port}; }
@@ -21,6 +20,7 @@ ForwardedOptions blocks(std::initializer_list<std::string_view> texts, ClientFie
 }
 
 TEST(Forwarded, ClientIsFoundThroughTrustedHopsOnly) {
+  using enum ForwardedError;
   std::string many = "9.9.9.9";
   for (int i = 0; i < 64; ++i) many += ", 10.0.0.2";
   struct {

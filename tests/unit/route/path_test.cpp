@@ -12,32 +12,31 @@
 namespace fairlead::route {
 namespace {
 
-using enum PathError;
-
-struct Row {
+struct TargetRow {
   std::string_view target;
   std::string_view path;
-  PathError error = kNone;
+  PathError error = PathError::kNone;
   std::string_view why = {};
 };
 
-void expect_rows(std::span<const Row> rows, const PathOptions& options) {
+void expect_rows(std::span<const TargetRow> rows, const PathOptions& options) {
   for (const auto& row : rows) {
     SCOPED_TRACE(std::string(row.target) + "  " + std::string(row.why));
     Arena arena;
     Target target;
     const auto error = parse_target(row.target, options, arena, target);
     EXPECT_EQ(name_of(error), name_of(row.error));
-    if (error != kNone || row.error != kNone) continue;
+    if (error != PathError::kNone || row.error != PathError::kNone) continue;
     EXPECT_EQ(target.path, row.path);
     Target again;
-    EXPECT_EQ(parse_target(target.path, options, arena, again), kNone);
+    EXPECT_EQ(parse_target(target.path, options, arena, again), PathError::kNone);
     EXPECT_EQ(again.path, target.path) << "not a fixed point";
   }
 }
 
 TEST(Path, IsMadeNormal) {
-  constexpr Row kRows[] = {
+  using enum PathError;
+  constexpr TargetRow kRows[] = {
       {"/", "/"},
       {"*", "*", kNone, "RFC 9112 3.2.4"},
       {"/a/b/c", "/a/b/c"},
@@ -111,30 +110,31 @@ TEST(Path, IsMadeNormal) {
 }
 
 TEST(Path, OptionsSayWhatBecomesOfSlashes) {
-  constexpr Row kRefused[] = {{"/a%2Fb", "", kEncodedSlash}, {"/a%5cb", "", kEncodedSlash}, {"/a%2e", "/a."}};
+  using enum PathError;
+  constexpr TargetRow kRefused[] = {{"/a%2Fb", "", kEncodedSlash}, {"/a%5cb", "", kEncodedSlash}, {"/a%2e", "/a."}};
   expect_rows(kRefused, {.encoded_slashes = EncodedSlashes::kRefuse});
-  constexpr Row kDecoded[] = {{"/a%2Fb%5Cc", "/a/b/c"}, {"/a%2f..%2fb", "/b"}, {"/a%252Fb", "/a%252Fb"}};
+  constexpr TargetRow kDecoded[] = {{"/a%2Fb%5Cc", "/a/b/c"}, {"/a%2f..%2fb", "/b"}, {"/a%252Fb", "/a%252Fb"}};
   expect_rows(kDecoded, {.encoded_slashes = EncodedSlashes::kDecode});
-  constexpr Row kBackslashes[] = {{"/a\\b", "/a/b"}, {"/a\\..\\b", "/b"}};
+  constexpr TargetRow kBackslashes[] = {{"/a\\b", "/a/b"}, {"/a\\..\\b", "/b"}};
   expect_rows(kBackslashes, {.backslashes = Backslashes::kSlash});
-  constexpr Row kKept[] = {
+  constexpr TargetRow kKept[] = {
       {"//a//b", "//a//b"}, {"/a//../b", "/a/b"}, {"//", "//"}, {"/a/../", "/"}, {"/a//.", "/a//"}};
   expect_rows(kKept, {.merge_slashes = false});
-  constexpr Row kEncoded[] = {{"/a[0]{x}|\"", "/a%5B0%5D%7Bx%7D%7C%22"}, {"/a b", "", kControl}};
+  constexpr TargetRow kEncoded[] = {{"/a[0]{x}|\"", "/a%5B0%5D%7Bx%7D%7C%22"}, {"/a b", "", kControl}};
   expect_rows(kEncoded, {.other_characters = OtherCharacters::kEncode});
 }
 
 TEST(Path, QueryStaysAsItIs) {
   Arena arena;
   Target target;
-  ASSERT_EQ(parse_target("/a/../b?x=%41/../[1]|\\&&?%", {}, arena, target), kNone);
+  ASSERT_EQ(parse_target("/a/../b?x=%41/../[1]|\\&&?%", {}, arena, target), PathError::kNone);
   EXPECT_EQ(target.path, "/b");
   EXPECT_EQ(target.query, "x=%41/../[1]|\\&&?%");
   EXPECT_TRUE(target.has_query);
-  ASSERT_EQ(parse_target("/a?", {}, arena, target), kNone);
+  ASSERT_EQ(parse_target("/a?", {}, arena, target), PathError::kNone);
   EXPECT_TRUE(target.has_query);
   EXPECT_TRUE(target.query.empty());
-  ASSERT_EQ(parse_target("/a", {}, arena, target), kNone);
+  ASSERT_EQ(parse_target("/a", {}, arena, target), PathError::kNone);
   EXPECT_FALSE(target.has_query);
 }
 
@@ -142,7 +142,7 @@ TEST(Path, NormalPathIsNotCopied) {
   Arena arena;
   Target target;
   const std::string text = "/users/0123456789/orders/a.b/c~d/index.html?x=//..";
-  ASSERT_EQ(parse_target(text, {}, arena, target), kNone);
+  ASSERT_EQ(parse_target(text, {}, arena, target), PathError::kNone);
   EXPECT_EQ(target.path.data(), text.data());
   EXPECT_EQ(arena.bytes(), 0u);
 }
@@ -161,7 +161,7 @@ TEST(Path, FastAndSlowWayAgree) {
     const auto error = parse_target(text, {}, arena, fast);
     ASSERT_EQ(name_of(error), name_of(parse_target(other, {}, arena, slow))) << text;
     // ".." may take the "A" in front with it.
-    if (error == kNone && text.find("..") == std::string::npos) {
+    if (error == PathError::kNone && text.find("..") == std::string::npos) {
       ASSERT_EQ(fast.path, slow.path.substr(2)) << text;
     }
   }

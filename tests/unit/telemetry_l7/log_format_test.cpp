@@ -14,7 +14,7 @@ namespace {
 using test::line;
 using test::Sample;
 
-struct Row {
+struct FormatRow {
   const char* text;
   const char* expected;
 };
@@ -33,7 +33,7 @@ TEST(LogFormat, OperatorsSayWhatTheRecordSays) {
   Sample sample;
   sample.record.flags = {ResponseFlag::kUpstreamConnectionFailure, ResponseFlag::kUpstreamRetryLimitExceeded};
   sample.record.grpc_status = 5;
-  const Row rows[] = {
+  const FormatRow rows[] = {
       {"plain %% text", "plain % text"},
       {"%REQ(:METHOD)% %REQ(:PATH)% %REQ(:AUTHORITY)% %REQ(:SCHEME)%", "GET /a/../b?q=1 shop.example https"},
       {"%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%", "/a/../b?q=1"},
@@ -86,7 +86,7 @@ TEST(LogFormat, AnIdentityThatWasNotVerifiedIsNotShown) {
 }
 
 TEST(LogFormat, BadTemplatesAreRefusedWithAReason) {
-  const Row rows[] = {
+  const FormatRow rows[] = {
       {"%NOTHING%", "'NOTHING' is no command operator"},
       {"%DURATION", "'%' is missing after '%DURATION'"},
       {"%REQ(X", "')' is missing"},

@@ -25,9 +25,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using fairlead::test::eventually;
+using test::kFlushMs;
 using test::Sample;
-
-constexpr int kFlushMs = 20000;
 
 class LogWriterTest : public ::testing::Test {
  protected:

@@ -14,12 +14,11 @@ namespace {
 using test::attributes;
 using test::Collector;
 using test::decode;
+using test::kFlushMs;
 using test::Message;
 using test::one;
 using test::Sample;
 using ::testing::HasSubstr;
-
-constexpr int kFlushMs = 20000;
 
 OtlpOptions options_for(const std::string& endpoint) {
   OtlpOptions options;

@@ -8,6 +8,9 @@
 
 namespace fairlead::telemetry::test {
 
+/// How long what was written may take to be out, in milliseconds: longer than any of it takes.
+inline constexpr int kFlushMs = 20000;
+
 /// One request as a proxy would tell of it; tests change what they are about.
 struct Sample {
   http::Fields request{{"user-agent", "curl/8.5.0"},
