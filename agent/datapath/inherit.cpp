@@ -187,7 +187,7 @@ Result<std::size_t> Inheritance::take_asked() const {
 /// What was ejected stays out for as long as it was to. A row that another has written since is newer.
 void Inheritance::take_ejection(std::uint32_t old_row, const Place& place) {
   const std::uint64_t until = load((*old_backends_)[old_row].ejected_until_ns);
-  std::uint64_t expected = ejected_until_[old_row];
+  __u64 expected = ejected_until_[old_row];  // as the row has it
   if (until == expected) return;
   auto& ours = services_.tables().backend_states[place.row];
   if (!__atomic_compare_exchange_n(&ours.ejected_until_ns, &expected, until, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))

@@ -14,7 +14,7 @@ constexpr std::size_t kKeep = std::size_t{64} * 1024;
 constexpr std::size_t kLine = 8192;
 thread_local std::string kept;
 
-int keep_line(libbpf_print_level level, const char* format, va_list arguments) {
+[[gnu::format(printf, 2, 0)]] int keep_line(libbpf_print_level level, const char* format, va_list arguments) {
   if (level == LIBBPF_DEBUG) return 0;
   va_list again;
   va_copy(again, arguments);

@@ -46,16 +46,16 @@ class Tables {
   const std::vector<fl_port_verdict>* ports_ = nullptr;
 };
 
-thread_local Tables* tables = nullptr;
+thread_local Tables* judged_tables = nullptr;
 
 #define FL_INLINE inline
-FL_INLINE const fl_rule* rule_find(const fl_rule_key* key) { return tables->rule(*key); }
-FL_INLINE const void* rule_ports() { return tables; }
+FL_INLINE const fl_rule* rule_find(const fl_rule_key* key) { return judged_tables->rule(*key); }
+FL_INLINE const void* rule_ports() { return judged_tables; }
 FL_INLINE const fl_port_verdict* rule_port(const void* table, std::uint32_t index) {
   return static_cast<const Tables*>(table)->port(index);
 }
 FL_INLINE int cidr_find(const fl_addr* addr, std::uint32_t* identity) {
-  const auto* found = tables->identity(Address(*addr));
+  const auto* found = judged_tables->identity(Address(*addr));
   if (found != nullptr) *identity = *found;
   return found != nullptr ? 1 : 0;
 }
@@ -73,7 +73,7 @@ FL_INLINE int cidr_find(const fl_addr* addr, std::uint32_t* identity) {
 
 Decision decide(const Compiler& compiler, const Question& question) {
   Tables of_compiler(compiler);
-  tables = &of_compiler;
+  judged_tables = &of_compiler;
   fl_policy_query query{};
   query.source_addr = question.source.raw();
   query.destination_addr = question.destination.raw();
@@ -85,7 +85,7 @@ Decision decide(const Compiler& compiler, const Question& question) {
   query.server = question.server ? 1 : 0;
   Decision result;
   result.allowed = policy_decide(&query) != 0;
-  tables = nullptr;
+  judged_tables = nullptr;
   result.audit = (query.decision.flags & FL_DECISION_AUDIT) != 0;
   result.by_egress = (query.decision.flags & FL_DECISION_BY_EGRESS) != 0;
   result.reason = static_cast<fl_reason>(query.decision.reason);

@@ -8,6 +8,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(fairlead_warnings INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-null-dereference)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  # libstdc++ 12's own std::stable_sort uses what C++17 has deprecated; g++ still says where we do.
-  target_compile_options(fairlead_warnings INTERFACE -Wno-deprecated-declarations)
+  # libstdc++ 12's own std::stable_sort uses what C++17 has deprecated; libbpf's LIBBPF_OPTS is what the others speak of.
+  # g++ still says where we do either.
+  target_compile_options(fairlead_warnings INTERFACE -Wno-deprecated-declarations
+    -Wno-gnu-statement-expression-from-macro-expansion -Wno-c99-extensions -Wno-missing-designated-field-initializers)
 endif()

@@ -65,7 +65,7 @@ void read_jwt_rule(Reader& reader, View at, model::JwtRule& out) {
 }  // namespace
 
 model::RequestAuthentication read_request_authentication(Reader& reader, View root) {
-  constexpr std::size_t kMostRules = 64;
+  constexpr std::size_t kMostJwtRules = 64;
   model::RequestAuthentication out;
   out.metadata = read_metadata(reader, root, true);
   auto rules = std::make_shared<std::vector<model::JwtRule>>();
@@ -74,7 +74,7 @@ model::RequestAuthentication read_request_authentication(Reader& reader, View ro
       read_mapping(reader, part,
                    field("matchLabels", [&](View v) { out.selector.match_labels = read_labels(reader, v); }));
     } else if (part.key() == "jwtRules") {
-      read_list(reader, part, 0, kMostRules, *rules,
+      read_list(reader, part, 0, kMostJwtRules, *rules,
                 [&](View item, model::JwtRule& one) { read_jwt_rule(reader, item, one); });
     } else if (!read_istio_targets(reader, part, out.targets)) {
       reader.unknown_field(part, "selector, targetRefs or jwtRules");
