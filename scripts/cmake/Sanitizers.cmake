@@ -1,7 +1,8 @@
 if(FAIRLEAD_SANITIZE)
   add_compile_options(-fsanitize=${FAIRLEAD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${FAIRLEAD_SANITIZE})
-  add_compile_definitions(FAIRLEAD_SANITIZED) # compilers name what they sanitize differently
+  # Compilers name what they sanitize differently. The library checks indices too: ASan sees only those beyond what is allocated.
+  add_compile_definitions(FAIRLEAD_SANITIZED _GLIBCXX_ASSERTIONS)
 endif()
 if(FAIRLEAD_FUZZ)
   # Coverage of all of our code steers the fuzzers; -O1 keeps the sanitized standard library quick to compile and link.
