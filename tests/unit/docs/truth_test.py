@@ -112,9 +112,9 @@ class ExamplesTest(unittest.TestCase):
     def test_libraries_that_are_listed_are_those_that_are_linked(self):
         linked = set()
         for program in (AGENT, FAIRCTL):
+            if re.search(rb"__[at]san_init", pathlib.Path(program).read_bytes()):
+                return  # it links more, and is not what is shipped
             for path in re.findall(r"=> (/\S+)", subprocess.run(["ldd", program], capture_output=True, text=True).stdout):
-                if "san.so" in path:
-                    return  # a build with sanitizers is not what is shipped
                 owner = subprocess.run(["dpkg", "-S", *{path, os.path.realpath(path)}], capture_output=True, text=True).stdout
                 linked.add(owner.partition(":")[0])
         linked -= {"libc6", "libgcc-s1"}  # everywhere, and with libstdc++6
