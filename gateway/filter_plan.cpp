@@ -172,6 +172,9 @@ filter::ChainPtr FilterPlan::chain(const config::RequestPolicies& policies, Slot
   if (!set.empty()) {
     const auto& filters = istio_filters(set);
     made.set(istio, filters.all.front(), text_of(set), filters.counters.front());
+    if (const auto& custom = filters.all[kCustom]; custom != nullptr)
+      made.set(istio == Slot::kIstioGateway ? Slot::kIstioGatewayCustom : Slot::kIstioServiceCustom, custom,
+               text_of(set), filters.counters[kCustom]);
   }
   if (made.mask == 0) return nullptr;
   std::vector<const void*> key;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fairlead/auth/directory_store.hpp"
@@ -80,10 +81,19 @@ class FilterPlan {
   // filter_plan_istio.cpp
   /// Policies that count together.
   using IstioSet = std::vector<model::ObjectPtr>;
-  /// The one filter stands first.
+  /// The filter stands first; behind it that of action CUSTOM, or none.
+  static constexpr std::size_t kCustom = 1;
   const Filters& istio_filters(const IstioSet& set);
   void make_istio(Entry& entry, const IstioSet& set);
+  struct Server {
+    std::uint32_t cluster = 0;
+    std::string service;  // its name
+  };
+  std::optional<Server> server_of(Entry& entry, const std::string& ns, const std::string& host, std::uint16_t port,
+                                  bool grpc);
   Result<filter::JwksServer> jwks_server(Entry& entry, const std::string& ns, const std::string& uri);
+  Result<std::pair<model::ExternalAuth, std::uint32_t>> provider_of(Entry& entry, const IstioSet& custom);
+  filter::FilterPtr make_istio_custom(Entry& entry, const IstioSet& set, filter::Context& context);
   void begin_istio(const model::ChangeSet& changes);
   void finish_istio();
 

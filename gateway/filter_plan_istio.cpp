@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fairlead/base/ascii.hpp"
+#include "fairlead/config/istio_mesh.hpp"
 #include "gateway/filter_plan.hpp"
 #include "gateway/filter_plan_parts.hpp"
 
@@ -67,23 +68,76 @@ std::string text_of(const std::vector<model::ObjectPtr>& set) {
   return out;
 }
 
-Result<filter::JwksServer> FilterPlan::jwks_server(Entry& entry, const std::string& ns, const std::string& uri) {
-  FL_TRY(auto url, parse_url(uri));
+/// Of the Service in `ns` (empty: in any) that is called so.
+std::optional<FilterPlan::Server> FilterPlan::server_of(Entry& entry, const std::string& ns, const std::string& host,
+                                                        std::uint16_t port, bool grpc) {
   const auto& services = objects_->objects(model::Kind::kService);
-  for (auto it = services.lower_bound({model::Kind::kService, ns, ""}); it != services.end() && it->first.ns == ns;
-       ++it) {
-    if (!is_named(std::get<model::Service>(*it->second), url.host)) continue;
+  for (auto it = services.lower_bound({model::Kind::kService, ns, ""});
+       it != services.end() && (ns.empty() || it->first.ns == ns); ++it) {
+    if (!is_named(std::get<model::Service>(*it->second), host)) continue;
     model::BackendTarget target;
     target.ref.name = it->first.name;
-    target.port = url.port;
-    const auto number = acquire(entry, ns, target, false);
-    if (!number) continue;
+    target.port = port;
+    if (const auto number = acquire(entry, it->first.ns, target, grpc)) return Server{*number, it->first.name};
+  }
+  return std::nullopt;
+}
+
+Result<filter::JwksServer> FilterPlan::jwks_server(Entry& entry, const std::string& ns, const std::string& uri) {
+  FL_TRY(auto url, parse_url(uri));
+  if (const auto server = server_of(entry, ns, url.host, url.port, false)) {
     if (url.tls && !entry.clusters.back().from->tls)
-      return fail("its jwksUri is https, and Service " + ns + "/" + it->first.name + " has no BackendTLSPolicy");
-    return filter::JwksServer{.cluster = *number, .host = url.host, .path = url.path};
+      return fail("its jwksUri is https, and Service " + ns + "/" + server->service + " has no BackendTLSPolicy");
+    return filter::JwksServer{.cluster = server->cluster, .host = url.host, .path = url.path};
   }
   return fail("its jwksUri needs a Service in namespace " + ns + " that has port " + std::to_string(url.port) +
               " and is of type ExternalName with externalName " + url.host + ", or is called so in the cluster");
+}
+
+/// The one provider of these policies, and its cluster.
+Result<std::pair<model::ExternalAuth, std::uint32_t>> FilterPlan::provider_of(Entry& entry, const IstioSet& custom) {
+  const auto& name = std::get<model::AuthorizationPolicy>(*custom.front()).provider;
+  for (const auto& object : custom)
+    if (std::get<model::AuthorizationPolicy>(*object).provider != name)
+      return fail("action CUSTOM has providers " + name + " and " +
+                  std::get<model::AuthorizationPolicy>(*object).provider + ", expected one for all");
+  const auto where = std::string("ConfigMap ") + model::kIstioRootNamespace + "/" + model::kIstioMeshConfig;
+  const auto object = objects_->find({model::Kind::kConfigMap, model::kIstioRootNamespace, model::kIstioMeshConfig});
+  const auto* map = object == nullptr ? nullptr : std::get_if<model::ConfigMap>(object.get());
+  const auto* mesh = map == nullptr ? nullptr : model::find_label(map->data, "mesh");
+  if (mesh == nullptr) return fail("provider " + name + ": there is no " + where + " with an entry mesh");
+  auto providers = config::read_extension_providers(*mesh);
+  if (!providers) return fail(std::move(providers.error()).in(where));
+  const auto found = std::ranges::find(*providers, name, &model::ExtensionProvider::name);
+  if (found == providers->end())
+    return fail(where + " has no extensionProvider " + name + " of envoyExtAuthzHttp or envoyExtAuthzGrpc");
+  const bool grpc = found->check.protocol == model::ExternalAuth::Protocol::kGrpc;
+  const auto server = server_of(entry, found->ns, found->host, found->check.backend.port, grpc);
+  if (!server)
+    return fail("provider " + name + " needs a Service that is called " + found->host + " in the cluster, or of type " +
+                "ExternalName with that externalName, with port " + std::to_string(found->check.backend.port));
+  found->check.backend.ref.name = server->service;
+  return std::pair(found->check, server->cluster);
+}
+
+filter::FilterPtr FilterPlan::make_istio_custom(Entry& entry, const IstioSet& set, filter::Context& context) {
+  IstioSet custom;
+  for (const auto& object : set)
+    if (const auto* policy = std::get_if<model::AuthorizationPolicy>(object.get());
+        policy != nullptr && policy->action == model::AuthorizationPolicy::Action::kCustom)
+      custom.push_back(object);
+  if (custom.empty()) return nullptr;
+  auto provider = provider_of(entry, custom);
+  if (!provider) {
+    context.faults.push_back(provider.error().message);
+    return std::make_shared<Broken>();
+  }
+  context.cluster = context.grpc_cluster = [cluster = provider->second](const model::BackendTarget&) {
+    return std::optional(cluster);
+  };
+  context.section = "istioCustom";
+  entry.filters.counters[kCustom] = context.counters(filter::outcome_counters());
+  return filter::make_istio_custom(custom, provider->first, context);
 }
 
 void FilterPlan::make_istio(Entry& entry, const IstioSet& set) {
@@ -108,6 +162,8 @@ void FilterPlan::make_istio(Entry& entry, const IstioSet& set) {
   entry.faulty = made == nullptr;
   if (entry.faulty) made = std::make_shared<Broken>();
   entry.filters.all.front() = std::move(made);
+  entry.filters.all[kCustom] = make_istio_custom(entry, set, context);
+  entry.faulty |= !faults.empty();
   for (const auto& fault : faults) texts.push_back(fault + ": requests get 500");
   for (const auto& named : before) clusters_.release(named.number);
   remarks_.set(text_of(set), std::move(texts));
@@ -126,8 +182,12 @@ void FilterPlan::begin_istio(const model::ChangeSet& changes) {
   const bool services = std::ranges::any_of(changes, [](const auto& change) {
     return change.key.kind == model::Kind::kService || change.key.kind == model::Kind::kBackendTlsPolicy;
   });
+  const bool mesh = std::ranges::any_of(changes, [](const auto& change) {
+    return change.key.kind == model::Kind::kConfigMap && change.key.ns == model::kIstioRootNamespace &&
+           change.key.name == model::kIstioMeshConfig;
+  });
   for (auto& [set, entry] : istio_) {
-    if (services && entry.faulty) entry.object = nullptr;
+    if (mesh || (services && entry.faulty)) entry.object = nullptr;
     renew_clusters(entry);
   }
 }

@@ -121,6 +121,7 @@ Effect effect_of(model::AuthorizationPolicy::Action action) {
     case model::AuthorizationPolicy::Action::kAllow: return Effect::kAllow;
     case model::AuthorizationPolicy::Action::kAudit: return Effect::kAudit;
     case model::AuthorizationPolicy::Action::kDeny: break;
+    case model::AuthorizationPolicy::Action::kCustom: break;  // refused where the agent reads
   }
   return Effect::kDeny;
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "fairlead/base/ascii.hpp"
@@ -237,6 +240,43 @@ void targets_of(View spec, model::Selector& out) {
       {.key = "gateway.networking.k8s.io/gateway-name", .op = model::SelectorOperator::kIn, .values = gateways});
 }
 
+void read_action(Reader& reader, View at, Reach reach, model::AuthorizationPolicy& out) {
+  constexpr std::string_view kActions[] = {"ALLOW", "DENY", "AUDIT", "CUSTOM"};
+  const auto known = std::span(kActions).first(reach == Reach::kRequests ? 4 : 3);
+  if (const auto action = reader.one_of(at, known))
+    out.action = static_cast<model::AuthorizationPolicy::Action>(*action);
+}
+
+void read_provider(Reader& reader, View at, model::AuthorizationPolicy& out) {
+  reader.fields(at, [&](View field) {
+    if (field.key() != "name") return refuse(reader, field, Reach::kRequests);
+    reader.read(field, out.provider);
+  });
+  if (out.provider.empty()) reader.missing(at, "name", "an extensionProvider of the mesh");
+}
+
+/// The server is asked before tokens are looked at.
+bool asks_for_tokens(const model::AuthorizationRule& rule) {
+  using enum model::RequestCondition::Attribute;
+  constexpr model::RequestCondition::Attribute kOfTokens[] = {kPrincipal, kAudiences, kPresenter, kClaim};
+  return std::ranges::any_of(rule.from,
+                             [](const auto& source) {
+                               return !source.request_principals.empty() || !source.not_request_principals.empty();
+                             }) ||
+         std::ranges::any_of(rule.when_request, [&](const auto& when) {
+           return std::ranges::find(kOfTokens, when.attribute) != std::end(kOfTokens);
+         });
+}
+
+void check_custom(Reader& reader, View spec, const model::AuthorizationPolicy& policy) {
+  const bool custom = policy.action == model::AuthorizationPolicy::Action::kCustom;
+  if (custom && !spec.find("provider")) return reader.missing(spec, "provider", "an extensionProvider of the mesh");
+  if (!custom && spec.find("provider")) return reader.error(spec.find("provider"), "provider only with action CUSTOM");
+  if (custom && std::ranges::any_of(policy.rules, asks_for_tokens))
+    reader.error(spec.find("rules"),
+                 "no field of tokens with action CUSTOM: the server is asked before they are looked at");
+}
+
 model::AuthorizationPolicy read_policy(Reader& reader, View root, Reach reach) {
   model::AuthorizationPolicy out;
   out.metadata = read_metadata(reader, root, true);
@@ -247,8 +287,9 @@ model::AuthorizationPolicy read_policy(Reader& reader, View root, Reach reach) {
         out.selector.match_labels = read_labels(reader, part);
       });
     } else if (field.key() == "action") {
-      const auto action = reader.one_of(field, {"ALLOW", "DENY", "AUDIT"});
-      if (action) out.action = static_cast<model::AuthorizationPolicy::Action>(*action);
+      read_action(reader, field, reach, out);
+    } else if (field.key() == "provider" && reach == Reach::kRequests) {
+      read_provider(reader, field, out);
     } else if (field.key() == "rules") {
       reader.items(field, [&](View item) {
         if (item.is_null()) return reader.error(item, "a rule; {} matches everything");
@@ -258,6 +299,7 @@ model::AuthorizationPolicy read_policy(Reader& reader, View root, Reach reach) {
       refuse(reader, field, reach);
     }
   });
+  check_custom(reader, root.find("spec"), out);
   if (is_dry_run(root) && !reader.failed()) {
     out.action = model::AuthorizationPolicy::Action::kAudit;
     reader.warn(root.find("metadata").find("annotations").find("istio.io/dry-run"),

@@ -7,6 +7,8 @@ std::string_view slot_name(Slot slot) {
   switch (slot) {
     case Slot::kAddresses: return "addresses";
     case Slot::kRequestSize: return "requestSize";
+    case Slot::kIstioGatewayCustom: return "istioGatewayCustom";
+    case Slot::kIstioServiceCustom: return "istioServiceCustom";
     case Slot::kIstioGateway: return "istioGateway";
     case Slot::kIstioService: return "istioService";
     case Slot::kAuthentication: return "authentication";

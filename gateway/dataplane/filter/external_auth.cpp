@@ -11,11 +11,11 @@
 #include "fairlead/filter/request.hpp"
 #include "fairlead/route/rewrite.hpp"
 #include "gateway/dataplane/filter/ext_authz.hpp"
+#include "gateway/dataplane/filter/istio_match.hpp"
 
 namespace fairlead::filter {
 namespace {
 
-constexpr std::chrono::milliseconds kPatience{10'000};
 constexpr std::size_t kMostBody = 1024 * 1024;  // bytes of a request that is held so that the server sees its beginning
 /// Told to the server whatever is allowed, as the API has it.
 constexpr std::string_view kAlwaysTold[] = {"authorization", "content-length"};
@@ -28,6 +28,11 @@ constexpr telemetry::CounterFamily kAuthorizationsFamily{"fairlead_gateway_exter
                                                          "result", kSaid};
 
 class ExternalAuthFilter;
+
+/// Exact, "prefix*" or "*suffix".
+bool names(const std::vector<std::string>& patterns, std::string_view name) {
+  return std::ranges::any_of(patterns, [&](const auto& pattern) { return matches_pattern(pattern, name); });
+}
 
 /// One question under way.
 class Question final : public State, public CallHandler {
@@ -57,7 +62,9 @@ class ExternalAuthFilter final : public Filter {
     if (settings_.forward_body_max > 0 && has_body) return Verdict::kNeedBody;
     return ask(request, {});
   }
-  [[nodiscard]] std::size_t most_body() const override { return kMostBody; }
+  [[nodiscard]] std::size_t most_body() const override {
+    return settings_.whole_body ? settings_.forward_body_max : kMostBody;
+  }
   Verdict on_request_body(Request& request, std::string& body) const override {
     return ask(request, std::string_view(body).substr(0, settings_.forward_body_max));
   }
@@ -69,20 +76,30 @@ class ExternalAuthFilter final : public Filter {
 
   Preview preview(Probe&) const override {
     return {.why = settings_.backend.ref.name + " is asked by " + (grpc() ? "gRPC" : "HTTP") +
-                   "; where it cannot be asked the request gets 403"};
+                   "; where it cannot be asked the request " +
+                   (settings_.fail_open ? "passes" : "gets " + std::to_string(settings_.status_on_error))};
   }
 
   [[nodiscard]] bool grpc() const { return settings_.protocol == model::ExternalAuth::Protocol::kGrpc; }
   void decide(Request& request, Question& question, CallAnswer& answer) const;
-  void decide_http(Request& request, CallAnswer& answer) const;
-  void deny(Request& request, Said why) const;
+  void decide_http(Request& request, Question& question, CallAnswer& answer) const;
+  /// It could not be asked: nobody passes, or all.
+  Verdict settle(Request& request, Said why) const;
+  /// The same, for an answer that came late.
+  void give_up(Request& request, Said why) const {
+    if (settle(request, why) == Verdict::kContinue) request.resume();
+  }
 
  private:
   Verdict ask(Request& request, std::string_view body) const;
   void note(Request& request, Said what) const { request.count(counters_ + static_cast<telemetry::CounterId>(what)); }
-  [[nodiscard]] bool told(std::string_view name) const {
-    return std::ranges::find(settings_.allowed_headers, name) != settings_.allowed_headers.end();
+  [[nodiscard]] bool told(std::string_view name) const { return names(settings_.allowed_headers, name); }
+  /// What a client needs to understand a denial always goes.
+  [[nodiscard]] bool goes_with_denial(std::string_view name) const {
+    return settings_.denied_headers.empty() || name == "content-type" || name == "www-authenticate" ||
+           name == "location" || names(settings_.denied_headers, name);
   }
+  void copy_told(const http::Fields& from, http::Fields& to) const;
 
   model::ExternalAuth settings_;
   std::uint32_t cluster_;
@@ -109,7 +126,7 @@ Verdict ExternalAuthFilter::ask(Request& request, std::string_view body) const {
   auto& question = *owned;
   request.set_state(std::move(owned));
   http::RequestHead head;
-  CallSpec spec{.cluster = cluster_, .head = &head, .timeout = kPatience};
+  CallSpec spec{.cluster = cluster_, .head = &head, .timeout = settings_.timeout};
   std::string check;
   head.authority = request.head().authority;
   head.scheme = "http";
@@ -130,40 +147,52 @@ Verdict ExternalAuthFilter::ask(Request& request, std::string_view body) const {
     head.method_text = from.method_text;
     std::string target = settings_.path + std::string(from.target);
     head.target = request.arena().copy(target);
-    for (const auto& field : from.fields)
-      if (told(field.name)) head.fields.push_back(field);
+    copy_told(from.fields, head.fields);
     spec.body = body;
   }
   question.call = request.call(spec, question);
   if (question.call != nullptr) return Verdict::kWait;
-  deny(request, Said::kUnreachable);
-  return Verdict::kAnswered;
+  return settle(request, Said::kUnreachable);
 }
 
-/// It could not be asked: nobody passes.
-void ExternalAuthFilter::deny(Request& request, Said why) const {
+/// What is told in their place goes before the client's.
+void ExternalAuthFilter::copy_told(const http::Fields& from, http::Fields& to) const {
+  for (const auto& field : from)
+    if (told(field.name) && std::ranges::find(settings_.extra_headers, field.name, [](const auto& one) {
+                              return std::string_view(one.first);
+                            }) == settings_.extra_headers.end())
+      to.push_back(field);
+  for (const auto& [name, value] : settings_.extra_headers) to.push_back({name, value});
+}
+
+Verdict ExternalAuthFilter::settle(Request& request, Said why) const {
   note(request, why);
-  request.answer({.status = 403,
+  if (settings_.fail_open) return Verdict::kContinue;
+  request.answer({.status = settings_.status_on_error,
                   .fields = {{"content-type", "text/plain; charset=utf-8"}},
                   .body = "the request could not be authorized\n",
                   .flag = telemetry::ResponseFlag::kUnauthorizedExternal,
                   .details = "ext_authz_error"});
+  return Verdict::kAnswered;
 }
 
-void ExternalAuthFilter::decide_http(Request& request, CallAnswer& answer) const {
+void ExternalAuthFilter::decide_http(Request& request, Question& question, CallAnswer& answer) const {
+  const auto& said = answer.head.fields;
+  if (settings_.errors_fail && answer.head.status >= 500) return give_up(request, Said::kFailed);
   note(request, answer.head.status == 200 ? Said::kAllowed : Said::kDenied);
   if (answer.head.status == 200) {
-    for (const auto& name : settings_.allowed_response_headers) {
-      bool first = true;
-      for (const auto& field : answer.head.fields)
-        if (field.name == name)
-          change(request.head().fields, {field.name, field.value, !std::exchange(first, false)}, request.arena());
+    for (auto field = said.begin(); field != said.end(); ++field) {
+      const bool again = std::ranges::find(said.begin(), field, field->name, &http::Field::name) != field;
+      if (names(settings_.allowed_response_headers, field->name))
+        change(request.head().fields, {field->name, field->value, again}, request.arena());
+      if (names(settings_.passed_headers, field->name) && !route::is_protected_field(field->name))
+        question.response_headers.emplace_back(request.arena().copy(field->name), request.arena().copy(field->value));
     }
     return request.resume();
   }
   http::Fields fields;
-  for (const auto& field : answer.head.fields)
-    if (!route::is_protected_field(field.name)) fields.push_back(field);
+  for (const auto& field : said)
+    if (!route::is_protected_field(field.name) && goes_with_denial(field.name)) fields.push_back(field);
   request.answer({.status = answer.head.status,
                   .fields = std::move(fields),
                   .body = answer.body,
@@ -172,12 +201,12 @@ void ExternalAuthFilter::decide_http(Request& request, CallAnswer& answer) const
 }
 
 void ExternalAuthFilter::decide(Request& request, Question& question, CallAnswer& answer) const {
-  if (!grpc()) return decide_http(request, answer);
+  if (!grpc()) return decide_http(request, question, answer);
   const auto* status = http::find(answer.trailers, "grpc-status");
   if (status == nullptr) status = http::find(answer.head.fields, "grpc-status");
-  if (answer.head.status != 200 || status == nullptr || status->value != "0") return deny(request, Said::kFailed);
+  if (answer.head.status != 200 || status == nullptr || status->value != "0") return give_up(request, Said::kFailed);
   const auto result = decode_check(answer.body);
-  if (!result) return deny(request, Said::kMalformed);
+  if (!result) return give_up(request, Said::kMalformed);
   note(request, result->code == 0 ? Said::kAllowed : Said::kDenied);
   if (result->code == 0) {
     auto& fields = request.head().fields;
@@ -204,7 +233,7 @@ void ExternalAuthFilter::decide(Request& request, Question& question, CallAnswer
 }
 
 void Question::on_call_answer(CallAnswer& answer) { filter_.decide(request_, *this, answer); }
-void Question::on_call_failure(std::string_view) { filter_.deny(request_, Said::kFailed); }
+void Question::on_call_failure(std::string_view) { filter_.give_up(request_, Said::kFailed); }
 
 }  // namespace
 

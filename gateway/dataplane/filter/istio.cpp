@@ -139,6 +139,7 @@ void add_issuers(const model::RequestAuthentication& from, const IstioObjects& s
 
 void add_policy(const model::AuthorizationPolicy& policy, Context& context, Rules& out) {
   using enum model::AuthorizationPolicy::Action;
+  if (policy.action == kCustom) return;  // istio_custom.cpp
   if (policy.action == kAudit)
     context.remarks.push_back(subject_of(policy.metadata, "AuthorizationPolicy") +
                               ": AUDIT refuses nothing, and what matches is not noted here");

@@ -22,6 +22,8 @@ using FilterPtr = std::shared_ptr<const Filter>;
 enum class Slot : std::uint8_t {
   kAddresses,       ///< who may not even ask: by address
   kRequestSize,
+  kIstioGatewayCustom,  ///< AuthorizationPolicies of action CUSTOM for the Gateway
+  kIstioServiceCustom,  ///< the same for the Service
   kIstioGateway,  ///< RequestAuthentication and AuthorizationPolicy for the Gateway
   kIstioService,  ///< the same for the Service: both must let a request pass
   kAuthentication,  ///< finds out who calls: consumer, claims

@@ -86,6 +86,9 @@ FilterPtr make_addresses(const model::AddressRules& settings, Context& context);
 FilterPtr make_request_size(const model::RequestSize& settings, Context& context);
 FilterPtr make_authentication(const model::Authentication& settings, Context& context);
 FilterPtr make_istio(const IstioObjects& settings, Context& context);
+/// Of policies of action CUSTOM, which have one provider: asked where one of their rules matches.
+FilterPtr make_istio_custom(const std::vector<model::ObjectPtr>& policies, const model::ExternalAuth& provider,
+                            Context& context);
 FilterPtr make_access(const model::AccessRules& settings, Context& context);
 FilterPtr make_external_auth(const model::ExternalAuth& settings, Context& context);
 FilterPtr make_canary(const model::Canary& settings, Context& context);

@@ -182,6 +182,16 @@ struct ExternalAuth {
   std::vector<std::string> allowed_headers;         ///< of the request, sent to the server; in lower case
   std::vector<std::string> allowed_response_headers;  ///< HTTP: of its answer, put into the request; in lower case
   std::uint32_t forward_body_max = 0;  ///< forwardBody.maxSize in bytes; 0: no body is sent
+
+  // What only Istio's providers have. Names below may be patterns there: "x-*", "*-id".
+  std::chrono::milliseconds timeout{10'000};
+  bool whole_body = false;  ///< a longer body than forward_body_max gets 413
+  bool fail_open = false;   ///< where the server cannot be asked the request passes
+  bool errors_fail = false;  ///< HTTP: a server that answers 5xx could not be asked
+  std::uint16_t status_on_error = 403;
+  std::vector<std::pair<std::string, std::string>> extra_headers{};  ///< HTTP: told beside, in place of the client's
+  std::vector<std::string> denied_headers{};  ///< HTTP: of a denial, sent to the client; empty: all
+  std::vector<std::string> passed_headers{};  ///< HTTP: of its answer, put into the response
 };
 
 /// Names a filter of another API group, same namespace; none is served: the rule answers 500.

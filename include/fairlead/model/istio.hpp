@@ -8,12 +8,15 @@
 #include <utility>
 #include <vector>
 
+#include "fairlead/model/gateway_route_parts.hpp"
 #include "fairlead/model/request_auth.hpp"
 
 namespace fairlead::model {
 
 /// Namespace of the mesh's own configuration (rootNamespace by default): policies there reach all namespaces.
 inline constexpr const char* kIstioRootNamespace = "istio-system";
+/// The ConfigMap there whose entry `mesh` is the MeshConfig.
+inline constexpr const char* kIstioMeshConfig = "istio";
 
 /// JWTRule.
 struct JwtRule {
@@ -28,6 +31,14 @@ struct JwtRule {
   std::vector<ClaimHeader> claim_headers;  ///< outputClaimToHeaders
   bool forward = false;  ///< forwardOriginalToken
   std::chrono::milliseconds timeout{5000};
+};
+
+/// MeshConfig's extensionProviders: a server that says whether a request may pass.
+struct ExtensionProvider {
+  std::string name;
+  std::string ns;  ///< of its Service, where it is said; empty: by the host
+  std::string host;  ///< in lower case
+  ExternalAuth check;  ///< backend: only its port
 };
 
 }  // namespace fairlead::model

@@ -254,12 +254,13 @@ struct AuthorizationRule {
 };
 
 struct AuthorizationPolicy {
-  enum class Action : std::uint8_t { kAllow, kDeny, kAudit };
+  enum class Action : std::uint8_t { kAllow, kDeny, kAudit, kCustom };  ///< kCustom: at the gateway only
   Metadata metadata;
   Selector selector;  ///< matchLabels only; in the root namespace it reaches all namespaces
   Action action = Action::kAllow;
   std::vector<AuthorizationRule> rules;  ///< none: matches nothing (ALLOW then denies all)
   std::vector<PolicyTarget> targets{};  ///< targetRefs, in place of the selector; read at the gateway only
+  std::string provider{};  ///< with kCustom: an extensionProvider of the mesh (model/istio.hpp)
 };
 
 struct JwtRule;

@@ -2,6 +2,7 @@
 // Istio's policies at the gateway: what is read and refused, and what each counts for.
 #include "fairlead/model/istio.hpp"
 
+#include "fairlead/config/istio_mesh.hpp"
 #include "unit/gateway_config/gateway_fixture.hpp"
 
 namespace fairlead::config {
@@ -72,7 +73,16 @@ TEST(IstioPolicies, RefusesAsAWholeWhatIsNotServed) {
     return policy("RequestAuthentication", "a", "jwtRules: [" + rule + "]");
   };
   const BadIstioPolicy rows[] = {
-      {authorization("a", "action: CUSTOM, provider: {name: x}"), "spec.action", "DENY"},
+      {authorization("a", "action: CUSTOM, rules: [{}]"), "spec.provider", "an extensionProvider"},
+      {authorization("a", "action: CUSTOM, provider: {}, rules: [{}]"), "spec.provider.name", "an extensionProvider"},
+      {authorization("a", "action: CUSTOM, provider: {name: x, port: 1}"), "spec.provider.port", "the gateway serves"},
+      {authorization("a", "action: DENY, provider: {name: x}"), "spec.provider", "only with action CUSTOM"},
+      {authorization("a", "action: Custom"), "spec.action", "CUSTOM"},
+      {authorization("a", "action: CUSTOM, provider: {name: x}, rules: [{from: [{source: {requestPrincipals: [a]}}]}]"),
+       "spec.rules", "no field of tokens"},
+      {authorization(
+           "a", "action: CUSTOM, provider: {name: x}, rules: [{when: [{key: request.auth.principal, values: [a]}]}]"),
+       "spec.rules", "no field of tokens"},
       {authorization("a", "rulez: []"), "spec.rulez", "that the gateway serves"},
       {rules("{from: [{source: {}}]}"), "spec.rules[0].from[0].source", "at least one field"},
       {rules("{from: [{source: {principal: [a]}}]}"), "spec.rules[0].from[0].source.principal", "refused as a whole"},
@@ -118,7 +128,84 @@ TEST(IstioPolicies, RefusesAsAWholeWhatIsNotServed) {
   }
 }
 
+TEST(IstioPolicies, ReadsProvidersOfTheMesh) {
+  const auto found = read_extension_providers(R"(
+trustDomain: cluster.local
+extensionProviders:
+- name: traces
+  zipkin: {service: zipkin.default, port: 9411}
+- name: http
+  envoyExtAuthzHttp:
+    service: auth/Ext.auth.svc.cluster.local
+    port: 8000
+    timeout: 2s
+    pathPrefix: /check
+    failOpen: true
+    statusOnError: "503"
+    includeRequestHeadersInCheck: [X-Asks, x-a-*]
+    includeAdditionalHeadersInCheck: {X-Static: yes}
+    headersToUpstreamOnAllow: [x-user]
+    headersToDownstreamOnDeny: [x-why]
+    headersToDownstreamOnAllow: [x-passed]
+    includeRequestBodyInCheck: {maxRequestBytes: 100, allowPartialMessage: true}
+- name: grpc
+  envoyExtAuthzGrpc: {service: ext.auth.svc.cluster.local, port: 9000, includeRequestBodyInCheck: {maxRequestBytes: 7}}
+)");
+  ASSERT_TRUE(found) << found.error().message;
+  ASSERT_EQ(found->size(), 2U);
+  const auto& http = found->front();
+  EXPECT_EQ(http.name + " " + http.ns + " " + http.host, "http auth ext.auth.svc.cluster.local");
+  EXPECT_EQ(http.check.backend.port, 8000);
+  EXPECT_EQ(http.check.timeout.count(), 2000);
+  EXPECT_EQ(http.check.path, "/check");
+  EXPECT_TRUE(http.check.fail_open);
+  EXPECT_EQ(http.check.status_on_error, 503);
+  EXPECT_EQ(http.check.allowed_headers, (std::vector<std::string>{"x-asks", "x-a-*"}));
+  EXPECT_EQ(http.check.extra_headers.front(), (std::pair<std::string, std::string>("x-static", "yes")));
+  EXPECT_EQ(http.check.forward_body_max, 100U);
+  EXPECT_FALSE(http.check.whole_body);
+  const auto& grpc = found->back();
+  EXPECT_EQ(grpc.check.protocol, model::ExternalAuth::Protocol::kGrpc);
+  EXPECT_EQ(grpc.check.timeout.count(), 600'000);
+  EXPECT_TRUE(grpc.check.whole_body);
+  EXPECT_EQ(read_extension_providers("")->size(), 0U);
+}
+
+TEST(IstioPolicies, SaysWhatIsWrongWithAProvider) {
+  const auto http = [](const std::string& more) {
+    return "extensionProviders:\n- {name: a, envoyExtAuthzHttp: {service: a.b, port: 1, " + more + "}}";
+  };
+  struct BadProvider {
+    std::string text;
+    const char* wanted;
+  };
+  const BadProvider rows[] = {
+      {"a: [", "of mesh: flow sequence"},
+      {"extensionProviders: {}", "extensionProviders: found a mapping, expected a list"},
+      {"extensionProviders: [{envoyExtAuthzGrpc: {service: a, port: 1}}]", "extensionProviders[0].name"},
+      {"extensionProviders: [{name: a, envoyExtAuthzGrpc: {port: 1}}]", "envoyExtAuthzGrpc.service"},
+      {"extensionProviders: [{name: a, envoyExtAuthzGrpc: {service: a}}]", "envoyExtAuthzGrpc.port"},
+      {"extensionProviders: [{name: a, envoyExtAuthzGrpc: {service: a, port: 1, pathPrefix: /a}}]", "pathPrefix"},
+      {http("statusOnError: \"99\""), "a status from 200 to 599"},
+      {http("statusOnError: many"),
+       "line 2 of mesh: extensionProviders[0].envoyExtAuthzHttp.statusOnError: found \"many\""},
+      {http("timeout: soon"), "timeout"},
+      {http("includeRequestHeadersInCheck: [\"a b\"]"), "a header's name"},
+      {http("includeAdditionalHeadersInCheck: {\"a b\": c}"), "a header's name"},
+      {http("includeRequestBodyInCheck: {}"), "maxRequestBytes"},
+      {http("includeRequestBodyInCheck: {maxRequestBytes: 1, packAsBytes: true}"), "packAsBytes"},
+      {http("failopen: true"), "failOpen"},
+  };
+  for (const auto& row : rows) {
+    const auto found = read_extension_providers(row.text);
+    ASSERT_FALSE(found) << row.text;
+    EXPECT_NE(found.error().message.find(row.wanted), std::string::npos) << found.error().message;
+  }
+}
+
 TEST(IstioPolicies, TheAgentReadsNoMoreThanBefore) {
+  EXPECT_FALSE(
+      parse_text(authorization("a", "action: CUSTOM, provider: {name: x}"), false, agent_kinds()).objects[0].object);
   for (const auto& rule : {"{from: [{source: {requestPrincipals: [a]}}]}", "{to: [{operation: {methods: [GET]}}]}",
                            "{when: [{key: remote.ip, values: [10.0.0.1]}]}"}) {
     const auto parsed = parse_text(authorization("a", std::string("rules: [") + rule + "]"), false, agent_kinds());
