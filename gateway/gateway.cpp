@@ -128,7 +128,7 @@ Result<> Gateway::Parts::start() {
   take_kong_tracing(arguments);
   FL_TRY(telemetry, TelemetryParts::create(arguments));
   FL_TRY(auto references, make_session_references(arguments.session_key));
-  FL_TRY(workers, Workers::start(count, *telemetry, std::move(references)));
+  FL_TRY(workers, Workers::start(count, arguments.queue_limit_ms, *telemetry, std::move(references)));
   FL_TRY(watch, BackendWatch::start(*workers, *loop, arguments.dns));
   FL_CHECK(serve());
   FL_TRY(serving, Serving::open(arguments, *workers, *watch, *loop, *telemetry, config.get(), quotas.get()));
