@@ -117,6 +117,7 @@ void Gateway::Parts::take(Result<std::optional<proxy::Update>> update) {
   if (draining || !*update) return;
   if (const auto done = publisher->publish(**update); !done)
     spdlog::error("{}: {}", arguments.config, done.error().message);
+  config->set_unusable(publisher->unusable());
 }
 
 Result<> Gateway::Parts::start() {
@@ -181,6 +182,7 @@ void Gateway::Parts::handle_signals() {
       if (kong != nullptr) kong->changed();
       take(config->load());
       publisher->retry();
+      config->set_unusable(publisher->unusable());
       continue;
     }
     if (draining) {
