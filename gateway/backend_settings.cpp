@@ -96,7 +96,7 @@ void take_pool(const model::BackendSettings& from, upstream::PoolSpec& to) {
   to.proxy_protocol = from.proxy_protocol;
 }
 
-upstream::HealthCheckSpec check_of(const model::ActiveHealthCheck& from) {
+upstream::HealthCheckSpec check_of(const model::ActiveHealthCheck& from, std::uint8_t proxy_protocol) {
   using Type = model::ActiveHealthCheck::Type;
   upstream::HealthCheckSpec out;
   out.kind = from.type == Type::kHttp   ? upstream::Check::kHttp
@@ -115,6 +115,7 @@ upstream::HealthCheckSpec check_of(const model::ActiveHealthCheck& from) {
   out.grpc_service = from.grpc_service;
   out.send = from.tcp_send;
   out.expect = from.tcp_receive;
+  if (from.port == 0) out.proxy_protocol = proxy_protocol;  // another port is another server's
   return out;
 }
 
@@ -131,14 +132,6 @@ void take_locality(const model::BackendSettings& from, const std::string& zone, 
   to.own.zone = zone;
 }
 
-void note_unserved(const model::BackendSettings& from, Remarks::Texts& texts) {
-  const auto note = [&](bool asked, const char* text) {
-    if (asked) texts.emplace_back(text);
-  };
-  note(from.proxy_protocol != 0,
-       "the PROXY protocol is sent for TCPRoutes and TLSRoutes alone, as requests share connections");
-}
-
 }  // namespace
 
 void take_settings(const model::BackendSettings& from, const std::string& zone, upstream::ClusterSpec& to,
@@ -148,7 +141,7 @@ void take_settings(const model::BackendSettings& from, const std::string& zone, 
                    .aggression = from.slow_start.aggression_percent / 100.0,
                    .least_weight_percent = from.slow_start.least_weight_percent};
   take_locality(from, zone, to.locality, texts);
-  if (from.active_check) to.checks.push_back(check_of(*from.active_check));
+  if (from.active_check) to.checks.push_back(check_of(*from.active_check, from.proxy_protocol));
   to.hedge = {.delay = from.hedging.delay, .max_extra = from.hedging.max_requests};
   to.timeouts.request = from.timeouts.request;
   to.timeouts.idle = from.timeouts.stream_idle;
@@ -160,7 +153,6 @@ void take_settings(const model::BackendSettings& from, const std::string& zone, 
   to.retry_budget.percent = from.budget.percent;
   to.retry_budget.least_concurrency = from.budget.min_retry_concurrency;
   to.retry_budget.window = from.budget.interval;
-  note_unserved(from, texts);
 }
 
 }  // namespace fairlead::gateway

@@ -53,6 +53,9 @@ class ConfigPlan {
   /// What is only a matter of time; now and then.
   void tick() { tls_->rotate(); }
 
+  /// Where no socket could be opened, for the status of Gateways.
+  void set_unusable(const config::Endpoints& unusable) { state_.set_unusable(objects_, unusable); }
+
   [[nodiscard]] const Counts& counts() const { return counts_; }
   /// The status of every object as a controller would write it, as YAML documents. Comments before them say what is
   /// refused and what is not served.

@@ -117,6 +117,7 @@ void Gateway::Parts::take(Result<std::optional<proxy::Update>> update) {
   if (draining || !*update) return;
   if (const auto done = publisher->publish(**update); !done)
     spdlog::error("{}: {}", arguments.config, done.error().message);
+  config->set_unusable(publisher->unusable());
 }
 
 Result<> Gateway::Parts::start() {
@@ -128,7 +129,7 @@ Result<> Gateway::Parts::start() {
   take_kong_tracing(arguments);
   FL_TRY(telemetry, TelemetryParts::create(arguments));
   FL_TRY(auto references, make_session_references(arguments.session_key));
-  FL_TRY(workers, Workers::start(count, *telemetry, std::move(references)));
+  FL_TRY(workers, Workers::start(count, arguments.queue_limit_ms, *telemetry, std::move(references)));
   FL_TRY(watch, BackendWatch::start(*workers, *loop, arguments.dns));
   FL_CHECK(serve());
   FL_TRY(serving, Serving::open(arguments, *workers, *watch, *loop, *telemetry, config.get(), quotas.get()));
@@ -181,6 +182,7 @@ void Gateway::Parts::handle_signals() {
       if (kong != nullptr) kong->changed();
       take(config->load());
       publisher->retry();
+      config->set_unusable(publisher->unusable());
       continue;
     }
     if (draining) {

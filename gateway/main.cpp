@@ -143,6 +143,10 @@ void add_options(CLI::App& app, Arguments& arguments) {
       "once what it serves is over");
   app.add_option("--drain-seconds", arguments.drain_seconds, "how long connections may take to end after SIGTERM")
       ->capture_default_str();
+  app.add_option("--queue-limit", arguments.queue_limit_ms,
+                 "milliseconds that requests may wait for a worker; beyond, they get 503; 0: no limit")
+      ->type_name("MS")
+      ->capture_default_str();
   app.add_option("--log-level", arguments.log_level, "trace, debug, info, warn, err")
       ->capture_default_str()
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err"}));

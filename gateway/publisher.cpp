@@ -11,6 +11,7 @@ namespace fairlead::gateway {
 
 proxy::SnapshotPtr Publisher::open_sockets(const proxy::SnapshotPtr& wanted) {
   const auto before = std::exchange(failures_, {});
+  unusable_.clear();
   auto usable = std::make_shared<proxy::Snapshot>(*wanted);
   for (auto& listener : usable->listeners) {
     auto addresses = listener->addresses;
@@ -23,6 +24,7 @@ proxy::SnapshotPtr Publisher::open_sockets(const proxy::SnapshotPtr& wanted) {
       const auto opened = workers_.listen(address, udp);
       if (opened) return false;
       failures_.push_back(listener->name + ": " + opened.error().message);
+      unusable_.emplace(address.endpoint().address, address.endpoint().port);
       if (std::ranges::find(before, failures_.back()) == before.end()) spdlog::error("{}", failures_.back());
       return true;
     });

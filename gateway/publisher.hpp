@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "fairlead/config/gateway_state.hpp"
 #include "fairlead/proxy/worker_proxy.hpp"
 #include "gateway/backend_watch.hpp"
 #include "gateway/workers.hpp"
@@ -22,6 +23,8 @@ class Publisher {
   void retry();
   /// What could not be opened, and why.
   [[nodiscard]] const std::vector<std::string>& failures() const { return failures_; }
+  /// The same, where.
+  [[nodiscard]] const config::Endpoints& unusable() const { return unusable_; }
 
  private:
   struct Open {
@@ -37,6 +40,7 @@ class Publisher {
   proxy::SnapshotPtr wanted_;
   std::vector<Open> open_;
   std::vector<std::string> failures_;
+  config::Endpoints unusable_;
 };
 
 }  // namespace fairlead::gateway

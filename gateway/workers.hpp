@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,7 +16,8 @@ namespace fairlead::gateway {
 /// Owner: Gateway. Thread: main.
 class Workers {
  public:
-  static Result<std::unique_ptr<Workers>> start(unsigned count, TelemetryParts& telemetry,
+  /// queue_limit_ms: see WorkerProxy::Options.
+  static Result<std::unique_ptr<Workers>> start(unsigned count, std::uint64_t queue_limit_ms, TelemetryParts& telemetry,
                                                 std::shared_ptr<const upstream::SessionReferences> references);
   ~Workers();
   Workers(const Workers&) = delete;

@@ -29,7 +29,7 @@ struct BenchClock final : Clock {
 };
 
 struct NoFactory final : SessionFactory {
-  Result<std::unique_ptr<http::ClientSession>> connect(const ClusterSpec&, const EndpointSpec&,
+  Result<std::unique_ptr<http::ClientSession>> connect(const ClusterSpec&, const EndpointSpec&, const ClientEnds*,
                                                        http::ClientSessionOwner&) override {
     return fail("no connections here");
   }

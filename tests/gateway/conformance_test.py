@@ -10,7 +10,10 @@ import socket
 import ssl
 import tempfile
 import threading
+import time
 import unittest
+
+import yaml
 
 from backend import Backend
 from objects import (CLASS, Followed, free_port, gateway, http as listener, https, make_certificate, of, route, secret,
@@ -217,6 +220,35 @@ class AloneTest(unittest.TestCase):
         with Wire(more) as wire:
             wire.send(b"GET /name HTTP/1.1\r\nhost: set.example\r\n\r\n")
             self.assertEqual(wire.answer()[0], 200)
+
+    def test_GatewayStaticAddresses(self):
+        good, both = gateway(listener(self.port)), gateway(listener(self.port)).replace(
+            'value: "127.0.0.1"}', 'value: "127.0.0.1"}, {type: IPAddress, value: "192.0.2.1"}')  # nobody's (RFC 5737)
+        followed = self.follow(listeners=good)
+
+        def programmed():
+            """(status, reason, since) of the Gateway, and its addresses."""
+            status = next(one["status"] for one in yaml.safe_load_all(followed.conditions())
+                          if one and one["kind"] == "Gateway")
+            one = next(one for one in status["conditions"] if one["type"] == "Programmed")
+            return (one["status"], one["reason"], one["lastTransitionTime"]), \
+                [address["value"] for address in status.get("addresses", ())]
+
+        def change(before, after):
+            followed.write("all.yaml", (followed.folder / "all.yaml").read_text().replace(before, after))
+
+        first, addresses = programmed()
+        self.assertEqual((first[:2], addresses), (("True", "Programmed"), ["127.0.0.1"]))
+        self.assertTrue(eventually(lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > first[2]))
+        change(good, both)
+        self.assertTrue(eventually(lambda: programmed()[0][0] == "False"))
+        second, addresses = programmed()
+        self.assertEqual((second[1], addresses), ("AddressNotUsable", ["127.0.0.1"]))
+        self.assertGreater(second[2], first[2])
+        self.assertEqual(self.status(), 200, "the address that can be used is served")
+        change(both, good)
+        self.assertTrue(eventually(lambda: programmed()[0][0] == "True"))
+        self.assertEqual(programmed()[1], ["127.0.0.1"])
 
     def handshake(self, client=None, name="a.example", host="a.example"):
         """The status of a request over TLS to one name for a host, or the error."""

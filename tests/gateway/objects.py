@@ -108,14 +108,13 @@ def make_certificate(folder, *names):
     return (folder / "crt.pem").read_text(), (folder / "key.pem").read_text()
 
 
-class Followed:
-    """A folder of objects, and a gateway that follows it."""
+class Objects:
+    """A folder of objects."""
 
-    def __init__(self, files, workers=1, path=None, arguments=()):
+    def __init__(self, files):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-objects-"))
         for name, text in files.items():
             self.write(name, text)
-        self.gateway = Gateway("--config", path or self.folder, *arguments, workers=workers)
 
     def write(self, name, *documents):
         """Moves the file into place, as writers do that have readers."""
@@ -125,6 +124,17 @@ class Followed:
 
     def remove(self, name):
         (self.folder / name).unlink()
+
+    def close(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Followed(Objects):
+    """A gateway that follows them."""
+
+    def __init__(self, files, workers=1, path=None, arguments=()):
+        super().__init__(files)
+        self.gateway = Gateway("--config", path or self.folder, *arguments, workers=workers)
 
     def status(self):
         return json.loads(curl(f"http://{self.gateway.admin}/v1/status"))["configuration"]
@@ -139,4 +149,4 @@ class Followed:
 
     def close(self):
         self.gateway.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        super().close()

@@ -124,8 +124,8 @@ def raw(port, data, address="127.0.0.1", shut=False):
 class Wire:
     """A connection that is spoken by hand."""
 
-    def __init__(self, port, address="127.0.0.1"):
-        self.socket = socket.create_connection((address, port), LIMIT)
+    def __init__(self, port, address="127.0.0.1", source=None):
+        self.socket = socket.create_connection((address, port), LIMIT, (source, 0) if source else None)
         self.socket.settimeout(LIMIT)
         self.buffer = b""
 

@@ -6,7 +6,7 @@
 namespace fairlead::config {
 namespace {
 
-constexpr std::array<std::string_view, 40> kFeatures = {
+constexpr std::array<std::string_view, 41> kFeatures = {
     "BackendTLSPolicy",
     "BackendTLSPolicySANValidation",
     "GRPCRoute",
@@ -18,6 +18,7 @@ constexpr std::array<std::string_view, 40> kFeatures = {
     "GatewayHTTPSListenerDetectMisdirectedRequests",
     "GatewayListenerSet",
     "GatewayPort8080",
+    "GatewayStaticAddresses",
     "HTTPRoute",
     "HTTPRoute303RedirectStatusCode",
     "HTTPRoute307RedirectStatusCode",

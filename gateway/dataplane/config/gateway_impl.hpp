@@ -148,6 +148,7 @@ struct GatewayState::Impl {
   std::map<std::string, std::int64_t> refused_since;           // the same
   PolicyIndex policies;
   Transitions transitions;
+  Endpoints unusable;
   std::uint64_t grpc_routes = 0;
   /// While attach_all() runs: HTTPRoutes and GRPCRoutes by listener.
   std::map<ListenerKey, std::array<std::vector<const AttachedRoute*>, 2>> by_kind;
@@ -157,6 +158,12 @@ struct GatewayState::Impl {
   [[nodiscard]] static Transitions::All conditions_of(const RouteState& route);
   /// Notes what became of Gateways, ListenerSets and policies.
   void note_others(const GatewayState& whole, const model::Cluster& cluster, std::int64_t now);
+  /// The same, of what cannot be opened.
+  void take_unusable(const GatewayState& whole, const model::Cluster& cluster, const Endpoints& now);
+
+  // gateway_status.cpp
+  /// Whether the Gateway has a port at this address of its own that could not be opened.
+  [[nodiscard]] bool is_unusable(const ObjectKey& gateway, const std::string& address) const;
 
   // gateway_listeners.cpp
   void rebuild_listeners(const model::Cluster& cluster);

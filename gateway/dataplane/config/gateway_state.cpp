@@ -268,6 +268,10 @@ void GatewayState::set_refused(const Diagnostics& diagnostics) {
   }
 }
 
+void GatewayState::set_unusable(const model::Cluster& cluster, const Endpoints& unusable) {
+  impl_->take_unusable(*this, cluster, unusable);
+}
+
 const std::map<ListenerKey, CompiledListener>& GatewayState::listeners() const { return impl_->listeners; }
 
 CompiledRoutePtr GatewayState::route(const model::ObjectKey& key) const {

@@ -144,6 +144,15 @@ void add_gateway_accepted(const GatewayEntry& entry, const Tally& tally, std::in
       generation);
 }
 
+/// Of several addresses the others are served.
+void add_gateway_programmed(bool served, const std::string& unusable, std::int64_t generation, Conditions& out) {
+  if (!unusable.empty())
+    return add(out, "Programmed", false, "AddressNotUsable", "addresses that cannot be opened: " + unusable,
+               generation);
+  add(out, "Programmed", served, served ? "Programmed" : "Invalid",
+      served ? "the Gateway is programmed" : "no listener can be served", generation);
+}
+
 bool has_insecure_mode(const model::Gateway& gateway) {
   if (!gateway.tls || !gateway.tls->frontend) return false;
   const auto insecure = [](const auto& validation) {
@@ -157,14 +166,16 @@ bool has_insecure_mode(const model::Gateway& gateway) {
 ObjectStatus gateway_status(const GatewayState::Impl& state, const ObjectKey& key, const GatewayEntry& entry) {
   ObjectStatus out;
   const auto generation = entry.gateway->metadata.generation;
-  for (const auto& address : entry.gateway->addresses)
-    if (!address.value.empty() && entry.accepted()) out.addresses.push_back(address.value);
+  std::string unusable;
+  for (const auto& address : entry.gateway->addresses) {
+    if (address.value.empty() || !entry.accepted()) continue;
+    if (state.is_unusable(key, address.value)) unusable.append(unusable.empty() ? "" : ", ").append(address.value);
+    else out.addresses.push_back(address.value);
+  }
   const auto tally = add_listeners(state.listeners, key, generation, out);
   order_by_spec(out.listeners, entry.gateway->listeners);
   add_gateway_accepted(entry, tally, generation, out.conditions);
-  const bool programmed = entry.accepted() && tally.serving > 0;
-  add(out.conditions, "Programmed", programmed, programmed ? "Programmed" : "Invalid",
-      programmed ? "the Gateway is programmed" : "no listener can be served", generation);
+  add_gateway_programmed(entry.accepted() && tally.serving > 0, unusable, generation, out.conditions);
   if (entry.backend_fault != ListenerRefFault::kNone) {
     const bool denied = entry.backend_fault == ListenerRefFault::kRefNotPermitted;
     add(out.conditions, "ResolvedRefs", false, denied ? "RefNotPermitted" : "InvalidClientCertificateRef",
@@ -392,6 +403,15 @@ ObjectStatus istio_status(const GatewayState::Impl& state, const model::Cluster&
 }
 
 }  // namespace
+
+bool GatewayState::Impl::is_unusable(const ObjectKey& gateway, const std::string& address) const {
+  const auto parsed = Address::parse(address);
+  if (unusable.empty() || !parsed) return false;
+  return std::ranges::any_of(listeners, [&](const auto& entry) {
+    const auto& listener = entry.second;
+    return listener.gateway == gateway && listener.serving && unusable.contains({*parsed, listener.spec->port});
+  });
+}
 
 const Condition* ObjectStatus::find(std::string_view type) const {
   const auto found = std::ranges::find(conditions, type, &Condition::type);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Since when conditions are what they are.
+#include <ctime>
+
 #include "gateway/dataplane/config/gateway_impl.hpp"
 
 namespace fairlead::config {
@@ -44,6 +46,18 @@ void GatewayState::Impl::note_others(const GatewayState& whole, const model::Clu
       if (found) transitions.note(key, nullptr, config::conditions_of(*found), now);
       else transitions.forget(key);
     }
+}
+
+void GatewayState::Impl::take_unusable(const GatewayState& whole, const model::Cluster& cluster, const Endpoints& now) {
+  if (unusable == now) return;
+  std::map<ObjectKey, Transitions::All> before;
+  for (const auto& [key, entry] : gateways)
+    if (const auto status = whole.status(cluster, key)) before[key] = config::conditions_of(*status);
+  unusable = now;
+  const auto time = static_cast<std::int64_t>(std::time(nullptr));
+  for (const auto& [key, conditions] : before)
+    if (const auto status = whole.status(cluster, key))
+      transitions.note(key, &conditions, config::conditions_of(*status), time);
 }
 
 }  // namespace fairlead::config

@@ -34,7 +34,9 @@ class H1ServerSession final : public ServerSession, private ServerStream, privat
   // ServerSession
   void drain() override;
   void close() override;
-  [[nodiscard]] bool idle() const override { return handler_ == nullptr && !answering_ && input_.empty(); }
+  [[nodiscard]] bool idle() const override {
+    return handler_ == nullptr && !answering_ && !skipping_ && input_.empty();
+  }
 
  private:
   // ServerStream
@@ -80,6 +82,8 @@ class H1ServerSession final : public ServerSession, private ServerStream, privat
   void send_continue();
   bool framed(const ResponseHead& head, bool end, H1Line& line);
   void finish();
+  [[nodiscard]] bool may_skip() const;
+  void skip(std::size_t bytes, bool end);
   void fail_sending();
 
   ServerSessionOwner& owner_;
@@ -100,6 +104,7 @@ class H1ServerSession final : public ServerSession, private ServerStream, privat
   bool continue_ = false;        // a 100 is waited for
   bool draining_ = false;
   bool failed_ = false;          // what was to be sent cannot be; told at the turn's end
+  bool skipping_ = false;        // the rest of a body whose answer is whole
 };
 
 void H1ServerSession::drain() {
@@ -179,12 +184,14 @@ void H1ServerSession::accept_upgrade(const H1Request& request) {
 }
 
 void H1ServerSession::deliver(std::string_view data, bool end) {
+  if (skipping_) return skip(data.size(), end);
   continue_ = false;
   if (end) request_done_ = true;
   if (handler_ != nullptr) handler_->on_body(data, end);
 }
 
 void H1ServerSession::deliver_trailers(Fields& trailers) {
+  if (skipping_) return skip(0, true);
   request_done_ = true;
   if (handler_ != nullptr) handler_->on_trailers(trailers);
 }
@@ -427,6 +434,9 @@ void H1ServerSession::finish() {
   scanned_ = 0;
   if (keep_alive_ && whole && !tunnel_) {
     receiving_ = Receiving::kHead;
+  } else if (keep_alive_ && !tunnel_ && may_skip()) {
+    skipping_ = true;
+    lingered_ = 0;
   } else if (tunnel_ || (whole && (said_close_ || peer_ended_) && input_.empty())) {
     close_now(false);
   } else {
@@ -435,9 +445,26 @@ void H1ServerSession::finish() {
   handler->on_done();
 }
 
+/// The client was told that the connection stays, and is sending the rest of its request still: as much as is read of a
+/// connection that closes is read here, for the next request behind it.
+bool H1ServerSession::may_skip() const {
+  return receiving_ == Receiving::kChunked || receiving_ == Receiving::kTrailers ||
+         (receiving_ == Receiving::kLength && remaining_in_ <= limits_.linger_bytes);
+}
+
+void H1ServerSession::skip(std::size_t bytes, bool end) {
+  lingered_ += static_cast<std::uint32_t>(bytes);
+  if (!end && lingered_ <= limits_.linger_bytes) return;
+  skipping_ = false;
+  request_done_ = end;
+  if (!end || !keep_alive_) return linger();
+  receiving_ = Receiving::kHead;
+  later();
+}
+
 H1ServerSession::Wait H1ServerSession::expected() const {
   if (!output_.empty() || raw_waits_) return Wait::kWrite;
-  if (receiving_ == Receiving::kLinger) return Wait::kLinger;
+  if (receiving_ == Receiving::kLinger || skipping_) return Wait::kLinger;
   if (handler_ == nullptr) return requests_ > 0 && input_.empty() ? Wait::kIdle : Wait::kHead;
   const bool body = receiving_ != Receiving::kNothing && receiving_ != Receiving::kHead && !tunnel_;
   return body && !paused_ && !continue_ ? Wait::kBody : Wait::kNothing;

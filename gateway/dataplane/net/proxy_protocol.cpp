@@ -380,4 +380,10 @@ bool write_proxy_v2(const ProxyHeader& header, bool checksum, std::string& out) 
   return true;
 }
 
+bool write_proxy(std::uint8_t version, const ProxyHeader& header, std::string& out) {
+  if (version != 1) return write_proxy_v2(header, false, out);
+  write_proxy_v1(header, out);
+  return true;
+}
+
 }  // namespace fairlead::net

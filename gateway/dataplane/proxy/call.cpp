@@ -145,7 +145,7 @@ void OpenCall::end() {
   owner_.reactor_.timers().cancel(*this);
   if (handle_ != nullptr) std::exchange(handle_, nullptr)->call_ = nullptr;
   if (stream_ != nullptr) std::exchange(stream_, nullptr)->reset(http::Reset::kCancelled);
-  if (std::exchange(waiting_, false)) backend_->pool().cancel(*this);
+  if (std::exchange(waiting_, false)) upstream::Pool::cancel(*this);
   if (!observed_) cluster_.observe(*backend_, {.failure = upstream::Failure::kCancelled});
   cluster_.finish(*std::exchange(backend_, nullptr), false);
   owner_.forget(*this);

@@ -5,6 +5,7 @@
 
 #include "fairlead/http/h2.hpp"
 #include "fairlead/tls/identity.hpp"
+#include "fairlead/upstream/backend.hpp"
 #include "gateway/dataplane/proxy/worker.hpp"
 
 namespace fairlead::proxy {
@@ -164,6 +165,13 @@ http::ServerHandler* Connection::on_stream(http::ServerStream& stream) {
   auto& exchange = worker_.take_exchange(*this);
   exchange.begin(*this, stream);
   return &exchange;
+}
+
+upstream::Pool& Connection::pool_of(upstream::Backend& backend) {
+  auto& pools = backend.pools();
+  if (!pools.by_client()) return pools.shared();
+  if (told_ == nullptr) told_.reset(new upstream::ToldClient(id_, {.client = ends_.peer, .server = ends_.local}));
+  return pools.of(*told_);
 }
 
 void Connection::on_refused(std::uint16_t status, std::string_view why) { worker_.refused(*this, status, why); }

@@ -36,6 +36,8 @@ class Connection final : private http::H1PrefaceOwner, private PreambleOwner, pr
   };
   [[nodiscard]] const Ends& ends() const { return ends_; }
   [[nodiscard]] const net::TlsFacts* tls() const { return tls_; }
+  /// Where connections to the backend for requests of this client are.
+  [[nodiscard]] upstream::Pool& pool_of(upstream::Backend& backend);
   /// What backends are told of a verified client certificate; empty: nothing.
   [[nodiscard]] std::string_view client_cert() const { return client_cert_; }
   [[nodiscard]] const ClientLimits& limits() const { return *limits_; }
@@ -93,6 +95,7 @@ class Connection final : private http::H1PrefaceOwner, private PreambleOwner, pr
   std::unique_ptr<http::ServerSession> session_;
   std::unique_ptr<http::ServerSession> before_;  // has given its stream away
   Ends ends_;
+  std::unique_ptr<upstream::ToldClient> told_;  // once a backend is to be told of it
   const net::TlsFacts* tls_ = nullptr;  // of the session's stream
   std::uint64_t id_ = 0;
   Alarm<Connection> handshake_alarm_{*this, &Connection::on_handshake_timeout};

@@ -91,6 +91,7 @@ void Exchange::on_head(http::RequestHead& head, bool end) {
   tunnel_ = head_.body == http::Body::kTunnel;
   record_head(end);
   if (worker_.overloaded()) return reply(503, Flag::kOverloaded, "overloaded, try again");
+  if (worker_.queues()) return reply(503, Flag::kOverloaded, "overloaded, requests wait for too long: try again");
   limit_request();
   if (too_large()) return reply(413, Flag::kTooLarge, "the request's body is too large");
   if (normalise()) route();

@@ -135,7 +135,7 @@ void Exchange::begin_mirrors() {
   if (tunnel_ || (action_->mirrors.empty() && target_backend_->mirrors.empty())) return;
   for (const auto* targets : {&action_->mirrors, &target_backend_->mirrors})
     for (const auto& target : *targets)
-      worker_.mirrors().begin(target, worker_.cluster(generation_, target.cluster), head_,
+      worker_.mirrors().begin(target, worker_.cluster(generation_, target.cluster), *connection_, head_,
                               request_ended_ && kept_.empty() && !has_trailers_, mirrors_);
   // What came while filters held the request.
   if (!kept_.empty())

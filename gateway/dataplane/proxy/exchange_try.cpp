@@ -30,7 +30,7 @@ void Exchange::attempt() {
   arm_try_timeout();
   arm_idle_timeout();
   arm_hedge();
-  const auto acquired = backend_->pool().acquire(try_, try_);
+  const auto acquired = connection_->pool_of(*backend_).acquire(try_, try_);
   if (acquired.stream != nullptr) return send_request(*acquired.stream);
   if (acquired.refused) return on_pool_failure(*acquired.refused, upstream::pool_failure_name(*acquired.refused));
   waiting_ = true;
@@ -125,7 +125,7 @@ void Exchange::on_try_timeout() {
   if (backend_stream_ != nullptr) std::exchange(backend_stream_, nullptr)->reset(http::Reset::kTimeout);
   stop_splices();
   if (waiting_) {
-    backend_->pool().cancel(try_);
+    upstream::Pool::cancel(try_);
     waiting_ = false;
   }
   failed(upstream::Failure::kTimeout, "the backend did not answer in time");
@@ -179,7 +179,7 @@ void Exchange::drop_try() {
   if (backend_stream_ != nullptr) std::exchange(backend_stream_, nullptr)->reset(http::Reset::kCancelled);
   stop_splices();
   if (waiting_) {
-    backend_->pool().cancel(try_);
+    upstream::Pool::cancel(try_);
     waiting_ = false;
   }
   worker_.reactor().timers().cancel(backoff_alarm_);

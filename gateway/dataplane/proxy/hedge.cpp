@@ -5,12 +5,13 @@
 #include <utility>
 
 #include "fairlead/upstream/extra_tries.hpp"
+#include "gateway/dataplane/proxy/connection.hpp"
 #include "gateway/dataplane/proxy/worker.hpp"
 
 namespace fairlead::proxy {
 
 void Hedge::start() {
-  const auto acquired = backend_->pool().acquire(*this, *this);
+  const auto acquired = exchange_.connection_->pool_of(*backend_).acquire(*this, *this);
   if (acquired.stream != nullptr) return on_stream(*acquired.stream);
   if (acquired.refused) return fail(upstream::Failure::kPool);
   waiting_ = true;
@@ -72,7 +73,7 @@ void Hedge::drop() {
 
 void Hedge::finish() {
   if (stream_ != nullptr) std::exchange(stream_, nullptr)->reset(http::Reset::kCancelled);
-  if (std::exchange(waiting_, false)) backend_->pool().cancel(*this);
+  if (std::exchange(waiting_, false)) upstream::Pool::cancel(*this);
   cluster_.finish(*std::exchange(backend_, nullptr), true);
 }
 

@@ -5,11 +5,12 @@
 #include <utility>
 
 #include "fairlead/route/choice.hpp"
+#include "gateway/dataplane/proxy/connection.hpp"
 
 namespace fairlead::proxy {
 
-void Mirrors::begin(const MirrorTarget& target, upstream::Cluster* cluster, const http::RequestHead& head, bool end,
-                    std::vector<Mirror*>& of_original) {
+void Mirrors::begin(const MirrorTarget& target, upstream::Cluster* cluster, Connection& client,
+                    const http::RequestHead& head, bool end, std::vector<Mirror*>& of_original) {
   if (!route::in_fraction(target.numerator, target.denominator, random_.next())) return;
   const auto picked = cluster != nullptr && standing_.size() < kMost ? cluster->pick({}) : upstream::Pick{};
   if (picked.backend == nullptr || cluster->admit(*picked.backend, false)) {
@@ -21,7 +22,7 @@ void Mirrors::begin(const MirrorTarget& target, upstream::Cluster* cluster, cons
   mirror.place_ = standing_.size() - 1;
   mirror.listed_ = &of_original;
   of_original.push_back(&mirror);
-  mirror.start(head, end);
+  mirror.start(client, head, end);
 }
 
 void Mirrors::leave(std::vector<Mirror*>& of_original) {
@@ -46,7 +47,7 @@ void Mirrors::forget(Mirror& mirror) {
   reactor_.retire(std::move(gone));
 }
 
-void Mirror::start(const http::RequestHead& head, bool end) {
+void Mirror::start(Connection& client, const http::RequestHead& head, bool end) {
   head_ = head;
   head_.expects_continue = false;  // nobody waits for its answer
   http::keep(head_, arena_);
@@ -55,7 +56,7 @@ void Mirror::start(const http::RequestHead& head, bool end) {
   const auto limit = static_cast<std::uint64_t>(cluster_.spec().timeouts.request.count());
   owner_.reactor_.timers().arm(*this,
                                owner_.reactor_.now_ms() + (limit > 0 ? std::min(limit, kMostTimeMs) : kMostTimeMs));
-  const auto acquired = backend_->pool().acquire(*this, *this);
+  const auto acquired = client.pool_of(*backend_).acquire(*this, *this);
   if (acquired.stream != nullptr) return on_stream(*acquired.stream);
   if (acquired.refused) return drop();
   waiting_ = true;
@@ -147,7 +148,7 @@ void Mirror::end() {
   if (backend_ == nullptr) return;
   owner_.reactor_.timers().cancel(*this);
   if (stream_ != nullptr) std::exchange(stream_, nullptr)->reset(http::Reset::kCancelled);
-  if (std::exchange(waiting_, false)) backend_->pool().cancel(*this);
+  if (std::exchange(waiting_, false)) upstream::Pool::cancel(*this);
   if (!observed_) cluster_.observe(*backend_, {.failure = upstream::Failure::kCancelled});
   cluster_.finish(*std::exchange(backend_, nullptr), false);
   if (listed_ != nullptr) std::erase(*listed_, this);

@@ -15,6 +15,7 @@
 
 namespace fairlead::proxy {
 
+class Connection;
 class Mirrors;
 
 /// The copy of one request, under way to another backend; its answer is thrown away. It holds nothing of the original
@@ -39,7 +40,7 @@ class Mirror final : public event::Retired,
  private:
   friend class Mirrors;
 
-  void start(const http::RequestHead& head, bool end);
+  void start(Connection& client, const http::RequestHead& head, bool end);
   void on_timer() override;
   void on_stream(http::ClientStream& stream) override;
   void on_pool_failure(upstream::PoolFailure why, std::string_view text) override;
@@ -84,8 +85,8 @@ class Mirrors {
       : reactor_(reactor), random_(random), counters_(counters) {}
 
   /// Begins a copy of a request where its lot is drawn; it then stands in `of_original` until it is over.
-  void begin(const MirrorTarget& target, upstream::Cluster* cluster, const http::RequestHead& head, bool end,
-             std::vector<Mirror*>& of_original);
+  void begin(const MirrorTarget& target, upstream::Cluster* cluster, Connection& client, const http::RequestHead& head,
+             bool end, std::vector<Mirror*>& of_original);
   /// The original is over: what was not copied whole is given up, the rest goes on alone.
   void leave(std::vector<Mirror*>& of_original);
   /// Gives all up.

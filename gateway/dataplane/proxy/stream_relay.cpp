@@ -84,11 +84,7 @@ bool StreamRelay::send_proxy_header() {
   header.authority = server_name_;
   if (client_->tls() != nullptr) header.alpn = client_->tls()->alpn;
   std::string text;
-  if (version == 1) {
-    net::write_proxy_v1(header, text);
-  } else if (!net::write_proxy_v2(header, false, text)) {
-    return false;
-  }
+  if (!net::write_proxy(version, header, text)) return false;
   const iovec piece{text.data(), text.size()};
   return backend_stream_->write({&piece, 1}).bytes == text.size();
 }

@@ -22,6 +22,7 @@ void Port::on_exhausted(int) { worker.close_idle(kClosedWhenExhausted); }
 Worker::Worker(event::Reactor& reactor, const WorkerProxy::Options& options)
     : reactor_(reactor),
       budget_(options.memory_limit),
+      queue_(reactor, options.queue_limit_ms),
       connector_(reactor, pool_, h1_),
       random_(options.seed + options.worker),
       upstream_{.clock = clock_,

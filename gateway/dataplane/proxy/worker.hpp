@@ -21,6 +21,7 @@
 #include "gateway/dataplane/proxy/generation.hpp"
 #include "gateway/dataplane/proxy/mirror.hpp"
 #include "gateway/dataplane/proxy/observer.hpp"
+#include "gateway/dataplane/proxy/queue_probe.hpp"
 #include "gateway/dataplane/proxy/watch.hpp"
 
 namespace fairlead::proxy {
@@ -80,6 +81,8 @@ class Worker final : private event::Deferred {
   [[nodiscard]] View view();
   [[nodiscard]] std::vector<ClusterTotals> clusters();
   [[nodiscard]] bool overloaded() const { return budget_.over(); }
+  /// Of a request that has just come: what comes has waited for too long.
+  [[nodiscard]] bool queues() { return queue_.over(); }
   [[nodiscard]] std::size_t connections() const { return connections_.size(); }
   [[nodiscard]] std::size_t datagram_sessions() const;
   [[nodiscard]] std::size_t exchanges() const { return active_; }
@@ -111,6 +114,7 @@ class Worker final : private event::Deferred {
 
   event::Reactor& reactor_;
   net::MemoryBudget budget_;
+  QueueProbe queue_;
   net::ChunkPool pool_{budget_};
   net::PipePool pipes_;
   http::H1Context h1_{reactor_, pool_};

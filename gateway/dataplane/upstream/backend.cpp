@@ -12,6 +12,6 @@ Backend::Backend(EndpointSpec endpoint, ClusterContext& context)
     : weight_(endpoint.weight),
       endpoint_(std::move(endpoint)),
       name_(endpoint_name(endpoint_.address)),
-      pool_(context, breakers_, endpoint_) {}
+      pools_(context, breakers_, endpoint_) {}
 
 }  // namespace fairlead::upstream

@@ -33,7 +33,7 @@ void Cluster::apply(ClusterSpecRef spec) {
     if (update_availability(*backend) && first) backend->since_ms_ = 0;
   }
   levels_.build(order);
-  for (auto* backend : order) backend->pool_.warm_up();
+  for (auto* backend : order) backend->pools_.warm_up();
   if (!leaving_.empty()) wake_at(context_.clock.now_ms() + 1);
 }
 
@@ -50,7 +50,7 @@ Backend& Cluster::take_over(const EndpointSpec& endpoint) {
       place = std::move(*left);
       leaving_.erase(left);
       place->removed_ = false;
-      place->pool_.undrain();
+      place->pools_.undrain();
       if (place->ejection_.ejected()) ejected_.push_back(place.get());
     }
   }
@@ -58,7 +58,7 @@ Backend& Cluster::take_over(const EndpointSpec& endpoint) {
   if (!backend.mark_) backend.endpoint_ = endpoint;  // the first of equal ones counts
   backend.weight_ = backend.endpoint_.weight;
   backend.mark_ = true;
-  backend.pool_.on_spec();
+  backend.pools_.on_spec();
   set_limits(backend);
   return backend;
 }
@@ -93,7 +93,7 @@ void Cluster::remove(Backend& backend) {
   backend.removed_ = true;
   backend.available_ = false;
   std::erase(ejected_, &backend);
-  backend.pool_.drain();
+  backend.pools_.drain();
 }
 
 void Cluster::drain() {

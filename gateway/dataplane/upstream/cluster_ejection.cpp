@@ -94,7 +94,7 @@ void Cluster::judge(std::uint64_t now) {
 
 void Cluster::sweep() {
   std::erase_if(leaving_, [&](std::unique_ptr<Backend>& backend) {
-    if (backend->active_ > 0 || !backend->pool_.empty()) return false;
+    if (backend->active_ > 0 || !backend->pools_.empty()) return false;
     context_.clock.retire(std::move(backend));
     return true;
   });

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "fairlead/net/proxy_protocol.hpp"
 #include "fairlead/net/tcp_stream.hpp"
 #include "fairlead/tls/tls_stream.hpp"
 #include "fairlead/upstream/backend.hpp"
@@ -20,25 +21,33 @@ http::H1Limits backend_limits() {
   return limits;
 }
 
+/// Nobody's: LOCAL, or UNKNOWN.
+net::ProxyHeader proxy_header(const ClientEnds* client) {
+  net::ProxyHeader header;
+  header.local = client == nullptr;
+  header.has_endpoints = client != nullptr;
+  if (client != nullptr) {
+    header.source = client->client;
+    header.destination = client->server;
+  }
+  return header;
+}
+
 }  // namespace
 
-/// A connection whose protocol is known once TLS has agreed on it; from then on the session of that protocol.
+/// How to speak to a backend: of a ClusterSpec what a connection needs that outlives connect().
+struct Connector::Manner {
+  Protocol protocol;
+  std::uint32_t streams;  // of HTTP/2
+  std::shared_ptr<tls::ClientContext> tls;
+  std::string name;  // of the backend, with TLS
+};
+
+/// A connection before its session can be made; from then on the session.
 /// Owner: a ClientSessionOwner. Thread: its worker's.
-class Connector::Handshake final : public http::ClientSession, private net::StreamHandler {
+class Connector::Beginning : public http::ClientSession, protected net::StreamHandler {
  public:
-  Handshake(Connector& connector, const PoolSpec& pool, std::unique_ptr<tls::TlsStream> stream,
-            http::ClientSessionOwner& owner)
-      : connector_(connector),
-        owner_(owner),
-        stream_(std::move(stream)),
-        streams_(pool.max_concurrent_streams),
-        only_http2_(pool.protocol == Protocol::kHttp2) {
-    stream_->set_handler(this);
-    stream_->start();
-  }
-  ~Handshake() override {
-    if (stream_ != nullptr) stream_->set_handler(nullptr);
-  }
+  Beginning(Connector& connector, http::ClientSessionOwner& owner) : connector_(connector), owner_(owner) {}
 
   [[nodiscard]] std::size_t capacity() const override { return session_ != nullptr ? session_->capacity() : 0; }
   http::ClientStream* open(http::ClientHandler& handler) override {
@@ -46,14 +55,50 @@ class Connector::Handshake final : public http::ClientSession, private net::Stre
   }
   void close() override {
     if (session_ != nullptr) return session_->close();
-    if (!std::exchange(closed_, true)) stream_->close(true);
+    if (!std::exchange(closed_, true)) close_stream();
   }
   [[nodiscard]] bool idle() const override { return session_ == nullptr || session_->idle(); }
 
- private:
+ protected:
+  virtual void close_stream() = 0;
   void on_readable() override {}
+  void on_failed(int error, std::string_view what) override {
+    if (!std::exchange(closed_, true)) owner_.on_closed(error, what);
+  }
+  /// `why` names no errno.
+  void fail(std::string_view why) {
+    closed_ = true;
+    close_stream();
+    owner_.on_closed(EPROTO, why);
+  }
+  [[nodiscard]] bool over() const { return session_ != nullptr || closed_; }
+
+  Connector& connector_;
+  http::ClientSessionOwner& owner_;
+  std::unique_ptr<http::ClientSession> session_;
+  bool closed_ = false;
+};
+
+/// Until TLS has agreed on the protocol.
+class Connector::Handshake final : public Beginning {
+ public:
+  Handshake(Connector& connector, const Manner& manner, std::unique_ptr<tls::TlsStream> stream,
+            http::ClientSessionOwner& owner)
+      : Beginning(connector, owner),
+        stream_(std::move(stream)),
+        streams_(manner.streams),
+        only_http2_(manner.protocol == Protocol::kHttp2) {
+    stream_->set_handler(this);
+    stream_->start();
+  }
+  ~Handshake() override {
+    if (stream_ != nullptr) stream_->set_handler(nullptr);
+  }
+
+ private:
+  void close_stream() override { stream_->close(true); }
   void on_writable() override {
-    if (session_ != nullptr || closed_) return;
+    if (over()) return;
     const auto* facts = stream_->tls();
     const bool http2 = facts != nullptr && facts->alpn == "h2";
     if (!http2 && only_http2_) return fail("the backend does not agree to HTTP/2 (ALPN)");
@@ -68,22 +113,46 @@ class Connector::Handshake final : public http::ClientSession, private net::Stre
     }
     session_ = std::move(*session);  // tells on_ready itself, at the end of this turn
   }
-  void on_failed(int error, std::string_view what) override {
-    if (!std::exchange(closed_, true)) owner_.on_closed(error, what);
+
+  std::unique_ptr<tls::TlsStream> stream_;  // until the handshake is over
+  std::uint32_t streams_;                   // of HTTP/2
+  bool only_http2_;
+};
+
+/// Until the PROXY header has been sent. It is small, and the first bytes of the connection: the kernel takes it whole.
+class Connector::Greeting final : public Beginning {
+ public:
+  Greeting(Connector& connector, Manner manner, std::string header, std::unique_ptr<net::TcpStream> stream,
+           http::ClientSessionOwner& owner)
+      : Beginning(connector, owner),
+        manner_(std::move(manner)),
+        header_(std::move(header)),
+        stream_(std::move(stream)) {
+    stream_->set_handler(this);
   }
-  void fail(std::string_view why) {
-    closed_ = true;
-    stream_->close(true);
-    owner_.on_closed(EPROTO, why);
+  ~Greeting() override {
+    if (stream_ != nullptr) stream_->set_handler(nullptr);
   }
 
-  Connector& connector_;
-  http::ClientSessionOwner& owner_;
-  std::unique_ptr<tls::TlsStream> stream_;      // until the handshake is over
-  std::unique_ptr<http::ClientSession> session_;  // from then on
-  std::uint32_t streams_;  // of HTTP/2
-  bool only_http2_;
-  bool closed_ = false;
+ private:
+  void close_stream() override {
+    if (stream_ != nullptr) stream_->close(true);
+  }
+  void on_writable() override {
+    if (over()) return;
+    const iovec piece{header_.data(), header_.size()};
+    if (stream_->write({&piece, 1}).bytes != header_.size()) return fail("the PROXY header could not be sent");
+    // Without TLS, HTTP/1 has nothing to wait for; all others tell themselves that they are ready.
+    const bool ready = manner_.tls == nullptr && manner_.protocol != Protocol::kHttp2;
+    auto session = connector_.speak(manner_, std::move(stream_), owner_);
+    if (!session) return fail(session.error().message);
+    session_ = std::move(*session);
+    if (ready) owner_.on_ready();
+  }
+
+  Manner manner_;
+  std::string header_;
+  std::unique_ptr<net::TcpStream> stream_;  // until the header is sent
 };
 
 Connector::Connector(event::Reactor& reactor, net::ChunkPool& pool, http::H1Context& h1)
@@ -96,28 +165,39 @@ http::H2Context Connector::h2(std::uint32_t streams) {
 }
 
 Result<std::unique_ptr<http::ClientSession>> Connector::connect(const ClusterSpec& cluster,
-                                                                const EndpointSpec& endpoint,
+                                                                const EndpointSpec& endpoint, const ClientEnds* client,
                                                                 http::ClientSessionOwner& owner) {
-  if (cluster.pool.proxy_protocol != 0) return fail("connecting to a backend: the PROXY protocol is not supported");
-  if (cluster.tls != nullptr) return connect_tls(cluster, endpoint, owner);
+  Manner manner{.protocol = cluster.pool.protocol,
+                .streams = cluster.pool.max_concurrent_streams,
+                // The cluster hands on what it was given: see ClusterSpec::tls.
+                .tls = std::const_pointer_cast<tls::ClientContext>(
+                    std::static_pointer_cast<const tls::ClientContext>(cluster.tls)),
+                .name = cluster.tls != nullptr ? endpoint_name(endpoint.address) : std::string()};
   FL_TRY(auto stream, net::TcpStream::connect(reactor_, net::SocketAddress(endpoint.address)));
-  if (cluster.pool.protocol != Protocol::kHttp2)
-    return http::make_h1_client_session(std::move(stream), h1_, h1_limits_, owner, true);
-  FL_TRY(auto session,
-         http::H2ClientSession::create(h2(cluster.pool.max_concurrent_streams), std::move(stream), owner));
+  if (cluster.pool.proxy_protocol == 0) return speak(manner, std::move(stream), owner);
+  std::string header;
+  if (!net::write_proxy(cluster.pool.proxy_protocol, proxy_header(client), header))
+    return fail("connecting to a backend: no PROXY header can be made");
+  return std::make_unique<Greeting>(*this, std::move(manner), std::move(header), std::move(stream), owner);
+}
+
+/// On a stream that connects, or is connected.
+Result<std::unique_ptr<http::ClientSession>> Connector::speak(const Manner& manner,
+                                                              std::unique_ptr<net::TcpStream> stream,
+                                                              http::ClientSessionOwner& owner) {
+  if (manner.tls != nullptr) return speak_tls(manner, std::move(stream), owner);
+  const bool connecting = stream->connecting();
+  if (manner.protocol != Protocol::kHttp2)
+    return http::make_h1_client_session(std::move(stream), h1_, h1_limits_, owner, connecting);
+  FL_TRY(auto session, http::H2ClientSession::create(h2(manner.streams), std::move(stream), owner));
   return session;
 }
 
-Result<std::unique_ptr<http::ClientSession>> Connector::connect_tls(const ClusterSpec& cluster,
-                                                                    const EndpointSpec& endpoint,
-                                                                    http::ClientSessionOwner& owner) {
-  // The cluster hands on what it was given: see ClusterSpec::tls.
-  auto context =
-      std::const_pointer_cast<tls::ClientContext>(std::static_pointer_cast<const tls::ClientContext>(cluster.tls));
-  FL_TRY(auto tcp, net::TcpStream::connect(reactor_, net::SocketAddress(endpoint.address)));
-  FL_TRY(auto stream, tls::TlsStream::connect(std::move(tcp), std::move(context), endpoint_name(endpoint.address)));
-  if (cluster.pool.protocol != Protocol::kHttp1)
-    return std::make_unique<Handshake>(*this, cluster.pool, std::move(stream), owner);
+Result<std::unique_ptr<http::ClientSession>> Connector::speak_tls(const Manner& manner,
+                                                                  std::unique_ptr<net::TcpStream> tcp,
+                                                                  http::ClientSessionOwner& owner) {
+  FL_TRY(auto stream, tls::TlsStream::connect(std::move(tcp), manner.tls, manner.name));
+  if (manner.protocol != Protocol::kHttp1) return std::make_unique<Handshake>(*this, manner, std::move(stream), owner);
   auto* raw = stream.get();
   auto session = http::make_h1_client_session(std::move(stream), h1_, h1_limits_, owner, true);
   raw->start();

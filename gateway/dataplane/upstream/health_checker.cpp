@@ -20,6 +20,7 @@ TargetId target_id(const EndpointSpec& endpoint, const HealthCheckSpec& check, c
   for (const auto count : {check.jitter_percent, check.healthy_threshold, check.unhealthy_threshold}) number(count);
   for (const auto& range : check.expected) number(range.first * 65536u + range.last);
   number(check.port * 4u + (check.http2 ? 2u : 0u) + (check.tls ? 1u : 0u));
+  number(check.proxy_protocol);
   if (check.tls) number(reinterpret_cast<std::uintptr_t>(tls));
   return id;
 }

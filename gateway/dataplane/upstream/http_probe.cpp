@@ -26,9 +26,10 @@ class SessionProbe : public Probe, public http::ClientSessionOwner, public http:
   Result<> connect(SessionFactory& factory, Protocol protocol, const std::shared_ptr<const void>& tls) {
     ClusterSpec cluster;
     cluster.pool.protocol = protocol;
+    cluster.pool.proxy_protocol = check_.proxy_protocol;
     if (check_.tls) cluster.tls = tls;
     if (check_.tls && !tls) return fail("health check: TLS is asked for, and the cluster has no TLS context");
-    FL_TRY(session_, factory.connect(cluster, endpoint_, *this));
+    FL_TRY(session_, factory.connect(cluster, endpoint_, nullptr, *this));
     return {};
   }
 

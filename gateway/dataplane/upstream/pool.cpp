@@ -34,30 +34,61 @@ std::string_view pool_failure_name(PoolFailure failure) {
   return kNames[static_cast<std::size_t>(failure)];
 }
 
-PoolWaiterNode::~PoolWaiterNode() {
-  if (pool_ != nullptr) pool_->cancel(*this);
-}
+PoolWaiterNode::~PoolWaiterNode() { Pool::cancel(*this); }
 
-Pool::Pool(ClusterContext& context, Breakers& backend, const EndpointSpec& endpoint)
+Pool::Pool(ClusterContext& context, Breakers& backend, const EndpointSpec& endpoint, PoolKeeper* keeper)
     : context_(context),
       backend_(backend),
       endpoint_(endpoint),
+      keeper_(keeper),
       lists_(std::make_unique<Lists>()),
       alarm_(*this),
       expected_streams_(expected_streams(spec())),
       protocol_(spec().protocol),
-      tls_(context.spec->tls.get()) {}
+      tls_(context.spec->tls.get()),
+      header_(spec().proxy_protocol) {}
 
 Pool::~Pool() {
+  keeper_ = nullptr;
+  if (sessions_ == 0 && pending_count_ == 0) return;
   drain();
   for (auto* list : {&lists_->connecting, &lists_->ready, &lists_->busy})
     while (auto* session = list->front()) close_session(*session, nullptr);
 }
 
+void Pool::let_go() {
+  if (--holds_ > 0 || keeper_ == nullptr) return;
+  if (leaving_ && !draining_ && pending_count_ == 0) return drain();
+  if (sessions_ == 0 && pending_count_ == 0) keeper_->on_unused();
+}
+
+void Pool::leave() {
+  const Hold hold(*this);
+  leaving_ = true;
+}
+
+void Pool::one_idle() {
+  ++idle_count_;
+  if (keeper_ != nullptr) keeper_->on_idle();
+}
+
+void Pool::one_busy() {
+  --idle_count_;
+  if (keeper_ != nullptr) keeper_->on_busy();
+}
+
+void Pool::close_oldest_idle() {
+  const Hold hold(*this);
+  if (auto* session = lists_->idle.back()) close_session(*session, &ClusterCounters::closed_full);
+}
+
 void Pool::on_spec() {
+  const Hold hold(*this);
   if (protocol_ != spec().protocol) expected_streams_ = expected_streams(spec());
   protocol_ = spec().protocol;
-  if (std::exchange(tls_, context_.spec->tls.get()) != tls_) retire_standing();
+  const bool other_tls = std::exchange(tls_, context_.spec->tls.get()) != tls_;
+  const bool other_header = std::exchange(header_, spec().proxy_protocol) != header_;
+  if (other_tls || other_header) retire_standing();
 }
 
 void Pool::retire_standing() {
@@ -66,6 +97,7 @@ void Pool::retire_standing() {
 }
 
 Pool::Acquired Pool::acquire(PoolWaiter& waiter, http::ClientHandler& handler) {
+  const Hold hold(*this);
   if (draining_) return {.refused = PoolFailure::kDraining};
   // Nobody overtakes those who wait already.
   if (pending_count_ == 0)
@@ -96,7 +128,10 @@ Pool::Acquired Pool::acquire(PoolWaiter& waiter, http::ClientHandler& handler) {
 }
 
 void Pool::cancel(PoolWaiterNode& waiter) {
-  if (waiter.pool_ == this) pop_waiter(waiter);
+  if (auto* pool = waiter.pool_) {
+    const Hold hold(*pool);
+    pool->pop_waiter(waiter);
+  }
   waiter.unlink();
 }
 
@@ -133,14 +168,19 @@ http::ClientStream* Pool::open_on_standing(http::ClientHandler& handler) {
   return nullptr;
 }
 
+bool Pool::may_connect() const {
+  return context_.breakers.allows(Breaker::kConnections) && backend_.allows(Breaker::kConnections);
+}
+
 std::optional<PoolFailure> Pool::connect_one(std::string_view* text) {
-  if (!context_.breakers.allows(Breaker::kConnections) || !backend_.allows(Breaker::kConnections)) {
+  if (!may_connect() && (keeper_ == nullptr || !keeper_->make_room() || !may_connect())) {
     ++context_.counters.overflow_connections;
     return PoolFailure::kConnections;
   }
   auto entry = std::make_unique<Session>(*this);
   ++context_.counters.connects;
-  auto session = context_.factory.connect(*context_.spec, endpoint_, *entry);
+  const auto* client = keeper_ != nullptr ? &keeper_->ends() : nullptr;
+  auto session = context_.factory.connect(*context_.spec, endpoint_, client, *entry);
   if (!session) {
     ++context_.counters.connect_failures;
     if (text != nullptr) *text = "connect failed";
@@ -149,6 +189,7 @@ std::optional<PoolFailure> Pool::connect_one(std::string_view* text) {
   const auto limit = count_of(spec().connect_timeout);
   entry->session = std::move(*session);
   entry->tls = tls_;
+  entry->header = header_;
   entry->born_ms = context_.clock.now_ms();
   entry->deadline_ms = limit == 0 ? std::numeric_limits<std::uint64_t>::max() : entry->born_ms + limit;
   context_.breakers.enter(Breaker::kConnections);
@@ -169,10 +210,10 @@ void Pool::grow() {
 void Pool::place(Session& session) {
   using State = Session::State;
   if (session.state == State::kGone || session.state == State::kConnecting) return;
-  if (session.state == State::kIdle) --idle_count_;
+  if (session.state == State::kIdle) one_busy();
   session.state = State::kBusy;
   const auto now = context_.clock.now_ms();
-  if (session.worn_out(spec(), now) || session.tls != tls_) session.draining = true;
+  if (session.worn_out(spec(), now) || session.tls != tls_ || session.header != header_) session.draining = true;
   const bool idle = session.session->idle();
   if (session.draining || draining_) {
     lists_->busy.push_front(session);
@@ -188,7 +229,8 @@ void Pool::place(Session& session) {
   const auto limit = count_of(spec().idle_timeout);
   session.deadline_ms = limit == 0 ? std::numeric_limits<std::uint64_t>::max() : now + limit;
   lists_->idle.push_front(session);
-  if (++idle_count_ > std::max(spec().max_idle, 1u)) close_session(*lists_->idle.back(), &ClusterCounters::closed_full);
+  one_idle();
+  if (idle_count_ > std::max(spec().max_idle, 1u)) close_session(*lists_->idle.back(), &ClusterCounters::closed_full);
 }
 
 /// Gives streams to those who wait, the oldest first.
@@ -209,9 +251,10 @@ void Pool::dispatch() {
 
 void Pool::end_session(Session& session) {
   if (session.state == Session::State::kConnecting) --connecting_count_;
-  if (session.state == Session::State::kIdle) --idle_count_;
+  const bool was_idle = session.state == Session::State::kIdle;
   session.state = Session::State::kGone;
   session.unlink();
+  if (was_idle) one_busy();
   --sessions_;
   context_.breakers.leave(Breaker::kConnections);
   backend_.leave(Breaker::kConnections);
@@ -239,6 +282,7 @@ void Pool::fail_uncovered(std::uint64_t most, PoolFailure why, std::string_view 
 }
 
 void Pool::drain() {
+  const Hold hold(*this);
   draining_ = true;
   while (auto* session = lists_->idle.front()) close_session(*session, nullptr);
   while (auto* session = lists_->connecting.front()) close_session(*session, nullptr);
@@ -252,6 +296,7 @@ void Pool::warm_up() {
 }
 
 void Pool::on_ready(Session& session) {
+  const Hold hold(*this);
   if (session.state != Session::State::kConnecting) return;
   --connecting_count_;
   session.state = Session::State::kBusy;
@@ -262,18 +307,21 @@ void Pool::on_ready(Session& session) {
 }
 
 void Pool::on_capacity(Session& session) {
+  const Hold hold(*this);
   if (session.state == Session::State::kConnecting) return;
   place(session);
   dispatch();
 }
 
 void Pool::on_draining(Session& session) {
+  const Hold hold(*this);
   session.draining = true;
   place(session);
   dispatch();
 }
 
 void Pool::on_closed(Session& session, std::string_view why) {
+  const Hold hold(*this);
   const bool connecting = session.state == Session::State::kConnecting;
   if (connecting) ++context_.counters.connect_failures;
   if (session.state == Session::State::kIdle) ++context_.counters.closed_idle;
@@ -293,6 +341,7 @@ void Pool::expire_connecting(std::uint64_t now) {
 }
 
 void Pool::tick() {
+  const Hold hold(*this);
   const auto now = context_.clock.now_ms();
   expire_connecting(now);
   for (auto* session = lists_->idle.back(); session != nullptr && session->deadline_ms <= now;

@@ -44,6 +44,7 @@ class Pool::Session final : public http::ClientSessionOwner, public ListNode, pu
   std::uint64_t born_ms = 0;
   std::uint64_t deadline_ms = 0;  // kConnecting: of the connect; kIdle: of idleness
   const void* tls = nullptr;      // the context that it was made with
+  std::uint8_t header = 0;        // the PROXY header's version that it began with
   std::uint32_t requests = 0;
   State state = State::kConnecting;
   bool draining = false;

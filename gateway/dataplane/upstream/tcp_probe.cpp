@@ -3,6 +3,7 @@
 #include <array>
 #include <string>
 
+#include "fairlead/net/proxy_protocol.hpp"
 #include "fairlead/net/tcp_stream.hpp"
 #include "fairlead/upstream/probers.hpp"
 #include "gateway/dataplane/upstream/probes.hpp"
@@ -15,8 +16,12 @@ constexpr std::size_t kMostAnswer = 4096;  // bytes in which `expect` has to com
 
 class TcpProbe final : public Probe, public net::StreamHandler {
  public:
-  TcpProbe(const HealthCheckSpec& check, ProbeListener& listener)
-      : listener_(listener), unsent_(check.send), expect_(check.expect) {}
+  TcpProbe(const HealthCheckSpec& check, ProbeListener& listener) : listener_(listener), expect_(check.expect) {
+    net::ProxyHeader local;
+    local.local = true;
+    if (check.proxy_protocol != 0) net::write_proxy(check.proxy_protocol, local, unsent_);
+    unsent_ += check.send;
+  }
 
   Result<> connect(event::Reactor& reactor, const net::Endpoint& to) {
     FL_TRY(stream_, net::TcpStream::connect(reactor, net::SocketAddress(to)));

@@ -196,6 +196,8 @@ struct ObjectStatus {
   [[nodiscard]] const Condition* find(std::string_view type) const;
 };
 
+using Endpoints = std::set<std::pair<Address, std::uint16_t>>;
+
 /// The state that follows from the objects in force. Updated by their changes, it is the same as if it were made anew.
 /// Owner: the gateway's main thread. Thread: its.
 class GatewayState {
@@ -209,6 +211,9 @@ class GatewayState {
   GatewayChange update(const model::Cluster& cluster, const model::ChangeSet& changes);
   /// Objects whose present text was refused, so that an earlier one is in force; by the last reading's remarks.
   void set_refused(const Diagnostics& diagnostics);
+
+  /// Addresses with their ports that could not be opened: Gateways that name them are not programmed.
+  void set_unusable(const model::Cluster& cluster, const Endpoints& unusable);
 
   [[nodiscard]] const std::map<ListenerKey, CompiledListener>& listeners() const;
   [[nodiscard]] CompiledRoutePtr route(const model::ObjectKey& key) const;

@@ -82,4 +82,7 @@ void write_proxy_v1(const ProxyHeader& header, std::string& out);
 /// appended, where the whole does not fit into 65535 bytes.
 bool write_proxy_v2(const ProxyHeader& header, bool checksum, std::string& out);
 
+/// Either of them, by its number, without a checksum.
+bool write_proxy(std::uint8_t version, const ProxyHeader& header, std::string& out);
+
 }  // namespace fairlead::net

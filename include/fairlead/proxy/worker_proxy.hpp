@@ -77,6 +77,7 @@ class WorkerProxy {
     std::uint32_t worker = 0;
     std::uint32_t workers = 1;
     std::size_t memory_limit = std::size_t{512} << 20;  ///< bytes of buffers, from which new requests get 503
+    std::uint64_t queue_limit_ms = 0;  ///< what requests may wait for their turn, else they get 503; 0: however long
     std::uint64_t seed = 0;  ///< of random choices
     telemetry::Meter* meter = nullptr;  ///< null: one of its own, that nobody reads
     telemetry::LogWriter* log_writer = nullptr;  ///< null: no listener's log is written

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "fairlead/upstream/breaker.hpp"
+#include "fairlead/upstream/client_pools.hpp"
 #include "fairlead/upstream/ejection.hpp"
 #include "fairlead/upstream/peak_ewma.hpp"
-#include "fairlead/upstream/pool.hpp"
 
 namespace fairlead::upstream {
 
@@ -56,7 +56,8 @@ class Backend final : public event::Retired {
   [[nodiscard]] const BackendCounters& counters() const { return counters_; }
   [[nodiscard]] const Breakers& breakers() const { return breakers_; }
   [[nodiscard]] bool removed() const { return removed_; }
-  [[nodiscard]] Pool& pool() { return pool_; }
+  [[nodiscard]] Pool& pool() { return pools_.shared(); }
+  [[nodiscard]] ClientPools& pools() { return pools_; }
 
  private:
   friend class Cluster;
@@ -82,7 +83,7 @@ class Backend final : public event::Retired {
   EjectionState ejection_;
   std::vector<std::uint64_t> failing_checks_;  // ids of targets
   BackendCounters counters_;
-  Pool pool_;
+  ClientPools pools_;
 };
 
 /// "10.0.0.1:80", "[2001:db8::1]:80".

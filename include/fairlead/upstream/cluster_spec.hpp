@@ -152,6 +152,7 @@ struct HealthCheckSpec {
   std::string expect{};  ///< kTcp: must occur in what is received
   bool tls = false;
   bool http2 = false;  ///< kHttp: with prior knowledge; with tls ALPN decides
+  std::uint8_t proxy_protocol = 0;  ///< version of the header that says LOCAL or UNKNOWN; 0: none
   std::uint16_t port = 0;  ///< 0: the endpoint's
   bool operator==(const HealthCheckSpec&) const = default;
 };

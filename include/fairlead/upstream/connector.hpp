@@ -3,30 +3,37 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 
 #include "fairlead/http/h1_session.hpp"
 #include "fairlead/http/h2.hpp"
+#include "fairlead/net/tcp_stream.hpp"
 #include "fairlead/upstream/pool.hpp"
 
 namespace fairlead::upstream {
 
-/// Connects to backends: TCP, TLS where the cluster has a context, and the session of the cluster's protocol. Protocol
-/// kAuto is what ALPN agrees on (RFC 7301), HTTP/1 where nothing is agreed on or there is no TLS; kHttp2 over TLS is
-/// refused where the backend does not agree to it. PROXY protocol is refused: nothing is ever sent without what was
-/// asked for.
-/// Owner: a worker; the contexts outlive it and its sessions. Thread: its worker's.
+/// Connects to backends: TCP, a PROXY header where the cluster asks for one, TLS where it has a context, and the
+/// session of its protocol. Protocol kAuto is what ALPN agrees on (RFC 7301), HTTP/1 where nothing is agreed on or
+/// there is no TLS; kHttp2 over TLS is refused where the backend does not agree to it. Owner: a worker; the contexts
+/// outlive it and its sessions. Thread: its worker's.
 class Connector final : public SessionFactory {
  public:
   Connector(event::Reactor& reactor, net::ChunkPool& pool, http::H1Context& h1);
 
   Result<std::unique_ptr<http::ClientSession>> connect(const ClusterSpec& cluster, const EndpointSpec& endpoint,
+                                                       const ClientEnds* client,
                                                        http::ClientSessionOwner& owner) override;
   [[nodiscard]] const http::H2Counters& h2_counters() const { return h2_counters_; }
 
  private:
+  class Beginning;
+  class Greeting;
   class Handshake;
-  Result<std::unique_ptr<http::ClientSession>> connect_tls(const ClusterSpec& cluster, const EndpointSpec& endpoint,
-                                                           http::ClientSessionOwner& owner);
+  struct Manner;
+  Result<std::unique_ptr<http::ClientSession>> speak(const Manner& manner, std::unique_ptr<net::TcpStream> stream,
+                                                     http::ClientSessionOwner& owner);
+  Result<std::unique_ptr<http::ClientSession>> speak_tls(const Manner& manner, std::unique_ptr<net::TcpStream> stream,
+                                                         http::ClientSessionOwner& owner);
   [[nodiscard]] http::H2Context h2(std::uint32_t streams);
 
   event::Reactor& reactor_;

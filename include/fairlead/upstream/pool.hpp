@@ -27,13 +27,20 @@ enum class PoolFailure : std::uint8_t {
 };
 [[nodiscard]] std::string_view pool_failure_name(PoolFailure failure);
 
+/// Who a client is, as a PROXY header tells a backend: both ends of its connection to us.
+struct ClientEnds {
+  net::Endpoint client, server;
+};
+
 /// Makes connections to backends.
 /// Owner: a worker. Thread: its worker's.
 class SessionFactory {
  public:
-  /// Begins to connect; `owner` is not called before this returns, and outlives the session. `cluster` and `endpoint`
-  /// are good during the call only.
+  /// Begins to connect; `owner` is not called before this returns, and outlives the session. `cluster`, `endpoint` and
+  /// `client` are good during the call only. `client`: whom a PROXY header names, where the cluster wants one; null:
+  /// nobody, the connection is our own.
   virtual Result<std::unique_ptr<http::ClientSession>> connect(const ClusterSpec& cluster, const EndpointSpec& endpoint,
+                                                               const ClientEnds* client,
                                                                http::ClientSessionOwner& owner) = 0;
 
  protected:
@@ -75,6 +82,22 @@ class PoolWaiter : public PoolWaiterNode {
   ~PoolWaiter() = default;
 };
 
+/// Who keeps a pool whose connections are for one client.
+/// Owner: ClientPools. Thread: its worker's.
+class PoolKeeper {
+ public:
+  [[nodiscard]] virtual const ClientEnds& ends() const = 0;
+  virtual void on_idle() = 0;  ///< one connection more is idle
+  virtual void on_busy() = 0;  ///< one less
+  /// Closes a connection that another client has left idle; false: there is none.
+  virtual bool make_room() = 0;
+  /// No connection, and nobody waits. It may be on the stack.
+  virtual void on_unused() = 0;
+
+ protected:
+  ~PoolKeeper() = default;
+};
+
 /// The connections of one worker to one backend: idle ones (the latest used first, so that the others may time out),
 /// HTTP/2 ones with room, those under way, and a queue of requests that wait. A connection that closes while idle is
 /// dropped at once; one that closes under a request resets its stream, and ClientStream::reused_connection() with
@@ -82,8 +105,9 @@ class PoolWaiter : public PoolWaiterNode {
 /// Owner: a backend. Thread: its worker's.
 class Pool {
  public:
-  /// All outlive the pool; `backend`: its breakers, counted in beside the cluster's.
-  Pool(ClusterContext& context, Breakers& backend, const EndpointSpec& endpoint);
+  /// All outlive the pool while it holds anything; `backend`: its breakers, counted in beside the cluster's; `keeper`:
+  /// of a pool for one client.
+  Pool(ClusterContext& context, Breakers& backend, const EndpointSpec& endpoint, PoolKeeper* keeper = nullptr);
   ~Pool();  ///< closes everything; waiters are told kDraining
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -94,15 +118,20 @@ class Pool {
   };
   [[nodiscard]] Acquired acquire(PoolWaiter& waiter, http::ClientHandler& handler);
   /// The waiter is not called any more; nothing where it does not wait.
-  void cancel(PoolWaiterNode& waiter);
+  static void cancel(PoolWaiterNode& waiter);
 
   /// The cluster's spec has changed: for later connections; what stands keeps its protocol. Where the TLS context is
-  /// another one, what stands takes no new requests: its backend was verified by rules that are gone.
+  /// another one, or another PROXY header is due, what stands takes no new requests: its backend was verified, or told,
+  /// by rules that are gone.
   void on_spec();
   /// No new requests: idle connections close, waiters are told kDraining, streams under way go on.
   void drain();
   /// New requests again, after drain(): a removed backend has come back.
-  void undrain() { draining_ = false; }
+  void undrain() { draining_ = leaving_; }
+  /// Its client is gone: drained once nobody waits.
+  void leave();
+  /// Makes room for others; where something is idle only.
+  void close_oldest_idle();
   /// Opens connections up to min_idle; called by the owner where a cluster is to be warm.
   void warm_up();
 
@@ -115,6 +144,17 @@ class Pool {
  private:
   class Session;
   struct Lists;
+  /// While a call is under way, calls within it included, the pool stays, even where it holds nothing for a moment.
+  class Hold {
+   public:
+    explicit Hold(Pool& pool) : pool_(pool) { ++pool.holds_; }
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+    ~Hold() { pool_.let_go(); }
+
+   private:
+    Pool& pool_;
+  };
   class Alarm final : public event::Timer {
    public:
     explicit Alarm(Pool& pool) : pool_(pool) {}
@@ -124,6 +164,10 @@ class Pool {
     Pool& pool_;
   };
 
+  void let_go();
+  void one_idle();
+  void one_busy();
+  [[nodiscard]] bool may_connect() const;
   http::ClientStream* open_on_standing(http::ClientHandler& handler);
   [[nodiscard]] Session* usable();
   std::optional<PoolFailure> connect_one(std::string_view* text);
@@ -148,16 +192,20 @@ class Pool {
   ClusterContext& context_;
   Breakers& backend_;
   const EndpointSpec& endpoint_;
+  PoolKeeper* keeper_;
   std::unique_ptr<Lists> lists_;
   Alarm alarm_;
   std::uint64_t expected_streams_;  // of a new connection
   Protocol protocol_;  // that they were expected for
   const void* tls_;  // the TLS context of new connections, which keep it alive
+  std::uint8_t header_;  // the PROXY header's version that they begin with
   std::uint32_t sessions_ = 0;
   std::uint32_t idle_count_ = 0;
   std::uint32_t connecting_count_ = 0;
   std::uint32_t pending_count_ = 0;
+  std::uint32_t holds_ = 0;
   bool draining_ = false;
+  bool leaving_ = false;
   bool dispatching_ = false;
 };
 

@@ -341,6 +341,24 @@ TEST(Listeners, OfAYoungerGatewayGiveWayOnATakenPort) {
   EXPECT_EQ(world.listener("http", "Accepted"), "True Accepted");
 }
 
+TEST(Status, AGatewayIsNotProgrammedWhereItsAddressCannotBeOpened) {
+  World world(kBasics + gateway(kHttp80, ", addresses: [{value: 127.0.0.1}, {value: 192.0.2.1}]"));
+  const model::ObjectKey key{Kind::kGateway, "default", "g"};
+  const auto addresses = [&] { return world.state.status(world.cluster, key)->addresses; };
+  const auto at = [](const char* address, std::uint16_t port) { return Endpoints{{*Address::parse(address), port}}; };
+  for (const auto& others : {Endpoints{}, at("192.0.2.1", 81), at("192.0.2.9", 80)}) {
+    world.state.set_unusable(world.cluster, others);
+    EXPECT_EQ(world.of(Kind::kGateway, "g", "Programmed"), "True Programmed");
+    EXPECT_EQ(addresses(), (std::vector<std::string>{"127.0.0.1", "192.0.2.1"}));
+  }
+  world.state.set_unusable(world.cluster, at("192.0.2.1", 80));
+  EXPECT_EQ(world.of(Kind::kGateway, "g", "Programmed"), "False AddressNotUsable");
+  EXPECT_EQ(world.of(Kind::kGateway, "g", "Accepted"), "True Accepted");
+  EXPECT_EQ(addresses(), (std::vector<std::string>{"127.0.0.1"}));
+  world.state.set_unusable(world.cluster, {});
+  EXPECT_EQ(world.of(Kind::kGateway, "g", "Programmed"), "True Programmed");
+}
+
 TEST(Status, IsPrintedAsKubectlDoes) {
   World world(kBasics + gateway(kHttp80, ", addresses: [{value: 127.0.0.1}]") +
               route("HTTPRoute", "r", parent() + kRuleToWeb));

@@ -553,6 +553,33 @@ TEST_F(H1ServerTest, ABodyThatStallsGets408AndItsHandlerIsTold) {
   EXPECT_EQ(exchange().reset, Reset::kTimeout);
 }
 
+TEST_F(H1ServerTest, WhatFollowsAnEarlyAnswerIsReadForTheNextRequest) {
+  server_.script.at_head = [](Exchange& exchange) { exchange.answer(200, "early"); };
+  for (const std::string framing : {"Content-Length: 9", "Transfer-Encoding: chunked"}) {
+    SCOPED_TRACE(framing);
+    World world;
+    Server server(world);
+    server.script = server_.script;
+    server.start();
+    world.send("POST /a HTTP/1.1\r\nHost: h\r\n" + framing + "\r\n\r\n");
+    ASSERT_TRUE(world.run_until([&] { return world.received.ends_with("early"); }));
+    EXPECT_EQ(world.received.find("connection: close"), std::string::npos);
+    world.send((framing.front() == 'C' ? "GET /b HT" : "9\r\nGET /b HT\r\n0\r\n\r\n") + std::string(kGet));
+    ASSERT_TRUE(world.run_until([&] { return server.exchanges.size() == 2; }));
+    EXPECT_EQ(server.exchanges[1]->target, "/a") << "the body is no request";
+    EXPECT_FALSE(server.closed);
+  }
+}
+
+TEST_F(H1ServerTest, ABodyThatDoesNotEndAfterAnEarlyAnswerCloses) {
+  server_.script.at_head = [](Exchange& exchange) { exchange.answer(200, "early"); };
+  world_.limits.timeouts.linger = 20;
+  start();
+  world_.send("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhel");
+  ASSERT_TRUE(until_closed());
+  EXPECT_EQ(server_.exchanges.size(), 1U);
+}
+
 TEST_F(H1ServerTest, AReaderThatStallsIsReset) {
   world_.limits.timeouts.write = 20;
   world_.reading = false;

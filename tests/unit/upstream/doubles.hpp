@@ -128,9 +128,11 @@ inline void FakeStream::finish() { session_.finish(*this); }
 class FakeFactory final : public SessionFactory {
  public:
   Result<std::unique_ptr<http::ClientSession>> connect(const ClusterSpec&, const EndpointSpec& endpoint,
+                                                       const ClientEnds* client,
                                                        http::ClientSessionOwner& owner) override {
     if (refuses) return fail("no route to host", 113);
     last = endpoint.address;
+    told.push_back(client != nullptr ? client->client.port : 0);
     return std::make_unique<FakeSession>(owner, sessions);
   }
   /// Those that are not closed, the oldest first.
@@ -143,6 +145,7 @@ class FakeFactory final : public SessionFactory {
 
   std::vector<FakeSession*> sessions;
   net::Endpoint last{};
+  std::vector<std::uint16_t> told;  // the client's port, of each connection; 0: of nobody
   bool refuses = false;
 };
 

@@ -2,7 +2,10 @@
 // Probes and pools over real sockets and the real sessions.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <optional>
+#include <thread>
+#include <tuple>
 
 #include "fairlead/upstream/cluster_set.hpp"
 #include "fairlead/upstream/connector.hpp"
@@ -13,6 +16,39 @@ namespace fairlead::upstream {
 namespace {
 
 using test::LiveServer;
+
+/// Takes one connection, keeps its first bytes, and closes it.
+/// Owner: a test. Thread: the test's; it reads on one of its own.
+class FirstBytes {
+ public:
+  explicit FirstBytes(std::size_t count) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(listen(fd_.get(), 1), 0);
+    socklen_t length = sizeof address;
+    getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &length);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::jthread([this, count] {
+      const Fd peer(accept(fd_.get(), nullptr, nullptr));
+      received_.resize(count);
+      const auto got = recv(peer.get(), received_.data(), count, MSG_WAITALL);
+      received_.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    });
+  }
+  [[nodiscard]] net::Endpoint endpoint() const { return {*Address::parse("127.0.0.1"), port_}; }
+  [[nodiscard]] const std::string& received() {
+    thread_.join();
+    return received_;
+  }
+
+ private:
+  Fd fd_;
+  std::uint16_t port_ = 0;
+  std::string received_;
+  std::jthread thread_;
+};
 
 class LiveTest : public testing::Test, public ProbeListener {
  protected:
@@ -115,22 +151,22 @@ TEST_F(LiveTest, TcpSendsAndExpects) {
             "-closed before the expected bytes");
 }
 
-TEST_F(LiveTest, WhatNeedsTlsOrAPreambleIsNeverSentWithout) {
+TEST_F(LiveTest, WhatNeedsTlsIsNeverSentWithout) {
   LiveServer server(loop, false, status(200));
   EXPECT_EQ(probe(server.endpoint(), {.tls = true}).substr(0, 1), "!");
   EXPECT_EQ(probe(server.endpoint(), {.kind = Check::kTcp, .tls = true}).substr(0, 1), "!");
-  ClusterSpec spec;
-  spec.pool.proxy_protocol = 1;
-  EndpointSpec endpoint;
-  endpoint.address = server.endpoint();
-  struct Owner final : http::ClientSessionOwner {
-    void on_ready() override {}
-    void on_capacity() override {}
-    void on_draining() override {}
-    void on_closed(int, std::string_view) override {}
-  } owner;
-  EXPECT_FALSE(factory.connect(spec, endpoint, owner));
   EXPECT_EQ(server.accepted(), 0);
+}
+
+TEST_F(LiveTest, ChecksSayThatTheyAreNobodysClient) {
+  for (const auto version : {std::uint8_t{1}, std::uint8_t{2}}) {
+    const std::string header = version == 1 ? "PROXY UNKNOWN\r\n" : std::string("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16);
+    for (const auto kind : {Check::kHttp, Check::kGrpc, Check::kTcp}) {
+      FirstBytes server(header.size());
+      std::ignore = probe(server.endpoint(), {.kind = kind, .proxy_protocol = version});
+      EXPECT_EQ(server.received(), header);
+    }
+  }
 }
 
 /// One request through pick, pool and session.
