@@ -153,7 +153,7 @@ void Directory::State::read(const std::string& path) {
   File& file = found->second;
   file.path = path;
   file.diagnostics.clear();
-  auto reading = read_file(window, path, file.pieces, kinds, side);
+  auto reading = read_file(window, path, file.pieces, kinds, &side);
   if (reading) {
     parsed += reading->parsed;
     replace(file, std::move(*reading));

@@ -47,7 +47,7 @@ class Known {
 class Pass {
  public:
   Pass(Window& window, bool json, bool lists, const std::vector<File::Piece>& before, const KindTable& kinds,
-       SideFiles& side)
+       SideFiles* side)
       : cutter_(window, json, lists), known_(before), before_(before), kinds_(kinds), side_(side), json_(json) {}
 
   /// False: what looked like a list of items is none, or its items cannot be read apart.
@@ -80,9 +80,9 @@ class Pass {
     }
     auto& piece = out.pieces.emplace_back(Reading::Piece{span, std::nullopt, {}, {}});
     if (span.form == PieceForm::kListTail && !is_list_frame(cutter_.list_frame(), json_)) return false;
-    if (span.form == PieceForm::kDocument) piece.parsed = parse_text(cutter_.text(), json_, kinds_, &side_);
-    if (span.form == PieceForm::kListItem) piece.parsed = parse_item(cutter_.text(), json_, kinds_, &side_);
-    piece.uses = side_.take_uses();
+    if (span.form == PieceForm::kDocument) piece.parsed = parse_text(cutter_.text(), json_, kinds_, side_);
+    if (span.form == PieceForm::kListItem) piece.parsed = parse_item(cutter_.text(), json_, kinds_, side_);
+    if (side_ != nullptr) piece.uses = side_->take_uses();
     if (span.form == PieceForm::kListItem && piece.parsed.unknown_anchor) return false;
     out.parsed += span.form == PieceForm::kDocument || span.form == PieceForm::kListItem ? 1 : 0;
     cutter_.advance(span);
@@ -93,7 +93,7 @@ class Pass {
   Known known_;
   const std::vector<File::Piece>& before_;
   const KindTable& kinds_;
-  SideFiles& side_;
+  SideFiles* side_;
   bool json_;
   std::size_t next_ = 0;  // of the earlier pieces, the one that should follow
 };
@@ -114,7 +114,7 @@ void File::number() {
 }
 
 Result<Reading> read_file(Window& window, const std::string& path, const std::vector<File::Piece>& before,
-                          const KindTable& kinds, SideFiles& side) {
+                          const KindTable& kinds, SideFiles* side) {
   const bool json = path.ends_with(".json");
   for (const bool lists : {true, false}) {
     FL_CHECK(window.open(path));

@@ -44,8 +44,9 @@ struct Reading {
   std::size_t parsed = 0;
 };
 
-/// Reads a file against its pieces of before; parses what is new, or stale.
+/// Reads a file against its pieces of before; parses what is new, or stale. Without `side` no object can take a value
+/// from another file.
 [[nodiscard]] Result<Reading> read_file(Window& window, const std::string& path, const std::vector<File::Piece>& before,
-                                        const KindTable& kinds, SideFiles& side);
+                                        const KindTable& kinds, SideFiles* side = nullptr);
 
 }  // namespace fairlead::config
