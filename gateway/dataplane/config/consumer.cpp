@@ -49,7 +49,7 @@ auto file_field(Reader& reader, std::string& out, std::size_t most = kMostSecret
   });
 }
 /// The field that what was read stands in: itself or by a file.
-View source(View at, std::string_view name) { return at.find(at.find("file") ? "file" : name); }
+View value_of(View at, std::string_view name) { return at.find(at.find("file") ? "file" : name); }
 
 /// Exactly one of these fields.
 void check_one(Reader& reader, View at, std::initializer_list<std::string_view> names) {
@@ -69,7 +69,7 @@ void read_api_key(Reader& reader, View at, ConsumerCredential& out, CredentialTe
                text_field(reader, "keySha256", digest), secret_field(reader, text), file_field(reader, text.material));
   const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
   if (!text.material.empty() && (is_blank(text.material.front()) || is_blank(text.material.back())))
-    reader.error(source(at, "key"), "a key without blanks and line ends around it, as no header could carry them");
+    reader.error(value_of(at, "key"), "a key without blanks and line ends around it, as no header could carry them");
   if (!text.material.empty()) out.sha256 = auth::sha256(text.material);
   text.material.clear();  // its digest is all that is kept
   if (at.find("keySha256")) {
@@ -121,7 +121,7 @@ void check_jwt(Reader& reader, View at, const CredentialText& text) {
     return reader.error(at.find("secret"), "no secret: " + text.algorithm + " takes a publicKey");
   if (is_mac) return;
   if (const auto key = auth::VerifyKey::from_pem(text.material, auth::bit(*algorithm)); !key)
-    reader.error(source(at, "publicKey"), "a public key for " + text.algorithm + ": " + key.error().message);
+    reader.error(value_of(at, "publicKey"), "a public key for " + text.algorithm + ": " + key.error().message);
 }
 
 void read_jwt_credential(Reader& reader, View at, const std::string& consumer, CredentialText& text) {
@@ -165,7 +165,7 @@ void check_signature_key(Reader& reader, View at, const CredentialText& text) {
   const auto key = auth::signature_key(text.material, text.is_public_key, text.algorithm);
   if (key) return;
   const auto kind = text.algorithm.empty() ? std::string("a key of RFC 9421") : "a key for " + text.algorithm;
-  reader.error(source(at, text.is_public_key ? "publicKey" : "secret"), kind + ": " + key.error().message);
+  reader.error(value_of(at, text.is_public_key ? "publicKey" : "secret"), kind + ": " + key.error().message);
 }
 
 void read_signature_credential(Reader& reader, View at, const std::string& consumer, CredentialText& text) {

@@ -19,7 +19,7 @@ constexpr std::uint32_t kOfName =
     IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ATTRIB | IN_ONLYDIR;
 
 /// Of the name itself, links not followed; zeros where there is nothing.
-struct stat look_at(const fs::path& path) {
+struct stat stat_of(const fs::path& path) {
   struct stat found{};
   if (::lstat(path.c_str(), &found) != 0) found = {};
   return found;
@@ -36,7 +36,7 @@ std::vector<std::string> parts_of(const fs::path& path) {
 /// A file just made is empty as yet, and closed later; a link, a directory or a second name is whole.
 bool is_whole(const inotify_event& event, const fs::path& path) {
   if ((event.mask & IN_CREATE) == 0) return true;
-  const auto found = look_at(path);
+  const auto found = stat_of(path);
   return !S_ISREG(found.st_mode) || found.st_nlink > 1;
 }
 
@@ -55,7 +55,7 @@ bool Ways::add(int notify, const std::string& path, unsigned mask, Step step) {
 /// watch.
 bool Ways::stand(int notify, const std::string& file, const fs::path& at) {
   if (!add(notify, at, kOfInode, {.file = file, .name = {}, .directory = {}})) return false;
-  if (!S_ISDIR(look_at(at).st_mode)) add(notify, at, kOfContent, {.file = file, .name = {}, .directory = {}});
+  if (!S_ISDIR(stat_of(at).st_mode)) add(notify, at, kOfContent, {.file = file, .name = {}, .directory = {}});
   return true;
 }
 
@@ -75,7 +75,7 @@ std::vector<int> Ways::follow(int notify, const std::string& file) {
       add(notify, at, kOfName, {.file = file, .name = name, .directory = at});
       stand(notify, file, next);  // it may have come before the name was watched
     }
-    const auto found = look_at(next);
+    const auto found = stat_of(next);
     if (found.st_mode == 0) break;
     if (S_ISLNK(found.st_mode)) {
       ++links;
