@@ -44,14 +44,20 @@ class AggregateTest(unittest.TestCase):
             "sent": "calls: [" + part("a", "odd", "/{{ request.body.id }}", "method: POST, headers: [{name: x-v, value: \"{{ request.body.v }}\"}], "
                                       "json: {id: \"{{ request.body.id }}\", v: \"<{{ request.body.v }}>\"}") + "]",
             "four": "calls: [" + ", ".join(part(f"c{i}", name, "/x") for i, name in enumerate(["users", "teams", "news", "odd"])) + "]",
+            "stream": "stream: true, partial: Partial, calls: [" + ", ".join([part("a", "news", "/a"), part("b", "odd", "/b"), part("c", "teams", "/c", "select: data")]) + "]",
             "bounded": "maxAnswerBytes: 1000, calls: [" + part("a", "odd", "/a") + "]",
         }
         cls.followed = Followed({
             "base.yaml": "---\n".join([
                 CLASS, gateway(http(free_port())), *(service(name, of(cls.backends[name])) for name in names),
                 service("gone", ("127.0.0.1", free_port())),
-                *(route(name, f"{{matches: [{{path: {{value: /{name}}}}}]}}") for name in ["dashboard", "lost", *sections])]),
-            "policy.yaml": "---\n".join([example("aggregate"), *(policy(name, f"aggregate: {{{text}}}") for name, text in sections.items())]),
+                *(route(name, f"{{matches: [{{path: {{value: /{name}}}}}]}}") for name in ["dashboard", "lost", "changed", "mapped", "stored", *sections])]),
+            "policy.yaml": "---\n".join([
+                example("aggregate"),
+                policy("changed", f"aggregate: {{{sections['stream']}}}, transform: {{response: {{headers: {{set: [{{name: x-added, value: \"yes\"}}]}}}}}}"),
+                policy("stored", f"aggregate: {{{sections['stream']}}}, cache: {{defaultTtl: 1h}}, compression: {{}}"),
+                policy("mapped", f"aggregate: {{{sections['stream']}}}, transform: {{response: {{body: {{json: {{remove: [a]}}}}}}}}"),
+                *(policy(name, f"aggregate: {{{text}}}") for name, text in sections.items())]),
             "lost.yaml": policy("lost", "aggregate: {calls: [" + part("a", "nowhere", "/") + "]}"),
         }, workers=2)
         cls.addClassCleanup(cls.followed.close)
@@ -144,6 +150,79 @@ class AggregateTest(unittest.TestCase):
         self.backends["odd"].answer = lambda *_: hold.wait(30)
         self.backends["news"].answer = say({"quick": True})
         self.assertEqual(self.ask("/first")[2], b'{"quick":true}')
+
+    def hold(self, name):
+        """The backend answers once the event is set."""
+        release = threading.Event()
+        self.addCleanup(release.set)
+
+        def answer(conversation, method, *_):
+            release.wait(30)
+            conversation.send(200, b'{"data":1}', [("content-type", "application/json")], method)
+        self.backends[name].answer = answer
+        return release
+
+    def test_what_stands_in_order_goes_out_first(self):
+        release = self.hold("teams")
+        with Wire(self.followed.gateway.port) as peer:
+            peer.send(b"GET /stream HTTP/1.1\r\nhost: a\r\n\r\n")
+            head = peer.until(b"\r\n\r\n").lower()
+            self.assertIn(b"transfer-encoding: chunked", head)
+            self.assertIn(b"trailer: x-complete", head)
+            self.assertNotIn(b"x-complete: ", head)
+            peer.until(b'"odd":1}')  # while the last backend holds its answer
+            self.assertFalse(release.is_set())
+            release.set()
+            self.assertIn(b',"c":1}\r\n0\r\nx-complete: true\r\n\r\n', peer.until(b"true\r\n\r\n"))
+            peer.send(b"GET /stream HTTP/1.1\r\nhost: a\r\n\r\n")  # the connection serves on
+            self.assertIn(b"200", peer.until(b"true\r\n\r\n"))
+
+    def test_streams_are_what_whole_answers_are(self):
+        whole = b'{"a":[{"title":"t"}],"b":{"odd":1},"c":{"path":"/c"}}'
+        for version in ("--http1.0", "--http1.1", "--http2-prior-knowledge"):
+            with self.subTest(version=version):
+                self.assertEqual(curl("-g", version, self.url + "/stream"), whole)
+        self.backends["odd"].answer = say({}, 500)
+        status, fields, body = self.ask("/stream")
+        self.assertEqual((status, fields["trailer"]), (200, "x-complete"))
+        self.assertEqual(body, b'{"a":[{"title":"t"}],"c":{"path":"/c"}}x-complete: false\r\n')  # curl shows trailers, too
+        for name in ("news", "teams"):
+            self.backends[name].answer = say({}, 500)
+        self.assertEqual(self.ask("/stream")[0], 502)
+
+    def test_streams_pass_other_sections(self):
+        release = self.hold("teams")
+        with Wire(self.followed.gateway.port) as peer:
+            peer.send(b"GET /changed HTTP/1.1\r\nhost: a\r\n\r\n")
+            self.assertIn(b"x-added: yes", peer.until(b"\r\n\r\n").lower())
+            peer.until(b'"odd":1}')
+            release.set()
+            peer.until(b"true\r\n\r\n")
+        self.assertEqual(curl("-g", self.url + "/mapped"), b'{"b":{"odd":1},"c":1}')
+
+    def test_streams_are_packed_and_stored(self):
+        whole = b'{"a":[{"title":"t"}],"b":{"odd":1},"c":{"path":"/c"}}'
+        for status, coded, trailer in ((b"fwd=uri-miss", True, b"x-complete: true\r\n"), (b"hit", False, b"")):
+            head, _, body = curl("-i", "--compressed", self.url + "/stored").partition(b"\r\n\r\n")
+            self.assertIn(status, head)
+            self.assertEqual(b"content-encoding" in head.lower(), coded)  # what is known to be short is sent as it is
+            self.assertEqual(body, whole + trailer)
+
+    def test_a_client_that_goes_ends_the_stream(self):
+        arrived, ended = threading.Event(), threading.Event()
+
+        def hold(conversation, *_):
+            arrived.set()
+            try:
+                conversation.more()
+            finally:
+                ended.set()
+        self.backends["teams"].answer = hold
+        with Wire(self.followed.gateway.port) as peer:
+            peer.send(b"GET /stream HTTP/1.1\r\nhost: a\r\n\r\n")
+            peer.until(b'"odd":1}')
+            self.assertTrue(arrived.wait(30))
+        self.assertTrue(ended.wait(30), "the call was given up with its request")
 
     def test_all_are_asked_at_once(self):
         """Each waits until all four have been asked: one after the other there would be no end."""

@@ -5,8 +5,10 @@ import email.utils
 import hashlib
 import hmac
 import json
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -113,6 +115,54 @@ class Auth(Callers, unittest.TestCase):
         self.followed.write("30.yaml", consumer("bob", "{credentials: [{apiKey: {key: second}}]}"))
         self.assertTrue(eventually(lambda: any("alice already" in line for line in self.followed.gateway.errors)))
         self.assertEqual(self.seen("-H", "apikey: second")["x-consumer-username"], "alice")
+
+    def test_credentials_in_files_change_while_it_serves(self):
+        side = pathlib.Path(tempfile.mkdtemp(prefix="fl-side-"))
+        self.addCleanup(shutil.rmtree, side)
+        side.chmod(0o755)
+        key, mac = side / "key", side / "current" / "mac"
+        key.write_text("hunter2-first\n")
+        for name, text in (("1", SECRET), ("2", SECRET[::-1])):
+            (side / name).mkdir()
+            (side / name / "mac").write_text(text)
+        (side / "current").symlink_to("1")
+        self.serve(policy("auth", "  authentication: {methods: {apiKey: {}, jwt: {}}}"),
+                   consumer("alice", f"{{credentials: [{{apiKey: {{file: {key}}}}}]}}"),
+                   consumer("bob", f"{{credentials: [{{jwt: {{file: {mac}}}}}, {{apiKey: {{file: sub/key}}}}]}}"))
+        self.seen("-H", "apikey: hunter2-first")
+        self.refused("-H", f"authorization: Bearer {hs256({'iss': 'bob'})}")  # sub/key is not there yet
+        self.assertTrue(any("apiKey.file: found \"sub/key\": No such file" in line
+                            for line in self.followed.gateway.errors), self.followed.gateway.errors)
+        self.followed.folder.joinpath("sub").mkdir()
+        self.followed.folder.joinpath("sub", "key").write_text("k-bob")
+        self.assertTrue(eventually(lambda: self.ask("-H", "apikey: k-bob")[0] == 200))
+        self.assertEqual(self.seen("-H", f"authorization: Bearer {hs256({'iss': 'bob'})}")["x-consumer-username"], "bob")
+
+        key.write_text("hunter2-second")
+        self.assertTrue(eventually(lambda: self.ask("-H", "apikey: hunter2-second")[0] == 200))
+        for _ in range(8):  # both workers
+            self.refused("-H", "apikey: hunter2-first")
+        (side / "next").symlink_to("2")
+        os.replace(side / "next", side / "current")
+        swapped = f"authorization: Bearer {hs256({'iss': 'bob'}, SECRET[::-1])}"
+        self.assertTrue(eventually(lambda: self.ask("-H", swapped)[0] == 200))
+        self.refused("-H", f"authorization: Bearer {hs256({'iss': 'bob'})}")
+
+        # The gateway gave up the rights of root: what belongs to another is not for it. What was read stays in force.
+        other = side / "other"
+        other.write_text("hunter2-other")
+        other.chmod(0o600)
+        os.chown(other, 65534, 65534)
+        os.replace(other, key)
+        denied = f"found \"{key}\": Permission denied"
+        self.assertTrue(eventually(lambda: any(denied in line for line in self.followed.gateway.errors)))
+        self.seen("-H", "apikey: hunter2-second")
+        key.chmod(0o644)
+        self.assertTrue(eventually(lambda: self.ask("-H", "apikey: hunter2-other")[0] == 200))
+        key.unlink()
+        self.assertTrue(eventually(lambda: f'{key}": No such file' in self.followed.conditions()))
+        self.seen("-H", "apikey: hunter2-other")
+        self.assertNotIn("hunter2", self.followed.conditions() + "".join(self.followed.gateway.errors))
 
     def test_secrets_are_shown_nowhere(self):
         self.serve(policy("auth", "  authentication: {methods: {apiKey: {}, basic: {}}}"),

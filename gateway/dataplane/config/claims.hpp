@@ -65,6 +65,7 @@ struct Document {
   std::uint32_t order = 0;                   ///< in its file; true only after number()
   std::uint32_t lines_before = 0;            ///< the same
   bool unreadable = false;
+  bool stale = false;  ///< a file of which it takes a value changed: to be parsed again, though its text is as it was
 };
 
 }  // namespace fairlead::config

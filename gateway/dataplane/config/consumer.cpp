@@ -18,6 +18,9 @@ using model::ConsumerCredential;
 using model::CredentialText;
 using CredentialKind = ConsumerCredential::Kind;
 
+constexpr std::size_t kMostSecret = 4096;
+constexpr std::size_t kMostPem = 65536;
+
 bool is_visible(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
 }
@@ -37,9 +40,16 @@ auto name_field(Reader& reader, CredentialText& text) {
 auto secret_field(Reader& reader, CredentialText& text) {
   return field("secretRef", [&](View v) { read_secret_key(reader, v, text.secret.emplace()); });
 }
-auto text_field(Reader& reader, std::string_view name, std::string& out, std::size_t most = 4096) {
+auto text_field(Reader& reader, std::string_view name, std::string& out, std::size_t most = kMostSecret) {
   return field(name, [&reader, &out, most](View v) { read_text(reader, v, out, 1, most); });
 }
+auto file_field(Reader& reader, std::string& out, std::size_t most = kMostSecret) {
+  return field("file", [&reader, &out, most](View v) {
+    if (auto value = reader.file(v, most)) out = std::move(*value);
+  });
+}
+/// The field that what was read stands in: itself or by a file.
+View value_of(View at, std::string_view name) { return at.find(at.find("file") ? "file" : name); }
 
 /// Exactly one of these fields.
 void check_one(Reader& reader, View at, std::initializer_list<std::string_view> names) {
@@ -56,9 +66,10 @@ void check_one(Reader& reader, View at, std::initializer_list<std::string_view> 
 void read_api_key(Reader& reader, View at, ConsumerCredential& out, CredentialText& text) {
   std::string digest;
   read_mapping(reader, at, name_field(reader, text), text_field(reader, "key", text.material),
-               text_field(reader, "keySha256", digest), secret_field(reader, text));
-  if (!text.material.empty() && (text.material.front() == ' ' || text.material.back() == ' '))
-    reader.error(at.find("key"), "a key without blanks around it, as no header could carry them");
+               text_field(reader, "keySha256", digest), secret_field(reader, text), file_field(reader, text.material));
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
+  if (!text.material.empty() && (is_blank(text.material.front()) || is_blank(text.material.back())))
+    reader.error(value_of(at, "key"), "a key without blanks and line ends around it, as no header could carry them");
   if (!text.material.empty()) out.sha256 = auth::sha256(text.material);
   text.material.clear();  // its digest is all that is kept
   if (at.find("keySha256")) {
@@ -66,11 +77,12 @@ void read_api_key(Reader& reader, View at, ConsumerCredential& out, CredentialTe
     if (!decoded) reader.error(at.find("keySha256"), "64 hexadecimal digits: the SHA-256 of the key");
     else out.sha256 = *decoded;
   }
-  if (at.is_mapping()) check_one(reader, at, {"key", "keySha256", "secretRef"});
+  if (at.is_mapping()) check_one(reader, at, {"key", "keySha256", "secretRef", "file"});
 }
 
 void read_basic(Reader& reader, View at, const std::string& consumer, CredentialText& text) {
   std::string password;
+  std::string held;  // by a file: a hash, or else the password
   text.id = consumer;
   read_mapping(reader, at, name_field(reader, text),
                field("username",
@@ -78,14 +90,24 @@ void read_basic(Reader& reader, View at, const std::string& consumer, Credential
                        read_text(reader, v, text.id, 1, 256, is_user_name, "a user name of visible ASCII without ':'");
                      }),
                text_field(reader, "password", password, auth::kMostPassword),
-               text_field(reader, "passwordHash", text.material), secret_field(reader, text));
+               text_field(reader, "passwordHash", text.material), secret_field(reader, text),
+               file_field(reader, held, auth::kMostPassword));
   if (!text.material.empty() && !auth::is_password_hash(text.material))
     reader.error(
         at.find("passwordHash"),
         "a hash of crypt(3): $2a$, $2b$, $2y$, $5$, $6$ or $y$; or $argon2id$, $argon2i$ or $argon2d$ of at most "
         "256 MiB, 1 GiB of all passes and 16 lanes");
+  if (auth::is_password_hash(held)) text.material = std::move(held);
+  else if (!held.empty()) password = std::move(held);
   if (!password.empty()) text.material = auth::hash_password(password);
-  if (at.is_mapping()) check_one(reader, at, {"password", "passwordHash", "secretRef"});
+  if (at.is_mapping()) check_one(reader, at, {"password", "passwordHash", "secretRef", "file"});
+}
+
+/// Of a public key and of what a file holds at most one is there.
+void take_key(CredentialText& text, std::string key, std::string held, bool holds_public) {
+  text.is_public_key = !key.empty() || (!held.empty() && holds_public);
+  if (!key.empty()) text.material = std::move(key);
+  if (!held.empty()) text.material = std::move(held);
 }
 
 /// What a directory would refuse, while the line is at hand.
@@ -99,11 +121,12 @@ void check_jwt(Reader& reader, View at, const CredentialText& text) {
     return reader.error(at.find("secret"), "no secret: " + text.algorithm + " takes a publicKey");
   if (is_mac) return;
   if (const auto key = auth::VerifyKey::from_pem(text.material, auth::bit(*algorithm)); !key)
-    reader.error(at.find("publicKey"), "a public key for " + text.algorithm + ": " + key.error().message);
+    reader.error(value_of(at, "publicKey"), "a public key for " + text.algorithm + ": " + key.error().message);
 }
 
 void read_jwt_credential(Reader& reader, View at, const std::string& consumer, CredentialText& text) {
   std::string key;
+  std::string held;
   text.id = consumer;
   text.algorithm = "HS256";
   read_mapping(
@@ -113,14 +136,12 @@ void read_jwt_credential(Reader& reader, View at, const std::string& consumer, C
               const auto known = [](std::string_view name) { return auth::algorithm_of(name).has_value(); };
               read_text(reader, v, text.algorithm, 1, 16, known, "HS, RS, PS or ES with 256, 384 or 512, or EdDSA");
             }),
-      text_field(reader, "secret", text.material), text_field(reader, "publicKey", key, 65536),
-      secret_field(reader, text));
-  if (!key.empty()) {
-    text.material = std::move(key);
-    text.is_public_key = true;
-  }
+      text_field(reader, "secret", text.material), text_field(reader, "publicKey", key, kMostPem),
+      secret_field(reader, text), file_field(reader, held, kMostPem));
+  const auto algorithm = auth::algorithm_of(text.algorithm);
+  take_key(text, std::move(key), std::move(held), algorithm && *algorithm > auth::Algorithm::kHs512);
   if (at.is_mapping()) {
-    check_one(reader, at, {"secret", "publicKey", "secretRef"});
+    check_one(reader, at, {"secret", "publicKey", "secretRef", "file"});
     check_jwt(reader, at, text);
   }
 }
@@ -134,8 +155,8 @@ void read_hmac_credential(Reader& reader, View at, const std::string& consumer, 
       reader, at, name_field(reader, text),
       field("keyId",
             [&](View v) { read_text(reader, v, text.id, 1, 256, good, "visible ASCII without '\"' and '\\'"); }),
-      text_field(reader, "secret", text.material), secret_field(reader, text));
-  if (at.is_mapping()) check_one(reader, at, {"secret", "secretRef"});
+      text_field(reader, "secret", text.material), secret_field(reader, text), file_field(reader, text.material));
+  if (at.is_mapping()) check_one(reader, at, {"secret", "secretRef", "file"});
 }
 
 /// What a directory would refuse, while the line is at hand.
@@ -144,11 +165,12 @@ void check_signature_key(Reader& reader, View at, const CredentialText& text) {
   const auto key = auth::signature_key(text.material, text.is_public_key, text.algorithm);
   if (key) return;
   const auto kind = text.algorithm.empty() ? std::string("a key of RFC 9421") : "a key for " + text.algorithm;
-  reader.error(at.find(text.is_public_key ? "publicKey" : "secret"), kind + ": " + key.error().message);
+  reader.error(value_of(at, text.is_public_key ? "publicKey" : "secret"), kind + ": " + key.error().message);
 }
 
 void read_signature_credential(Reader& reader, View at, const std::string& consumer, CredentialText& text) {
   std::string key;
+  std::string held;
   text.id = consumer;
   read_mapping(
       reader, at, name_field(reader, text),
@@ -160,14 +182,12 @@ void read_signature_credential(Reader& reader, View at, const std::string& consu
                   reader, v, text.algorithm, 1, 32, known,
                   "hmac-sha256, rsa-pss-sha512, rsa-v1_5-sha256, ecdsa-p256-sha256, ecdsa-p384-sha384 or ed25519");
             }),
-      text_field(reader, "secret", text.material), text_field(reader, "publicKey", key, 65536),
-      secret_field(reader, text));
-  if (!key.empty()) {
-    text.material = std::move(key);
-    text.is_public_key = true;
-  }
+      text_field(reader, "secret", text.material), text_field(reader, "publicKey", key, kMostPem),
+      secret_field(reader, text), file_field(reader, held, kMostPem));
+  const bool holds_public = held.starts_with("-----BEGIN ");
+  take_key(text, std::move(key), std::move(held), holds_public);
   if (!at.is_mapping()) return;
-  check_one(reader, at, {"secret", "publicKey", "secretRef"});
+  check_one(reader, at, {"secret", "publicKey", "secretRef", "file"});
   check_signature_key(reader, at, text);
 }
 

@@ -63,6 +63,7 @@ struct Directory::State {
 
   const KindTable& kinds;
   Watcher watcher;
+  SideFiles side{watcher};
   Window window;
   std::map<std::string, File> files;
   std::map<std::string, Inode> links;        // as last listed
@@ -77,15 +78,18 @@ struct Directory::State {
   void read(const std::string& path);
   void drop(const std::string& path);
   void replace(File& file, Reading reading);
-  std::unique_ptr<Document> make_document(File& file, ParsedText text);
+  std::unique_ptr<Document> make_document(File& file, ParsedText text, std::vector<SideFiles::Use> uses);
   void remove(std::unique_ptr<Document> document);
   Result<> look_again(const Seen& seen);
+  std::set<std::string> take_stale(const Seen& seen);
   Result<Update> refresh(const Seen& seen);
   void collect(Update& update);
 };
 
-std::unique_ptr<Document> Directory::State::make_document(File& file, ParsedText text) {
+std::unique_ptr<Document> Directory::State::make_document(File& file, ParsedText text,
+                                                          std::vector<SideFiles::Use> uses) {
   auto document = std::make_unique<Document>();
+  side.add(*document, std::move(uses));
   document->file = &file;
   document->unreadable = text.unreadable;
   document->gives.reserve(text.objects.size());
@@ -102,6 +106,7 @@ std::unique_ptr<Document> Directory::State::make_document(File& file, ParsedText
 
 void Directory::State::remove(std::unique_ptr<Document> document) {
   for (const auto& given : document->gives) claims.remove(given);
+  side.remove(*document);
   if (document->diagnostics != nullptr) --document->file->noted;
   --documents;
   leaving.push_back(std::move(document));
@@ -116,7 +121,7 @@ void Directory::State::replace(File& file, Reading reading) {
     if (piece.known) {
       next.document = std::move(file.pieces[*piece.known].document);
     } else if (piece.span.form == PieceForm::kDocument || piece.span.form == PieceForm::kListItem) {
-      next.document = make_document(file, std::move(piece.parsed));
+      next.document = make_document(file, std::move(piece.parsed), std::move(piece.uses));
       fresh.push_back(next.document.get());
     }
   }
@@ -148,7 +153,7 @@ void Directory::State::read(const std::string& path) {
   File& file = found->second;
   file.path = path;
   file.diagnostics.clear();
-  auto reading = read_file(window, path, file.pieces, kinds);
+  auto reading = read_file(window, path, file.pieces, kinds, &side);
   if (reading) {
     parsed += reading->parsed;
     replace(file, std::move(*reading));
@@ -190,8 +195,19 @@ Result<> Directory::State::look_again(const Seen& seen) {
   return {};
 }
 
+/// Marks documents that take values of files that changed; gives the files that they stand in.
+std::set<std::string> Directory::State::take_stale(const Seen& seen) {
+  std::set<std::string> out;
+  for (auto* document : side.changed(seen)) {
+    document->stale = true;
+    out.insert(document->file->path);
+  }
+  return out;
+}
+
 Result<Update> Directory::State::refresh(const Seen& seen) {
   parsed = 0;
+  const auto again = take_stale(seen);
   if (seen.list || seen.all) {
     FL_CHECK(look_again(seen));
   } else {
@@ -199,6 +215,9 @@ Result<Update> Directory::State::refresh(const Seen& seen) {
   }
   for (const auto& path : seen.touched)
     if (const auto found = files.find(path); found != files.end() && !found->second.diagnostics.empty()) read(path);
+  for (const auto& path : again)
+    if (struct stat found{}; files.contains(path) && ::lstat(path.c_str(), &found) == 0) read(path);
+  side.settle();
   Update update;
   collect(update);
   leaving.clear();

@@ -15,20 +15,24 @@ class Known {
   explicit Known(const std::vector<File::Piece>& pieces) : pieces_(pieces), used_(pieces.size()) {}
 
   [[nodiscard]] std::size_t size() const { return pieces_.size(); }
-  [[nodiscard]] bool is_free(std::size_t index) const { return index < pieces_.size() && !used_[index]; }
+  [[nodiscard]] bool is_free(std::size_t index) const {
+    if (index >= pieces_.size() || used_[index]) return false;
+    const auto& document = pieces_[index].document;
+    return document == nullptr || !document->stale;
+  }
   void use(std::size_t index) { used_[index] = true; }
   [[nodiscard]] std::optional<std::size_t> find(const Span& span) {
     if (misses_ < kFewMisses) {
       ++misses_;
       for (std::size_t i = 0; i < pieces_.size(); ++i)
-        if (pieces_[i].span == span && !used_[i]) return i;
+        if (pieces_[i].span == span && is_free(i)) return i;
       return std::nullopt;
     }
     if (by_hash_.empty())
       for (std::size_t i = 0; i < pieces_.size(); ++i) by_hash_.emplace(pieces_[i].span.hash, i);
     const auto [begin, end] = by_hash_.equal_range(span.hash);
     const auto found =
-        std::find_if(begin, end, [&](const auto& at) { return pieces_[at.second].span == span && !used_[at.second]; });
+        std::find_if(begin, end, [&](const auto& at) { return pieces_[at.second].span == span && is_free(at.second); });
     return found == end ? std::nullopt : std::optional(found->second);
   }
 
@@ -42,8 +46,9 @@ class Known {
 /// One pass over a file.
 class Pass {
  public:
-  Pass(Window& window, bool json, bool lists, const std::vector<File::Piece>& before, const KindTable& kinds)
-      : cutter_(window, json, lists), known_(before), before_(before), kinds_(kinds), json_(json) {}
+  Pass(Window& window, bool json, bool lists, const std::vector<File::Piece>& before, const KindTable& kinds,
+       SideFiles* side)
+      : cutter_(window, json, lists), known_(before), before_(before), kinds_(kinds), side_(side), json_(json) {}
 
   /// False: what looked like a list of items is none, or its items cannot be read apart.
   Result<bool> run(Reading& out) {
@@ -64,7 +69,7 @@ class Pass {
   }
   void pass(std::size_t index, Reading& out) {
     known_.use(index);
-    out.pieces.push_back({before_[index].span, index, {}});
+    out.pieces.push_back({before_[index].span, index, {}, {}});
     next_ = index + 1;
   }
   bool add(const Span& span, Reading& out) {
@@ -73,10 +78,11 @@ class Pass {
       pass(*index, out);
       return true;
     }
-    auto& piece = out.pieces.emplace_back(Reading::Piece{span, std::nullopt, {}});
+    auto& piece = out.pieces.emplace_back(Reading::Piece{span, std::nullopt, {}, {}});
     if (span.form == PieceForm::kListTail && !is_list_frame(cutter_.list_frame(), json_)) return false;
-    if (span.form == PieceForm::kDocument) piece.parsed = parse_text(cutter_.text(), json_, kinds_);
-    if (span.form == PieceForm::kListItem) piece.parsed = parse_item(cutter_.text(), json_, kinds_);
+    if (span.form == PieceForm::kDocument) piece.parsed = parse_text(cutter_.text(), json_, kinds_, side_);
+    if (span.form == PieceForm::kListItem) piece.parsed = parse_item(cutter_.text(), json_, kinds_, side_);
+    if (side_ != nullptr) piece.uses = side_->take_uses();
     if (span.form == PieceForm::kListItem && piece.parsed.unknown_anchor) return false;
     out.parsed += span.form == PieceForm::kDocument || span.form == PieceForm::kListItem ? 1 : 0;
     cutter_.advance(span);
@@ -87,6 +93,7 @@ class Pass {
   Known known_;
   const std::vector<File::Piece>& before_;
   const KindTable& kinds_;
+  SideFiles* side_;
   bool json_;
   std::size_t next_ = 0;  // of the earlier pieces, the one that should follow
 };
@@ -107,12 +114,12 @@ void File::number() {
 }
 
 Result<Reading> read_file(Window& window, const std::string& path, const std::vector<File::Piece>& before,
-                          const KindTable& kinds) {
+                          const KindTable& kinds, SideFiles* side) {
   const bool json = path.ends_with(".json");
   for (const bool lists : {true, false}) {
     FL_CHECK(window.open(path));
     Reading reading;
-    auto whole = Pass(window, json, lists, before, kinds).run(reading);
+    auto whole = Pass(window, json, lists, before, kinds, side).run(reading);
     const bool failed = window.failed();
     window.close();
     if (failed) return fail("reading " + path + " broke off");

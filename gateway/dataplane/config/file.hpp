@@ -10,6 +10,7 @@
 #include "gateway/dataplane/config/claims.hpp"
 #include "gateway/dataplane/config/parse.hpp"
 #include "gateway/dataplane/config/pieces.hpp"
+#include "gateway/dataplane/config/side_files.hpp"
 #include "gateway/dataplane/config/window.hpp"
 
 namespace fairlead::config {
@@ -37,13 +38,15 @@ struct Reading {
     Span span;
     std::optional<std::size_t> known;
     ParsedText parsed;
+    std::vector<SideFiles::Use> uses;
   };
   std::vector<Piece> pieces;
   std::size_t parsed = 0;
 };
 
-/// Reads a file against its pieces of before; parses what is new.
+/// Reads a file against its pieces of before; parses what is new, or stale. Without `side` no object can take a value
+/// from another file.
 [[nodiscard]] Result<Reading> read_file(Window& window, const std::string& path, const std::vector<File::Piece>& before,
-                                        const KindTable& kinds);
+                                        const KindTable& kinds, SideFiles* side = nullptr);
 
 }  // namespace fairlead::config

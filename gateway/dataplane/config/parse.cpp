@@ -41,6 +41,7 @@ model::ObjectPtr stand_in_of(View root, const KnownKind& known, const std::strin
 /// What holds for all objects of a text.
 struct Scope {
   const KindTable& kinds;
+  SideFiles* side;
   bool broken;
   bool in_list = false;
 };
@@ -56,7 +57,7 @@ void parse_list(View root, Scope scope, ParsedText& out) {
 void add_object(View root, const KnownKind& known, const Scope& scope, ParsedText& out) {
   auto identity = read_identity(root, known.namespaced);
   const model::ObjectKey key{known.kind, identity.ns, identity.name};
-  Reader reader(root, key.text(), out.diagnostics);
+  Reader reader(root, key.text(), out.diagnostics, scope.side);
   const std::size_t before = out.diagnostics.size();
   auto object = known.read(reader, root);
   // Read from a torso it says nothing of its own: the syntax error is reported instead.
@@ -119,7 +120,7 @@ const KindTable& agent_kinds() {
   return kTable;
 }
 
-ParsedText parse_text(std::string_view text, bool json, const KindTable& kinds) {
+ParsedText parse_text(std::string_view text, bool json, const KindTable& kinds, SideFiles* side) {
   ParsedText out;
   TreeReader reader(text, json);
   Tree tree;
@@ -127,14 +128,14 @@ ParsedText parse_text(std::string_view text, bool json, const KindTable& kinds) 
     const auto outcome = reader.next(tree);
     if (outcome == TreeReader::Outcome::kEnd) return out;
     const bool broken = outcome == TreeReader::Outcome::kError;
-    if (!tree.empty()) parse_object(View(tree, Tree::root()), {.kinds = kinds, .broken = broken}, out);
+    if (!tree.empty()) parse_object(View(tree, Tree::root()), {.kinds = kinds, .side = side, .broken = broken}, out);
     if (!broken) continue;
     note_error(reader.error(), out);
     return out;
   }
 }
 
-ParsedText parse_item(std::string_view text, bool json, const KindTable& kinds) {
+ParsedText parse_item(std::string_view text, bool json, const KindTable& kinds, SideFiles* side) {
   std::string copy;
   if (json) {  // without its comma, the rest where it was
     copy = text;
@@ -148,7 +149,7 @@ ParsedText parse_item(std::string_view text, bool json, const KindTable& kinds) 
   const bool broken = reader.next(tree) == TreeReader::Outcome::kError;
   View item = tree.empty() ? View{} : View(tree, Tree::root());
   if (item && !json) item = item.is_sequence() ? item.first() : View{};
-  if (item) parse_object(item, {.kinds = kinds, .broken = broken, .in_list = true}, out);
+  if (item) parse_object(item, {.kinds = kinds, .side = side, .broken = broken, .in_list = true}, out);
   if (broken) note_error(reader.error(), out);
   if (!item) out.unreadable = true;
   return out;

@@ -33,6 +33,8 @@ model::Object read_as(Reader& reader, View root) {
   return kRead(reader, root);
 }
 
+class SideFiles;
+
 struct ParsedObject {
   model::ObjectKey key;
   model::ObjectPtr object;    ///< empty: refused
@@ -47,10 +49,13 @@ struct ParsedText {
 };
 
 /// Reads one document, or several that no `---` line parts. Objects of kinds not in `kinds` are passed over.
-ParsedText parse_text(std::string_view text, bool json, const KindTable& kinds = agent_kinds());
+/// Without `side` no object can take a value from a file.
+ParsedText parse_text(std::string_view text, bool json, const KindTable& kinds = agent_kinds(),
+                      SideFiles* side = nullptr);
 
 /// Reads one item of a List as the file has it: in YAML with its dash, in JSON with the comma before it.
-ParsedText parse_item(std::string_view text, bool json, const KindTable& kinds = agent_kinds());
+ParsedText parse_item(std::string_view text, bool json, const KindTable& kinds = agent_kinds(),
+                      SideFiles* side = nullptr);
 
 /// Whether this is a List and no more: what is left of one whose items were cut out.
 bool is_list_frame(std::string_view text, bool json);

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <vector>
 
+#include "gateway/dataplane/config/side_files.hpp"
+
 namespace fairlead::config {
 namespace {
 
@@ -34,14 +36,14 @@ bool is_number_text(std::string_view text) {
   return error != std::errc::invalid_argument && end == text.data() + text.size();
 }
 
-std::string shown(View at) {
+std::string shown(View at, std::size_t most = kShown) {
   const auto& node = at.node();
   if (node.type == Tree::Type::kNull) return "null";
   if (node.type == Tree::Type::kMapping) return "a mapping";
   if (node.type == Tree::Type::kSequence) return "a list";
   std::string text;
-  for (const char c : node.text.substr(0, kShown)) text += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  if (node.text.size() > kShown) text += "...";
+  for (const char c : node.text.substr(0, most)) text += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  if (node.text.size() > most) text += "...";
   return node.plain && !at.is_string() ? text : '"' + text + '"';
 }
 
@@ -145,6 +147,21 @@ void Reader::read(View at, std::string& out) {
   if (!at.is_string())
     return error(at, at.node().type == Tree::Type::kScalar ? "a string (put it in quotes)" : "a string");
   out = at.text();
+}
+
+std::optional<std::string> Reader::file(View at, std::size_t most) {
+  constexpr std::size_t kMostPath = 4096;
+  const auto name = at.text();
+  if (!at.is_string() || name.empty() || name.size() >= kMostPath || name.find('\0') != std::string_view::npos) {
+    error(at, "the path of a file");
+    return std::nullopt;
+  }
+  auto value = side_ != nullptr ? side_->read(name) : fail("no files beside it");
+  if (value && value->size() <= most) return std::move(*value);
+  const auto found = value ? "more than " + std::to_string(most) + " bytes" : std::move(value.error().message);
+  note(Severity::kError, at, path(at), shown(at, kMostPath) + ": " + found,
+       "a file that can be read and holds 1 to " + std::to_string(most) + " bytes");
+  return std::nullopt;
 }
 
 void Reader::read(View at, bool& out) {

@@ -15,6 +15,8 @@
 
 namespace fairlead::config {
 
+class SideFiles;
+
 /// A place in a tree; cheap to copy. Not there: false.
 class View {
  public:
@@ -47,7 +49,9 @@ class View {
 /// Owner: a parse. Thread: any, one at a time.
 class Reader {
  public:
-  Reader(View root, std::string object, Diagnostics& out) : root_(root), object_(std::move(object)), out_(out) {}
+  /// Without `side` no value can be taken from a file.
+  Reader(View root, std::string object, Diagnostics& out, SideFiles* side = nullptr)
+      : root_(root), object_(std::move(object)), out_(out), side_(side) {}
 
   void error(View at, std::string expected);
   /// A field that should be in `at` and is not.
@@ -82,6 +86,9 @@ class Reader {
   }
 
   void read(View at, std::string& out);
+  /// What the file of that path holds, at most `most` bytes without one line end behind them. The path is shown in what
+  /// is noted, its content never is.
+  [[nodiscard]] std::optional<std::string> file(View at, std::size_t most);
   void read(View at, bool& out);
   void read_port(View at, std::uint16_t& out);
   [[nodiscard]] std::optional<std::uint64_t> number(View at, std::uint64_t low, std::uint64_t high);
@@ -102,6 +109,7 @@ class Reader {
   View root_;
   std::string object_;
   Diagnostics& out_;
+  SideFiles* side_;
   bool failed_ = false;
   bool hidden_ = false;
 };

@@ -118,6 +118,23 @@ void check_calls(Reader& reader, View at, model::Aggregate& out) {
   }
 }
 
+/// What goes out has to be settled by the calls up to there.
+void check_stream(Reader& reader, View at, View calls, const model::Aggregate& out) {
+  const auto stream = at.find("stream");
+  if (out.mode != model::Aggregate::Mode::kAll) reader.error(stream, "false with mode FirstOf, which has one answer");
+  if (out.merge != model::Aggregate::Merge::kObject)
+    reader.error(stream, "false with merge Flat, where later calls change what earlier ones gave");
+  if (!out.partial && std::ranges::all_of(out.calls, &AggregateCall::required))
+    reader.error(stream,
+                 "false where all calls are required: any may make it a failure (partial: Partial, or a call "
+                 "with required: false)");
+  auto item = calls.first();
+  for (std::size_t i = 0; i < out.calls.size() && item; ++i, item = item.next())
+    for (std::size_t k = 0; k < i; ++k)
+      if (out.calls[k].group == out.calls[i].group)
+        reader.error(item, "no group of an earlier call, with stream: \"" + out.calls[i].group + "\" is one");
+}
+
 }  // namespace
 
 void read_aggregate(Reader& reader, View at, model::Aggregate& out) {
@@ -144,13 +161,16 @@ void read_aggregate(Reader& reader, View at, model::Aggregate& out) {
                      [&](View v) {
                        if (const auto found = reader.one_of(v, {"Fail", "Partial"})) out.partial = *found == 1;
                      }),
+               bool_field(reader, "stream", out.stream),
                field("completeHeader",
                      [&](View v) {
                        if (v.is_string() && v.text().empty()) out.complete_header.clear();
                        else read_free_header_name(reader, v, out.complete_header);
                      }),
                field("maxAnswerBytes", [&](View v) { read_number(reader, v, 1, kMostAnswer, out.max_answer_bytes); }));
-  if (calls && calls.is_sequence() && !reader.failed()) check_calls(reader, calls, out);
+  if (!calls || !calls.is_sequence() || reader.failed()) return;
+  check_calls(reader, calls, out);
+  if (out.stream) check_stream(reader, at, calls, out);
 }
 
 }  // namespace fairlead::config

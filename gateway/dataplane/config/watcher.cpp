@@ -67,7 +67,8 @@ Result<Watcher> Watcher::open(std::string path) {
 }
 
 Result<> Watcher::watch(const std::string& path, std::uint32_t mask, Role role, Places& places) {
-  const int wd = inotify_add_watch(notify_.get(), path.c_str(), mask);
+  // Added to what it is watched for already, be it as part of a way.
+  const int wd = inotify_add_watch(notify_.get(), path.c_str(), mask | IN_MASK_ADD);
   if (wd < 0) return fail(system_error("watching " + path, errno));
   auto& place = places[wd];
   place.role = role;
@@ -124,10 +125,21 @@ Result<Listing> Watcher::list() {
   // Targets last: the kernel's limit of watches then costs following a link, not the directory.
   for (const auto& [path, unused] : listing.links) static_cast<void>(watch(path, kOfTarget, Role::kTarget, places));
   for (const auto& [wd, unused] : places_)
-    if (!places.contains(wd)) inotify_rm_watch(notify_.get(), wd);
+    if (!places.contains(wd) && !ways_.needs(wd)) inotify_rm_watch(notify_.get(), wd);
   places_ = std::move(places);
   std::ranges::sort(listing.files);
   return listing;
+}
+
+void Watcher::release(const std::vector<int>& watches) {
+  for (const int wd : watches)
+    if (!places_.contains(wd) && !ways_.needs(wd)) inotify_rm_watch(notify_.get(), wd);
+}
+
+std::string Watcher::folder() const {
+  std::error_code error;
+  const auto path = fs::absolute(path_, error);
+  return (single_ ? path.parent_path() : path).string();
 }
 
 void Watcher::note_name(const inotify_event& event, const std::string& path, std::string_view name, Seen& seen) {
@@ -150,6 +162,7 @@ void Watcher::note_name(const inotify_event& event, const std::string& path, std
 
 void Watcher::note(const inotify_event& event, std::string_view name, Seen& seen) {
   if ((event.mask & IN_Q_OVERFLOW) != 0) seen.all = true;
+  ways_.note(event, name, seen.followed);
   const auto place = places_.find(event.wd);
   if (place == places_.end()) return;
   const auto own_name = fs::path(path_).filename();

@@ -10,6 +10,7 @@
 
 #include "fairlead/base/fd.hpp"
 #include "fairlead/base/result.hpp"
+#include "gateway/dataplane/config/ways.hpp"
 
 struct inotify_event;
 
@@ -40,6 +41,7 @@ struct Seen {
   std::set<std::string> written;      ///< complete files: closed by a writer, moved or linked into place, or removed
   std::set<std::string> touched;      ///< rights changed: worth a look where they could not be read
   std::set<std::string> directories;  ///< made or moved into place: all in them is new
+  std::set<std::string> followed;     ///< files beside the configuration that may hold something else now
   bool list = false;                  ///< names of directories or links changed
   bool all = false;                   ///< events were lost: nothing is certain
 };
@@ -53,8 +55,14 @@ class Watcher {
 
   [[nodiscard]] int fd() const { return notify_.get(); }
   [[nodiscard]] const std::string& path() const { return path_; }
+  /// The directory, or that of the one file; absolute.
+  [[nodiscard]] std::string folder() const;
   /// Lists and watches what it lists; each directory is watched before it is read, so that nothing falls in between.
   [[nodiscard]] Result<Listing> list();
+  /// Follows a file beside the configuration, an absolute path; it need not be there. To be called before it is read,
+  /// and again after it was named, as its way may lead elsewhere then.
+  void follow(const std::string& file) { release(ways_.follow(notify_.get(), file)); }
+  void forget(const std::string& file) { release(ways_.forget(file)); }
   /// Takes all events that are there; never waits.
   [[nodiscard]] Seen take();
 
@@ -70,6 +78,7 @@ class Watcher {
   [[nodiscard]] Result<> list_directory(const std::string& directory, bool nested, Listing& listing, Places& places);
   [[nodiscard]] Result<> watch(const std::string& path, std::uint32_t mask, Role role, Places& places);
   void watch_parent(Places& places);
+  void release(const std::vector<int>& watches);
   void note(const inotify_event& event, std::string_view name, Seen& seen);
   void note_name(const inotify_event& event, const std::string& path, std::string_view name, Seen& seen);
 
@@ -77,6 +86,7 @@ class Watcher {
   bool single_ = false;  // path_ is a file
   Fd notify_;
   Places places_;
+  Ways ways_;
   std::set<std::string> indirect_;  // directories and links by which files are reached, as last listed
 };
 

@@ -98,6 +98,7 @@ FilterPtr make_aggregate(const model::Aggregate& settings, Context& context) {
   plan.first_of = settings.mode == model::Aggregate::Mode::kFirstOf;
   plan.flat = settings.merge == model::Aggregate::Merge::kFlat;
   plan.partial = settings.partial;
+  plan.stream = settings.stream;
   plan.complete_header = settings.complete_header;
   plan.most_answer = settings.max_answer_bytes;
   for (const auto& call : settings.calls) {

@@ -45,6 +45,7 @@ struct AggregatePlan {
   bool first_of = false;
   bool flat = false;
   bool partial = false;
+  bool stream = false;
   std::string complete_header;
   std::size_t most_answer = 0;
   bool reads_body = false;  // of the request
@@ -97,6 +98,8 @@ class AggregateRun final : public State {
   /// True: it has answered, and may be gone.
   bool finish_if_done();
   void answer_good();
+  [[nodiscard]] bool may_begin() const;
+  void send_in_order(bool end);
   void answer_failure(const Part* part);
 
   Request& request_;
@@ -104,6 +107,8 @@ class AggregateRun final : public State {
   std::string request_body_;
   change::Json request_document_;
   std::vector<std::unique_ptr<Part>> parts_;
+  std::size_t passed_ = 0;  // parts that are sent, or left out
+  bool begun_ = false;      // the first part was sent
   bool answered_ = false;
 };
 

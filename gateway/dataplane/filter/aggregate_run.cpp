@@ -192,11 +192,56 @@ bool AggregateRun::finish_if_done() {
   const auto needed = std::ranges::find_if(
       parts_, [](const auto& part) { return part->stage == Stage::kFailed && part->plan.required; });
   const bool lacks = needed != parts_.end() && !plan_.partial && !plan_.first_of;
+  const bool streams = plan_.stream && good && !lacks && request_.head().method != http::Method::kHead;
+  if (pending && streams) {
+    if (may_begin()) send_in_order(false);
+    return false;
+  }
   if (pending && !lacks && !(plan_.first_of && good)) return false;
   answered_ = true;
-  if (good && !lacks) answer_good();
+  if (streams) send_in_order(true);
+  else if (good && !lacks) answer_good();
   else answer_failure(needed != parts_.end() ? needed->get() : parts_.empty() ? nullptr : parts_.front().get());
   return true;
+}
+
+/// No call can make a failure of it any more.
+bool AggregateRun::may_begin() const {
+  return plan_.partial || std::ranges::all_of(parts_, [](const auto& part) {
+           return part->stage == Stage::kGood || part->stage == Stage::kFailed || !part->plan.required;
+         });
+}
+
+/// Streamed: what has come goes out, up to the first call that is under way. Nothing may be touched afterwards.
+void AggregateRun::send_in_order(bool end) {
+  std::string body;
+  for (; passed_ < parts_.size(); ++passed_) {
+    const auto& part = *parts_[passed_];
+    if (part.stage == Stage::kWaiting || part.stage == Stage::kRunning) break;
+    if (part.stage != Stage::kGood) continue;
+    Json member;
+    std::string text;
+    const auto root = member.make(JsonKind::kObject);
+    member.put(root, part.plan.group, member.copy(part.document, part.value));
+    member.write(root, text);
+    text.pop_back();  // "{...}" as the next of the members before it
+    if (begun_ || !body.empty()) text.front() = ',';
+    body += text;
+  }
+  if (body.empty() && !end) return;
+  AnswerPart part{.head = nullptr, .body = {}, .end = end, .trailers = {}};
+  if (end) {
+    const bool complete = std::ranges::all_of(parts_, [](const auto& one) { return one->stage == Stage::kGood; });
+    note(complete ? AggregateResult::kComplete : AggregateResult::kPartial);
+    body += '}';
+    if (!plan_.complete_header.empty()) part.trailers.push_back({plan_.complete_header, complete ? "true" : "false"});
+  }
+  part.body = body;
+  Answer head{
+      .status = 200, .fields = {{"content-type", "application/json"}}, .flagged = false, .details = "aggregate"};
+  if (!plan_.complete_header.empty()) head.fields.push_back({"trailer", plan_.complete_header});
+  if (!std::exchange(begun_, true)) part.head = &head;
+  request_.answer_part(part);
 }
 
 void AggregateRun::answer_good() {

@@ -110,6 +110,8 @@ class Exchange final : public http::ServerHandler {
   void ask_for_body();
   void measure_body();
   void answer_whole(const filter::Answer& answer);
+  void answer_part(const filter::AnswerPart& part);
+  [[nodiscard]] bool begin_parts(const filter::Answer& answer);
   void send_whole(http::ResponseHead& head, std::string_view body);
   void send_piece(std::string_view data, bool end);
   [[nodiscard]] const filter::Chain* consumer_chain(const filter::Identity& identity) const;

@@ -77,6 +77,32 @@ void Exchange::answer_whole(const filter::Answer& answer) {
   send_whole(head, answer.body);
 }
 
+/// From the first one on it is as if a backend answered.
+void Exchange::answer_part(const filter::AnswerPart& part) {
+  if (part.head != nullptr && !begin_parts(*part.head)) return;
+  if (client_ == nullptr || response_ended_) return;
+  if (part.end && !part.trailers.empty()) {
+    if (!part.body.empty()) on_response_body(part.body, false);
+    auto trailers = part.trailers;
+    if (client_ != nullptr) on_response_trailers(trailers);
+  } else {
+    on_response_body(part.body, part.end);
+  }
+}
+
+/// False: a filter has answered in its place, or the client is gone.
+bool Exchange::begin_parts(const filter::Answer& answer) {
+  record_.details = answer.details;
+  response_started_ = true;
+  http::ResponseHead head;
+  head.status = answer.status;
+  head.fields = answer.fields;
+  head.body = http::Body::kStream;
+  if (!filters_->on_response(head, true)) return false;
+  send_head(head, false);
+  return client_ != nullptr;
+}
+
 /// `details`: a filter's; empty: the gateway's own. `fields`: with a type, or none.
 void Exchange::answer_as_kong(std::uint16_t status, Flag flag, std::string_view details, http::Fields fields) {
   if (!client_known_) find_client();

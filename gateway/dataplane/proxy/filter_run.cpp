@@ -113,9 +113,21 @@ void FilterRun::resume() {
 
 void FilterRun::answer(const filter::Answer& answer) {
   note(responds_ ? filter::Outcome::kReplaced : outcome_of(answer));
+  ask_no_more();
+  exchange_.answer_whole(answer);
+}
+
+void FilterRun::answer_part(const filter::AnswerPart& part) {
+  if (part.head != nullptr) {
+    note(outcome_of(*part.head));
+    ask_no_more();
+  }
+  exchange_.answer_part(part);
+}
+
+void FilterRun::ask_no_more() {
   waits_ = needs_body_ = holds_ = false;
   to_call_ = 0;
-  exchange_.answer_whole(answer);
 }
 
 void FilterRun::note_abandoned() {

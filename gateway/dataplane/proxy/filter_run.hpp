@@ -65,6 +65,7 @@ class FilterRun final : public filter::Request {
   void set_state(std::unique_ptr<filter::State> state) override;
   void resume() override;
   void answer(const filter::Answer& answer) override;
+  void answer_part(const filter::AnswerPart& part) override;
   void pass_body(std::unique_ptr<filter::BodyFilter> filter) override;
   bool take_canary() override;
   [[nodiscard]] bool canary() const override;
@@ -81,6 +82,7 @@ class FilterRun final : public filter::Request {
   /// What became of the request at the filter in slot_.
   void note(filter::Outcome outcome) { count(counters_[slot_] + static_cast<telemetry::CounterId>(outcome)); }
   void note_abandoned();
+  void ask_no_more();
 
   Exchange& exchange_;
   std::array<const filter::Filter*, filter::kSlots> filters_{};

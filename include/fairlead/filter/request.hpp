@@ -42,6 +42,14 @@ struct Answer {
   std::string_view details{};  ///< for the log: "rate_limited"; a literal
 };
 
+/// A part of an answer that goes out as it comes. Views are good during Request::answer_part() only.
+struct AnswerPart {
+  const Answer* head = nullptr;  ///< of the first part, and only of it; its body does not count
+  std::string_view body{};
+  bool end = false;
+  http::Fields trailers{};  ///< with the end
+};
+
 /// What another server said to a call.
 struct CallAnswer {
   http::ResponseHead head;
@@ -114,6 +122,9 @@ class Request {
   /// After kWait. The request may be over when these two return, and with it all states: touch nothing of them then.
   virtual void resume() = 0;
   virtual void answer(const Answer& answer) = 0;
+  /// The same in parts, after which the request goes on until the last. Filters in front see a body of unknown
+  /// length; where one answers in its place, further parts go nowhere.
+  virtual void answer_part(const AnswerPart& /*part*/) {}
   /// From on_response: the body passes through it. Never for tunnels, nor where no body follows. The filter has set
   /// head.body to kStream where the length changes.
   virtual void pass_body(std::unique_ptr<BodyFilter> filter) = 0;

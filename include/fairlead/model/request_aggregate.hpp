@@ -46,6 +46,7 @@ struct Aggregate {
   std::vector<AggregateCall> calls;  ///< 1 to 16
   Mode mode = Mode::kAll;
   Merge merge = Merge::kObject;
+  bool stream = false;  ///< parts go out in the calls' order before later ones have come; completeness in a trailer
   bool partial = false;  ///< answers without what required calls should have brought, too
   std::string complete_header = "x-complete";  ///< true or false; empty: none
   std::uint64_t max_answer_bytes = 1024 * 1024;  ///< of each call

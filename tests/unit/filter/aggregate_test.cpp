@@ -46,6 +46,94 @@ TEST(Aggregate, AsksAllAtOnceAndPutsAnswersTogether) {
   EXPECT_EQ(request.said->fields["x-complete"], "true");
 }
 
+model::Aggregate streamed() {
+  auto out = two_calls();
+  out.calls.push_back(call_to("ccc"));
+  out.stream = out.partial = true;
+  return out;
+}
+
+TEST(Aggregate, StreamsWhatStandsInOrder) {
+  const auto filter = made(streamed());
+  ChangeRequest request;
+  EXPECT_EQ(filter->on_request(request), Verdict::kWait);
+  request.reply(1, "2");
+  EXPECT_FALSE(request.said);  // the first call is still under way
+  request.reply(0, "{\"x\":1}");
+  ASSERT_TRUE(request.said);
+  EXPECT_EQ(request.said->status, 200);
+  EXPECT_EQ(request.said->body, "{\"a\":{\"x\":1},\"bb\":2");
+  EXPECT_EQ(request.said->fields["content-type"], "application/json");
+  EXPECT_EQ(request.said->fields["trailer"], "x-complete");
+  EXPECT_FALSE(request.said->fields.contains("x-complete"));
+  EXPECT_FALSE(request.whole);
+  request.reply(2, "[]");
+  EXPECT_TRUE(request.whole);
+  EXPECT_EQ(request.said->body, "{\"a\":{\"x\":1},\"bb\":2,\"ccc\":[]}");
+  EXPECT_EQ(request.trailers["x-complete"], "true");
+}
+
+TEST(Aggregate, LeavesOutWhatFailsInAStream) {
+  for (const std::size_t bad : {0UL, 1UL, 2UL}) {
+    const auto filter = made(streamed());
+    ChangeRequest request;
+    EXPECT_EQ(filter->on_request(request), Verdict::kWait);
+    for (std::size_t i = 0; i < 3; ++i) request.reply(i, std::to_string(i), i == bad ? 500 : 200);
+    ASSERT_TRUE(request.said);
+    EXPECT_TRUE(request.whole);
+    constexpr const char* kBodies[] = {R"({"bb":1,"ccc":2})", R"({"a":0,"ccc":2})", R"({"a":0,"bb":1})"};
+    EXPECT_EQ(request.said->body, kBodies[bad]);
+    EXPECT_EQ(request.trailers["x-complete"], "false");
+  }
+  const auto filter = made(streamed());
+  ChangeRequest request;
+  EXPECT_EQ(filter->on_request(request), Verdict::kWait);
+  for (std::size_t i = 0; i < 3; ++i) request.reply(i, "", 500);
+  ASSERT_TRUE(request.said);
+  EXPECT_EQ(request.said->status, 502);
+}
+
+TEST(Aggregate, StreamsOnlyWhatNoRequiredCallCanFail) {
+  auto settings = streamed();
+  settings.partial = false;
+  settings.calls[2].required = false;
+  settings.complete_header.clear();
+  {
+    const auto filter = made(settings);
+    ChangeRequest request;
+    EXPECT_EQ(filter->on_request(request), Verdict::kWait);
+    request.reply(0, "1");
+    EXPECT_FALSE(request.said);
+    request.reply(1, "", 500);
+    ASSERT_TRUE(request.said);
+    EXPECT_EQ(request.said->status, 502);
+  }
+  const auto filter = made(settings);
+  ChangeRequest request;
+  EXPECT_EQ(filter->on_request(request), Verdict::kWait);
+  request.reply(0, "1");
+  request.reply(1, "2");
+  ASSERT_TRUE(request.said);
+  EXPECT_EQ(request.said->body, R"({"a":1,"bb":2)");
+  EXPECT_FALSE(request.said->fields.contains("trailer"));
+  request.reply(2, "", 500);
+  EXPECT_EQ(request.said->body, R"({"a":1,"bb":2})");
+  EXPECT_TRUE(request.whole);
+  EXPECT_TRUE(request.trailers.empty());
+}
+
+TEST(Aggregate, AnswersHeadAsAWhole) {
+  const auto filter = made(streamed());
+  ChangeRequest request("HEAD");
+  EXPECT_EQ(filter->on_request(request), Verdict::kWait);
+  request.reply(0, "1");
+  request.reply(1, "2");
+  EXPECT_FALSE(request.said);
+  request.reply(2, "3");
+  ASSERT_TRUE(request.said);
+  EXPECT_EQ(request.said->fields["x-complete"], "true");
+}
+
 TEST(Aggregate, CarriesValuesOver) {
   auto settings = two_calls();
   auto& second = settings.calls[1];

@@ -76,6 +76,18 @@ class ChangeRequest final : public Request {
     for (const auto& field : answer.fields) said->fields.emplace(field.name, field.value);
     if (ends) state_.reset();  // as the proxy may
   }
+  void answer_part(const AnswerPart& part) override {
+    EXPECT_EQ(part.head != nullptr, !said) << "one head, first";
+    EXPECT_FALSE(whole) << "a part behind the last";
+    if (part.head != nullptr) {
+      said = Said{part.head->status, {}, {}, part.head->flag, part.head->flagged};
+      for (const auto& field : part.head->fields) said->fields.emplace(field.name, field.value);
+    }
+    said->body += part.body;
+    for (const auto& field : part.trailers) trailers.emplace(field.name, field.value);
+    whole = part.end;
+    if (ends && whole) state_.reset();  // as the proxy may
+  }
   void pass_body(std::unique_ptr<BodyFilter> filter) override { body = std::move(filter); }
 
   std::unique_ptr<Call> call(const CallSpec& spec, CallHandler& handler) override {
@@ -113,6 +125,8 @@ class ChangeRequest final : public Request {
   }
 
   std::optional<Said> said;
+  std::map<std::string, std::string> trailers;  ///< of an answer in parts
+  bool whole = false;                           ///< its last part has come
   std::unique_ptr<BodyFilter> body;
   std::vector<std::unique_ptr<Asked>> asked;
   int resumed = 0;

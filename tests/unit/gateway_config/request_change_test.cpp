@@ -109,6 +109,14 @@ constexpr BadSection kBadChange[] = {
     {"transform: {response: {body: {json: {set: [{path: a, value: \"{{ request.body.x }}\"}]}}}}}",
      "spec.transform.response", "a mapping", "its body is gone"},
     // aggregate
+    {"aggregate: {stream: true, calls: [{" CALL "}]}}", "spec.aggregate.stream", "true", "all calls are required"},
+    {"aggregate: {stream: true, mode: FirstOf, partial: Partial, calls: [{" CALL "}]}}", "spec.aggregate.stream",
+     "true", "false with mode FirstOf"},
+    {"aggregate: {stream: true, merge: Flat, partial: Partial, calls: [{" CALL "}]}}", "spec.aggregate.stream", "true",
+     "false with merge Flat"},
+    {"aggregate: {stream: true, partial: Partial, calls: [{" CALL ", group: g}, {name: b, backendRef: {name: s, port: "
+     "80}, path: /a, group: g}]}}",
+     "spec.aggregate.calls[1]", "a mapping", "\"g\" is one"},
     {"aggregate: {}}", "spec.aggregate.calls", "nothing", "a list of calls"},
     {"aggregate: {calls: []}}", "spec.aggregate.calls", "a list", "at least 1"},
     {"aggregate: {calls: [{backendRef: {name: s, port: 80}, path: /a}]}}", "spec.aggregate.calls[0].name", "nothing",
