@@ -34,7 +34,7 @@ Result<> write_file(const std::string& path, const std::string& text) {
 }  // namespace
 
 bool is_kong_file(const std::string& path) {
-  const auto text = kong::read_file(path);
+  const auto text = kong::read_kong_file(path);
   return text && kong::is_kong(*text, path.ends_with(".json"));
 }
 
@@ -67,7 +67,7 @@ void take_kong_tracing(Arguments& arguments) {
 }
 
 Result<> KongSource::convert() {
-  FL_TRY(const auto text, kong::read_file(path_));
+  FL_TRY(const auto text, kong::read_kong_file(path_));
   const auto hash = std::hash<std::string>{}(text);
   if (hash == read_) return {};
   read_ = hash;

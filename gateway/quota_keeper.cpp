@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "fairlead/base/fd.hpp"
+#include "fairlead/base/file.hpp"
 #include "fairlead/limit/clocks.hpp"
 #include "fairlead/limit/lasting.hpp"
 
@@ -25,24 +26,11 @@ constexpr std::size_t kMostBytes = std::size_t{1} << 31;
 constexpr std::size_t kDigest = 32;  // at the end of a text
 
 /// Nothing where there is no such file.
-Result<std::optional<std::string>> read_file(const std::string& path) {
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!file && errno == ENOENT) return std::optional<std::string>();
-  if (!file) return fail(system_error(path, errno));
-  struct stat about{};
-  if (::fstat(file.get(), &about) != 0) return fail(system_error(path, errno));
-  if (!S_ISREG(about.st_mode) || static_cast<std::size_t>(about.st_size) > kMostBytes)
-    return fail(path + ": found no file, or one of more than 2 GiB");
-  std::string out(static_cast<std::size_t>(about.st_size), '\0');
-  std::size_t size = 0;
-  while (size < out.size()) {
-    const auto got = ::read(file.get(), out.data() + size, out.size() - size);
-    if (got < 0) return fail(system_error(path, errno));
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  out.resize(size);
-  return std::optional(std::move(out));
+Result<std::optional<std::string>> read_state(const std::string& path) {
+  auto text = read_file(path, kMostBytes, O_NOFOLLOW);
+  if (!text && text.error().code == ENOENT) return std::optional<std::string>();
+  if (!text) return fail(std::move(text.error()).in(path));
+  return std::optional(std::move(*text));
 }
 
 /// All of it or nothing, whatever ends meanwhile: the process or the machine.
@@ -79,7 +67,7 @@ Result<std::unique_ptr<QuotaKeeper>> QuotaKeeper::open(const std::string& direct
   if (!S_ISDIR(about.st_mode)) return fail("--state-dir " + directory + ": found no directory");
   std::unique_ptr<QuotaKeeper> self(new QuotaKeeper(directory));
   LastingCounts::of_process().enable();
-  auto text = read_file(self->path());
+  auto text = read_state(self->path());
   if (!text) return fail(std::move(text.error()));
   if (*text) {
     if (const auto adopted = LastingCounts::adopt_secret(**text); !adopted) {
@@ -94,7 +82,7 @@ Result<std::unique_ptr<QuotaKeeper>> QuotaKeeper::open(const std::string& direct
 }
 
 void QuotaKeeper::load() {
-  const auto text = read_file(path());
+  const auto text = read_state(path());
   if (!text) return note(text.error().message);
   if (!*text) return;
   if (const auto loaded = LastingCounts::of_process().load(**text, limit::unix_us()); !loaded)

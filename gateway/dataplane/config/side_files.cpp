@@ -1,46 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/dataplane/config/side_files.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <functional>
-#include <system_error>
 
-#include "fairlead/base/fd.hpp"
+#include "fairlead/base/file.hpp"
 #include "gateway/dataplane/config/claims.hpp"
 #include "gateway/dataplane/config/watcher.hpp"
 
 namespace fairlead::config {
 namespace {
 
-std::unexpected<Error> found_error(int number) { return fail(std::generic_category().message(number), number); }
-
-Result<std::string> read_whole(const std::string& path) {
-  // O_NONBLOCK: the open of a FIFO of that name would wait for a writer.
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) return found_error(errno);
-  struct stat found{};
-  if (::fstat(file.get(), &found) != 0) return found_error(errno);
-  if (S_ISDIR(found.st_mode)) return fail("a directory");
-  if (!S_ISREG(found.st_mode)) return fail("what is no regular file");
-  std::string out(SideFiles::kMostBytes + 1, '\0');
-  std::size_t size = 0;
-  while (size < out.size()) {
-    const auto got = ::read(file.get(), out.data() + size, out.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return found_error(errno);
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
+/// A line feed at its end does not count.
+Result<std::string> read_value(const std::string& path) {
+  FL_TRY(auto out, fairlead::read_file(path, SideFiles::kMostBytes));
+  if (out.ends_with('\n')) {
+    out.pop_back();
+    if (out.ends_with('\r')) out.pop_back();
   }
-  if (size > SideFiles::kMostBytes) return fail("more than " + std::to_string(SideFiles::kMostBytes) + " bytes");
-  out.resize(size);
-  if (out.ends_with('\n')) out.pop_back();
-  if (out.size() + 1 == size && out.ends_with('\r')) out.pop_back();
   if (out.empty()) return fail("nothing in it");
   return out;
 }
@@ -55,7 +33,7 @@ std::uint64_t print_of(const Result<std::string>& value) {
 Result<std::string> SideFiles::read(std::string_view name) {
   const auto path = (std::filesystem::path(watcher_.folder()) / name).string();
   if (looked_.insert(path).second) watcher_.follow(path);
-  auto value = read_whole(path);
+  auto value = read_value(path);
   uses_.push_back({path, print_of(value)});
   return value;
 }
@@ -85,7 +63,7 @@ std::set<Document*> SideFiles::changed(const Seen& seen) {
   const auto look = [&](const auto& used) {
     const auto& [path, users] = used;
     watcher_.follow(path);
-    const auto print = print_of(read_whole(path));
+    const auto print = print_of(read_value(path));
     for (const auto& [document, before] : users)
       if (print != before) out.insert(document);
   };

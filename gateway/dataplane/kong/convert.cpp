@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fairlead/kong/convert.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <set>
 
-#include "fairlead/base/error.hpp"
-#include "fairlead/base/fd.hpp"
+#include "fairlead/base/file.hpp"
 #include "gateway/dataplane/config/fields.hpp"
 #include "gateway/dataplane/config/parse.hpp"
 #include "gateway/dataplane/kong/conversion.hpp"
@@ -84,26 +78,14 @@ Converted convert(std::string_view text, bool json, const std::string& file, con
   return out;
 }
 
-Result<std::string> read_file(const std::string& path) {
-  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return fail(system_error(path, errno));
-  struct stat status{};
-  if (::fstat(file.get(), &status) != 0) return fail(system_error(path, errno));
-  if (!S_ISREG(status.st_mode)) return std::string();
-  std::string text;
-  char buffer[65536];
-  while (true) {
-    const auto count = ::read(file.get(), buffer, sizeof buffer);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(system_error(path, errno));
-    if (count == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(count));
-    if (text.size() > kMostFileBytes) return fail(path + ": found more than 64 MiB");
-  }
+Result<std::string> read_kong_file(const std::string& path) {
+  auto text = read_file(path, kMostFileBytes);
+  if (!text) return fail(std::move(text.error()).in("reading " + path));
+  return text;
 }
 
 Result<Converted> convert_file(const std::string& path, const Options& options) {
-  FL_TRY(const auto text, read_file(path));
+  FL_TRY(const auto text, read_kong_file(path));
   return convert(text, path.ends_with(".json"), path, options);
 }
 

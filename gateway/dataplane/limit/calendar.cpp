@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fairlead/limit/calendar.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstddef>
 
-#include "fairlead/base/fd.hpp"
+#include "fairlead/base/file.hpp"
 
 namespace fairlead::limit {
 namespace {
@@ -67,21 +63,6 @@ bool read_header(Bytes& in, Header& out) {
   out.characters = in.number(4);
   return !in.was_short() && magic == "TZif" && version >= "2" && out.types > 0 && out.times < kMostFile &&
          out.types < 256;
-}
-
-Result<std::string> read_file(const std::string& path) {
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return fail(system_error(path, errno));
-  std::string out(kMostFile, '\0');
-  std::size_t size = 0;
-  while (size < out.size()) {
-    const auto got = ::read(file.get(), out.data() + size, out.size() - size);
-    if (got < 0) return fail(system_error(path, errno));
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  out.resize(size);
-  return out;
 }
 
 bool is_zone_name(std::string_view name) {
@@ -152,8 +133,10 @@ Result<std::shared_ptr<const Zone>> Zone::find(std::string_view name) {
     return out;
   }
   if (!is_zone_name(name)) return fail("a time zone such as UTC, +02:00 or Europe/Berlin expected");
-  FL_TRY(const auto data, read_file("/usr/share/zoneinfo/" + std::string(name)));
-  auto zone = parse(data);
+  const auto path = "/usr/share/zoneinfo/" + std::string(name);
+  auto data = read_file(path, kMostFile);
+  if (!data) return fail(std::move(data.error()).in(path));
+  auto zone = parse(*data);
   if (!zone) return fail(std::move(zone.error()).in(name));
   return zone;
 }

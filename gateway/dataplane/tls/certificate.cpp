@@ -3,9 +3,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 
+#include "fairlead/base/file.hpp"
 #include "identity_names.hpp"
 #include "openssl.hpp"
 #include "pem.hpp"
@@ -15,6 +14,7 @@ namespace {
 
 constexpr int kMinRsaBits = 2048;
 constexpr std::size_t kMaxChain = 10;
+constexpr std::size_t kMostFileBytes = 16 << 20;
 
 std::string curve_of(EVP_PKEY* key) {
   char curve[64] = {};
@@ -101,11 +101,9 @@ Result<std::time_t> check_ocsp(const std::string& der, X509* leaf) {
   return fail("OCSP response: is for another certificate");
 }
 
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(system_error("reading " + path, errno));
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad()) return fail(system_error("reading " + path, errno));
+Result<std::string> read_part(const std::string& path) {
+  auto text = read_file(path, kMostFileBytes);
+  if (!text) return fail(std::move(text.error()).in("reading " + path));
   return text;
 }
 
@@ -156,10 +154,10 @@ Result<std::shared_ptr<const Certificate>> Certificate::load_files(const std::st
                                                                    const std::string& ocsp_path) {
   CertificateSource source;
   source.name = chain_path;
-  FL_TRY(source.chain_pem, read_file(chain_path));
-  FL_TRY(source.key_pem, read_file(key_path));
+  FL_TRY(source.chain_pem, read_part(chain_path));
+  FL_TRY(source.key_pem, read_part(key_path));
   if (!ocsp_path.empty()) {
-    FL_TRY(source.ocsp_der, read_file(ocsp_path));
+    FL_TRY(source.ocsp_der, read_part(ocsp_path));
   }
   auto loaded = load(source);
   OPENSSL_cleanse(source.key_pem.data(), source.key_pem.size());

@@ -43,7 +43,7 @@ struct Converted {
 [[nodiscard]] Converted convert(std::string_view text, bool json, const std::string& file, const Options& options);
 
 /// The text of a regular file; of a directory an empty one. At most 64 MiB.
-[[nodiscard]] Result<std::string> read_file(const std::string& path);
+[[nodiscard]] Result<std::string> read_kong_file(const std::string& path);
 
 /// Reads and converts. Fails only where the file cannot be read at all.
 [[nodiscard]] Result<Converted> convert_file(const std::string& path, const Options& options);
