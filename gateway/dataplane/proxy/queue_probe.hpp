@@ -33,8 +33,8 @@ class QueueProbe final : private event::IoHandler {
   Fd fd_;
   std::uint64_t marked_ns_ = 0;
   std::uint64_t next_ms_ = 0;  // when the next mark is due
-  bool out_ = false;           // a mark is on its way
-  bool waited_ = false;        // the last one for too long
+  bool out_ = false;  // a mark is on its way
+  bool waited_ = false;  // the last one for too long
   bool shedding_ = false;
 };
 
