@@ -299,7 +299,7 @@ model::AuthorizationPolicy read_policy(Reader& reader, View root, Reach reach) {
       refuse(reader, field, reach);
     }
   });
-  check_custom(reader, root.find("spec"), out);
+  if (reach == Reach::kRequests) check_custom(reader, root.find("spec"), out);
   if (is_dry_run(root) && !reader.failed()) {
     out.action = model::AuthorizationPolicy::Action::kAudit;
     reader.warn(root.find("metadata").find("annotations").find("istio.io/dry-run"),
