@@ -96,8 +96,8 @@ class ExamplesTest(unittest.TestCase):
                     continue
                 with self.subTest(page=page.relative_to(ROOT), block=number), tempfile.TemporaryDirectory() as folder:
                     pathlib.Path(folder, "example.yaml").write_text(block)
-                    of_gateway = re.search(r"apiVersion: (fairlead\.io|gateway\.networking\.k8s\.io)/|kind: RequestAuthentication|action: CUSTOM",
-                                           block)
+                    of_gateway = re.search(r"apiVersion: (fairlead\.io|gateway\.networking\.k8s\.io)/"
+                                           r"|kind: RequestAuthentication|action: CUSTOM", block)
                     done = subprocess.run([GATEWAY if of_gateway else AGENT, "check", folder], capture_output=True, text=True)
                     self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
                     self.assertNotIn("warning", done.stdout)
