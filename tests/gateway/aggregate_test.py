@@ -5,7 +5,7 @@ import json
 import threading
 import unittest
 
-from backend import Backend
+from backend import Backend, holds
 from change_test import example, policy
 from objects import CLASS, Followed, free_port, gateway, http, of, route, service
 from support import Wire, curl, eventually
@@ -209,15 +209,7 @@ class AggregateTest(unittest.TestCase):
             self.assertEqual(body, whole + trailer)
 
     def test_a_client_that_goes_ends_the_stream(self):
-        arrived, ended = threading.Event(), threading.Event()
-
-        def hold(conversation, *_):
-            arrived.set()
-            try:
-                conversation.more()
-            finally:
-                ended.set()
-        self.backends["teams"].answer = hold
+        self.backends["teams"].answer, arrived, ended = holds()
         with Wire(self.followed.gateway.port) as peer:
             peer.send(b"GET /stream HTTP/1.1\r\nhost: a\r\n\r\n")
             peer.until(b'"odd":1}')
@@ -236,15 +228,7 @@ class AggregateTest(unittest.TestCase):
         self.assertEqual(self.ask("/four")[2], b'{"c0":1,"c1":1,"c2":1,"c3":1}')
 
     def test_a_client_that_goes_takes_its_calls_along(self):
-        arrived, ended = threading.Event(), threading.Event()
-
-        def hold(conversation, *_):
-            arrived.set()
-            try:
-                conversation.more()
-            finally:
-                ended.set()
-        self.backends["odd"].answer = hold
+        self.backends["odd"].answer, arrived, ended = holds()
         with Wire(self.followed.gateway.port) as peer:
             peer.send(b"GET /four HTTP/1.1\r\nhost: a\r\n\r\n")
             self.assertTrue(arrived.wait(30))

@@ -205,6 +205,28 @@ class Conversation:
         self.peer.sendall(b"0\r\n\r\n")
 
 
+def says(status, *fields, body=b""):
+    """For Backend.answer: this, to every request."""
+    def answer(conversation, *_):
+        lines = [f"HTTP/1.1 {status} x", f"content-length: {len(body)}", *fields]
+        conversation.peer.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        return True
+    return answer
+
+
+def holds():
+    """For Backend.answer, which never does; with what tells that a request has come, and that its caller has gone."""
+    arrived, ended = threading.Event(), threading.Event()
+
+    def answer(conversation, *_):
+        arrived.set()
+        try:
+            conversation.more()
+        finally:
+            ended.set()
+    return answer, arrived, ended
+
+
 def pattern(size):
     """Bytes in which a gap or a repetition shows."""
     block = b"".join(struct.pack(">I", number) for number in range(size // 4 + 1))

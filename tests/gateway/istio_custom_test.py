@@ -4,7 +4,7 @@ import json
 import re
 import unittest
 
-from backend import Backend
+from backend import Backend, says
 from callers import Callers
 from ext_authz import Authorization, allowed, denied
 from objects import of, service
@@ -39,16 +39,8 @@ class Custom(Callers, unittest.TestCase):
         self.addCleanup(self.auth.close)
         self.serve(mesh(http(more)), service("auth", of(self.auth)), *(documents or [custom()]))
 
-    @staticmethod
-    def says(status, *fields, body=b""):
-        def answer(conversation, *unused):
-            lines = [f"HTTP/1.1 {status} x", f"content-length: {len(body)}", *fields]
-            conversation.peer.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-            return True
-        return answer
-
     def test_only_what_a_rule_matches_is_asked(self):
-        self.ask_http(self.says(403, body=b"no"), "", custom("{to: [{operation: {paths: [/head/admin*]}}]}"))
+        self.ask_http(says(403, body=b"no"), "", custom("{to: [{operation: {paths: [/head/admin*]}}]}"))
         self.assertEqual(self.ask()[0], 200)
         self.assertEqual(self.auth.requests(), [])
         status, _, body = self.ask(path="/head/admin/x")
@@ -57,7 +49,7 @@ class Custom(Callers, unittest.TestCase):
         self.assertEqual(self.web.requests("/head/admin/x"), [])
 
     def test_headers_go_where_the_provider_says(self):
-        self.ask_http(self.says(200, "x-user: ada", "x-passed: yes", "x-other: no"),
+        self.ask_http(says(200, "x-user: ada", "x-passed: yes", "x-other: no"),
                       ", pathPrefix: /check, includeRequestHeadersInCheck: [x-asks, x-all-*], "
                       "includeAdditionalHeadersInCheck: {x-static: here}, headersToUpstreamOnAllow: [x-us*], "
                       "headersToDownstreamOnAllow: [x-passed]")
@@ -77,7 +69,7 @@ class Custom(Callers, unittest.TestCase):
         self.assertNotIn("forged", asked)
 
     def test_a_denial_has_the_headers_that_are_named(self):
-        self.ask_http(self.says(302, "location: /login", "x-why: w", "x-other: o"), ", headersToDownstreamOnDeny: [x-why]")
+        self.ask_http(says(302, "location: /login", "x-why: w", "x-other: o"), ", headersToDownstreamOnDeny: [x-why]")
         status, head, _ = self.ask()
         self.assertEqual(status, 302)
         self.assertIn("location: /login", head)
@@ -85,7 +77,7 @@ class Custom(Callers, unittest.TestCase):
         self.assertNotIn("x-other", head)
 
     def test_a_server_that_cannot_be_asked_closes_or_opens(self):
-        self.ask_http(self.says(500), ', statusOnError: "503"')
+        self.ask_http(says(500), ', statusOnError: "503"')
         self.assertEqual(self.ask()[0], 503)
         self.followed.write("10.yaml", "---\n".join([mesh(http(", failOpen: true")), service("auth", of(self.auth)), custom()]))
         self.assertTrue(eventually(lambda: self.ask()[0] == 200))
@@ -94,13 +86,13 @@ class Custom(Callers, unittest.TestCase):
         self.assertEqual(curl("--data-binary", "@-", self.url + "/echo", input=b"body"), b"body")
 
     def test_bodies_are_told_and_longer_ones_refused(self):
-        self.ask_http(self.says(200), ", includeRequestBodyInCheck: {maxRequestBytes: 8}")
+        self.ask_http(says(200), ", includeRequestBodyInCheck: {maxRequestBytes: 8}")
         self.assertEqual(curl("-d", "12345678", self.url + "/echo"), b"12345678")
         self.assertEqual(self.auth.requests()[0][2], b"12345678")
         self.assertEqual(self.ask("-d", "123456789", path="/echo")[0], 413)
 
     def test_the_other_actions_follow(self):
-        self.ask_http(self.says(200), "", custom(), policy("deny", "DENY", "{to: [{operation: {paths: [/head/a]}}]}"),
+        self.ask_http(says(200), "", custom(), policy("deny", "DENY", "{to: [{operation: {paths: [/head/a]}}]}"),
                       policy("allow", "ALLOW", "{to: [{operation: {paths: [/head/a, /head/b]}}]}"))
         self.assertEqual(self.ask(path="/head/b")[0], 200)
         self.assertEqual(self.ask(path="/head/a")[0], 403)
@@ -119,7 +111,7 @@ class Custom(Callers, unittest.TestCase):
     def test_the_page_shows_what_works(self):
         text = re.search(r"### CUSTOM.*?```yaml\n(.*?)```", PAGE.read_text(), re.S).group(1)
         self.auth = Backend("auth")
-        self.auth.answer = self.says(200, "x-user: ada")
+        self.auth.answer = says(200, "x-user: ada")
         self.addCleanup(self.auth.close)
         self.serve(text.replace("port: 8000", "port: 80"), service("who-may", of(self.auth)))
         self.assertEqual(self.seen(path="/head/admin")["target"], "/head/admin")
@@ -140,7 +132,7 @@ class Custom(Callers, unittest.TestCase):
         self.assertTrue(said("needs a Service that is called auth.default.svc.cluster.local"))
         self.assertEqual(self.ask()[0], 500)
         auth = Backend("auth")
-        auth.answer = self.says(200)
+        auth.answer = says(200)
         self.addCleanup(auth.close)
         self.followed.write("30.yaml", service("auth", of(auth)))
         self.assertTrue(eventually(lambda: self.ask()[0] == 200))

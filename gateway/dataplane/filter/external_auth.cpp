@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Another server says whether a request may pass: Envoy's ext_authz by gRPC, or plain HTTP (Gateway API's ExternalAuth,
 // GEP-1494).
+#include "gateway/dataplane/filter/external_auth.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <utility>
 
 #include "fairlead/base/ascii.hpp"
-#include "fairlead/filter/make.hpp"
 #include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/route/rewrite.hpp"
@@ -29,11 +30,6 @@ constexpr telemetry::CounterFamily kAuthorizationsFamily{"fairlead_gateway_exter
 
 class ExternalAuthFilter;
 
-/// Exact, "prefix*" or "*suffix".
-bool names(const std::vector<std::string>& patterns, std::string_view name) {
-  return std::ranges::any_of(patterns, [&](const auto& pattern) { return matches_pattern(pattern, name); });
-}
-
 /// One question under way.
 class Question final : public State, public CallHandler {
  public:
@@ -51,8 +47,9 @@ class Question final : public State, public CallHandler {
 
 class ExternalAuthFilter final : public Filter {
  public:
-  ExternalAuthFilter(const model::ExternalAuth& settings, std::uint32_t cluster, telemetry::CounterId counters)
-      : settings_(settings), cluster_(cluster), counters_(counters) {
+  ExternalAuthFilter(const model::ExternalAuth& settings, HeaderNames header_names, std::uint32_t cluster,
+                     telemetry::CounterId counters)
+      : settings_(settings), header_names_(header_names), cluster_(cluster), counters_(counters) {
     for (const auto name : kAlwaysTold) settings_.allowed_headers.emplace_back(name);
   }
 
@@ -93,6 +90,11 @@ class ExternalAuthFilter final : public Filter {
  private:
   Verdict ask(Request& request, std::string_view body) const;
   void note(Request& request, Said what) const { request.count(counters_ + static_cast<telemetry::CounterId>(what)); }
+  [[nodiscard]] bool names(const std::vector<std::string>& list, std::string_view name) const {
+    return std::ranges::any_of(list, [&](const auto& one) {
+      return header_names_ == HeaderNames::kExact ? one == name : matches_pattern(one, name);
+    });
+  }
   [[nodiscard]] bool told(std::string_view name) const { return names(settings_.allowed_headers, name); }
   /// What a client needs to understand a denial always goes.
   [[nodiscard]] bool goes_with_denial(std::string_view name) const {
@@ -102,6 +104,7 @@ class ExternalAuthFilter final : public Filter {
   void copy_told(const http::Fields& from, http::Fields& to) const;
 
   model::ExternalAuth settings_;
+  HeaderNames header_names_;
   std::uint32_t cluster_;
   telemetry::CounterId counters_;  // by Said
 };
@@ -237,14 +240,18 @@ void Question::on_call_failure(std::string_view) { filter_.give_up(request_, Sai
 
 }  // namespace
 
-FilterPtr make_external_auth(const model::ExternalAuth& settings, Context& context) {
+FilterPtr make_external_auth(const model::ExternalAuth& settings, HeaderNames names, Context& context) {
   const bool grpc = settings.protocol == model::ExternalAuth::Protocol::kGrpc;
   const auto cluster = grpc ? context.grpc_cluster(settings.backend) : context.cluster(settings.backend);
   if (!cluster) {
     context.faults.push_back("backendRef " + settings.backend.ref.name + ": there is no such backend");
     return nullptr;
   }
-  return std::make_shared<ExternalAuthFilter>(settings, *cluster, context.counters(kAuthorizationsFamily));
+  return std::make_shared<ExternalAuthFilter>(settings, names, *cluster, context.counters(kAuthorizationsFamily));
+}
+
+FilterPtr make_external_auth(const model::ExternalAuth& settings, Context& context) {
+  return make_external_auth(settings, HeaderNames::kExact, context);
 }
 
 }  // namespace fairlead::filter

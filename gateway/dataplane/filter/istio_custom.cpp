@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "fairlead/filter/make.hpp"
 #include "fairlead/filter/probe.hpp"
+#include "gateway/dataplane/filter/external_auth.hpp"
 #include "gateway/dataplane/filter/istio_match.hpp"
 
 namespace fairlead::filter {
@@ -49,7 +49,7 @@ class IstioCustom final : public Filter {
 
 FilterPtr make_istio_custom(const std::vector<model::ObjectPtr>& policies, const model::ExternalAuth& provider,
                             Context& context) {
-  auto server = make_external_auth(provider, context);
+  auto server = make_external_auth(provider, HeaderNames::kPatterns, context);
   return server == nullptr ? nullptr : std::make_shared<IstioCustom>(policies, std::move(server));
 }
 

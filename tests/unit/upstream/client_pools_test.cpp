@@ -39,11 +39,7 @@ class ClientPoolsTest : public testing::Test {
   void TearDown() override {
     pools_.reset();
     clock.end_turn();
-    EXPECT_TRUE(factory.sessions.empty()) << "a connection outlived its pool";
-    for (const auto breaker : {Breaker::kConnections, Breaker::kPending}) {
-      EXPECT_EQ(context.breakers.count(breaker), 0u);
-      EXPECT_EQ(backend.count(breaker), 0u);
-    }
+    test::expect_nothing_left(factory, context.breakers, backend);
   }
   ToldClient& client(std::uint16_t port) {
     auto& place = clients[port];

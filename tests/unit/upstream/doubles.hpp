@@ -176,6 +176,15 @@ struct Request final : PoolWaiter {
   NoHandler handler;
 };
 
+/// Behind pools that are gone: no connection, and no breaker counts any.
+inline void expect_nothing_left(const FakeFactory& factory, const Breakers& cluster, const Breakers& backend) {
+  EXPECT_TRUE(factory.sessions.empty()) << "a connection outlived its pool";
+  for (const auto breaker : {Breaker::kConnections, Breaker::kPending}) {
+    EXPECT_EQ(cluster.count(breaker), 0u);
+    EXPECT_EQ(backend.count(breaker), 0u);
+  }
+}
+
 [[nodiscard]] inline EndpointSpec endpoint(const std::string& address, std::uint32_t weight = 1,
                                            std::uint16_t port = 80) {
   EndpointSpec spec;

@@ -27,11 +27,7 @@ class PoolTest : public testing::Test {
   void TearDown() override {
     pool_.reset();
     clock.end_turn();
-    EXPECT_TRUE(factory.sessions.empty()) << "a connection outlived its pool";
-    for (const auto breaker : {Breaker::kConnections, Breaker::kPending}) {
-      EXPECT_EQ(context.breakers.count(breaker), 0u);
-      EXPECT_EQ(backend.count(breaker), 0u);
-    }
+    test::expect_nothing_left(factory, context.breakers, backend);
   }
   /// A request that has its stream, on a connection that was just made.
   void begin(Request& request) {
