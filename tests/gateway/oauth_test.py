@@ -5,8 +5,10 @@ import concurrent.futures
 import json
 import pathlib
 import re
+import shutil
 import socket
 import struct
+import tempfile
 import threading
 import time
 import unittest
@@ -83,6 +85,23 @@ class Introspection(WithProvider, unittest.TestCase):
             self.refused(*bearer(token), why="malformed")
         self.refused(*bearer("opaque-1"), *bearer("unknown"))
         self.assertEqual(self.provider.count("/introspect"), 2)
+
+    def test_a_secret_in_a_file_that_changes(self):
+        self.start(secret="hunter2-first")
+        side = pathlib.Path(tempfile.mkdtemp(prefix="fl-side-"))
+        self.addCleanup(shutil.rmtree, side)
+        side.chmod(0o755)
+        (side / "secret").write_text("hunter2-first\n")
+        self.serve_method(self.introspection(client=f"file: {side}/secret"))
+        self.seen(*bearer(self.give("one")))
+        self.provider.secret = "hunter2-second"
+        self.refused(*bearer(self.give("two")), status=503)
+        (side / "secret").write_text("hunter2-second\n")
+        self.assertTrue(eventually(lambda: self.ask(*bearer(self.give("three")))[0] == 200))
+        (side / "secret").unlink()
+        self.assertTrue(eventually(lambda: 'secret": No such file' in self.followed.conditions()))
+        self.seen(*bearer(self.give("four")))
+        self.assertNotIn("hunter2", self.followed.conditions() + "".join(self.followed.gateway.errors))
 
     def test_what_is_asked_of_tokens(self):
         self.start(way="post")

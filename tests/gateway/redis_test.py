@@ -11,7 +11,7 @@ import unittest
 from backend import Backend
 from limits_test import ask, policy, statuses
 from objects import CLASS, Followed, free_port, gateway, http, make_certificate, of, route, service, to
-from support import LIMIT, eventually
+from support import LIMIT, curl, eventually
 
 
 class Redis:
@@ -218,6 +218,62 @@ class RedisTest(unittest.TestCase):
                 self.assertEqual(ask(self.port)[0], status)
         self.start(redis_policy(redis, more=more % ("nowhere", "")))
         self.assertEqual(ask(self.port)[0], 500, "a policy is never half enforced")
+
+    def test_password_in_a_file_that_changes(self):
+        redis = Redis(self, "--requirepass", "hunter2-first")
+        side = pathlib.Path(tempfile.mkdtemp(prefix="fl-side-"))
+        self.addCleanup(shutil.rmtree, side)
+        side.chmod(0o755)
+        path = side / "password"
+        self.start(redis_policy(redis, more=f", onFailure: Closed, passwordFile: {path}"), workers=2)
+        followed = self.gateways[0]
+        self.assertEqual(ask(self.port)[0], 503, "in force, without what its file would hold")
+        self.assertTrue(any(f'passwordFile: found "{path}": No such file' in line for line in followed.gateway.errors))
+        path.write_text("hunter2-first\n")
+        self.assertTrue(eventually(lambda: ask(self.port)[0] == 200))
+        with socket.create_connection(("127.0.0.1", redis.port), LIMIT) as peer:
+            peer.sendall(b"AUTH hunter2-first\r\nCONFIG SET requirepass hunter2-second\r\n")
+            self.assertTrue(eventually(lambda: peer.recv(100).endswith(b"+OK\r\n")))
+            before = followed.status()["changes"]
+            path.write_text("hunter2-second\n")
+            followed.await_changes(before)
+            peer.sendall(b"CLIENT KILL TYPE normal\r\n")
+            self.assertTrue(eventually(lambda: peer.recv(100).startswith(b":")))
+        self.assertTrue(eventually(lambda: ask(self.port)[0] == 200), "by the new password: no old connection is left")
+        path.unlink()
+        self.assertTrue(eventually(lambda: f'{path}": No such file' in followed.conditions()))
+        self.assertEqual(ask(self.port)[0], 200, "what was read last serves")
+        shown = followed.conditions() + "".join(followed.gateway.errors)
+        for where in ("/metrics", "/v1/status", "/v1/gateway/filters"):
+            shown += curl(f"http://{followed.gateway.admin}{where}").decode()
+        self.assertNotIn("hunter2", shown)
+
+    def test_tls_with_certificates_in_files(self):
+        side = pathlib.Path(tempfile.mkdtemp(prefix="fl-side-"))
+        self.addCleanup(shutil.rmtree, side)
+        side.chmod(0o755)
+        for name in ("redis.example", "gateway.example", "other.example"):
+            (side / name).mkdir()
+            make_certificate(side / name, name)
+            for file in (side / name).iterdir():
+                file.chmod(0o644)
+        tls_port = free_port()
+        redis = Redis(self, "--tls-port", tls_port, "--tls-cert-file", side / "redis.example/crt.pem", "--tls-key-file",
+                      side / "redis.example/key.pem", "--tls-ca-cert-file", side / "gateway.example/crt.pem")
+        for name, whose in (("ca", "redis.example/crt.pem"), ("crt", "other.example/crt.pem"), ("key", "other.example/key.pem")):
+            shutil.copy(side / whose, side / name)
+        tls = f"tls: {{hostname: redis.example, caFile: {side}/ca, certificateFile: {side}/crt, keyFile: {side}/key}}"
+        self.start(redis_policy(redis, more=f", onFailure: Closed, {tls}").replace(f":{redis.port}", f":{tls_port}"))
+        self.assertEqual(ask(self.port)[0], 503, "who Redis does not know")
+        shutil.copy(side / "gateway.example/crt.pem", side / "crt")
+        errors = self.gateways[0].gateway.errors
+        self.assertTrue(eventually(lambda: any("certificateFile: found" in line for line in errors)), "the key is another's")
+        shutil.copy(side / "gateway.example/key.pem", side / "key")
+        self.assertTrue(eventually(lambda: ask(self.port)[0] == 200))
+        (side / "ca").write_text("hunter2")
+        self.assertTrue(eventually(lambda: any("caFile: found" in line for line in errors)))
+        self.assertEqual(ask(self.port)[0], 200)
+        self.assertFalse([line for line in errors if "hunter2" in line or "PRIVATE KEY" in line])
 
     def test_tls(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-redis-tls-"))

@@ -79,6 +79,8 @@ void read_queue(Reader& reader, View at, model::ClientLogQueue& out) {
     reader.error(at, "an initialRetryDelay of at least 1ms and at most maxRetryDelay");
 }
 
+constexpr std::size_t kMostValue = 4096;
+
 /// Values may be secrets.
 void read_header(Reader& reader, View at, std::pair<std::string, std::string>& out) {
   read_mapping(reader, at,
@@ -88,11 +90,18 @@ void read_header(Reader& reader, View at, std::pair<std::string, std::string>& o
                           if (out.first == "host" || out.first == "content-length" || out.first == "content-type")
                             reader.error(v, "a header other than Host, Content-Length and Content-Type");
                         }),
-               required("value", "a header's value", [&](View v) {
-                 reader.hide_values(true);
-                 read_text(reader, v, out.second, 1, 4096, is_header_value, "a header's value");
-                 reader.hide_values(false);
+               field("value",
+                     [&](View v) {
+                       reader.hide_values(true);
+                       read_text(reader, v, out.second, 1, kMostValue, is_header_value, "a header's value");
+                       reader.hide_values(false);
+                     }),
+               field("file", [&](View v) {
+                 if (auto text = reader.file(v, kMostValue)) out.second = std::move(*text);
+                 if (!out.second.empty() && !is_header_value(out.second))
+                   reader.error(v, "a file with a header's value");
                }));
+  if (at.is_mapping()) check_one(reader, at, {"value", "file"});
 }
 
 void read_http(Reader& reader, View at, model::ClientLogHttp& out) {

@@ -43,30 +43,14 @@ auto secret_field(Reader& reader, CredentialText& text) {
 auto text_field(Reader& reader, std::string_view name, std::string& out, std::size_t most = kMostSecret) {
   return field(name, [&reader, &out, most](View v) { read_text(reader, v, out, 1, most); });
 }
-auto file_field(Reader& reader, std::string& out, std::size_t most = kMostSecret) {
-  return field("file", [&reader, &out, most](View v) {
-    if (auto value = reader.file(v, most)) out = std::move(*value);
-  });
-}
 /// The field that what was read stands in: itself or by a file.
 View value_of(View at, std::string_view name) { return at.find(at.find("file") ? "file" : name); }
-
-/// Exactly one of these fields.
-void check_one(Reader& reader, View at, std::initializer_list<std::string_view> names) {
-  std::string list;
-  int found = 0;
-  for (const auto name : names) {
-    list.append(list.empty() ? "" : ", ").append(name);
-    if (at.find(name)) ++found;
-  }
-  if (found == 0) reader.missing(at, *names.begin(), "exactly one of " + list);
-  if (found > 1) reader.error(at, "exactly one of " + list);
-}
 
 void read_api_key(Reader& reader, View at, ConsumerCredential& out, CredentialText& text) {
   std::string digest;
   read_mapping(reader, at, name_field(reader, text), text_field(reader, "key", text.material),
-               text_field(reader, "keySha256", digest), secret_field(reader, text), file_field(reader, text.material));
+               text_field(reader, "keySha256", digest), secret_field(reader, text),
+               file_field(reader, "file", text.material, kMostSecret));
   const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
   if (!text.material.empty() && (is_blank(text.material.front()) || is_blank(text.material.back())))
     reader.error(value_of(at, "key"), "a key without blanks and line ends around it, as no header could carry them");
@@ -91,7 +75,7 @@ void read_basic(Reader& reader, View at, const std::string& consumer, Credential
                      }),
                text_field(reader, "password", password, auth::kMostPassword),
                text_field(reader, "passwordHash", text.material), secret_field(reader, text),
-               file_field(reader, held, auth::kMostPassword));
+               file_field(reader, "file", held, auth::kMostPassword));
   if (!text.material.empty() && !auth::is_password_hash(text.material))
     reader.error(
         at.find("passwordHash"),
@@ -137,7 +121,7 @@ void read_jwt_credential(Reader& reader, View at, const std::string& consumer, C
               read_text(reader, v, text.algorithm, 1, 16, known, "HS, RS, PS or ES with 256, 384 or 512, or EdDSA");
             }),
       text_field(reader, "secret", text.material), text_field(reader, "publicKey", key, kMostPem),
-      secret_field(reader, text), file_field(reader, held, kMostPem));
+      secret_field(reader, text), file_field(reader, "file", held, kMostPem));
   const auto algorithm = auth::algorithm_of(text.algorithm);
   take_key(text, std::move(key), std::move(held), algorithm && *algorithm > auth::Algorithm::kHs512);
   if (at.is_mapping()) {
@@ -155,7 +139,8 @@ void read_hmac_credential(Reader& reader, View at, const std::string& consumer, 
       reader, at, name_field(reader, text),
       field("keyId",
             [&](View v) { read_text(reader, v, text.id, 1, 256, good, "visible ASCII without '\"' and '\\'"); }),
-      text_field(reader, "secret", text.material), secret_field(reader, text), file_field(reader, text.material));
+      text_field(reader, "secret", text.material), secret_field(reader, text),
+      file_field(reader, "file", text.material, kMostSecret));
   if (at.is_mapping()) check_one(reader, at, {"secret", "secretRef", "file"});
 }
 
@@ -183,7 +168,7 @@ void read_signature_credential(Reader& reader, View at, const std::string& consu
                   "hmac-sha256, rsa-pss-sha512, rsa-v1_5-sha256, ecdsa-p256-sha256, ecdsa-p384-sha384 or ed25519");
             }),
       text_field(reader, "secret", text.material), text_field(reader, "publicKey", key, kMostPem),
-      secret_field(reader, text), file_field(reader, held, kMostPem));
+      secret_field(reader, text), file_field(reader, "file", held, kMostPem));
   const bool holds_public = held.starts_with("-----BEGIN ");
   take_key(text, std::move(key), std::move(held), holds_public);
   if (!at.is_mapping()) return;

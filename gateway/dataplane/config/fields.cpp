@@ -59,6 +59,18 @@ void read_text(Reader& reader, View at, std::string& out, std::size_t least, std
       "a string of " + std::to_string(least) + " to " + std::to_string(most) + " characters");
 }
 
+void check_one(Reader& reader, View at, std::initializer_list<std::string_view> names, std::size_t least) {
+  std::string list;
+  std::size_t found = 0;
+  for (const auto name : names) {
+    list.append(list.empty() ? "" : ", ").append(name);
+    if (at.find(name)) ++found;
+  }
+  const auto expected = (least == 0 ? "at most one of " : "exactly one of ") + list;
+  if (found < least) reader.missing(at, *names.begin(), expected);
+  if (found > 1) reader.error(at, expected);
+}
+
 void read_section_name(Reader& reader, View at, std::string& out) {
   read_text(reader, at, out, 1, 253, is_dns_subdomain,
             "a name of lower-case letters, digits, '-' and '.', at most 253 characters");

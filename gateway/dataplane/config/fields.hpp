@@ -132,11 +132,20 @@ void read_number(Reader& reader, View at, std::uint64_t least, std::uint64_t mos
   if (const auto value = reader.number(at, least, most)) out = static_cast<Number>(*value);
 }
 
+/// Exactly one of these fields; with `least` 0 none of them will do.
+void check_one(Reader& reader, View at, std::initializer_list<std::string_view> names, std::size_t least = 1);
+
 /// A list of which one entry has to fit; sorted, for a quick search.
 inline auto names_field(Reader& reader, std::string_view name, std::vector<std::string>& out) {
   return field(name, [&reader, &out](View v) {
     read_list(reader, v, 1, 256, out, [&](View item, std::string& one) { read_text(reader, item, one, 1, 1024); });
     std::ranges::sort(out);
+  });
+}
+/// What the file of that path holds.
+inline auto file_field(Reader& reader, std::string_view name, std::string& out, std::size_t most) {
+  return field(name, [&reader, &out, most](View v) {
+    if (auto value = reader.file(v, most)) out = std::move(*value);
   });
 }
 inline auto bool_field(Reader& reader, std::string_view name, bool& out) {

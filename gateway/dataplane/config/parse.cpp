@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/dataplane/config/parse.hpp"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
 #include "gateway/dataplane/config/kinds.hpp"
+#include "gateway/dataplane/config/side_files.hpp"
 
 namespace fairlead::config {
 namespace {
@@ -36,6 +38,14 @@ const KnownKind* find_kind(std::string_view name, std::string_view version, cons
 model::ObjectPtr stand_in_of(View root, const KnownKind& known, const std::string& reason) {
   auto refused = known.stand_in == nullptr ? std::nullopt : known.stand_in(root, reason);
   return refused ? std::make_shared<const model::Object>(std::move(*refused)) : nullptr;
+}
+
+/// A policy that lacks nothing but what files hold is in force without it, where it has no good version: then nobody is
+/// let in that it would know by these values, while without the policy everybody would be.
+bool lacks_files_only(const Diagnostics& all, std::size_t before) {
+  return std::all_of(all.begin() + static_cast<std::ptrdiff_t>(before), all.end(), [](const Diagnostic& one) {
+    return one.severity != Severity::kError || one.expected.starts_with(SideFiles::kExpected);
+  });
 }
 
 /// What holds for all objects of a text.
@@ -72,6 +82,8 @@ void add_object(View root, const KnownKind& known, const Scope& scope, ParsedTex
   } else {
     parsed.stand_in =
         stand_in_of(root, known, scope.broken ? "its document cannot be read" : out.diagnostics[before].text());
+    if (!scope.broken && key.kind == model::Kind::kRequestPolicy && lacks_files_only(out.diagnostics, before))
+      parsed.stand_in = std::make_shared<const model::Object>(std::move(object));
   }
   out.objects.push_back(std::move(parsed));
 }

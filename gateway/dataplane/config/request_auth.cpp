@@ -13,6 +13,7 @@
 namespace fairlead::config {
 namespace {
 
+constexpr std::size_t kMostJwks = 262144;
 constexpr std::string_view kMethods =
     "at least one of apiKey, basic, jwt, hmac, signature, clientCertificate, introspection, login";
 
@@ -40,12 +41,9 @@ void read_remote(Reader& reader, View at, model::RemoteJwks& out) {
   if (out.timeout.count() < 1) reader.error(at.find("timeout"), "a duration of at least 1ms");
 }
 
-void check_key_source(Reader& reader, View at) {
-  int found = 0;
-  for (const auto* name : {"jwks", "jwksSecretRef", "remoteJwks"})
-    if (at.find(name)) ++found;
-  if (found == 0) reader.missing(at, "jwks", "exactly one of jwks, jwksSecretRef, remoteJwks");
-  if (found > 1) reader.error(at, "exactly one of jwks, jwksSecretRef, remoteJwks");
+void check_jwks(Reader& reader, View at, const std::string& text, const char* where = "") {
+  if (const auto keys = auth::parse_jwks(text); !keys)
+    reader.error(at, std::string(where) + "a JWK Set (RFC 7517): " + keys.error().message);
 }
 
 void read_issuer(Reader& reader, View at, model::JwtIssuer& out) {
@@ -54,9 +52,17 @@ void read_issuer(Reader& reader, View at, model::JwtIssuer& out) {
                texts_field(reader, "audiences", out.audiences, 64),
                field("jwks",
                      [&](View v) {
-                       read_text(reader, v, out.jwks, 2, 262144);
-                       if (const auto keys = auth::parse_jwks(out.jwks); !keys)
-                         reader.error(v, "a JWK Set (RFC 7517): " + keys.error().message);
+                       reader.hide_values(true);  // it may have secrets: "kty": "oct"
+                       read_text(reader, v, out.jwks, 2, kMostJwks);
+                       check_jwks(reader, v, out.jwks);
+                       reader.hide_values(false);
+                     }),
+               field("jwksFile",
+                     [&](View v) {
+                       auto text = reader.file(v, kMostJwks);
+                       if (!text) return;
+                       out.jwks = std::move(*text);
+                       check_jwks(reader, v, out.jwks, "a file with ");
                      }),
                field("jwksSecretRef", [&](View v) { read_secret_key(reader, v, out.jwks_secret.emplace()); }),
                field("remoteJwks", [&](View v) { read_remote(reader, v, out.remote.emplace()); }),
@@ -65,7 +71,7 @@ void read_issuer(Reader& reader, View at, model::JwtIssuer& out) {
                field("requiredClaims", [&](View v) { read_required_claims(reader, v, out.required_claims); }),
                field("consumerClaim", [&](View v) { read_text(reader, v, out.consumer_claim, 1, 256); }),
                time_field(reader, "clockSkew", out.clock_skew));
-  if (at.is_mapping()) check_key_source(reader, at);
+  if (at.is_mapping()) check_one(reader, at, {"jwks", "jwksSecretRef", "jwksFile", "remoteJwks"});
   if (out.clock_skew.count() > 3'600'000) reader.error(at.find("clockSkew"), "a duration of at most 1h");
 }
 

@@ -2,6 +2,8 @@
 #include "gateway/dataplane/config/request_limit_parts.hpp"
 
 #include "fairlead/base/address.hpp"
+#include "fairlead/tls/client_context.hpp"
+#include "gateway/dataplane/config/side_files.hpp"
 
 namespace fairlead::config {
 namespace {
@@ -9,6 +11,8 @@ namespace {
 using model::LimitKeyPart;
 
 constexpr std::uint64_t kMostSharedObject = 1'000'000;  // bytes: what fits into a reply of Redis
+constexpr std::size_t kMostRedisUser = 256, kMostRedisPassword = 4096, kMostRedisPem = 65536;
+constexpr std::size_t kMostRedisCa = SideFiles::kMostBytes;  // of all authorities of a system, too
 constexpr unsigned kLeasePercent = 5;  // of a limit, where nothing else is said
 
 bool is_visible(std::string_view text) {
@@ -65,14 +69,59 @@ void read_addresses(Reader& reader, View at, std::vector<std::string>& out) {
   });
 }
 
+/// A Secret whose keys have fixed names.
+void read_secret_name(Reader& reader, View at, std::string_view expected, std::string& out) {
+  read_mapping(reader, at, required("name", expected, [&](View v) { read_object_name(reader, v, out); }));
+}
+
+void read_redis_ca(Reader& reader, View at, model::SecretSource& out) {
+  auto pem = reader.file(at, kMostRedisCa);
+  if (!pem) return;
+  out.held = std::move(*pem);
+  tls::ClientConfig config;
+  config.hostname = "redis";
+  config.ca_pem = out.held;
+  if (const auto good = tls::ClientContext::create(std::move(config)); !good)
+    reader.error(at, "a file with certificates as PEM: " + good.error().message);
+}
+
+/// Of two files, which have to fit together: where one is replaced before the other, both stay as they were.
+void check_certificate(Reader& reader, View at, const model::RedisTls& tls) {
+  const auto file = at.find("certificateFile");
+  if (!file && !at.find("keyFile")) return;
+  if (!file) return reader.missing(at, "certificateFile", "the path of a file, with keyFile");
+  if (!at.find("keyFile")) return reader.missing(at, "keyFile", "the path of a file, with certificateFile");
+  if (tls.certificate.held.empty() || tls.key.held.empty()) return;
+  const tls::CertificateSource source{.name = "TLS",
+                                      .chain_pem = tls.certificate.held,
+                                      .key_pem = tls.key.held,
+                                      .ocsp_der = {},
+                                      .accept_expired = true};
+  if (const auto good = tls::Certificate::load(source); !good)
+    reader.error(file, "a file with a certificate as PEM, of the key in keyFile: " + good.error().message);
+}
+
 void read_tls(Reader& reader, View at, model::RedisTls& out) {
   out.enabled = true;
+  out.ca.key = "ca.crt";
+  out.certificate.key = "tls.crt";
+  out.key.key = "tls.key";
   read_mapping(reader, at, field("hostname", [&](View v) { read_hostname(reader, v, out.hostname, false); }),
-               field("caSecretRef", [&](View v) {
-                 read_mapping(reader, v, required("name", "the name of a Secret with ca.crt", [&](View name) {
-                                read_object_name(reader, name, out.ca_secret);
-                              }));
-               }));
+               field("caSecretRef",
+                     [&](View v) { read_secret_name(reader, v, "the name of a Secret with ca.crt", out.ca.name); }),
+               field("caFile", [&](View v) { read_redis_ca(reader, v, out.ca); }),
+               field("certificateSecretRef",
+                     [&](View v) {
+                       read_secret_name(reader, v, "the name of a Secret with tls.crt and tls.key",
+                                        out.certificate.name);
+                       out.key.name = out.certificate.name;
+                     }),
+               file_field(reader, "certificateFile", out.certificate.held, kMostRedisPem),
+               file_field(reader, "keyFile", out.key.held, kMostRedisPem));
+  if (!at.is_mapping()) return;
+  check_one(reader, at, {"caSecretRef", "caFile"}, 0);
+  check_one(reader, at, {"certificateSecretRef", "certificateFile"}, 0);
+  check_certificate(reader, at, out);
 }
 
 void read_password(Reader& reader, View at, model::SecretKey& out) {
@@ -82,18 +131,37 @@ void read_password(Reader& reader, View at, model::SecretKey& out) {
                field("key", [&](View v) { read_text(reader, v, out.key, 1, 253); }));
 }
 
+/// Who we are: an ACL user, or the one without a name.
+struct RedisLogin {
+  std::string& username;
+  model::SecretSource& password;
+};
+
+template <class... F>
+void read_login_fields(Reader& reader, View at, RedisLogin out, const Field<F>&... more) {
+  read_mapping(reader, at, field("username", [&](View v) { read_text(reader, v, out.username, 1, kMostRedisUser); }),
+               file_field(reader, "usernameFile", out.username, kMostRedisUser),
+               field("passwordSecretRef", [&](View v) { read_password(reader, v, out.password); }),
+               file_field(reader, "passwordFile", out.password.held, kMostRedisPassword), more...);
+}
+
+void check_login(Reader& reader, View at) {
+  check_one(reader, at, {"username", "usernameFile"}, 0);
+  check_one(reader, at, {"passwordSecretRef", "passwordFile"}, 0);
+  const bool user = at.find("username") || at.find("usernameFile");
+  if (user && !at.find("passwordSecretRef") && !at.find("passwordFile"))
+    reader.missing(at, "passwordSecretRef", "a mapping, with username; or passwordFile");
+}
+
 void read_sentinel(Reader& reader, View at, model::RedisSettings& out) {
-  read_mapping(
-      reader, at,
+  read_login_fields(
+      reader, at, {out.sentinel_username, out.sentinel_password},
       required("master", "the master's name",
                [&](View v) {
                  read_text(reader, v, out.sentinel_master, 1, 128, is_visible, "a name of visible ASCII characters");
                }),
-      required("addresses", "at least one sentinel", [&](View v) { read_addresses(reader, v, out.addresses); }),
-      field("username", [&](View v) { read_text(reader, v, out.sentinel_username, 1, 256); }),
-      field("passwordSecretRef", [&](View v) { read_password(reader, v, out.sentinel_password); }));
-  if (!out.sentinel_username.empty() && out.sentinel_password.name.empty())
-    reader.missing(at, "passwordSecretRef", "a mapping, with username");
+      required("addresses", "at least one sentinel", [&](View v) { read_addresses(reader, v, out.addresses); }));
+  if (at.is_mapping()) check_login(reader, at);
 }
 
 void read_lease(Reader& reader, View at, model::RedisSettings& out) {
@@ -116,26 +184,25 @@ void read_mode(Reader& reader, View at, model::RedisSettings& out) {
 /// What every user of Redis says, and fields of its own.
 template <class... F>
 void read_redis_mapping(Reader& reader, View at, model::RedisSettings& out, const Field<F>&... more) {
-  read_mapping(reader, at, field("addresses", [&](View v) { read_addresses(reader, v, out.addresses); }),
-               field("sentinel", [&](View v) { read_sentinel(reader, v, out); }),
-               field("cluster", [&](View v) { reader.read(v, out.cluster); }),
-               field("tls", [&](View v) { read_tls(reader, v, out.tls); }),
-               field("username", [&](View v) { read_text(reader, v, out.username, 1, 256); }),
-               field("passwordSecretRef", [&](View v) { read_password(reader, v, out.password); }),
-               field("database", [&](View v) { read_number(reader, v, 0, 65535, out.database); }),
-               field("timeout",
-                     [&](View v) {
-                       const auto value = read_duration(reader, v);
-                       if (value && (value->count() < 1 || value->count() > 10'000))
-                         reader.error(v, "a duration of 1ms to 10s");
-                       else if (value) out.timeout = *value;
-                     }),
-               field("prefix",
-                     [&](View v) {
-                       read_text(reader, v, out.prefix, 1, 64, is_token,
-                                 "a prefix of letters, digits, '-', '.' and '_'");
-                     }),
-               more...);
+  read_login_fields(reader, at, {out.username, out.password},
+                    field("addresses", [&](View v) { read_addresses(reader, v, out.addresses); }),
+                    field("sentinel", [&](View v) { read_sentinel(reader, v, out); }),
+                    field("cluster", [&](View v) { reader.read(v, out.cluster); }),
+                    field("tls", [&](View v) { read_tls(reader, v, out.tls); }),
+                    field("database", [&](View v) { read_number(reader, v, 0, 65535, out.database); }),
+                    field("timeout",
+                          [&](View v) {
+                            const auto value = read_duration(reader, v);
+                            if (value && (value->count() < 1 || value->count() > 10'000))
+                              reader.error(v, "a duration of 1ms to 10s");
+                            else if (value) out.timeout = *value;
+                          }),
+                    field("prefix",
+                          [&](View v) {
+                            read_text(reader, v, out.prefix, 1, 64, is_token,
+                                      "a prefix of letters, digits, '-', '.' and '_'");
+                          }),
+                    more...);
 }
 
 void check_redis(Reader& reader, View at, const model::RedisSettings& out) {
@@ -148,8 +215,7 @@ void check_redis(Reader& reader, View at, const model::RedisSettings& out) {
   if (out.cluster && out.database != 0) reader.error(at.find("database"), "0 with cluster: true, which has no others");
   if (out.tls.enabled && out.tls.hostname.empty() && (sentinel || out.cluster))
     reader.missing(at.find("tls"), "hostname", "the name in the certificates, with sentinel or cluster");
-  if (!out.username.empty() && out.password.name.empty())
-    reader.missing(at, "passwordSecretRef", "a mapping, with username");
+  check_login(reader, at);
 }
 
 }  // namespace

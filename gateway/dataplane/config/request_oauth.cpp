@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The methods introspection and login of authentication.
 #include "fairlead/auth/oauth.hpp"
+#include "fairlead/auth/seal.hpp"
 #include "gateway/dataplane/config/gateway_references.hpp"
 #include "gateway/dataplane/config/request_auth_parts.hpp"
 
@@ -14,22 +15,23 @@ void check_time(Reader& reader, View at, std::string_view name, milliseconds val
   if (value < least || value > most) reader.error(at.find(name), "a duration " + std::string(expected));
 }
 
+constexpr std::size_t kMostClientSecret = 4096;
+
 void read_client(Reader& reader, View at, model::OauthClient& out) {
   read_mapping(reader, at, required("id", "the client's id", [&](View v) { read_text(reader, v, out.id, 1, 1024); }),
                field("secret",
                      [&](View v) {
                        reader.hide_values(true);
-                       read_text(reader, v, out.secret, 1, 4096);
+                       read_text(reader, v, out.secret, 1, kMostClientSecret);
                        reader.hide_values(false);
                      }),
+               file_field(reader, "file", out.secret, kMostClientSecret),
                field("secretRef", [&](View v) { read_secret_key(reader, v, out.secret_ref.emplace()); }),
                field("authentication", [&](View v) {
                  if (const auto found = reader.one_of(v, {"Basic", "Post"}))
                    out.way = static_cast<model::OauthClient::Way>(*found);
                }));
-  reader.hide_values(true);
-  if (!out.secret.empty() && out.secret_ref) reader.error(at.find("secret"), "one of secret, secretRef");
-  reader.hide_values(false);
+  if (at.is_mapping()) check_one(reader, at, {"secret", "secretRef", "file"}, 0);
 }
 
 /// A path of ours: nothing that is sent back or made normal otherwise.
@@ -88,6 +90,20 @@ void read_login_scopes(Reader& reader, View at, std::vector<std::string>& out) {
     reader.error(at, "a list with openid: without it no provider says who logs in");
 }
 
+void read_cookie_key(Reader& reader, View at, model::SecretSource& out) {
+  read_mapping(reader, at, field("name", [&](View v) { read_object_name(reader, v, out.name); }),
+               field("key", [&](View v) { read_text(reader, v, out.key, 1, 253); }), field("file", [&](View v) {
+                 auto text = reader.file(v, kMostClientSecret);
+                 if (!text) return;
+                 out.held = std::move(*text);
+                 if (out.held.size() < auth::SealKeys::kLeastSecret) reader.error(v, "a file with at least 32 bytes");
+               }));
+  if (!at.is_mapping()) return;
+  check_one(reader, at, {"name", "file"});
+  if (at.find("name") && !at.find("key")) reader.missing(at, "key", "a key of the Secret");
+  if (at.find("file") && at.find("key")) reader.error(at.find("key"), "key only with name");
+}
+
 void read_cookies(Reader& reader, View at, model::LoginMethod& out) {
   const auto good = [](std::string_view text) { return is_cookie_name(text) && !text.starts_with("__"); };
   read_mapping(reader, at,
@@ -96,10 +112,10 @@ void read_cookies(Reader& reader, View at, model::LoginMethod& out) {
                        read_text(reader, v, out.cookie_name, 1, 64, good,
                                  "a cookie's name of at most 64 characters that does not begin with __");
                      }),
-               required("keys", "at least one key of a Secret",
+               required("keys", "at least one key",
                         [&](View v) {
                           read_list(reader, v, 1, 8, out.cookie_keys,
-                                    [&](View item, model::SecretKey& one) { read_secret_key(reader, item, one); });
+                                    [&](View item, model::SecretSource& one) { read_cookie_key(reader, item, one); });
                         }),
                bool_field(reader, "secure", out.secure_cookies));
 }
@@ -135,8 +151,8 @@ void read_introspection(Reader& reader, View at, model::IntrospectionMethod& out
       time_field(reader, "timeout", out.timeout), bool_field(reader, "hideCredentials", out.hide_credentials));
   if (!at.is_mapping()) return;
   const auto client = at.find("client");
-  if (client && client.is_mapping() && !client.find("secret") && !client.find("secretRef"))
-    reader.missing(client, "secret", "secret or secretRef");
+  if (client && client.is_mapping() && !client.find("secret") && !client.find("secretRef") && !client.find("file"))
+    reader.missing(client, "secret", "secret, secretRef or file");
   check_time(reader, at, "activeFor", out.active_for, 1s, 24h, "from 1s to 24h");
   check_time(reader, at, "inactiveFor", out.inactive_for, 1s, 24h, "from 1s to 24h");
   check_time(reader, at, "timeout", out.timeout, 1ms, 60s, "from 1ms to 1m");

@@ -23,7 +23,9 @@ struct Seen;
 /// Owner: Directory. Thread: its.
 class SideFiles {
  public:
-  static constexpr std::size_t kMostBytes = std::size_t{64} << 10;
+  static constexpr std::size_t kMostBytes = std::size_t{512} << 10;
+  /// Begins what is expected of a file, in all that is noted of one.
+  static constexpr std::string_view kExpected = "a file ";
   /// A file that was read, and what it came to.
   struct Use {
     std::string path;

@@ -47,28 +47,49 @@ bool is_name(const std::string& address) {
   return where && !Address::parse(where->host);
 }
 
-Result<std::string> ca_of(const model::RedisSettings& settings, const Context& context) {
-  return secret_value({.name = settings.tls.ca_secret, .key = "ca.crt"}, context);
+/// False: a fault is noted. Empty where nothing is given.
+bool read_secret(const model::SecretSource& from, Context& context, std::string& out) {
+  auto text = secret_line(from, context);
+  if (!text) return context.faults.push_back(std::move(text.error().message)), false;
+  out = std::move(*text);
+  return true;
 }
 
-std::shared_ptr<tls::ClientContext> make_tls(const model::RedisSettings& settings, Context& context) {
+/// What TLS takes, as PEM.
+struct TlsTexts {
+  std::string ca, certificate, key;
+  bool read(const model::RedisTls& from, Context& context) {
+    return read_secret(from.ca, context, ca) && read_secret(from.certificate, context, certificate) &&
+           read_secret(from.key, context, key);
+  }
+};
+
+std::shared_ptr<tls::ClientContext> make_tls(const model::RedisSettings& settings, const TlsTexts& pem,
+                                             Context& context) {
+  const auto fault = [&](const std::string& text) {
+    context.faults.push_back("TLS to Redis: " + text);
+    return nullptr;
+  };
   tls::ClientConfig config;
   config.hostname = settings.tls.hostname;
   if (config.hostname.empty()) config.hostname = limit::split_host_port(settings.addresses.front())->host;
-  if (!settings.tls.ca_secret.empty()) {
-    auto ca = ca_of(settings, context);
-    if (!ca) return context.faults.push_back(std::move(ca.error().message)), nullptr;
-    config.ca_pem = std::move(*ca);
+  config.ca_pem = pem.ca;
+  if (!pem.certificate.empty()) {
+    auto ours = tls::Certificate::load({.name = "client certificate",
+                                        .chain_pem = pem.certificate,
+                                        .key_pem = pem.key,
+                                        .ocsp_der = {},
+                                        .accept_expired = true});
+    if (!ours) return fault(ours.error().message);
+    config.certificate = std::move(*ours);
   }
   auto made = tls::ClientContext::create(std::move(config));
-  if (made) return *made;
-  context.faults.push_back("TLS to Redis: " + made.error().message);
-  return nullptr;
+  return made ? std::move(*made) : fault(made.error().message);
 }
 
 /// By all that makes connections differ: policies that mean the same Redis share them, and a change of the
 /// configuration leaves them alone.
-std::string store_name(const limit::RedisConfig& config, const model::RedisSettings& settings, Context& context) {
+std::string store_name(const limit::RedisConfig& config, const model::RedisSettings& settings, const TlsTexts& pem) {
   std::string all;
   const auto add = [&](std::string_view text) { all.append(text).append(1, '\0'); };
   for (const auto& address : config.addresses) add(address);
@@ -84,20 +105,11 @@ std::string store_name(const limit::RedisConfig& config, const model::RedisSetti
   if (config.tls) {
     add("tls");
     add(settings.tls.hostname);
-    if (!settings.tls.ca_secret.empty()) add(*ca_of(settings, context));
+    for (const auto* text : {&pem.ca, &pem.certificate, &pem.key}) add(*text);
   }
   std::string digest;
   limit::shared_key(all, digest);
   return "redis/" + digest;
-}
-
-/// Of a Secret; false: a fault is noted.
-bool read_password(const model::SecretKey& from, Context& context, std::string& out) {
-  if (from.name.empty()) return true;
-  auto password = secret_line(from, context);
-  if (!password) return context.faults.push_back(std::move(password.error().message)), false;
-  out = std::move(*password);
-  return true;
 }
 
 WorkerRedis& worker_redis(Request& request, const std::shared_ptr<const limit::RedisConfig>& config) {
@@ -125,11 +137,15 @@ std::shared_ptr<const limit::RedisConfig> make_redis_config(const model::RedisSe
   config.database = settings.database;
   config.timeout = settings.timeout;
   config.sentinel_username = settings.sentinel_username;
-  if (!read_password(settings.password, context, config.password)) return nullptr;
-  if (!read_password(settings.sentinel_password, context, config.sentinel_password)) return nullptr;
-  if (settings.tls.enabled && (config.tls = make_tls(settings, context)) == nullptr) return nullptr;
+  if (!read_secret(settings.password, context, config.password)) return nullptr;
+  if (!read_secret(settings.sentinel_password, context, config.sentinel_password)) return nullptr;
+  TlsTexts pem;
+  if (settings.tls.enabled) {
+    if (!pem.read(settings.tls, context)) return nullptr;
+    if ((config.tls = make_tls(settings, pem, context)) == nullptr) return nullptr;
+  }
   return context.stores.get<limit::RedisConfig>(
-      store_name(config, settings, context), [&] { return std::make_shared<limit::RedisConfig>(std::move(config)); });
+      store_name(config, settings, pem), [&] { return std::make_shared<limit::RedisConfig>(std::move(config)); });
 }
 
 limit::RedisClient& redis_client(Request& request, const std::shared_ptr<const limit::RedisConfig>& config) {

@@ -17,4 +17,9 @@ Result<std::string> secret_line(const model::SecretKey& ref, const Context& cont
   return out;
 }
 
+Result<std::string> secret_line(const model::SecretSource& source, const Context& context) {
+  if (source.name.empty()) return source.held;
+  return secret_line(static_cast<const model::SecretKey&>(source), context);
+}
+
 }  // namespace fairlead::filter

@@ -12,6 +12,7 @@
 
 #include "fairlead/model/gateway_route_parts.hpp"
 #include "fairlead/model/request_policy.hpp"
+#include "fairlead/model/secret_source.hpp"
 
 namespace fairlead::model {
 
@@ -88,7 +89,7 @@ struct ClaimUse {
 struct JwtIssuer : ClaimUse {
   std::string issuer;
   std::vector<std::string> audiences;  ///< one of; empty: not asked
-  std::string jwks;  ///< inline, JSON
+  std::string jwks;  ///< JSON, inline or of a file
   std::optional<SecretKey> jwks_secret;
   std::optional<RemoteJwks> remote;
   std::vector<std::string> algorithms;  ///< empty: all that the key allows
@@ -107,7 +108,7 @@ struct JwtMethod {
 struct OauthClient {
   enum class Way : std::uint8_t { kBasic, kPost };  ///< RFC 6749 section 2.3.1
   std::string id;
-  std::string secret;  ///< never printed; empty with secret_ref, or for a public client
+  std::string secret;  ///< inline or of a file, never printed; empty with secret_ref, or for a public client
   std::optional<SecretKey> secret_ref;
   Way way = Way::kBasic;
   [[nodiscard]] bool is_public() const { return secret.empty() && !secret_ref; }
@@ -151,7 +152,7 @@ struct LoginMethod : ClaimUse {
   std::string logout_path = "/oauth2/logout";
   std::string after_logout = "/";  ///< a path
   std::string cookie_name = "fairlead";
-  std::vector<SecretKey> cookie_keys;  ///< the first seals, all open
+  std::vector<SecretSource> cookie_keys;  ///< the first seals, all open
   bool secure_cookies = true;  ///< Secure, and names that begin with __Host-
   std::chrono::milliseconds session_lifetime{8 * 3'600'000};
   std::chrono::milliseconds clock_skew{30'000};

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "fairlead/model/request_policy.hpp"
+#include "fairlead/model/secret_source.hpp"
 
 namespace fairlead::model {
 
@@ -91,8 +91,10 @@ struct LimitRefusal {
 
 struct RedisTls {
   bool enabled = false;
-  std::string hostname{};   ///< empty: that of the address
-  std::string ca_secret{};  ///< a Secret with ca.crt; empty: the system's authorities
+  std::string hostname{};  ///< empty: that of the address
+  SecretSource ca{};          ///< PEM; not given: the system's authorities
+  SecretSource certificate{};  ///< ours, PEM, with its key; not given: none
+  SecretSource key{};
 };
 
 struct RedisSettings {
@@ -100,11 +102,11 @@ struct RedisSettings {
   std::vector<std::string> addresses{};  ///< "10.0.0.1:6379"; several with sentinel or cluster
   std::string sentinel_master{};  ///< not empty: addresses are sentinels
   std::string sentinel_username{};
-  SecretKey sentinel_password{};  ///< name empty: none
+  SecretSource sentinel_password{};  ///< not given: none
   bool cluster = false;
   RedisTls tls{};
   std::string username{};
-  SecretKey password{};  ///< name empty: none
+  SecretSource password{};  ///< not given: none
   std::uint32_t database = 0;
   std::chrono::milliseconds timeout{50};
   OnFailure on_failure = OnFailure::kLocal;

@@ -6,7 +6,9 @@
 
 #include "fairlead/auth/digest.hpp"
 #include "fairlead/auth/password.hpp"
+#include "fairlead/model/client_logs.hpp"
 #include "fairlead/model/request_auth.hpp"
+#include "fairlead/model/request_limits.hpp"
 #include "unit/config/directory_fixture.hpp"
 
 namespace fairlead::config {
@@ -221,7 +223,7 @@ TEST_F(SideFilesTest, AreRefusedWhereTheyCannotServe) {
   replace(path, std::string(4097, 'x'));
   refused("more than 4096 bytes");
   replace(path, std::string(1 << 20, 'x'));
-  refused("more than 65536 bytes");
+  refused("more than 524288 bytes");
   replace(path, "hunter2\n\n");
   refused("found a value (not shown), expected a key without blanks and line ends around it");
   fs::remove(path);
@@ -285,6 +287,140 @@ TEST_F(SideFilesTest, AreOneOfTheSources) {
   write("a.yaml", consumer("alice", "apiKey: {file: 7}"));
   load();
   EXPECT_NE(remark().find("expected the path of a file"), std::string::npos) << remark();
+}
+
+std::string side_policy(const std::string& sections) {
+  return "---\napiVersion: fairlead.io/v1alpha1\nkind: RequestPolicy\nmetadata: {name: p}\nspec:\n"
+         "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g}]\n  " +
+         sections + "\n";
+}
+std::string side_methods(const std::string& all) { return side_policy("authentication: {methods: {" + all + "}}"); }
+std::string side_redis(const std::string& fields) {
+  return side_policy("rateLimits: {limits: [{name: a, requests: 1, per: Day}], store: Redis, redis: {" + fields + "}}");
+}
+constexpr const char* kSideLogin = "login: {issuer: https://i.example, backendRef: {name: s, port: 80}, client: {id: c";
+constexpr const char* kSideAsk = "introspection: {backendRef: {name: s, port: 80}, path: /i, client: {id: c";
+
+TEST_F(SideFilesTest, HoldSecretsOfClientsAndKeysOfCookies) {
+  put(root_ / "client", "of-client\n");
+  put(root_ / "cookies", std::string(32, 'k') + "\r\n");
+  put(root_ / "jwks", R"({"keys": [{"kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}]})"
+                      "\n");
+  write("a.yaml", side_methods(std::string(kSideAsk) + ", file: client}}, " + kSideLogin +
+                               ", file: client}, cookies: {keys: [{file: cookies}, {name: s, key: k}]}}, "
+                               "jwt: {issuers: [{issuer: i, jwksFile: jwks}]}"));
+  load();
+  for (const auto& one : last_.diagnostics) ADD_FAILURE() << one.text();
+  const auto of = [&] { return get<model::RequestPolicy>(Kind::kRequestPolicy, "default", "p")->settings; };
+  const auto before = of();
+  EXPECT_EQ(before->authentication->introspection->client.secret, "of-client");
+  EXPECT_EQ(before->authentication->login->client.secret, "of-client");
+  EXPECT_EQ(before->authentication->login->cookie_keys[0].held, std::string(32, 'k'));
+  EXPECT_EQ(before->authentication->login->cookie_keys[1].name, "s");
+  EXPECT_TRUE(before->authentication->jwt->issuers[0].jwks.starts_with("{\"keys\""));
+
+  const auto refused = [&](const char* file, const std::string& text, const char* found) {
+    replace(root_ / file, text);
+    changed();
+    EXPECT_NE(remark().find(found), std::string::npos) << found << " in " << remark();
+    EXPECT_EQ(remark().find("hunter2"), std::string::npos) << remark();
+    EXPECT_EQ(of(), before) << "the last good state stays";
+  };
+  refused("cookies", "hunter2", "cookies.keys[0].file: found \"cookies\", expected a file with at least 32 bytes");
+  replace(root_ / "cookies", std::string(33, 'n'));
+  changed();
+  EXPECT_EQ(of()->authentication->login->cookie_keys[0].held, std::string(33, 'n'));
+  replace(root_ / "cookies", std::string(32, 'k'));
+  changed();
+  const auto again = of();
+  for (const auto* text : {"hunter2", R"({"keys": [{"kty": "oct", "k": "hunter2"}]})"}) {
+    replace(root_ / "jwks", text);
+    changed();
+    EXPECT_NE(remark().find("jwksFile: found \"jwks\", expected a file with a JWK Set"), std::string::npos) << remark();
+    EXPECT_EQ(remark().find("hunter2"), std::string::npos) << remark();
+    EXPECT_EQ(of(), again);
+  }
+}
+
+// Without the policy everybody would be let in.
+TEST_F(SideFilesTest, LeaveAPolicyInForceThatHasNoGoodVersion) {
+  write("a.yaml", side_methods("jwt: {issuers: [{issuer: i, jwksFile: jwks}]}"));
+  load();
+  const auto of = [&] { return get<model::RequestPolicy>(Kind::kRequestPolicy, "default", "p"); };
+  ASSERT_NE(of(), nullptr);
+  EXPECT_TRUE(of()->settings->authentication->jwt->issuers[0].jwks.empty());
+  EXPECT_NE(remark().find("No such file"), std::string::npos) << remark();
+  put(root_ / "jwks", R"({"keys": [{"kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}]})");
+  changed();
+  EXPECT_FALSE(of()->settings->authentication->jwt->issuers[0].jwks.empty());
+  write("b.yaml", "---\n" + side_methods("jwt: {issuers: [{issuer: i, jwksFile: none}], hideCredential: true}"));
+  fs::remove(root_ / "a.yaml");
+  changed();
+  EXPECT_EQ(of(), nullptr) << "what else is wrong refuses it";
+}
+
+TEST_F(SideFilesTest, HoldWhoWeAreToRedis) {
+  for (const auto* name : {"user", "password", "sentinel-user", "sentinel-password"}) put(root_ / name, name);
+  write("a.yaml", side_redis("usernameFile: user, passwordFile: password, sentinel: {master: m, addresses: [\"a:1\"], "
+                             "usernameFile: sentinel-user, passwordFile: sentinel-password}"));
+  load();
+  for (const auto& one : last_.diagnostics) ADD_FAILURE() << one.text();
+  const auto of = [&] {
+    return get<model::RequestPolicy>(Kind::kRequestPolicy, "default", "p")->settings->rate_limits->redis;
+  };
+  EXPECT_EQ(of()->username, "user");
+  EXPECT_EQ(of()->password.held, "password");
+  EXPECT_EQ(of()->sentinel_username, "sentinel-user");
+  EXPECT_EQ(of()->sentinel_password.held, "sentinel-password");
+  replace(root_ / "password", "next");
+  changed();
+  EXPECT_EQ(of()->password.held, "next");
+  for (const auto* tls : {"caFile: user", "certificateFile: user, keyFile: password"}) {
+    write("a.yaml", side_redis(std::string("addresses: [\"a:1\"], tls: {") + tls + "}"));
+    changed();
+    EXPECT_NE(remark().find("File: found \"user\", expected a "), std::string::npos) << remark();
+    EXPECT_EQ(of()->password.held, "next");
+  }
+}
+
+TEST_F(SideFilesTest, HoldHeadersOfLogs) {
+  put(root_ / "token", "Bearer of-log\n");
+  write("a.yaml",
+        "apiVersion: fairlead.io/v1alpha1\nkind: ClientPolicy\nmetadata: {name: p}\nspec:\n"
+        "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g}]\n"
+        "  logs: [{name: l, http: {url: \"http://a/\", headers: [{name: authorization, file: token}]}}]\n");
+  load();
+  for (const auto& one : last_.diagnostics) ADD_FAILURE() << one.text();
+  const auto value = [&] {
+    return get<model::ClientPolicy>(Kind::kClientPolicy, "default", "p")->settings->logs[0].http->headers[0].second;
+  };
+  EXPECT_EQ(value(), "Bearer of-log");
+  replace(root_ / "token", "hunter2\nhunter2");
+  changed();
+  EXPECT_NE(remark().find("headers[0].file: found \"token\", expected a file with a header's value"), std::string::npos)
+      << remark();
+  EXPECT_EQ(value(), "Bearer of-log");
+}
+
+TEST_F(SideFilesTest, OfPoliciesAreOneOfTheSources) {
+  put(root_ / "key", std::string(40, 'k'));
+  const std::string ask(kSideAsk), login(kSideLogin);
+  for (const auto& text :
+       {side_methods(ask + ", secret: s, file: key}}"),
+        side_methods(ask + ", secretRef: {name: s, key: k}, file: key}}"),
+        side_methods(login + "}, cookies: {keys: [{name: s, key: k, file: key}]}}"),
+        side_methods("jwt: {issuers: [{issuer: i, jwksFile: key, jwksSecretRef: {name: s, key: k}}]}"),
+        side_redis("addresses: [\"a:1\"], username: u, usernameFile: key, passwordFile: key"),
+        side_redis("addresses: [\"a:1\"], passwordSecretRef: {name: s}, passwordFile: key"),
+        side_redis("addresses: [\"a:1\"], tls: {caSecretRef: {name: s}, caFile: key}"),
+        side_redis(
+            "addresses: [\"a:1\"], tls: {certificateSecretRef: {name: s}, certificateFile: key, keyFile: key}")}) {
+    write("a.yaml", text);
+    load();
+    bool told = false;
+    for (const auto& one : last_.diagnostics) told |= one.expected.find(" one of ") != std::string::npos;
+    EXPECT_TRUE(told) << text;
+  }
 }
 
 }  // namespace
