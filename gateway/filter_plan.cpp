@@ -55,6 +55,7 @@ void FilterPlan::make(Entry& entry, const model::ObjectPtr& from) {
       .faults = faults,
       .remarks = remarks,
       .meter = meter_};
+  context.redis_places = [&](const model::BackendTarget& target) { return redis_.of(ns, target, *objects_, *state_); };
   const auto add = [&](Slot slot, const auto& section, auto make_filter) {
     auto& filter = entry.filters.all[static_cast<std::size_t>(slot)];
     filter = nullptr;
@@ -129,6 +130,7 @@ void FilterPlan::begin(const model::Cluster& objects, config::GatewayState& stat
       if (key.ns == change.key.ns && (text || entry.faulty)) entry.object = nullptr;  // made anew where it is asked for
   }
   for (auto& [key, entry] : entries_) renew_clusters(entry);
+  redis_.renew(objects, state);
   begin_istio(changes);
 }
 

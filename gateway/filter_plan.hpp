@@ -16,6 +16,7 @@
 #include "fairlead/filter/make.hpp"
 #include "fairlead/proxy/snapshot.hpp"
 #include "gateway/cluster_plan.hpp"
+#include "gateway/redis_services.hpp"
 #include "gateway/remarks.hpp"
 
 namespace fairlead::gateway {
@@ -27,7 +28,7 @@ class FilterPlan {
  public:
   /// `meter`: where requests are counted; null: nowhere. looked_at: nothing of it is put in force.
   FilterPlan(ClusterPlan& clusters, Remarks& remarks, telemetry::Meter* meter, bool looked_at)
-      : clusters_(clusters), remarks_(remarks), meter_(meter) {
+      : clusters_(clusters), remarks_(remarks), redis_(remarks), meter_(meter) {
     stores_.lasting = !looked_at;
   }
 
@@ -99,6 +100,7 @@ class FilterPlan {
 
   ClusterPlan& clusters_;
   Remarks& remarks_;
+  RedisServices redis_;
   telemetry::Meter* meter_;
   filter::Stores stores_;
   std::shared_ptr<auth::DirectoryStore> directory_ = stores_.get<auth::DirectoryStore>(

@@ -290,6 +290,57 @@ class RedisTest(unittest.TestCase):
                            .replace(f":{redis.port}", f":{tls_port}"), secret)
                 self.assertEqual(ask(self.port)[0], status)
 
+    def test_behind_a_service_whose_endpoints_change(self):
+        def behind(*servers, name="redis", namespace="default"):
+            return service(name, *[("127.0.0.1", one.port) for one in servers]).replace("namespace: default", f"namespace: {namespace}")
+
+        def with_service(more="", where=""):
+            return redis_policy(None, more=f", onFailure: Closed, backendRef: {{name: redis, port: 80{where}}}{more}")
+
+        one, two = Redis(self), Redis(self)
+        self.start(with_service(), gateways=2, workers=2)
+        followed = self.gateways[0]
+        gone = "Redis at Service default/redis:80 for policies of default: there is no such Service"
+        self.assertTrue(any(gone in line for line in followed.gateway.errors), followed.gateway.errors)
+        self.assertEqual(ask(self.port)[0], 503)
+        for gateways in self.gateways:
+            gateways.write("redis.yaml", behind(one))
+        self.assertTrue(eventually(lambda: statuses(self.ports, clients=8, each=1) == {200: 8}))
+        self.assertNotIn(gone, followed.conditions())
+        self.assertIn(b":1\r\n", one.call("DBSIZE"))
+        for gateways in self.gateways:
+            gateways.write("redis.yaml", behind(two))
+        self.assertTrue(eventually(lambda: ask(self.port)[0] == 200 and two.call("DBSIZE") == b":1\r\n"))
+        one.kill()
+        self.assertTrue(eventually(lambda: statuses(self.ports, clients=32, each=1) == {200: 32}), "nobody asks the old one")
+        two.call("FLUSHALL")
+        before = followed.status()["changes"]
+        followed.write("redis.yaml", behind())
+        followed.await_changes(before)
+        self.assertTrue(eventually(lambda: ask(self.port)[0] == 503), "no endpoint")
+        self.assertIn("no endpoint is ready", followed.conditions())
+        followed.write("redis.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: redis, namespace: default}\n"
+                       f"spec: {{type: ExternalName, externalName: localhost, ports: [{{port: {two.port}}}]}}\n")
+        followed.write("policy.yaml", with_service().replace("port: 80", f"port: {two.port}"))
+        self.assertTrue(eventually(lambda: ask(self.port)[0] == 200), "by its name")
+
+    def test_behind_a_service_of_another_namespace(self):
+        redis = Redis(self)
+        self.start(redis_policy(None, more=", onFailure: Closed, backendRef: {name: redis, namespace: stores, port: 80}"),
+                   service("redis", ("127.0.0.1", redis.port)).replace("namespace: default", "namespace: stores"))
+        self.assertEqual(ask(self.port)[0], 503, "not granted")
+        grant = ("apiVersion: gateway.networking.k8s.io/v1beta1\nkind: ReferenceGrant\nmetadata: {name: redis, namespace: stores}\n"
+                 "spec: {from: [{group: %s, kind: RequestPolicy, namespace: default}], to: [{group: \"\", kind: Service, name: redis}]}\n")
+        followed = self.gateways[0]
+        before = followed.status()["changes"]
+        followed.write("grant.yaml", grant % "other.io")
+        followed.await_changes(before)
+        self.assertEqual(ask(self.port)[0], 503, "granted to another kind")
+        followed.write("grant.yaml", grant % "fairlead.io")
+        self.assertTrue(eventually(lambda: ask(self.port)[0] == 200))
+        followed.remove("grant.yaml")
+        self.assertTrue(eventually(lambda: ask(self.port)[0] == 503))
+
     def test_sentinel_and_a_failover(self):
         master = Redis(self)
         replicas = [Redis(self, "--replicaof", "127.0.0.1", master.port) for _ in range(2)]

@@ -243,6 +243,14 @@ BackendClusterPtr GatewayState::backend(const model::Cluster& cluster, const std
   return entry;
 }
 
+BackendClusterPtr GatewayState::redis_backend(const model::Cluster& cluster, const std::string& ns,
+                                              const model::BackendTarget& target) {
+  if (target.ref.ns.empty() || target.ref.ns == ns) return backend(cluster, ns, target);
+  const auto from = model::ref_kind("fairlead.io", "RequestPolicy");
+  if (!is_granted(cluster, from, ns, RefKind::kService, target.ref.ns, target.ref.name)) return nullptr;
+  return backend(cluster, target.ref.ns, target);
+}
+
 void GatewayState::Impl::forget_route(const ObjectKey& key) {
   const auto found = routes.find(key);
   if (found == routes.end()) return;

@@ -9,10 +9,10 @@ namespace {
 
 bool is_pem(const std::string* text) { return text != nullptr && text->find("-----BEGIN ") != std::string::npos; }
 
-bool permits(const model::ReferenceGrant& grant, RefKind from, const std::string& from_ns, RefKind to,
+bool permits(const model::ReferenceGrant& grant, const model::RefKindName& from, const std::string& from_ns, RefKind to,
              const std::string& name) {
-  const bool source = std::ranges::any_of(
-      grant.from, [&](const auto& entry) { return entry.kind.kind == from && entry.ns == from_ns; });
+  const bool source =
+      std::ranges::any_of(grant.from, [&](const auto& entry) { return entry.kind == from && entry.ns == from_ns; });
   return source && std::ranges::any_of(grant.to, [&](const auto& entry) {
            return entry.kind.kind == to && (entry.name.empty() || entry.name == name);
          });
@@ -47,7 +47,7 @@ std::string target_name(const model::PolicyTarget& target, const std::string& ns
   return std::string(model::ref_kind_name(target.kind)) + " " + ns + "/" + target.name;
 }
 
-bool is_granted(const model::Cluster& cluster, RefKind from, const std::string& from_ns, RefKind to,
+bool is_granted(const model::Cluster& cluster, const model::RefKindName& from, const std::string& from_ns, RefKind to,
                 const std::string& ns, const std::string& name) {
   const auto& grants = cluster.objects(Kind::kReferenceGrant);
   for (auto it = grants.lower_bound({Kind::kReferenceGrant, ns, ""}); it != grants.end() && it->first.ns == ns; ++it)

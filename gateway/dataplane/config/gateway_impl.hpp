@@ -73,8 +73,12 @@ std::shared_ptr<const T> get_object(const model::Cluster& cluster, Kind kind, co
 [[nodiscard]] bool is_grant_kind(Kind kind);
 
 /// Whether some ReferenceGrant lets an object of `from` in namespace `from_ns` refer to `to`/`name` in `ns`.
-[[nodiscard]] bool is_granted(const model::Cluster& cluster, RefKind from, const std::string& from_ns, RefKind to,
-                              const std::string& ns, const std::string& name);
+[[nodiscard]] bool is_granted(const model::Cluster& cluster, const model::RefKindName& from, const std::string& from_ns,
+                              RefKind to, const std::string& ns, const std::string& name);
+[[nodiscard]] inline bool is_granted(const model::Cluster& cluster, RefKind from, const std::string& from_ns,
+                                     RefKind to, const std::string& ns, const std::string& name) {
+  return is_granted(cluster, model::RefKindName{.kind = from}, from_ns, to, ns, name);
+}
 
 /// Whether an object in namespace `ns` may attach to one in `own`.
 [[nodiscard]] bool allows(const model::Cluster& cluster, const model::AllowedNamespaces& allowed,

@@ -3,6 +3,7 @@
 
 #include "fairlead/base/address.hpp"
 #include "fairlead/tls/client_context.hpp"
+#include "gateway/dataplane/config/gateway_references.hpp"
 #include "gateway/dataplane/config/side_files.hpp"
 
 namespace fairlead::config {
@@ -131,6 +132,12 @@ void read_password(Reader& reader, View at, model::SecretKey& out) {
                field("key", [&](View v) { read_text(reader, v, out.key, 1, 253); }));
 }
 
+void read_redis_service(Reader& reader, View at, model::RedisSettings& out) {
+  auto& target = out.backend.emplace();
+  read_backend_target(reader, at, target);
+  if (target.ref.kind.kind != model::RefKind::kService) reader.error(at, "a Service");
+}
+
 /// Who we are: an ACL user, or the one without a name.
 struct RedisLogin {
   std::string& username;
@@ -154,14 +161,17 @@ void check_login(Reader& reader, View at) {
 }
 
 void read_sentinel(Reader& reader, View at, model::RedisSettings& out) {
-  read_login_fields(
-      reader, at, {out.sentinel_username, out.sentinel_password},
-      required("master", "the master's name",
-               [&](View v) {
-                 read_text(reader, v, out.sentinel_master, 1, 128, is_visible, "a name of visible ASCII characters");
-               }),
-      required("addresses", "at least one sentinel", [&](View v) { read_addresses(reader, v, out.addresses); }));
-  if (at.is_mapping()) check_login(reader, at);
+  read_login_fields(reader, at, {out.sentinel_username, out.sentinel_password},
+                    required("master", "the master's name",
+                             [&](View v) {
+                               read_text(reader, v, out.sentinel_master, 1, 128, is_visible,
+                                         "a name of visible ASCII characters");
+                             }),
+                    field("addresses", [&](View v) { read_addresses(reader, v, out.addresses); }),
+                    field("backendRef", [&](View v) { read_redis_service(reader, v, out); }));
+  if (!at.is_mapping()) return;
+  check_one(reader, at, {"addresses", "backendRef"});
+  check_login(reader, at);
 }
 
 void read_lease(Reader& reader, View at, model::RedisSettings& out) {
@@ -186,6 +196,7 @@ template <class... F>
 void read_redis_mapping(Reader& reader, View at, model::RedisSettings& out, const Field<F>&... more) {
   read_login_fields(reader, at, {out.username, out.password},
                     field("addresses", [&](View v) { read_addresses(reader, v, out.addresses); }),
+                    field("backendRef", [&](View v) { read_redis_service(reader, v, out); }),
                     field("sentinel", [&](View v) { read_sentinel(reader, v, out); }),
                     field("cluster", [&](View v) { reader.read(v, out.cluster); }),
                     field("tls", [&](View v) { read_tls(reader, v, out.tls); }),
@@ -207,14 +218,19 @@ void read_redis_mapping(Reader& reader, View at, model::RedisSettings& out, cons
 
 void check_redis(Reader& reader, View at, const model::RedisSettings& out) {
   const bool sentinel = static_cast<bool>(at.find("sentinel"));
-  if (!sentinel && !at.find("addresses")) reader.missing(at, "addresses", "at least one HOST:PORT, or sentinel");
-  if (sentinel && at.find("addresses")) reader.error(at.find("addresses"), "addresses or sentinel, not both");
+  const bool service = out.backend.has_value();
+  if (!sentinel && !service && !at.find("addresses"))
+    reader.missing(at, "addresses", "at least one HOST:PORT, or backendRef or sentinel");
+  for (const char* other : {"addresses", "backendRef"})
+    if (sentinel && at.find(other)) reader.error(at.find(other), std::string(other) + " or sentinel, not both");
+  if (at.find("addresses") && at.find("backendRef"))
+    reader.error(at.find("addresses"), "addresses or backendRef, not both");
   if (sentinel && out.cluster) reader.error(at.find("cluster"), "sentinel or cluster, not both");
   if (!sentinel && !out.cluster && out.addresses.size() > 1)
     reader.error(at.find("addresses"), "one address; several only with cluster: true");
   if (out.cluster && out.database != 0) reader.error(at.find("database"), "0 with cluster: true, which has no others");
-  if (out.tls.enabled && out.tls.hostname.empty() && (sentinel || out.cluster))
-    reader.missing(at.find("tls"), "hostname", "the name in the certificates, with sentinel or cluster");
+  if (out.tls.enabled && out.tls.hostname.empty() && (sentinel || service || out.cluster))
+    reader.missing(at.find("tls"), "hostname", "the name in the certificates, with sentinel, backendRef or cluster");
   check_login(reader, at);
 }
 

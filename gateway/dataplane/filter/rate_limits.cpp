@@ -226,7 +226,7 @@ Preview SharedRateLimits::preview(Probe& probe) const {
   RateQuestions questions;
   const auto count = ask_rate_rules(probe, rules_, false, questions);
   if (count == 0) return concerns_none();
-  Preview out{.why = "Redis at " + config_->addresses.front() + " decides on"};
+  Preview out{.why = "Redis at " + config_->name + " decides on"};
   for (std::size_t i = 0; i < count; ++i) out.why += (i == 0 ? " " : ", ") + questions[i].tier->text.name;
   using enum OnFailure;
   const auto how = settings_->redis->on_failure;

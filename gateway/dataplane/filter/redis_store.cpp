@@ -72,7 +72,8 @@ std::shared_ptr<tls::ClientContext> make_tls(const model::RedisSettings& setting
   };
   tls::ClientConfig config;
   config.hostname = settings.tls.hostname;
-  if (config.hostname.empty()) config.hostname = limit::split_host_port(settings.addresses.front())->host;
+  if (config.hostname.empty() && !settings.addresses.empty())
+    config.hostname = limit::split_host_port(settings.addresses.front())->host;
   config.ca_pem = pem.ca;
   if (!pem.certificate.empty()) {
     auto ours = tls::Certificate::load({.name = "client certificate",
@@ -89,10 +90,15 @@ std::shared_ptr<tls::ClientContext> make_tls(const model::RedisSettings& setting
 
 /// By all that makes connections differ: policies that mean the same Redis share them, and a change of the
 /// configuration leaves them alone.
-std::string store_name(const limit::RedisConfig& config, const model::RedisSettings& settings, const TlsTexts& pem) {
+std::string store_name(const limit::RedisConfig& config, const model::RedisSettings& settings, const TlsTexts& pem,
+                       const std::string& ns) {
   std::string all;
   const auto add = [&](std::string_view text) { all.append(text).append(1, '\0'); };
   for (const auto& address : config.addresses) add(address);
+  if (config.places != nullptr) {  // that may be granted to the policies of one namespace alone
+    add(config.name);
+    add(ns);
+  }
   add(config.sentinel_master);
   add(config.sentinel_username);
   add(config.sentinel_password);
@@ -121,7 +127,8 @@ WorkerRedis& worker_redis(Request& request, const std::shared_ptr<const limit::R
 }  // namespace
 
 std::unique_ptr<limit::Names> make_redis_names(event::Reactor& reactor, const limit::RedisConfig& config) {
-  if (!config.cluster && std::ranges::none_of(config.addresses, is_name)) return nullptr;
+  const bool fixed = config.places == nullptr && !config.cluster;
+  if (fixed && std::ranges::none_of(config.addresses, is_name)) return nullptr;
   auto resolver = upstream::DnsResolver::create(reactor, {});
   return resolver ? std::make_unique<WorkerNames>(std::move(*resolver)) : nullptr;
 }
@@ -131,6 +138,13 @@ std::shared_ptr<const limit::RedisConfig> make_redis_config(const model::RedisSe
   limit::RedisConfig config;
   config.scripts = scripts;
   config.addresses = settings.addresses;
+  if (const auto& backend = settings.backend) {
+    config.name = (backend->ref.ns.empty() ? context.ns : backend->ref.ns) + "/" + backend->ref.name + ":" +
+                  std::to_string(backend->port);
+    config.places = context.redis_places(*backend);
+  }
+  if (!settings.sentinel_master.empty()) config.name = "sentinel " + settings.sentinel_master;
+  else if (config.places == nullptr) config.name = settings.addresses.front();
   config.sentinel_master = settings.sentinel_master;
   config.cluster = settings.cluster;
   config.username = settings.username;
@@ -144,8 +158,9 @@ std::shared_ptr<const limit::RedisConfig> make_redis_config(const model::RedisSe
     if (!pem.read(settings.tls, context)) return nullptr;
     if ((config.tls = make_tls(settings, pem, context)) == nullptr) return nullptr;
   }
-  return context.stores.get<limit::RedisConfig>(
-      store_name(config, settings, pem), [&] { return std::make_shared<limit::RedisConfig>(std::move(config)); });
+  return context.stores.get<limit::RedisConfig>(store_name(config, settings, pem, context.ns), [&] {
+    return std::make_shared<limit::RedisConfig>(std::move(config));
+  });
 }
 
 limit::RedisClient& redis_client(Request& request, const std::shared_ptr<const limit::RedisConfig>& config) {

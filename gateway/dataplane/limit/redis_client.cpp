@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "fairlead/limit/clocks.hpp"
 
@@ -20,32 +21,69 @@ std::string_view take_word(std::string_view& text) {
 
 }  // namespace
 
+void RedisPlaces::set(std::vector<std::string> addresses) {
+  const std::scoped_lock lock(mutex_);
+  if (*addresses_ == addresses) return;
+  addresses_ = std::make_shared<const std::vector<std::string>>(std::move(addresses));
+  version_.fetch_add(1, std::memory_order_release);
+}
+
+RedisPlaces::Addresses RedisPlaces::now() const {
+  const std::scoped_lock lock(mutex_);
+  return addresses_;
+}
+
 RedisClient::RedisClient(event::Reactor& reactor, std::shared_ptr<const RedisConfig> config,
                          std::unique_ptr<Names> names)
     : reactor_(reactor), config_(std::move(config)), names_(std::move(names)) {
-  NodeOwner& owner = *this;
-  const bool sentinel = !config_->sentinel_master.empty();
-  const auto count = sentinel ? 1 : config_->addresses.size();
-  for (std::size_t i = 0; i < count; ++i)
-    nodes_.push_back(
-        std::make_unique<RedisNode>(reactor, config_, names_.get(), owner, counters_, config_->addresses[i]));
-  if (config_->cluster) slots_.assign(kSlots, kUnknown);
-  if (sentinel)
+  if (!config_->sentinel_master.empty())
     sentinel_ = std::make_unique<Sentinel>(reactor, config_, names_.get(),
                                            [this](std::optional<net::Endpoint> where) { nodes_[0]->located(where); });
+  make_nodes();
 }
 
-RedisClient::~RedisClient() = default;
+RedisClient::~RedisClient() {
+  if (deferred()) reactor_.forget(*this);
+}
+
+/// Of several servers that are no cluster the first one counts, for all gateways alike: counts are not to be in two.
+void RedisClient::make_nodes() {
+  if (config_->places != nullptr) version_ = config_->places->version();
+  std::vector<std::string> wanted{config_->sentinel_master};
+  if (sentinel_ == nullptr) wanted = *config_->now();
+  if (sentinel_ == nullptr && !config_->cluster && wanted.size() > 1) wanted.resize(1);
+  if (wanted == made_of_) return;
+  std::ranges::move(nodes_, std::back_inserter(leaving_));
+  nodes_.clear();
+  NodeOwner& owner = *this;
+  for (const auto& address : wanted)
+    nodes_.push_back(std::make_unique<RedisNode>(reactor_, config_, names_.get(), owner, counters_, address));
+  if (config_->cluster) slots_.assign(kSlots, kUnknown);
+  made_of_ = std::move(wanted);
+  if (!leaving_.empty())
+    reactor_.timers().arm(*this, reactor_.now_ms() + static_cast<std::uint64_t>(config_->timeout.count()) + 1);
+}
+
+/// At the turn's end: nodes may be at work now.
+void RedisClient::follow() {
+  if (config_->places != nullptr && config_->places->version() != version_ && !deferred()) reactor_.defer(*this);
+}
+
+void RedisClient::on_turn_end() { make_nodes(); }
+
+/// All that they were asked has been answered, or given up, by now.
+void RedisClient::on_timer() { leaving_.clear(); }
 
 bool RedisClient::ask(RedisQuestion& ask) {
   ++counters_.asked;
-  if (node_of(ask.key()).take(ask)) return true;
+  follow();
+  if (auto* node = node_of(ask.key()); node != nullptr && node->take(ask)) return true;
   ++counters_.not_connected;
   return false;
 }
 
 void RedisClient::give_back(const GiveBack& what) {
-  if (node_of(what.key).tell(what)) ++counters_.given_back;
+  if (auto* node = node_of(what.key); node != nullptr && node->tell(what)) ++counters_.given_back;
   else ++counters_.not_given_back;
 }
 
@@ -56,20 +94,21 @@ void RedisClient::flush() {
 std::string RedisClient::failure() const {
   for (const auto& node : nodes_)
     if (!node->failure().empty()) return node->address() + ": " + node->failure();
-  return {};
+  return nodes_.empty() ? config_->name + ": no endpoint is ready" : std::string();
 }
 
 std::int64_t RedisClient::redis_us() const { return unix_us() + ahead_us_; }
 
 /// Of a cluster: who has the slot; where that is not known, any that is there says who has.
-RedisNode& RedisClient::node_of(std::string_view key) {
-  if (slots_.empty()) return *nodes_[0];
+RedisNode* RedisClient::node_of(std::string_view key) {
+  if (nodes_.empty()) return nullptr;
+  if (slots_.empty()) return nodes_[0].get();
   const auto known = slots_[hash_slot(key)];
-  if (known != kUnknown) return *nodes_[known];
+  if (known != kUnknown) return nodes_[known].get();
   const auto ready = std::ranges::find_if(nodes_, [](const auto& node) { return node->ready(); });
-  if (ready != nodes_.end()) return **ready;
+  if (ready != nodes_.end()) return ready->get();
   const auto fresh = std::ranges::find_if(nodes_, [](const auto& node) { return !node->failing(); });
-  return fresh != nodes_.end() ? **fresh : *nodes_[0];
+  return fresh != nodes_.end() ? fresh->get() : nodes_[0].get();
 }
 
 RedisNode* RedisClient::find_node(std::string_view address) {

@@ -28,7 +28,9 @@ Sentinel::~Sentinel() { stop(); }
 
 void Sentinel::ask() {
   asking_ = true;
-  left_ = config_->addresses.size();
+  addresses_ = config_->now();
+  left_ = addresses_->size();
+  if (at_ >= left_) at_ = 0;
   next();
 }
 
@@ -53,7 +55,7 @@ void Sentinel::finish(std::optional<net::Endpoint> where) {
 void Sentinel::next() {
   close();
   if (left_ == 0) return finish(std::nullopt);
-  const auto where = split_host_port(config_->addresses[at_]);
+  const auto where = split_host_port((*addresses_)[at_]);
   reactor_.timers().arm(*this, reactor_.now_ms() + kTryMs);
   if (!where) return connect(std::nullopt);
   if (const auto address = Address::parse(where->host)) return connect(net::Endpoint{*address, where->port});
@@ -93,7 +95,7 @@ void Sentinel::on_link_reply(std::span<const RespValue> reply) {
 
 void Sentinel::on_link_lost(std::string_view) {
   if (!asking_) return;
-  at_ = (at_ + 1) % config_->addresses.size();
+  at_ = (at_ + 1) % addresses_->size();
   --left_;
   next();
 }

@@ -223,6 +223,9 @@ class GatewayState {
   [[nodiscard]] std::map<std::string, RequestPolicies> consumer_policies() const;
   /// What a policy of namespace `ns` names: a Service of its own namespace, as it is now. Null: none.
   BackendClusterPtr backend(const model::Cluster& cluster, const std::string& ns, const model::BackendTarget& target);
+  /// The same for the Redis of a RequestPolicy, which may be of another namespace that grants it.
+  BackendClusterPtr redis_backend(const model::Cluster& cluster, const std::string& ns,
+                                  const model::BackendTarget& target);
 
   /// Nothing where no controller of this name would write one: then the object is not ours.
   [[nodiscard]] std::optional<ObjectStatus> status(const model::Cluster& cluster, const model::ObjectKey& key) const;

@@ -17,6 +17,9 @@
 #include "fairlead/model/request_policy.hpp"
 #include "fairlead/telemetry/meter.hpp"
 
+namespace fairlead::limit {
+class RedisPlaces;
+}
 namespace fairlead::filter {
 
 /// What filters count or keep beyond a change of the configuration: by name, for as long as somebody holds it.
@@ -61,6 +64,8 @@ struct Context {
   std::vector<std::string>& remarks;  ///< what is served otherwise than one may think
   telemetry::Meter* meter = nullptr;  ///< null: nobody reads what is counted
   std::string section{};  ///< that is made now, as it is called in YAML
+  /// Where the Redis of that Service is; null: nobody can say.
+  std::function<std::shared_ptr<const limit::RedisPlaces>(const model::BackendTarget&)> redis_places{};
 
   /// The number of the first of these counters, for Request::count(); a change of the policy goes on with them.
   [[nodiscard]] telemetry::CounterId counters(const telemetry::CounterFamily& family,

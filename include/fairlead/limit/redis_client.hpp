@@ -16,9 +16,10 @@
 
 namespace fairlead::limit {
 
-/// A worker's way to one Redis: a single server, the master that sentinels name, or the nodes of a cluster.
+/// A worker's way to one Redis: a single server, the master that sentinels name, or the nodes of a cluster. Where its
+/// place changes the next ask has it connect anew, and those before it wait for their answers at the old one.
 /// Owner: a worker, by filter::Request::local(). Thread: the worker's.
-class RedisClient final : NodeOwner {
+class RedisClient final : NodeOwner, event::Deferred, event::Timer {
  public:
   static constexpr std::size_t kMostNodes = 1024;
 
@@ -42,6 +43,10 @@ class RedisClient final : NodeOwner {
   static constexpr std::size_t kSlots = 16'384;
   static constexpr std::uint8_t kMostTries = 4;
 
+  void follow();
+  void make_nodes();
+  void on_turn_end() override;
+  void on_timer() override;
   void on_node_reply(RedisNode& node, RedisQuestion& ask, std::span<const RespValue> reply) override;
   void on_node_failed(RedisNode& node) override;
   bool locate(RedisNode& node) override;
@@ -49,7 +54,8 @@ class RedisClient final : NodeOwner {
   void on_error(RedisNode& node, RedisQuestion& ask, std::string_view text);
   bool redirect(RedisNode& from, RedisQuestion& ask, std::string_view text);
   void give_up(RedisQuestion& ask, NoAnswer reason);
-  RedisNode& node_of(std::string_view key);
+  /// Null: nobody says where one is.
+  RedisNode* node_of(std::string_view key);
   RedisNode* find_node(std::string_view address);
 
   event::Reactor& reactor_;
@@ -57,6 +63,9 @@ class RedisClient final : NodeOwner {
   std::unique_ptr<Names> names_;
   RedisCounters counters_;
   std::vector<std::unique_ptr<RedisNode>> nodes_;
+  std::vector<std::unique_ptr<RedisNode>> leaving_;  // no place of Redis any more, but for what they were asked
+  std::vector<std::string> made_of_;                 // addresses, of nodes_
+  std::uint64_t version_ = 0;                        // of config_->places, that nodes_ follow
   std::vector<std::uint16_t> slots_;  // of a cluster: which node; kUnknown
   std::unique_ptr<Sentinel> sentinel_;
   std::int64_t ahead_us_ = 0;  // Redis' clock, of ours

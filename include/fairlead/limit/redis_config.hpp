@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,9 +21,28 @@ namespace fairlead::limit {
 /// Those by which limits are counted.
 [[nodiscard]] std::span<const std::string_view> limit_scripts();
 
+/// Where Redis is at this moment, as the endpoints of a Service are: it may change. Owner: settings share it. Thread:
+/// any; one sets.
+class RedisPlaces {
+ public:
+  using Addresses = std::shared_ptr<const std::vector<std::string>>;
+
+  void set(std::vector<std::string> addresses);
+  [[nodiscard]] Addresses now() const;
+  /// Another one after each change.
+  [[nodiscard]] std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
+
+ private:
+  mutable std::mutex mutex_;
+  Addresses addresses_ = std::make_shared<const std::vector<std::string>>();
+  std::atomic<std::uint64_t> version_{0};
+};
+
 /// How to reach Redis, and who we are there. Immutable. Owner: filters share it. Thread: any.
 struct RedisConfig {
-  std::vector<std::string> addresses;  ///< "host:port", at least one; of sentinels, where there is a master's name
+  std::vector<std::string> addresses;  ///< "host:port"; of sentinels, where there is a master's name. Empty: by places
+  std::shared_ptr<const RedisPlaces> places;  ///< null: addresses
+  std::string name;  ///< for people, and for series: the first address, the Service, the master's name
   std::string sentinel_master;
   std::string sentinel_username;
   std::string sentinel_password;  ///< empty: no AUTH to sentinels
@@ -32,6 +53,11 @@ struct RedisConfig {
   std::uint32_t database = 0;
   std::chrono::milliseconds timeout{50};  ///< for each request, until its answer
   std::span<const std::string_view> scripts = limit_scripts();  ///< that a connection loads before it is used; literals
+
+  /// Maybe none.
+  [[nodiscard]] RedisPlaces::Addresses now() const {
+    return places != nullptr ? places->now() : std::make_shared<const std::vector<std::string>>(addresses);
+  }
 };
 
 /// What a worker's client has met. Read on its thread.

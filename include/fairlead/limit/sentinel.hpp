@@ -47,6 +47,7 @@ class Sentinel final : LinkOwner, event::Timer {
   Found found_;
   std::unique_ptr<NameQuery> query_;
   std::unique_ptr<RedisLink> link_;
+  RedisPlaces::Addresses addresses_;  // of those that are asked now
   std::size_t at_ = 0;    // the sentinel that is asked, or has answered last
   std::size_t left_ = 0;  // to be tried
   bool asking_ = false;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,7 @@ struct RedisTls {
 struct RedisSettings {
   enum class OnFailure : std::uint8_t { kOpen, kClosed, kLocal };
   std::vector<std::string> addresses{};  ///< "10.0.0.1:6379"; several with sentinel or cluster
+  std::optional<BackendTarget> backend{};  ///< in place of addresses
   std::string sentinel_master{};  ///< not empty: addresses are sentinels
   std::string sentinel_username{};
   SecretSource sentinel_password{};  ///< not given: none
