@@ -5,6 +5,7 @@
 
 #include "fairlead/cache/registry.hpp"
 #include "gateway/admin_json.hpp"
+#include "gateway/redis_metrics.hpp"
 
 namespace fairlead::gateway {
 namespace {
@@ -52,7 +53,9 @@ admin::Response purge(const admin::Request& request) {
 admin::Response AdminApi::status(const admin::Request& request) const {
   if (parameter(request, "format") != "json")
     return {.status = 200, .type = "application/yaml", .body = plan_->status()};
-  return {.body = dump({{"notes", plan_->notes()}, {"items", documents_json(plan_->status())}})};
+  return {.body = dump({{"notes", plan_->notes()},
+                        {"items", documents_json(plan_->status())},
+                        {"redis", redis_json(plan_->filters())}})};
 }
 
 /// Plans what `path` would give beside what is served, on the caller's thread.

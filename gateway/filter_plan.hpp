@@ -50,6 +50,10 @@ class FilterPlan {
     std::vector<filter::Held> held;
   };
   [[nodiscard]] std::vector<Section> sections() const;
+  /// Of each Redis that some policy uses.
+  [[nodiscard]] std::vector<std::shared_ptr<limit::RedisTotals>> redis() const {
+    return stores_.all<limit::RedisTotals>("redis-totals/");
+  }
 
  private:
   struct Filters {

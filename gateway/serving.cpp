@@ -7,6 +7,7 @@
 #include "gateway/cluster_metrics.hpp"
 #include "gateway/kong_metrics.hpp"
 #include "gateway/page.hpp"
+#include "gateway/redis_metrics.hpp"
 
 namespace fairlead::gateway {
 namespace {
@@ -137,6 +138,7 @@ std::string page_of(const proxy::Counters& counters, const std::vector<proxy::Cl
   if (plan != nullptr) {
     add_configuration_counts(page, plan->counts());
     add_sections(page, plan->filters());
+    add_redis(page, plan->filters());
     add_kong_metrics(page, plan->objects(), telemetry.meter(), counters);
   }
   return page.print(format);
@@ -212,7 +214,10 @@ void Serving::add_handlers(admin::Server& server) {
       status["healthChecks"] = checks_of(watched);
       status["names"] = names_of(watched);
       status["quotas"] = quotas_of(quotas_);
-      if (plan_ != nullptr) status["configuration"] = configuration_of(plan_->counts());
+      if (plan_ != nullptr) {
+        status["configuration"] = configuration_of(plan_->counts());
+        status["redis"] = redis_json(plan_->filters());
+      }
       return admin::Response{.body = status.dump()};
     });
   });

@@ -85,6 +85,35 @@ void add_object(Table& table, const Json& item) {
     }
 }
 
+/// Of each Redis: whether its limits are exact now, and what its clients have met.
+void print_redis(const Json& all) {
+  Table table;
+  table.column("REDIS");
+  for (const char* title : {"USE", "MODE"}) table.column(title);
+  for (const char* title : {"CONNECTIONS", "RECONNECTS", "COMMANDS", "FAILED", "MS", "LEASES"})
+    table.column(title, Table::Align::kRight);
+  table.column("WHY");
+  for (const auto& one : all) {
+    const auto away = one.at("inFallback").get<std::uint64_t>(), clients = one.at("clients").get<std::uint64_t>();
+    const auto failed = one.at("timeouts").get<std::uint64_t>() + one.at("notConnected").get<std::uint64_t>() +
+                        one.at("errors").get<std::uint64_t>();
+    const Cell mode = away == 0
+                          ? Cell{"exact", Colour::kGreen}
+                          : Cell{"fallback " + std::to_string(away) + "/" + std::to_string(clients), Colour::kRed};
+    table.row({{text(one.at("redis"))},
+               {text(one.at("use"))},
+               mode,
+               {one.at("connections").dump()},
+               {one.at("reconnects").dump()},
+               {one.at("commands").dump()},
+               {std::to_string(failed)},
+               {one.contains("roundTripMs") ? one.at("roundTripMs").dump().substr(0, 5) : "-"},
+               {one.at("leases").dump()},
+               {one.contains("failure") ? text(one.at("failure")) : ""}});
+  }
+  if (!table.empty()) std::cout << "\n" << table.text();
+}
+
 void print_status(const Json& json) {
   for (const auto& note : json.at("notes")) std::cout << paint(text(note), Colour::kYellow) << "\n";
   Table table;
@@ -93,6 +122,7 @@ void print_status(const Json& json) {
   table.column("WHY");
   for (const auto& item : json.at("items")) add_object(table, item);
   std::cout << (table.empty() ? "no objects\n" : table.text());
+  print_redis(json.value("redis", Json::array()));
 }
 
 std::string hosts_text(const Json& hosts) {

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits that are counted in a real Redis: exact for four gateways, and what becomes of them when Redis does."""
+import json
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -11,7 +13,7 @@ import unittest
 from backend import Backend
 from limits_test import ask, policy, statuses
 from objects import CLASS, Followed, free_port, gateway, http, make_certificate, of, route, service, to
-from support import LIMIT, curl, eventually
+from support import FAIRCTL, LIMIT, curl, eventually
 
 
 class Redis:
@@ -147,6 +149,58 @@ class RedisTest(unittest.TestCase):
         redis.start()
         self.assertTrue(eventually(lambda: ask(self.port)[0] == 200))
         self.assertEqual(ask(self.port)[1]["ratelimit"].split(";")[1], "r=501", "a new Redis counts anew, and all of it")
+
+    def numbers(self, redis):
+        """Of its metrics, by name and what tells parts apart: {("failures_total", "timeout"): 3.0}"""
+        out = {}
+        for line in curl(f"http://{self.gateways[0].gateway.admin}/metrics").decode().splitlines():
+            found = re.match(r'fairlead_gateway_redis_(\w+)\{redis="127\.0\.0\.1:(\d+)",use="limits"(?:,\w+="([^"]*)")?\} (\S+)$', line)
+            if found and int(found[2]) == redis.port:
+                out[found[1], found[3]] = float(found[4])
+        return out
+
+    def test_its_numbers_while_it_is_killed_and_started_again(self):
+        redis = Redis(self)
+        self.start(redis_policy(redis, more=", onFailure: Closed"), workers=2)
+        self.assertEqual(statuses(self.ports, clients=16, each=5), {200: 80})
+        seen = self.numbers(redis)
+        clients = seen["clients", "exact"]
+        self.assertIn(clients, (1, 2))
+        self.assertEqual((seen["clients", "fallback"], seen["connections", None], seen["connects_total", None]), (0, clients, clients))
+        self.assertEqual((seen["reconnects_total", None], seen["connections_lost_total", None]), (0, 0))
+        self.assertEqual((seen["commands_total", None], seen["round_trip_seconds_count", None]), (80, 80))
+        self.assertEqual(seen["round_trip_seconds_bucket", "+Inf"], 80)
+        self.assertGreater(seen["round_trip_seconds_sum", None], 0)
+        self.assertEqual({seen["failures_total", reason] for reason in ("timeout", "not_connected", "error")}, {0})
+
+        redis.kill()
+        self.assertEqual(ask(self.port)[0], 503)
+        seen = self.numbers(redis)
+        self.assertGreaterEqual(seen["clients", "fallback"], 1)
+        self.assertEqual(seen["clients", "fallback"] + seen["clients", "exact"], clients)
+        self.assertGreaterEqual(seen["connections_lost_total", None], 1)
+        self.assertEqual(seen["failures_total", "not_connected"], 1)
+        status = json.loads(curl(f"http://{self.gateways[0].gateway.admin}/v1/status"))["redis"]
+        self.assertEqual([(one["redis"], one["use"]) for one in status], [(f"127.0.0.1:{redis.port}", "limits")])
+        self.assertTrue(status[0]["failure"].startswith(f"127.0.0.1:{redis.port}: "), status)
+        told = subprocess.run([FAIRCTL, "--socket", str(self.gateways[0].gateway.socket), "gateway", "status"], capture_output=True,
+                              text=True, check=True).stdout
+        self.assertRegex(told, rf"127\.0\.0\.1:{redis.port} +limits +fallback \d/\d")
+
+        redis.start()
+        self.assertTrue(eventually(lambda: statuses(self.ports, clients=8, each=1) == {200: 8}))
+        self.assertTrue(eventually(lambda: self.numbers(redis)["clients", "fallback"] == 0))
+        seen = self.numbers(redis)
+        self.assertGreaterEqual(seen["reconnects_total", None], 1)
+        self.assertGreater(seen["connects_total", None], clients)
+
+        redis.process.send_signal(signal.SIGSTOP)
+        self.again(redis_policy(redis, more=", onFailure: Closed").replace("timeout: 5s", "timeout: 20ms"))
+        self.assertEqual(ask(self.port)[0], 503)
+        after = self.numbers(redis)
+        self.assertEqual(after["failures_total", "timeout"], 1)
+        self.assertGreaterEqual(after["connects_total", None], seen["connects_total", None], "other settings go on counting")
+        redis.process.send_signal(signal.SIGCONT)
 
     def test_each_mode_while_redis_is_away(self):
         redis = Redis(self)

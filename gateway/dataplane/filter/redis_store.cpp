@@ -151,6 +151,11 @@ std::shared_ptr<const limit::RedisConfig> make_redis_config(const model::RedisSe
   config.database = settings.database;
   config.timeout = settings.timeout;
   config.sentinel_username = settings.sentinel_username;
+  // Of whoever asks that Redis, so that they go on where a password changes.
+  const std::string use = scripts.data() == limit::limit_scripts().data() ? "limits" : "cache";
+  config.totals = context.stores.get<limit::RedisTotals>("redis-totals/" + use + " " + config.name, [&] {
+    return std::make_shared<limit::RedisTotals>(config.name, use);
+  });
   if (!read_secret(settings.password, context, config.password)) return nullptr;
   if (!read_secret(settings.sentinel_password, context, config.sentinel_password)) return nullptr;
   TlsTexts pem;

@@ -76,6 +76,7 @@ void LeaseDesk::keep(const DeskItem& item, const SharedItem& answer, std::int64_
   if (item.rule.algorithm == Algorithm::kFixedWindow) lasts_us = std::min(lasts_us, answer.level.reset_us);
   const Leases::Lease lease{
       .count = answer.leased, .until_us = sent_us + lasts_us, .window = window_number(item.rule, client_.redis_us())};
+  if (lease.count > 0) client_.note_lease(lease.count);
   const auto free = answer.level.remaining - std::min(answer.level.remaining, answer.leased);
   const auto over = item.leases->grant(item.hash, lease, free, answer.level.reset_us, boot_us());
   if (over.count > 0) give_back(item, over.count, over.window);

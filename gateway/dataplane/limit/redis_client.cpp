@@ -40,10 +40,14 @@ RedisClient::RedisClient(event::Reactor& reactor, std::shared_ptr<const RedisCon
     sentinel_ = std::make_unique<Sentinel>(reactor, config_, names_.get(),
                                            [this](std::optional<net::Endpoint> where) { nodes_[0]->located(where); });
   make_nodes();
+  config_->totals->add(counters_);
 }
 
 RedisClient::~RedisClient() {
   if (deferred()) reactor_.forget(*this);
+  leaving_.clear();
+  nodes_.clear();
+  config_->totals->remove(counters_);
 }
 
 /// Of several servers that are no cluster the first one counts, for all gateways alike: counts are not to be in two.
@@ -52,6 +56,8 @@ void RedisClient::make_nodes() {
   std::vector<std::string> wanted{config_->sentinel_master};
   if (sentinel_ == nullptr) wanted = *config_->now();
   if (sentinel_ == nullptr && !config_->cluster && wanted.size() > 1) wanted.resize(1);
+  if (const bool nowhere = wanted.empty(); nowhere != (counters_.nowhere != 0))
+    nowhere ? ++counters_.nowhere : --counters_.nowhere;
   if (wanted == made_of_) return;
   std::ranges::move(nodes_, std::back_inserter(leaving_));
   nodes_.clear();
@@ -85,6 +91,11 @@ bool RedisClient::ask(RedisQuestion& ask) {
 void RedisClient::give_back(const GiveBack& what) {
   if (auto* node = node_of(what.key); node != nullptr && node->tell(what)) ++counters_.given_back;
   else ++counters_.not_given_back;
+}
+
+void RedisClient::note_lease(std::uint64_t requests) {
+  ++counters_.leases;
+  counters_.leased.add(requests);
 }
 
 void RedisClient::flush() {

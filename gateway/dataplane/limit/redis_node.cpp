@@ -76,6 +76,12 @@ RedisNode::~RedisNode() {
     if (ask != nullptr) ask->node_ = nullptr;
   for (auto* ask : waiting_)
     if (ask != nullptr) ask->node_ = nullptr;
+  tell_state(false, false);
+}
+
+void RedisNode::tell_state(bool ready, bool failing) {
+  if (std::exchange(told_ready_, ready) != ready) ready ? ++counters_.connections : --counters_.connections;
+  if (std::exchange(told_failing_, failing) != failing) failing ? ++counters_.failing : --counters_.failing;
 }
 
 bool RedisNode::take(RedisQuestion& ask, bool whole, bool asking) {
@@ -103,6 +109,7 @@ void RedisNode::send(RedisQuestion& ask, bool whole, bool asking) {
   ask.append(link_->out(), owner_.redis_us(), whole);
   pending_.push_back(&ask);
   ask.place_ = first_ + pending_.size() - 1;
+  ask.sent_ns_ = reactor_.now_ns();
   link_->sent();
 }
 
@@ -133,6 +140,7 @@ void RedisNode::forget(RedisQuestion& ask, bool late) {
   }
   ask.node_ = nullptr;
   ask.place_ = 0;
+  tell_state();
 }
 
 void RedisNode::start() {
@@ -168,6 +176,7 @@ void RedisNode::connect(const net::Endpoint& where) {
 
 void RedisNode::on_link_open() {
   ++counters_.connects;
+  if (std::exchange(had_connection_, true)) ++counters_.reconnects;
   greet();
 }
 
@@ -200,7 +209,9 @@ void RedisNode::greet() {
 }
 
 void RedisNode::check_greeting(std::span<const RespValue> reply) {
-  if (reply[0].type == RespValue::Type::kError) return fail(reply[0].text);
+  // The word alone: what follows may repeat what was sent, a password too.
+  if (reply[0].type == RespValue::Type::kError)
+    return fail("it says " + std::string(reply[0].text.substr(0, reply[0].text.find(' '))));
   if (reply[0].type == RespValue::Type::kArray && (reply.size() < 2 || reply[1].text != "master"))
     return fail("it is not the master");
   if (--greetings_ == 0) become_ready();
@@ -211,6 +222,7 @@ void RedisNode::become_ready() {
   failures_ = 0;
   failure_.clear();
   reactor_.timers().cancel(*this);
+  tell_state();
   auto waiting = std::exchange(waiting_, {});
   for (auto* ask : waiting)
     if (ask != nullptr) send(*ask, false, false);
@@ -225,8 +237,10 @@ void RedisNode::on_link_reply(std::span<const RespValue> reply) {
   if (stalled_ && pending_.empty()) {
     stalled_ = false;
     reactor_.timers().cancel(*this);
+    tell_state();
   }
   if (ask != nullptr) {
+    count_answer(ask->sent_ns_);
     ask->node_ = nullptr;
     ask->place_ = 0;
     owner_.on_node_reply(*this, *ask, reply);
@@ -234,11 +248,19 @@ void RedisNode::on_link_reply(std::span<const RespValue> reply) {
   if (std::exchange(dropped_, false)) fail("it is not the master any more");
 }
 
+void RedisNode::count_answer(std::uint64_t sent_ns) {
+  const auto us = (reactor_.now_ns() - sent_ns) / 1000;
+  const auto* edge = std::ranges::lower_bound(kRoundTripBoundsUs, us);
+  ++counters_.round_trips[static_cast<std::size_t>(edge - kRoundTripBoundsUs.begin())];
+  counters_.round_trip_us.add(us);
+}
+
 /// A connection that nobody was using may go without harm, as where Redis closes idle ones: the next ask makes another.
 void RedisNode::on_link_lost(std::string_view why) {
   if (state_ != State::kReady || !pending_.empty()) return fail(why);
   reactor_.retire(std::move(link_));
   state_ = State::kIdle;
+  tell_state();
 }
 
 void RedisNode::on_timer() {
@@ -250,6 +272,7 @@ void RedisNode::on_timer() {
 void RedisNode::fail(std::string_view why) {
   ++counters_.lost;
   failure_ = why;
+  config_->totals->note_failure(address_ + ": " + failure_);
   query_.reset();
   if (link_) {
     link_->close();
@@ -260,6 +283,7 @@ void RedisNode::fail(std::string_view why) {
   dropped_ = false;
   const auto rest = std::min(kMostRestMs, kLeastRestMs << std::min(failures_, 10U));
   ++failures_;
+  tell_state();
   reactor_.timers().arm(*this, reactor_.now_ms() + rest);
   first_ += pending_.size();
   waiting_.insert(waiting_.end(), pending_.begin(), pending_.end());

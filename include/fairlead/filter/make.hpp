@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fairlead/base/result.hpp"
@@ -34,6 +35,15 @@ class Stores {
     std::shared_ptr<T> made = make();
     entry = made;
     return made;
+  }
+  /// Those whose names begin so, which have one type.
+  template <class T>
+  [[nodiscard]] std::vector<std::shared_ptr<T>> all(std::string_view beginning) const {
+    std::vector<std::shared_ptr<T>> out;
+    for (auto it = entries_.lower_bound(std::string(beginning));
+         it != entries_.end() && it->first.starts_with(beginning); ++it)
+      if (auto standing = std::static_pointer_cast<T>(it->second.lock())) out.push_back(std::move(standing));
+    return out;
   }
   /// Whether what counts for long is to outlive the process (limit::LastingCounts): not of plans that are only looked
   /// at.

@@ -31,6 +31,8 @@ class RedisClient final : NodeOwner, event::Deferred, event::Timer {
   [[nodiscard]] bool ask(RedisQuestion& ask);
   /// As well as it can be done now; what cannot counts as used.
   void give_back(const GiveBack& what);
+  /// A lease has come, for so many requests.
+  void note_lease(std::uint64_t requests);
   /// Writes at once what waits for the turn's end.
   void flush();
   /// Redis' clock, as far as it is known.

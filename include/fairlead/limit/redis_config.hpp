@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "fairlead/base/address.hpp"
+#include "fairlead/limit/redis_counters.hpp"
 #include "fairlead/tls/client_context.hpp"
 
 namespace fairlead::limit {
@@ -53,26 +54,12 @@ struct RedisConfig {
   std::uint32_t database = 0;
   std::chrono::milliseconds timeout{50};  ///< for each request, until its answer
   std::span<const std::string_view> scripts = limit_scripts();  ///< that a connection loads before it is used; literals
+  std::shared_ptr<RedisTotals> totals = std::make_shared<RedisTotals>();  ///< of its clients
 
   /// Maybe none.
   [[nodiscard]] RedisPlaces::Addresses now() const {
     return places != nullptr ? places->now() : std::make_shared<const std::vector<std::string>>(addresses);
   }
-};
-
-/// What a worker's client has met. Read on its thread.
-struct RedisCounters {
-  std::uint64_t asked = 0;
-  std::uint64_t answered = 0;
-  std::uint64_t timeouts = 0;
-  std::uint64_t not_connected = 0;  ///< at once, since Redis is away or silent
-  std::uint64_t errors = 0;  ///< Redis said something else than an answer
-  std::uint64_t reloads = 0;  ///< the script was not there any more
-  std::uint64_t redirects = 0;  ///< MOVED, ASK
-  std::uint64_t connects = 0;
-  std::uint64_t given_back = 0;  ///< leases' rests
-  std::uint64_t not_given_back = 0;  ///< the same, with Redis away: they count as used
-  std::uint64_t lost = 0;  ///< connections, and tries of them
 };
 
 /// Why a request got no answer.

@@ -51,6 +51,7 @@ class RedisQuestion : event::Timer {
   void on_timer() override;
 
   RedisNode* node_ = nullptr;  // where it waits
+  std::uint64_t sent_ns_ = 0;  // to the node, last
   std::uint64_t place_ = 0;  // among the node's commands, from 1; 0: not sent yet
   std::uint8_t tries_ = 0;  // that have ended in another one: MOVED, another time
 };
@@ -133,6 +134,10 @@ class RedisNode final : LinkOwner, event::Timer {
   void send(RedisQuestion& ask, bool whole, bool asking);
   void forget(RedisQuestion& ask, bool late);
   void fail(std::string_view why);
+  void count_answer(std::uint64_t sent_ns);
+  /// Tells counters_ how it stands.
+  void tell_state(bool ready, bool failing);
+  void tell_state() { tell_state(state_ == State::kReady, failing()); }
   void check_greeting(std::span<const RespValue> reply);
   void become_ready();
   void on_link_open() override;
@@ -157,6 +162,9 @@ class RedisNode final : LinkOwner, event::Timer {
   State state_ = State::kIdle;
   bool stalled_ = false;  // an ask has had no answer in time, and none has come since
   bool dropped_ = false;
+  bool had_connection_ = false;  // at any time
+  bool told_ready_ = false;  // as counters_ have it
+  bool told_failing_ = false;
 };
 
 }  // namespace fairlead::limit

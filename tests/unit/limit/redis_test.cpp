@@ -7,6 +7,7 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <numeric>
 #include <string>
 
 #include "fairlead/event/reactor.hpp"
@@ -341,6 +342,83 @@ TEST_F(ClientTest, FollowsACluster) {
   }
   EXPECT_EQ(told, (Told{"allowed", "refused", "error", "error"}));
   EXPECT_EQ(client->counters().redirects, 3U);
+}
+
+TEST_F(ClientTest, GoesWhereItsPlacesSay) {
+  const auto turn = [&] {
+    reactor->post([&] { reactor->stop(); });
+    reactor->run();
+  };
+  auto places = std::make_shared<RedisPlaces>();
+  config->addresses.clear();
+  config->places = places;
+  make_client();
+  EXPECT_FALSE(ask()) << "nobody says where it is";
+  EXPECT_EQ(config->totals->sum().fallback, 1U);
+  EXPECT_FALSE(client->failure().empty());
+  places->set({server->address(), "192.0.2.1:1"});
+  (void)ask();
+  turn();
+  answers = {kAllowed};
+  ASSERT_TRUE(ask());
+  await(1);
+  EXPECT_EQ(config->totals->sum().fallback, 0U);
+
+  const auto old = std::exchange(server, std::make_unique<FakeServer>(*reactor));
+  server->on_heard = [this] { react(); };
+  old->on_heard = nullptr;
+  places->set({server->address()});
+  ASSERT_TRUE(ask()) << "the old one, in this turn";
+  turn();
+  answers = {kAllowed};
+  ASSERT_TRUE(ask());
+  await(2);
+  old->say(kRefused);
+  await(3);
+  EXPECT_EQ(told, (Told{"allowed", "allowed", "refused"}));
+  EXPECT_EQ(server->accepted, 1);
+  EXPECT_EQ(old->accepted, 1);
+}
+
+TEST_F(ClientTest, CountsForAllThatComeAndGo) {
+  make_client();
+  answers = {kAllowed, kRefused, "hang up"};
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(ask());
+  await(3);
+  EXPECT_FALSE(ask());
+  auto sum = config->totals->sum();
+  EXPECT_EQ(sum.clients, 1U);
+  EXPECT_EQ(sum.fallback, 1U);
+  EXPECT_EQ(sum.connections, 0U);
+  EXPECT_EQ(sum.asked, 4U);
+  EXPECT_EQ(sum.not_connected, 2U);
+  EXPECT_EQ(std::accumulate(sum.round_trips.begin(), sum.round_trips.end(), std::uint64_t{0}), 2U);
+  EXPECT_TRUE(sum.failure.starts_with(server->address() + ": ")) << sum.failure;
+  answers = {kAllowed};
+  while (!ask()) {
+    reactor->post([&] { reactor->stop(); });
+    reactor->run();
+  }
+  await(4);
+  client->note_lease(7);
+  sum = config->totals->sum();
+  EXPECT_EQ(sum.connections, 1U);
+  EXPECT_EQ(sum.reconnects, 1U);
+  client.reset();
+  sum = config->totals->sum();
+  EXPECT_EQ(sum.clients + sum.connections + sum.fallback, 0U);
+  EXPECT_EQ(sum.answered, 3U);
+  EXPECT_EQ(sum.leased, 7U);
+}
+
+TEST_F(ClientTest, ShowsOfWhatRedisSaysToAPasswordOneWord) {
+  config->password = "hunter2";
+  make_client();
+  server->on_heard = [this] { server->say("-ERR unknown command 'AUTH', with args beginning with: 'hunter2'\r\n"); };
+  EXPECT_TRUE(ask());
+  await(1);
+  EXPECT_EQ(client->failure(), server->address() + ": it says ERR");
+  EXPECT_EQ(config->totals->sum().failure, client->failure());
 }
 
 }  // namespace
