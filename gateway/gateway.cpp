@@ -150,7 +150,7 @@ Result<> Gateway::Parts::serve() {
     else spdlog::info("--upgrade: nobody waits for a successor at {}", succession_path(arguments.socket));
   }
   if (const auto directory = state_directory(arguments.state_dir); !directory.empty()) {
-    FL_TRY(quotas, QuotaKeeper::open(directory, before != nullptr));
+    FL_TRY(quotas, QuotaKeeper::open(directory, before != nullptr, before != nullptr ? before->take_lock() : Fd()));
   }
   FL_CHECK(arguments.config.empty() ? listen() : follow());
   workers->forget_inherited();
@@ -166,6 +166,7 @@ Result<> Gateway::Parts::await_successor() {
   if (arguments.socket.empty()) return {};
   FL_TRY(succession, Succession::open(succession_path(arguments.socket), *loop,
                                       {.sockets = [this] { return workers->sockets(); },
+                                       .lock = [this] { return quotas != nullptr ? quotas->lock().get() : -1; },
                                        .relieved = [this] { relieve(); },
                                        .drain = [this] { hand_over(); }}));
   return {};

@@ -16,18 +16,19 @@
 #include "fairlead/base/file.hpp"
 #include "fairlead/limit/clocks.hpp"
 #include "fairlead/limit/lasting.hpp"
+#include "gateway/state_lock.hpp"
 
 namespace fairlead::gateway {
 namespace {
 
 using limit::LastingCounts;
 
-constexpr std::size_t kMostBytes = std::size_t{1} << 31;
+constexpr std::size_t kMostStateBytes = std::size_t{1} << 31;
 constexpr std::size_t kDigest = 32;  // at the end of a text
 
 /// Nothing where there is no such file.
 Result<std::optional<std::string>> read_state(const std::string& path) {
-  auto text = read_file(path, kMostBytes, O_NOFOLLOW);
+  auto text = read_file(path, kMostStateBytes, O_NOFOLLOW);
   if (!text && text.error().code == ENOENT) return std::optional<std::string>();
   if (!text) return fail(std::move(text.error()).in(path));
   return std::optional(std::move(*text));
@@ -61,11 +62,12 @@ std::string state_directory(const std::string& argument) {
   return all.substr(0, all.find(':'));  // of a unit with several, the first
 }
 
-Result<std::unique_ptr<QuotaKeeper>> QuotaKeeper::open(const std::string& directory, bool successor) {
+Result<std::unique_ptr<QuotaKeeper>> QuotaKeeper::open(const std::string& directory, bool successor, Fd lock) {
   struct stat about{};
   if (::stat(directory.c_str(), &about) != 0) return fail(system_error("--state-dir " + directory, errno));
   if (!S_ISDIR(about.st_mode)) return fail("--state-dir " + directory + ": found no directory");
   std::unique_ptr<QuotaKeeper> self(new QuotaKeeper(directory));
+  FL_TRY(self->lock_, lock_state(directory, std::move(lock)));
   LastingCounts::of_process().enable();
   auto text = read_state(self->path());
   if (!text) return fail(std::move(text.error()));
@@ -90,6 +92,7 @@ void QuotaKeeper::load() {
 }
 
 void QuotaKeeper::take_over() {
+  note_holder(lock_);
   load();
   write();
 }

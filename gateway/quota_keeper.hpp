@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "fairlead/base/fd.hpp"
 #include "fairlead/base/result.hpp"
 
 namespace fairlead::gateway {
@@ -21,8 +22,9 @@ class QuotaKeeper {
   static constexpr std::chrono::seconds kInterval{5};
 
   /// The secret of the file's keys is this process' from now on, so no key may have been hashed before. successor: a
-  /// gateway counts on in this file until take_over().
-  static Result<std::unique_ptr<QuotaKeeper>> open(const std::string& directory, bool successor);
+  /// gateway counts on in this file until take_over(); lock: the one that it shares (state_lock.hpp), or none. An error
+  /// where another gateway counts there.
+  static Result<std::unique_ptr<QuotaKeeper>> open(const std::string& directory, bool successor, Fd lock);
   ~QuotaKeeper() { stop(); }
   QuotaKeeper(const QuotaKeeper&) = delete;
   QuotaKeeper& operator=(const QuotaKeeper&) = delete;
@@ -36,12 +38,15 @@ class QuotaKeeper {
   /// Ends the writing at intervals.
   void stop();
 
+  /// To be shared with a successor.
+  [[nodiscard]] const Fd& lock() const { return lock_; }
+
   struct State {
     std::string directory;
-    std::uint64_t limits = 0;    ///< that are written
+    std::uint64_t limits = 0;  ///< that are written
     std::uint64_t writes = 0;
     std::uint64_t failures = 0;  ///< to write, or to use what was there
-    std::string failure;         ///< the last one; empty: all is well
+    std::string failure;  ///< the last one; empty: all is well
   };
   [[nodiscard]] State state() const;
 
@@ -52,6 +57,7 @@ class QuotaKeeper {
   void note(const std::string& failure);
   [[nodiscard]] std::string path() const { return directory_ + "/quotas"; }
 
+  Fd lock_;
   std::string directory_;
   std::mutex writing_;
   std::string written_;  // the digest of what was written last

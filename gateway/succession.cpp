@@ -103,7 +103,10 @@ Result<std::unique_ptr<Predecessor>> Predecessor::meet(const std::string& path) 
 Result<> Predecessor::receive_sockets() {
   for (;;) {
     FL_TRY(auto packet, receive_packet(fd_.get()));
-    if (packet.text == kAll) return {};
+    if (packet.text == kAll) {
+      lock_ = std::move(packet.fd);
+      return {};
+    }
     if (packet.text != kSocket || !packet.fd)
       return fail("the other gateway: found \"" + packet.text + "\", expected a socket");
     FL_TRY(const auto at, net::adopt_listener(packet.fd.get()));
@@ -166,7 +169,7 @@ void Succession::accept() {
 
 Result<> Succession::hand_out() {
   for (const auto& socket : calls_.sockets()) FL_CHECK(send_packet(successor_.get(), kSocket, socket.fd.get()));
-  return send_packet(successor_.get(), kAll);
+  return send_packet(successor_.get(), kAll, calls_.lock());
 }
 
 void Succession::on_packet() {

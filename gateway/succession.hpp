@@ -16,7 +16,9 @@ namespace fairlead::gateway {
 [[nodiscard]] std::string succession_path(const std::string& admin_socket);
 
 // How a gateway is replaced by another process, over a unix socket of packets (SOCK_SEQPACKET, 0600):
-//   old -> new   "socket" and a descriptor, for each socket that listens; then "all"
+//   old -> new   "socket" and a descriptor, for each socket that listens; then "all", with the lock of its state
+//   directory
+//                where it has one
 //   new -> old   "serving", once it accepts on them; or it ends, and the old one goes on as if nothing had been
 //   old -> new   "yours", once its admin addresses are free; then the old one drains
 // Both hold the same sockets for a while, so that no connection is lost in the queue of one that closes.
@@ -29,6 +31,8 @@ class Predecessor {
 
   /// Hands them over to the caller.
   [[nodiscard]] std::vector<proxy::BoundSocket> take() { return std::move(sockets_); }
+  /// Of its state directory (state_lock.hpp); none: it keeps no state.
+  [[nodiscard]] Fd take_lock() { return std::move(lock_); }
   /// Returns when its admin addresses are free.
   Result<> relieve();
 
@@ -38,14 +42,17 @@ class Predecessor {
 
   Fd fd_;
   std::vector<proxy::BoundSocket> sockets_;
+  Fd lock_;
 };
 
 /// The old one's side. Owner: Gateway. Thread: main.
 class Succession {
  public:
-  /// `sockets`: makes duplicates of what listens; `relieved`: frees the admin addresses. After that `drain` is called.
+  /// `sockets`: makes duplicates of what listens; `lock`: of the state directory, -1: none; `relieved`: frees the admin
+  /// addresses. After that `drain` is called.
   struct Calls {
     std::function<std::vector<proxy::BoundSocket>()> sockets;
+    std::function<int()> lock;
     std::function<void()> relieved;
     std::function<void()> drain;
   };

@@ -11,7 +11,7 @@ import unittest
 from backend import Backend
 from limits_test import ask, policy
 from objects import CLASS, free_port, gateway, http, of, route, service, to
-from support import Gateway, Wire, curl, eventually
+from support import Gateway, Wire, curl, curl_status, eventually
 
 LIMITS = ("rateLimits: {limits: [{name: monthly, algorithm: FixedWindow, requests: 10, per: Month, timeZone: Europe/Berlin, "
           "key: [{type: Header, name: x-id}]}, {name: all, algorithm: FixedWindow, requests: 1000, per: 744h, key: [{type: Route}]}]}")
@@ -151,6 +151,39 @@ class QuotaStateTest(unittest.TestCase):
         self.addCleanup(failed.close)
         self.assertEqual(failed.wait(), 1)
         self.assertTrue(eventually(lambda: any("--state-dir" in line for line in failed.errors)))
+
+    def refused(self, *more, socket_path=None):
+        """What a gateway says that ends at once."""
+        failed = Gateway("--config", self.folder / "objects", "--state-dir", self.state, *more, ready=False,
+                         socket_path=socket_path)
+        self.addCleanup(failed.close)
+        self.assertEqual(failed.wait(), 1)
+        self.assertTrue(eventually(lambda: [line for line in failed.errors if "another gateway" in line]), failed.errors)
+        return "\n".join(failed.errors)
+
+    def test_a_directory_is_of_one_gateway(self):
+        first = self.start()
+        self.pass_some("a", 4)
+        told = self.refused()
+        self.assertIn(f"--state-dir {self.state}: found another gateway (process {first.process.pid})", told)
+        self.refused("--upgrade")  # of nobody: its socket is another
+        self.pass_some("a", 1)
+        second = self.start("--upgrade")
+        self.assertEqual(first.wait(), 0)
+        self.assertIn(f"(process {second.process.pid})", self.refused())
+        self.assertEqual(self.left("a"), [4, 994])
+        second.signal(signal.SIGKILL)
+        second.wait()
+        third = self.start()
+        self.assertIn(f"(process {third.process.pid})", self.refused())
+
+    def test_a_successor_of_another_directory_takes_nobody_elses(self):
+        self.start()
+        other = Gateway("--listen", "127.0.0.1:0", "--to", f"http://{self.backend.address}:{self.backend.port}", workers=1)
+        self.addCleanup(other.close)
+        self.refused("--upgrade", socket_path=other.socket)
+        self.assertEqual(curl_status(other.url + "/"), "200")
+        self.pass_some("a", 1)
 
     def test_a_full_disk_is_told_and_counts_go_on(self):
         self.start()
