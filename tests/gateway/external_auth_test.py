@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests that another server must allow: Envoy's gRPC protocol and plain HTTP, as a route's filter and by a policy."""
 import re
+import select
 import socket
+import threading
 import types
 import unittest
 
@@ -103,6 +105,50 @@ class Grpc(World):
         big = "x" * 300_000
         self.assertEqual(curl("--data-binary", "@-", "-H", "transfer-encoding: chunked", self.url("/echo"),
                               input=big.encode()), big.encode())
+
+    def test_a_body_longer_than_what_is_shown_streams_on(self):
+        rule = self.RULE.replace("grpc: {}", "grpc: {}, forwardBody: {maxSize: 1000}")
+        self.serve(lambda asked: allowed(), rule)
+        big = bytes(range(65, 91)) * 400_000
+        for version in ("--http1.1", "--http2-prior-knowledge"):
+            for framing in ((), ("-H", "transfer-encoding: chunked"), ("-H", "expect: 100-continue")):
+                for body in (big, big[:1001], big[:1000]):
+                    with self.subTest(version=version, framing=framing, size=len(body)):
+                        self.assertEqual(curl(version, *framing, "-H", "x-envoy-auth-partial-body: forged", "--data-binary", "@-",
+                                              self.url("/echo"), input=body), body)
+                        asked = self.authorization.asked[-1].request.http
+                        self.assertEqual(asked.body.encode(), big[:1000])
+                        self.assertEqual({entry.key: entry.value for entry in asked.headers}["x-envoy-auth-partial-body"],
+                                         "true" if len(body) > 1000 else "false")
+
+    def test_a_long_body_is_held_back_until_it_is_allowed(self):
+        rule = self.RULE.replace("grpc: {}", "grpc: {}, forwardBody: {maxSize: 1000}")
+        asked, go_on = threading.Event(), threading.Event()
+        self.addCleanup(go_on.set)
+        self.serve(lambda unused: (asked.set(), go_on.wait(LIMIT), allowed())[-1], rule)
+        size, sent = 32 << 20, 0  # far more than sockets hold
+        with Wire(self.port) as wire:
+            wire.send(b"POST /count HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % size)
+            wire.socket.setblocking(False)
+            while sent < size and (select.select([], [wire.socket], [], 0.5)[1] or not asked.is_set()):
+                try:
+                    sent += wire.socket.send(b"z" * min(65536, size - sent))
+                except BlockingIOError:
+                    pass
+            self.assertLess(sent, size, "the rest waits in the sockets' queues, and at the client")
+            self.assertEqual(self.backend.requests("/count"), [])
+            go_on.set()
+            wire.socket.settimeout(LIMIT)
+            wire.send(b"z" * (size - sent))
+            self.assertEqual(wire.answer()[0], 200)
+
+    def test_a_long_body_that_is_denied(self):
+        rule = self.RULE.replace("grpc: {}", "grpc: {}, forwardBody: {maxSize: 10}")
+        self.serve(lambda unused: denied(403, "no"), rule)
+        for version in ("--http1.1", "--http2-prior-knowledge"):
+            self.assertEqual(curl_status(version, "-H", "expect:", "-H", "transfer-encoding: chunked", "-d", "x" * 100_000,
+                                         self.url("/echo")), "403")
+        self.assertEqual(self.backend.requests("/echo"), [])
 
     def test_bodies_wait_with_their_request(self):
         self.serve(lambda asked: allowed())

@@ -58,10 +58,12 @@ void put_headers(std::string& out, Request& request, const CheckOptions& options
   put(":path", head.target);
   put(":authority", head.authority);
   put(":scheme", head.scheme);
+  if (options.partial) put(kPartialBody, *options.partial ? "true" : "false");
   const auto& fields = head.fields;
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const auto& name = fields[i].name;
     if (options.headers != nullptr && std::ranges::find(*options.headers, name) == options.headers->end()) continue;
+    if (name == kPartialBody) continue;  // it is not the client's to say
     const auto first = std::ranges::find(fields, name, &http::Field::name);
     if (first != fields.begin() + static_cast<std::ptrdiff_t>(i)) continue;
     std::string value(fields[i].value);

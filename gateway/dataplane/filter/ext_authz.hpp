@@ -14,12 +14,15 @@
 
 namespace fairlead::filter {
 
+/// A header of what is asked, where a body is told: "true" where it is cut off.
+inline constexpr std::string_view kPartialBody = "x-envoy-auth-partial-body";
 inline constexpr std::string_view kCheckPath = "/envoy.service.auth.v3.Authorization/Check";
 
 struct CheckOptions {
   /// Names of request headers that are told, in lower case; empty: all.
   const std::vector<std::string>* headers = nullptr;
   std::string_view body{};  ///< as much of it as is to be told
+  std::optional<bool> partial{};  ///< whether that is not all; nothing: no body is told
 };
 
 /// A CheckRequest in a gRPC message (one length-prefixed frame).

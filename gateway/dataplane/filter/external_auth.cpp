@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
+#include <optional>
 #include <utility>
 
 #include "fairlead/base/ascii.hpp"
@@ -17,7 +19,6 @@
 namespace fairlead::filter {
 namespace {
 
-constexpr std::size_t kMostBody = 1024 * 1024;  // bytes of a request that is held so that the server sees its beginning
 /// Told to the server whatever is allowed, as the API has it.
 constexpr std::string_view kAlwaysTold[] = {"authorization", "content-length"};
 
@@ -60,10 +61,15 @@ class ExternalAuthFilter final : public Filter {
     return ask(request, {});
   }
   [[nodiscard]] std::size_t most_body() const override {
-    return settings_.whole_body ? settings_.forward_body_max : kMostBody;
+    return settings_.whole_body ? settings_.forward_body_max : std::numeric_limits<std::size_t>::max();
+  }
+  /// One more than is shown tells whether there is more.
+  [[nodiscard]] std::size_t enough_body() const override {
+    return settings_.whole_body ? std::numeric_limits<std::size_t>::max() : std::size_t{settings_.forward_body_max} + 1;
   }
   Verdict on_request_body(Request& request, std::string& body) const override {
-    return ask(request, std::string_view(body).substr(0, settings_.forward_body_max));
+    return ask(request, std::string_view(body).substr(0, settings_.forward_body_max),
+               body.size() > settings_.forward_body_max);
   }
   Verdict on_response(Request& request, http::ResponseHead& head) const override {
     if (const auto* question = static_cast<const Question*>(request.state()))
@@ -88,7 +94,8 @@ class ExternalAuthFilter final : public Filter {
   }
 
  private:
-  Verdict ask(Request& request, std::string_view body) const;
+  /// partial: whether the body is cut off; nothing where none is shown.
+  Verdict ask(Request& request, std::string_view body, std::optional<bool> partial = std::nullopt) const;
   void note(Request& request, Said what) const { request.count(counters_ + static_cast<telemetry::CounterId>(what)); }
   [[nodiscard]] bool names(const std::vector<std::string>& list, std::string_view name) const {
     return std::ranges::any_of(list, [&](const auto& one) {
@@ -124,7 +131,7 @@ void change(http::Fields& fields, const CheckHeader& header, Arena& arena) {
   fields.push_back({name, arena.copy(header.value)});
 }
 
-Verdict ExternalAuthFilter::ask(Request& request, std::string_view body) const {
+Verdict ExternalAuthFilter::ask(Request& request, std::string_view body, std::optional<bool> partial) const {
   auto owned = std::make_unique<Question>(*this, request);
   auto& question = *owned;
   request.set_state(std::move(owned));
@@ -137,7 +144,8 @@ Verdict ExternalAuthFilter::ask(Request& request, std::string_view body) const {
     check = encode_check(
         request,
         {.headers = settings_.allowed_headers.size() > std::size(kAlwaysTold) ? &settings_.allowed_headers : nullptr,
-         .body = body});
+         .body = body,
+         .partial = partial});
     head.method = http::Method::kPost;
     head.method_text = "POST";
     head.target = kCheckPath;
@@ -151,6 +159,8 @@ Verdict ExternalAuthFilter::ask(Request& request, std::string_view body) const {
     std::string target = settings_.path + std::string(from.target);
     head.target = request.arena().copy(target);
     copy_told(from.fields, head.fields);
+    std::erase_if(head.fields, [](const http::Field& field) { return field.name == kPartialBody; });
+    if (partial) head.fields.push_back({kPartialBody, *partial ? "true" : "false"});
     spec.body = body;
   }
   question.call = request.call(spec, question);

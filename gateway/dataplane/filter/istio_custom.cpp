@@ -20,6 +20,7 @@ class IstioCustom final : public Filter {
     return matches(request) ? server_->on_request(request) : Verdict::kContinue;
   }
   [[nodiscard]] std::size_t most_body() const override { return server_->most_body(); }
+  [[nodiscard]] std::size_t enough_body() const override { return server_->enough_body(); }
   Verdict on_request_body(Request& request, std::string& body) const override {
     return server_->on_request_body(request, body);
   }

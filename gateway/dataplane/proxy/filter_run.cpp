@@ -80,10 +80,15 @@ bool FilterRun::take(filter::Verdict verdict) {
   return true;
 }
 
-/// Once it is whole. Another filter may need it, too: then it is there already.
+/// Once it is whole, or enough of it is there. Another filter may need it, too: then it is there already.
 bool FilterRun::take_body() {
   auto& body = exchange_.kept_;
   const auto most = filters_[slot_]->most_body();
+  const auto enough = filters_[slot_]->enough_body();
+  if (!exchange_.request_ended_ && body.size() >= enough) {
+    needs_body_ = false;
+    return take(filters_[slot_]->on_request_body(*this, body));
+  }
   if (body.size() > most || (exchange_.head_.body == http::Body::kLength && exchange_.head_.content_length > most)) {
     needs_body_ = false;
     note(filter::Outcome::kRefused);
@@ -98,7 +103,8 @@ bool FilterRun::take_body() {
 }
 
 std::size_t FilterRun::most_held() const {
-  return needs_body_ ? std::max(kMostHeld, filters_[slot_]->most_body()) : kMostHeld;
+  if (!needs_body_) return kMostHeld;
+  return std::max(kMostHeld, std::min(filters_[slot_]->most_body(), filters_[slot_]->enough_body()));
 }
 
 bool FilterRun::on_body() {

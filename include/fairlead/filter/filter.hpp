@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,7 +22,7 @@ enum class Verdict : std::uint8_t {
   kContinue,  ///< the next filter, please
   kAnswered,  ///< Request::answer() was called: the backend is not asked
   kWait,      ///< Request::resume() or answer() follows, later: never from within the call
-  kNeedBody,  ///< on_request_body() is called with the whole body, or the client gets 413
+  kNeedBody,  ///< on_request_body() is called with the whole body, or enough of it, or the client gets 413
 };
 
 /// Changes or watches a response's body as it passes. Owner: the request. Thread: the worker's.
@@ -71,7 +72,11 @@ class Filter {
   virtual Verdict on_request(Request&) const { return Verdict::kContinue; }
   /// With kNeedBody: the most that is taken, bytes.
   [[nodiscard]] virtual std::size_t most_body() const { return 0; }
-  /// The whole body, which may be changed: what it then holds is sent on, with its length.
+  /// With kNeedBody: the first bytes that will do, bytes; on_request_body() is called once they are there, or the whole
+  /// of a shorter body, and must leave them as they are. The rest is sent on behind them. Beyond most_body(): the
+  /// whole.
+  [[nodiscard]] virtual std::size_t enough_body() const { return std::numeric_limits<std::size_t>::max(); }
+  /// The whole body, which may be changed: what it then holds is sent on, with its length. Or enough_body().
   virtual Verdict on_request_body(Request&, std::string& /*body*/) const { return Verdict::kContinue; }
 
   /// A response goes to the client, a backend's or one of ours; called for every filter whose on_request has said
