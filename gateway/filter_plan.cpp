@@ -75,6 +75,7 @@ void FilterPlan::make(Entry& entry, const model::ObjectPtr& from) {
   };
   const auto& s = *policy.settings;
   add(Slot::kAddresses, s.addresses, filter::make_addresses);
+  add(Slot::kUserAgents, s.user_agents, filter::make_user_agents);
   add(Slot::kRequestSize, s.request_size, filter::make_request_size);
   add(Slot::kAuthentication, s.authentication, filter::make_authentication);
   add(Slot::kAccess, s.access, filter::make_access);

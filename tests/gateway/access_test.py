@@ -99,6 +99,10 @@ spec:
         self.assertTrue(eventually(lambda: self.ask()[0] == 200))
         self.followed.write("10.yaml", example("addresses").replace("127.0.0.0/8", "10.0.0.0/8"))
         self.assertTrue(eventually(lambda: self.ask()[0] == 403))
+        self.followed.write("10.yaml", example("userAgents"))
+        for agent, status in (("GNU wget", 403), ("Googlebot/2.1", 403), ("our-crawler/1", 200), ("Mozilla/5.0", 200)):
+            self.assertTrue(eventually(lambda: self.ask("-H", f"user-agent: {agent}")[0] == status), agent)
+        self.refused("-H", "user-agent: okhttp", status=403, why="User-Agent")
         self.followed.write("10.yaml", example("requestSize"))
         self.assertTrue(eventually(lambda: self.ask("-X", "POST", "-H", "expect:", "-d", "x" * 70000, path="/echo")[0] == 413))
         self.assertEqual(self.ask("-X", "POST", "-H", "expect:", "-d", "x" * 60000, path="/echo")[0], 200)

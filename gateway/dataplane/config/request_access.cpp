@@ -66,6 +66,22 @@ void read_addresses(Reader& reader, View at, model::AddressRules& out) {
   if (at.is_mapping() && !at.find("allow") && !at.find("deny")) reader.missing(at, "allow", "allow or deny, or both");
 }
 
+void read_user_agents(Reader& reader, View at, model::UserAgentRules& out) {
+  const auto expressions = [&](std::string_view name, std::vector<std::string>& into) {
+    return field(name, [&](View v) {
+      read_list(reader, v, 1, 256, into, [&](View item, std::string& one) {
+        read_text(reader, item, one, 1, 4096);
+        check_regex(reader, item);
+      });
+    });
+  };
+  read_mapping(reader, at, expressions("allow", out.allow), expressions("deny", out.deny), field("bots", [&](View v) {
+                 if (const auto found = reader.one_of(v, {"Allow", "Deny"})) out.deny_bots = *found == 1;
+               }));
+  if (at.is_mapping() && out.deny.empty() && !out.deny_bots && !at.find("deny"))
+    reader.missing(at, "deny", "deny, or bots: Deny, or both");
+}
+
 void read_request_size(Reader& reader, View at, model::RequestSize& out) {
   constexpr std::uint64_t kMost = std::uint64_t{1} << 50;
   constexpr std::uint64_t kMostBuffered = std::uint64_t{64} << 20;

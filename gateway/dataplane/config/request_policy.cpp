@@ -57,6 +57,7 @@ model::RequestPolicy read_request_policy(Reader& reader, View root) {
                                          "fairlead.io");
                           }),
                  section(reader, "addresses", s.addresses, read_addresses),
+                 section(reader, "userAgents", s.user_agents, read_user_agents),
                  section(reader, "requestSize", s.request_size, read_request_size),
                  section(reader, "authentication", s.authentication, read_authentication),
                  section(reader, "access", s.access, read_access),

@@ -21,6 +21,7 @@ void read_required_claims(Reader& reader, View at, std::vector<model::RequiredCl
 void read_percent(Reader& reader, View at, std::uint32_t& out);
 
 void read_addresses(Reader& reader, View at, model::AddressRules& out);
+void read_user_agents(Reader& reader, View at, model::UserAgentRules& out);
 void read_request_size(Reader& reader, View at, model::RequestSize& out);
 void read_authentication(Reader& reader, View at, model::Authentication& out);
 void read_access(Reader& reader, View at, model::AccessRules& out);

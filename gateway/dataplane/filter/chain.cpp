@@ -6,6 +6,7 @@ namespace fairlead::filter {
 std::string_view slot_name(Slot slot) {
   switch (slot) {
     case Slot::kAddresses: return "addresses";
+    case Slot::kUserAgents: return "userAgents";
     case Slot::kRequestSize: return "requestSize";
     case Slot::kIstioGatewayCustom: return "istioGatewayCustom";
     case Slot::kIstioServiceCustom: return "istioServiceCustom";

@@ -273,6 +273,7 @@ PluginParts convert_plugin(Notes& notes, const Plugin& plugin, const File& file,
   else if (name == "hmac-auth") convert_hmac_auth(notes, config, file, out);
   else if (name == "acl") convert_acl(notes, config, out);
   else if (name == "ip-restriction") convert_ip_restriction(notes, config, out);
+  else if (name == "bot-detection") convert_bot_detection(notes, config, out);
   else if (name == "cors") convert_cors(notes, config, out);
   else if (name == "correlation-id") convert_correlation_id(notes, config, out);
   else if (name == "rate-limiting") convert_rate_limiting(notes, config, object_name, out);

@@ -13,6 +13,7 @@ void convert_jwt(Notes& notes, ConfigView& config, const File& file, PluginParts
 void convert_hmac_auth(Notes& notes, ConfigView& config, const File& file, PluginParts& out);
 void convert_acl(Notes& notes, ConfigView& config, PluginParts& out);
 void convert_ip_restriction(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_bot_detection(Notes& notes, ConfigView& config, PluginParts& out);
 
 void convert_cors(Notes& notes, ConfigView& config, PluginParts& out);
 void convert_correlation_id(Notes& notes, ConfigView& config, PluginParts& out);

@@ -2,6 +2,7 @@
 // Plugins that find out who calls, and whether that one may.
 #include "gateway/dataplane/config/fields.hpp"
 #include "gateway/dataplane/kong/plugins.hpp"
+#include "gateway/dataplane/kong/read.hpp"
 
 namespace fairlead::kong {
 namespace {
@@ -108,6 +109,16 @@ void convert_ip_restriction(Notes& notes, ConfigView& config, PluginParts& out) 
   auto& section = out.sections["addresses"];
   if (!allow.empty()) section["allow"] = allow;
   if (!deny.empty()) section["deny"] = deny;
+}
+
+void convert_bot_detection(Notes& notes, ConfigView& config, PluginParts& out) {
+  auto& section = out.sections["userAgents"];
+  section["bots"] = "Deny";
+  for (const char* list : {"allow", "deny"})
+    for (const auto& text : config.texts(list)) {
+      if (is_regex(text)) section[list].push_back(text);
+      else notes.unserved(config.find(list), "expressions that RE2 takes, found \"" + text + "\"");
+    }
 }
 
 }  // namespace fairlead::kong

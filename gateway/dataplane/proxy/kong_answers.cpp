@@ -27,6 +27,7 @@ std::string message_of(const OwnAnswer& answer) {
   if (answer.details == "address_denied") return "IP address not allowed: " + answer.client.text();
   if (answer.details == "request_too_large") return "Request size limit exceeded";
   if (answer.details == "length_required") return "A valid Content-Length header is required";
+  if (answer.details == "several_user_agents") return "Only one User-Agent header allowed";
   switch (kong_status(answer)) {
     case 400: return "Bad request";
     case 401: return "Unauthorized";

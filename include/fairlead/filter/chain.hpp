@@ -21,6 +21,7 @@ using FilterPtr = std::shared_ptr<const Filter>;
 /// filter with a list.
 enum class Slot : std::uint8_t {
   kAddresses,       ///< who may not even ask: by address
+  kUserAgents,      ///< the same by what it calls itself
   kRequestSize,
   kIstioGatewayCustom,  ///< AuthorizationPolicies of action CUSTOM for the Gateway
   kIstioServiceCustom,  ///< the same for the Service

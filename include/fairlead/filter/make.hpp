@@ -98,6 +98,7 @@ struct IstioObjects {
 };
 
 FilterPtr make_addresses(const model::AddressRules& settings, Context& context);
+FilterPtr make_user_agents(const model::UserAgentRules& settings, Context& context);
 FilterPtr make_request_size(const model::RequestSize& settings, Context& context);
 FilterPtr make_authentication(const model::Authentication& settings, Context& context);
 FilterPtr make_istio(const IstioObjects& settings, Context& context);

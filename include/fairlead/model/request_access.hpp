@@ -17,6 +17,14 @@ struct AddressRules {
   std::vector<Cidr> deny;
 };
 
+/// Of the field User-Agent: expressions of RE2 that are found somewhere in it. Allow goes before deny and bots;
+/// requests without the field pass, those with several get 400.
+struct UserAgentRules {
+  std::vector<std::string> allow;
+  std::vector<std::string> deny;
+  bool deny_bots = false;  ///< those that filter/known_bots.hpp knows
+};
+
 struct RequestSize {
   /// What becomes of bodies without a Content-Length.
   enum class Streamed : std::uint8_t {

@@ -21,6 +21,7 @@ struct SecretKey {
 };
 
 struct AddressRules;    // request_access.hpp
+struct UserAgentRules;  // request_access.hpp
 struct RequestSize;     // request_access.hpp
 struct Authentication;  // request_auth.hpp
 struct AccessRules;     // request_access.hpp
@@ -38,6 +39,7 @@ struct Aggregate;       // request_aggregate.hpp
 /// Null: the section is not given. Immutable; the same object as long as the policy's text is the same.
 struct RequestSettings {
   std::shared_ptr<const AddressRules> addresses;
+  std::shared_ptr<const UserAgentRules> user_agents;
   std::shared_ptr<const RequestSize> request_size;
   std::shared_ptr<const Authentication> authentication;
   std::shared_ptr<const AccessRules> access;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Consumers, and the sections authentication, access, addresses and requestSize: what is read, and what is refused.
+// Consumers, and the sections authentication, access, addresses, userAgents and requestSize: what is read, and what is refused.
 #include "fairlead/model/request_auth.hpp"
 
 #include <gtest/gtest.h>
@@ -73,6 +73,7 @@ TEST(RequestAuth, ReadsAConsumer) {
 TEST(RequestAuth, ReadsTheSections) {
   const auto policy =
       read<model::RequestPolicy>(std::string(kPolicy) + R"(addresses: {allow: [10.0.0.0/8], deny: [10.1.0.0/16]}
+  userAgents: {allow: [^ours/], deny: [curl, "wget"], bots: Deny}
   requestSize: {maxBytes: 100, streamed: Refuse}
   authentication:
     methods:
@@ -104,6 +105,9 @@ TEST(RequestAuth, ReadsTheSections) {
   ASSERT_TRUE(policy);
   const auto& s = *policy->settings;
   EXPECT_EQ(s.addresses->deny.size(), 1U);
+  EXPECT_EQ(s.user_agents->allow, std::vector<std::string>{"^ours/"});
+  EXPECT_EQ(s.user_agents->deny.size(), 2U);
+  EXPECT_TRUE(s.user_agents->deny_bots);
   EXPECT_EQ(s.request_size->max_bytes, 100U);
   EXPECT_EQ(s.request_size->streamed, model::RequestSize::Streamed::kRefuse);
   const auto& a = *s.authentication;
@@ -357,7 +361,7 @@ constexpr BadDocument kBadAuth[] = {
      "spec.authentication.methods.login.client.authentication", "\"JWT\"", "Basic or Post"},
     {kLogin, ISSUER COOKIES "client: {id: c, secret: hunter2, secretRef: {name: s, key: k}}}}}", 6,
      "spec.authentication.methods.login.client", "a mapping", "one of"},
-    // access, addresses, requestSize
+    // access, addresses, userAgents, requestSize
     {kPolicy, "access: {}", 6, "spec.access.rules", "nothing", "at least one rule"},
     {kPolicy, "access: {rules: [{}]}", 6, "spec.access.rules[0].action", "nothing", "Allow or Deny"},
     {kPolicy, "access: {rules: [{action: allow}]}", 6, "spec.access.rules[0].action", "\"allow\"", "Allow or Deny"},
@@ -374,6 +378,10 @@ constexpr BadDocument kBadAuth[] = {
     {kPolicy, "addresses: {}", 6, "spec.addresses.allow", "nothing", "allow or deny"},
     {kPolicy, "addresses: {allow: []}", 6, "spec.addresses.allow", "a list", "at least 1"},
     {kPolicy, "addresses: {deny: [10.0.0.0/33]}", 6, "spec.addresses.deny[0]", "\"10.0.0.0/33\"", "an address block"},
+    {kPolicy, "userAgents: {}", 6, "spec.userAgents.deny", "nothing", "deny, or bots: Deny"},
+    {kPolicy, "userAgents: {allow: [x], bots: Allow}", 6, "spec.userAgents.deny", "nothing", "deny, or bots: Deny"},
+    {kPolicy, "userAgents: {deny: ['(x']}", 6, "spec.userAgents.deny[0]", "\"(x\"", "a regular expression"},
+    {kPolicy, "userAgents: {bots: Maybe}", 6, "spec.userAgents.bots", "\"Maybe\"", "Allow or Deny"},
     {kPolicy, "requestSize: {}", 6, "spec.requestSize.maxBytes", "nothing", "a number"},
     {kPolicy, "requestSize: {maxBytes: -1}", 6, "spec.requestSize.maxBytes", "-1", "a number"},
     {kPolicy, "requestSize: {maxBytes: 100000000}", 6, "spec.requestSize.maxBytes", "100000000", "at most 67108864"},
@@ -429,7 +437,7 @@ void check_schema(const Json& schema, const std::vector<std::string>& path, std:
 
 TEST(RequestAuth, HasTheFieldsOfItsSchemas) {
   for (const auto& [section, least] :
-       {std::pair("authentication", 118U), {"access", 15U}, {"addresses", 2U}, {"requestSize", 2U}}) {
+       {std::pair("authentication", 118U), {"access", 15U}, {"addresses", 2U}, {"userAgents", 3U}, {"requestSize", 2U}}) {
     std::ifstream in(std::string(FL_REFERENCE "/request-policy/") + section + ".schema.json");
     ASSERT_TRUE(in) << section;
     std::size_t fields = 0;

@@ -199,6 +199,8 @@ const BadFile kRows[] = {
     {"a log of a consumer",
      ROUTE "consumers: [{username: u}]\n" PLUGIN "file-log\n  consumer: u\n  config: {path: /a}\n", 10,
      "plugins[0].name", "\"file-log\"", "rate-limiting or request-termination", true},
+    {"an expression for bots", ROUTE PLUGIN "bot-detection\n  config: {deny: ['a(?=b)']}\n", 10,
+     "plugins[0].config.deny", "a list", "RE2 takes, found \"a(?=b)\"", true},
     {"a plugin twice", ROUTE PLUGIN "key-auth\n- name: key-auth\n", 10, "plugins[1].name", "\"key-auth\"", "once",
      false},
 };

@@ -310,6 +310,15 @@ TEST(KongConvert, MetricsAndCacheBecomeAnnotationsAndASection) {
   EXPECT_NE(policy.find("- x-kind"), std::string::npos) << policy;
 }
 
+TEST(KongConvert, BotsAreASection) {
+  const Served served(std::string(kServices) +
+                      "- {name: s, host: 10.0.0.1, routes: [{name: r, paths: [/]}]}\n"
+                      "plugins: [{name: bot-detection, config: {allow: [ours], deny: [curl, wget]}}]\n");
+  const auto policy = object(served.yaml, "RequestPolicy", "route-r");
+  for (const auto* part : {"bots: Deny", "allow:\n      - ours\n", "deny:\n      - curl\n      - wget\n"})
+    EXPECT_NE(policy.find(part), std::string::npos) << part << policy;
+}
+
 TEST(KongConvert, LogsBecomeAClientPolicy) {
   const Served served(
       std::string(kServices) +

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kong's plugins, one by one: its own file, and the objects that are made of it, which answer alike."""
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from backend import Backend
+from kong_test import ask
+from objects import free_port
+from support import PROGRAM, Gateway
+
+
+class KongPlugins(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-kong-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.one = Backend("one")
+        self.addCleanup(self.one.close)
+
+    def both(self, text, check):
+        """check(port) of a gateway that serves the file, then of one that serves what it converts to."""
+        path = self.folder / "kong.yaml"
+        path.write_text("_format_version: '3.0'\n_transform: true\n" + text)
+        port = free_port()
+        done = subprocess.run([PROGRAM, "convert", "kong", path, "--listen", f"127.0.0.1:{port}"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        objects = self.folder / "objects"
+        objects.mkdir(exist_ok=True)
+        (objects / "all.yaml").write_text(done.stdout)
+        for way in ((path, "--listen", f"127.0.0.1:{port}"), (objects,)):
+            with self.subTest(way=way[0].name):
+                gateway = Gateway("--config", *way, workers=2)
+                try:
+                    check(port)
+                finally:
+                    gateway.close()
+
+    def service(self, *routes):
+        return f"services:\n- {{name: first, url: 'http://127.0.0.1:{self.one.port}'}}\nroutes:\n" + "".join(
+            f"- {{service: first, {route}}}\n" for route in routes)
+
+    def sent(self, name):
+        """A field of the last request that the backend had; None: it was not there."""
+        lines = self.one.requests()[-1][1].decode().split("\r\n")[1:]
+        return dict((line.split(":", 1)[0].lower(), line.split(":", 1)[1].strip()) for line in lines if ":" in line).get(name)
+
+    def says(self, answer, status, message):
+        """The answer is Kong's, with these words."""
+        self.assertEqual((answer[0], json.loads(answer[2])["message"]), (status, message))
+        self.assertEqual(json.loads(answer[2])["request_id"], answer[1]["x-kong-request-id"])
+
+    def test_bot_detection(self):
+        text = self.service("name: own, paths: [/own], plugins: [{name: bot-detection, config: {allow: ['^ours/'], deny: [curl]}}]",
+                            "name: all, paths: [/all]", "name: keyed, paths: [/keyed], plugins: [{name: key-auth}]")
+
+        def check(http):
+            rows = (("/all", "curl/8.0", 200), ("/all", "Mozilla/5.0 (compatible; Googlebot/2.1)", 403), ("/all", "", 200),
+                    ("/own", "curl/8.0", 403), ("/own", "okhttp/4", 403), ("/own", "ours/1 Googlebot/2.1 curl", 200),
+                    ("/keyed", "Go-http-client/1.1", 403), ("/keyed", "Mozilla/5.0", 401))
+            for path, agent, status in rows:
+                answer = ask(http, path, "-H", f"user-agent: {agent}" if agent else "user-agent:")
+                self.assertEqual(answer[0], status, (path, agent))
+                if status == 403:
+                    self.says(answer, 403, "Forbidden")
+            self.says(ask(http, "/all", "-H", "user-agent: a", "-H", "user-agent: b"), 400, "Only one User-Agent header allowed")
+        self.both(text + "plugins: [{name: bot-detection}]\n", check)
+
+
+if __name__ == "__main__":
+    unittest.main()
