@@ -68,6 +68,24 @@ class KongPlugins(unittest.TestCase):
             self.says(ask(http, "/all", "-H", "user-agent: a", "-H", "user-agent: b"), 400, "Only one User-Agent header allowed")
         self.both(text + "plugins: [{name: bot-detection}]\n", check)
 
+    def test_fields_of_rate_limiting(self):
+        text = self.service("name: a, paths: [/a], plugins: [{name: rate-limiting, config: {hour: 2, day: 2, month: 9}}]",
+                            "name: b, paths: [/b], plugins: [{name: rate-limiting, config: {hour: 1, hide_client_headers: true}}]")
+
+        def check(http):
+            for left, status in (("1", 200), ("0", 200), ("0", 429)):
+                got, fields, _ = ask(http, "/a")
+                self.assertEqual((got, fields["ratelimit-limit"], fields["ratelimit-remaining"]), (status, "2", left))
+                self.assertTrue(1 <= int(fields["ratelimit-reset"]) <= 86400)  # of the day, as both have as much left
+                self.assertEqual((fields["x-ratelimit-limit-hour"], fields["x-ratelimit-remaining-day"]), ("2", left))
+                self.assertEqual(fields["x-ratelimit-limit-month"], "9")
+                self.assertEqual(fields.get("retry-after"), fields["ratelimit-reset"] if status == 429 else None)
+            for status in (200, 429):
+                got, fields, _ = ask(http, "/b")
+                self.assertEqual(got, status)
+                self.assertFalse([name for name in fields if "ratelimit" in name or name == "retry-after"], fields)
+        self.both(text, check)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -149,7 +149,8 @@ void read_quota(Reader& reader, View at, RateLimit& out) {
 void read_headers(Reader& reader, View at, unsigned& out) {
   out = 0;
   reader.items(at, [&](View item) {
-    if (const auto found = reader.one_of(item, {"RateLimit", "XRateLimit", "XRateLimitPeriod", "RetryAfter"}))
+    if (const auto found = reader.one_of(item, {"RateLimit", "XRateLimit", "XRateLimitPeriod", "RetryAfter",
+                                                 "RateLimitFields"}))
       out |= 1U << *found;
   });
 }

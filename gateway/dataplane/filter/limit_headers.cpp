@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "gateway/dataplane/filter/problem.hpp"
 
@@ -48,6 +49,13 @@ void replace(http::Fields& fields, std::string_view name, std::string_view value
   fields.push_back({name, value});
 }
 
+/// The longest of those with the least left, as Kong's plugin rate-limiting chooses.
+const LimitMet& least_left(std::span<const LimitMet> met) {
+  return *std::ranges::min_element(met, {}, [](const LimitMet& one) {
+    return std::pair(one.level.remaining, -one.text->window_us);
+  });
+}
+
 void add_structured(std::span<const LimitMet> met, http::Fields& fields, Arena& arena) {
   std::size_t room = 0;
   for (const auto& one : met) room += one.text->policy.size() + one.text->name.size() + 64;
@@ -66,9 +74,9 @@ void add_structured(std::span<const LimitMet> met, http::Fields& fields, Arena& 
 
 LimitText limit_text(const model::RateLimit& settings, const limit::Rule& rule) {
   static constexpr std::string_view kPeriods[] = {"second", "minute", "hour", "day", "month", ""};
-  LimitText out{.name = settings.name, .policy = {}, .limit_field = {}, .remaining_field = {}};
+  LimitText out{.name = settings.name, .policy = {}, .limit_field = {}, .remaining_field = {}, .window_us = window_us(rule)};
   out.policy = "\"" + settings.name + "\";q=" + std::to_string(rule.most()) +
-               ";w=" + std::to_string(std::max<std::int64_t>(1, seconds(window_us(rule))));
+               ";w=" + std::to_string(std::max<std::int64_t>(1, seconds(out.window_us)));
   const auto period = kPeriods[static_cast<std::size_t>(settings.period)];
   if (period.empty()) return out;
   out.limit_field = "x-ratelimit-limit-" + std::string(period);
@@ -85,6 +93,13 @@ void add_limit_fields(unsigned sets, std::span<const LimitMet> met, bool refused
     replace(fields, "x-ratelimit-limit", number(tightest.level.limit, arena));
     replace(fields, "x-ratelimit-remaining", number(tightest.level.remaining, arena));
     replace(fields, "x-ratelimit-reset", number(static_cast<std::uint64_t>(seconds(tightest.level.reset_us)), arena));
+  }
+  if ((sets & RateLimits::kThreeFields) != 0) {
+    const auto& told = least_left(met);
+    replace(fields, "ratelimit-limit", number(told.level.limit, arena));
+    replace(fields, "ratelimit-remaining", number(told.level.remaining, arena));
+    const auto reset = std::max<std::int64_t>(1, seconds(told.level.reset_us));
+    replace(fields, "ratelimit-reset", number(static_cast<std::uint64_t>(reset), arena));
   }
   if ((sets & RateLimits::kPerPeriod) != 0) {
     for (const auto& one : met) {

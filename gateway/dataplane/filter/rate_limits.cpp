@@ -14,8 +14,8 @@
 namespace fairlead::filter {
 namespace {
 
-constexpr unsigned kInEveryAnswer =
-    model::RateLimits::kRateLimit | model::RateLimits::kXRateLimit | model::RateLimits::kPerPeriod;
+constexpr unsigned kInEveryAnswer = model::RateLimits::kRateLimit | model::RateLimits::kXRateLimit |
+                                    model::RateLimits::kPerPeriod | model::RateLimits::kThreeFields;
 
 using OnFailure = model::RedisSettings::OnFailure;
 constexpr std::string_view kReasons[] = {"timeout", "not_connected", "error"};  // as limit::NoAnswer has them

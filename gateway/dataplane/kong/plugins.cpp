@@ -116,8 +116,9 @@ void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& 
   if (limits.empty()) return config.give_up();
   auto& section = out.sections["rateLimits"];
   section["limits"] = limits;
-  section["headers"] =
-      config.flag("hide_client_headers", false) ? Json::array() : Json::array({"XRateLimitPeriod", "RetryAfter"});
+  section["headers"] = config.flag("hide_client_headers", false)
+                           ? Json::array()
+                           : Json::array({"XRateLimitPeriod", "RateLimitFields", "RetryAfter"});
   section["refusal"] = {
       {"status", config.number("error_code", 429, 400, 599)},
       {"body", "{\"message\":" + json_text(config.text("error_message", "API rate limit exceeded")) + "}"},

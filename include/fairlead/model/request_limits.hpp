@@ -123,6 +123,7 @@ struct RateLimits {
   static constexpr unsigned kXRateLimit = 2;   ///< X-RateLimit-Limit, -Remaining, -Reset
   static constexpr unsigned kPerPeriod = 4;    ///< X-RateLimit-Limit-Minute, ...
   static constexpr unsigned kRetryAfter = 8;   ///< with refusals
+  static constexpr unsigned kThreeFields = 16;  ///< RateLimit-Limit, -Remaining, -Reset
   std::vector<RateLimit> limits{};  ///< quotas too
   bool quotas = false;              ///< there are some
   unsigned headers = kRateLimit | kRetryAfter;

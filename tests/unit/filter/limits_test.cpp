@@ -71,6 +71,38 @@ TEST(RateLimits, RefuseWithProblemDetailsAndFields) {
   EXPECT_EQ(third.said()->flag, telemetry::ResponseFlag::kRateLimited);
 }
 
+/// Of two with as much left the longer is told.
+TEST(RateLimits, TellOfTheTightestInThreeFields) {
+  using Period = model::RateLimit::Period;
+  const auto limit = [](const char* name, std::uint64_t requests, Period period, int seconds) {
+    auto out = hourly(name, requests);
+    out.algorithm = model::RateLimit::Algorithm::kFixedWindow;
+    out.period = period;
+    out.per = std::chrono::seconds(seconds);
+    return out;
+  };
+  model::RateLimits settings{.limits = {limit("d", 4, Period::kDay, 86'400), limit("h", 3, Period::kHour, 3600),
+                                        limit("m", 3, Period::kMinute, 60)}};
+  settings.headers = model::RateLimits::kThreeFields;
+  const Limits limits(settings);
+  for (const char* left : {"2", "1", "0"}) {
+    FakeRequest request;
+    ASSERT_EQ(limits.ask(request), Verdict::kContinue);
+    http::ResponseHead head;
+    head.fields.push_back({"ratelimit-limit", "of the backend"});
+    EXPECT_EQ(limits.filter->on_response(request, head), Verdict::kContinue);
+    EXPECT_EQ(head.fields.size(), 3U);
+    EXPECT_EQ(http::find(head.fields, "ratelimit-limit")->value, "3");
+    EXPECT_EQ(http::find(head.fields, "ratelimit-remaining")->value, left);
+    const auto reset = std::stoi(std::string(http::find(head.fields, "ratelimit-reset")->value));
+    EXPECT_TRUE(reset > 0 && reset <= 3600) << reset;
+  }
+  FakeRequest refused;
+  ASSERT_EQ(limits.ask(refused), Verdict::kAnswered);
+  EXPECT_EQ(refused.said()->field("ratelimit-remaining"), "0");
+  EXPECT_EQ(refused.said()->field("retry-after"), "");
+}
+
 TEST(RateLimits, TakeTheWordsOfTheSettings) {
   model::RateLimits settings{.limits = {hourly("a", 1)}, .headers = 0};
   settings.refusal = {

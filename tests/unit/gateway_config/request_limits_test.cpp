@@ -172,7 +172,7 @@ TEST(RequestLimits, AreReadInFull) {
         key: [{type: Header, name: X-Tenant}, {type: ClientIP, ipv4Prefix: 24, ipv6Prefix: 48}], onMissing: Skip,
         tiers: [{group: gold, requests: 50}], when: {methods: [GET], paths: [/a]}}],
       quotas: [{name: q, requests: 1000, per: Month, timeZone: Europe/Berlin}],
-      headers: [XRateLimit, XRateLimitPeriod], maxKeys: 5000,
+      headers: [XRateLimit, XRateLimitPeriod, RateLimitFields], maxKeys: 5000,
       refusal: {status: 503, body: "{}", contentType: application/json}, store: Redis,
       redis: {sentinel: {master: m, addresses: ["[::1]:26379", "s.example:26379"]}, tls: {hostname: r.example,
         caSecretRef: {name: ca}}, username: u, passwordSecretRef: {name: s}, database: 3, timeout: 20ms,
@@ -194,7 +194,8 @@ TEST(RequestLimits, AreReadInFull) {
   EXPECT_EQ(quota.algorithm, model::RateLimit::Algorithm::kFixedWindow);
   EXPECT_EQ(quota.period, model::RateLimit::Period::kMonth);
   EXPECT_EQ(quota.time_zone, "Europe/Berlin");
-  EXPECT_EQ(section.headers, model::RateLimits::kXRateLimit | model::RateLimits::kPerPeriod);
+  EXPECT_EQ(section.headers, model::RateLimits::kXRateLimit | model::RateLimits::kPerPeriod |
+                                 model::RateLimits::kThreeFields);
   EXPECT_EQ(section.refusal.body, "{}");
   ASSERT_TRUE(section.redis);
   EXPECT_EQ(section.redis->sentinel_master, "m");
