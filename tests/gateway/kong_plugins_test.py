@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import uuid
 
 from backend import Backend
 from kong_test import ask
@@ -67,6 +68,23 @@ class KongPlugins(unittest.TestCase):
                     self.says(answer, 403, "Forbidden")
             self.says(ask(http, "/all", "-H", "user-agent: a", "-H", "user-agent: b"), 400, "Only one User-Agent header allowed")
         self.both(text + "plugins: [{name: bot-detection}]\n", check)
+
+    def test_what_backends_are_told(self):
+        text = self.service("name: a, paths: [/a]", "name: b, paths: ['~/b(?<n>[0-9]+)'], plugins: [{name: key-auth}]",
+                            "name: kept, paths: [/kept], strip_path: false", "name: root, paths: [/]") + """consumers:
+- {username: alice, keyauth_credentials: [{key: k-alice}]}
+- {username: bob, id: 1d7a3f5e-92a6-4b77-9d2e-8a1e8f1ab9d0, keyauth_credentials: [{key: k-bob}]}
+"""
+        made = str(uuid.uuid5(uuid.uuid5(uuid.UUID("fd02801f-0957-4a15-a55a-c8d9606f30b5"), "consumers"), "alice"))
+
+        def check(http):
+            for path, prefix in (("/a/x", "/a"), ("/ab", "/a"), ("/kept/x", None), ("/x", None)):
+                self.assertEqual(ask(http, path, "-H", "x-forwarded-prefix: /of-the-client")[0], 200)
+                self.assertEqual((self.sent("x-forwarded-prefix"), self.sent("x-forwarded-path")), (prefix, path))
+            for key, name in (("k-alice", made), ("k-bob", "1d7a3f5e-92a6-4b77-9d2e-8a1e8f1ab9d0")):
+                self.assertEqual(ask(http, "/b12/x", "-H", f"apikey: {key}", "-H", "x-consumer-id: root")[0], 200)
+                self.assertEqual((self.sent("x-consumer-id"), self.sent("x-forwarded-prefix")), (name, "/b12"))
+        self.both(text, check)
 
     def test_fields_of_rate_limiting(self):
         text = self.service("name: a, paths: [/a], plugins: [{name: rate-limiting, config: {hour: 2, day: 2, month: 9}}]",

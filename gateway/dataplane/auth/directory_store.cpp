@@ -84,7 +84,7 @@ Result<> fill(const std::string& ns, const model::ConsumerCredential& from, cons
 MemberPtr make_member(const std::string& ns, const std::string& name, const model::ConsumerSettings& settings,
                       const DirectoryStore::Secrets& secrets, std::vector<std::string>& faults) {
   auto out = std::make_shared<Member>();
-  out->consumer = {.name = name, .custom_id = settings.custom_id, .groups = settings.groups};
+  out->consumer = {.name = name, .custom_id = settings.custom_id, .groups = settings.groups, .id = settings.id};
   out->credentials.reserve(settings.credentials.size());
   std::array<std::uint16_t, 5> numbers{};
   for (std::size_t i = 0; i < settings.credentials.size(); ++i) {

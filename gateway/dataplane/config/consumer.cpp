@@ -213,6 +213,11 @@ model::Consumer read_consumer(Reader& reader, View root) {
   read_spec(reader, root, [&](View spec) {
     read_mapping(
         reader, spec,
+        field("id",
+              [&](View v) {
+                read_text(reader, v, settings->id, 1, 1024, is_header_value,
+                          "visible ASCII, words parted by one blank");
+              }),
         field("customId",
               [&](View v) {
                 read_text(reader, v, settings->custom_id, 1, 1024, is_header_value,

@@ -101,6 +101,7 @@ void Conversion::add_consumers() {
     const auto& one = file_.consumers[i];
     if (one.username.empty()) continue;
     Json spec = Json::object(), groups = Json::array(), credentials = Json::array();
+    spec["id"] = id_of(one);
     if (!one.custom_id.empty()) spec["customId"] = one.custom_id;
     for (const auto* credential : of[i]) {
       if (credential->kind == Credential::Kind::kGroup) groups.push_back(credential->id);

@@ -97,6 +97,9 @@ struct RoutePlan {
 /// A route and its service as logs show them: {"route": {...}, "service": {...}}, on one line.
 [[nodiscard]] std::string entities_of(const File& file, const Route& route);
 
+/// The file's, or the one that Kong makes of the user name.
+[[nodiscard]] std::string id_of(const Consumer& consumer);
+
 /// YAML in block style.
 [[nodiscard]] std::string to_yaml(const Json& object);
 

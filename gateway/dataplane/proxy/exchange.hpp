@@ -164,7 +164,7 @@ class Exchange final : public http::ServerHandler {
   void reply(std::uint16_t status, Flag flag, std::string_view text);
   void reply_grpc(std::uint16_t status, std::string_view text);
   [[nodiscard]] bool as_kong() const { return listener_->limits->style == AnswerStyle::kKong; }
-  void tell_as_kong();
+  void tell_as_kong(std::string_view prefix);
   void answer_as_kong(std::uint16_t status, Flag flag, std::string_view details, http::Fields fields);
   void reset_client(http::Reset why);
   void forget_kept();

@@ -21,6 +21,10 @@ const Filter* find_filter(const model::HttpFilters* filters) {
   return nullptr;
 }
 
+bool replaces_prefix(const model::UrlRewrite* rewrite) {
+  return rewrite != nullptr && rewrite->path && rewrite->path->type == model::PathModifier::Type::kReplacePrefixMatch;
+}
+
 }  // namespace
 
 /// False: the request was refused.
@@ -162,15 +166,19 @@ void Exchange::prepare_head(std::string_view prefix) {
     if (const auto* found = find_filter<model::UrlRewrite>(filters)) rewrite = found;
     if (const auto* change = find_filter<model::RequestHeaderModifier>(filters)) route::modify(*change, head_);
   }
-  if (as_kong()) tell_as_kong();
+  if (as_kong()) tell_as_kong(replaces_prefix(rewrite) ? prefix : std::string_view());
   route::rewrite(rewrite, target_, prefix, head_, arena_);
 }
 
-/// What Kong's backends are told beside: the path as it came, and the request's id by its name.
-void Exchange::tell_as_kong() {
-  std::erase_if(head_.fields, [](const http::Field& field) {
-    return field.name == "x-kong-request-id" || field.name == "x-forwarded-path";
+/// What Kong's backends are told beside: the path as it came, what of it was taken off (a trusted hop's word of that
+/// stays), and the request's id by its name.
+void Exchange::tell_as_kong(std::string_view prefix) {
+  constexpr std::string_view kPrefix = "x-forwarded-prefix";
+  const bool keeps = client_addr_.trusted_peer && http::find(head_.fields, kPrefix) != nullptr;
+  std::erase_if(head_.fields, [&](const http::Field& field) {
+    return field.name == "x-kong-request-id" || field.name == "x-forwarded-path" || (!keeps && field.name == kPrefix);
   });
+  if (!keeps && !prefix.empty() && prefix != "/") head_.fields.push_back({kPrefix, prefix});
   head_.fields.push_back({"x-kong-request-id", record_.request_id});
   head_.fields.push_back({"x-forwarded-path", target_.path});
 }

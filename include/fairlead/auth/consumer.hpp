@@ -11,6 +11,7 @@ struct Consumer {
   std::string name;       ///< metadata.name; unique
   std::string custom_id;  ///< what the users' own systems call it; may be empty
   std::vector<std::string> groups;  ///< sorted
+  std::string id{};       ///< what backends get as X-Consumer-ID; empty: nothing
 };
 
 }  // namespace fairlead::auth

@@ -41,6 +41,7 @@ struct ConsumerSettings {
   std::string custom_id;
   std::vector<std::string> groups;  ///< sorted, each once
   std::vector<ConsumerCredential> credentials;
+  std::string id;  ///< for backends
 };
 
 // ---- authentication -----------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ constexpr const char* kPolicy = FAIRLEAD
 
 TEST(RequestAuth, ReadsAConsumer) {
   const auto consumer = read<model::Consumer>(std::string(kConsumer) + R"(customId: "4711"
+  id: 0c61e164-6171-4837-8836-8f5298726d53
   groups: [silver, gold, gold]
   credentials:
   - apiKey: {key: k1}
@@ -45,6 +46,7 @@ TEST(RequestAuth, ReadsAConsumer) {
   ASSERT_TRUE(consumer);
   const auto& settings = *consumer->settings;
   EXPECT_EQ(settings.custom_id, "4711");
+  EXPECT_EQ(settings.id, "0c61e164-6171-4837-8836-8f5298726d53");
   EXPECT_EQ(settings.groups, (std::vector<std::string>{"gold", "silver"}));
   const auto& all = settings.credentials;
   ASSERT_EQ(all.size(), 11U);
@@ -200,6 +202,7 @@ constexpr BadDocument kBadAuth[] = {
     // Consumer
     {FAIRLEAD "kind: Consumer\nmetadata: {name: alice}", "", 1, "spec", "nothing", "a mapping"},
     {kConsumer, "customID: x", 5, "spec.customID", "an unknown field", "customId"},
+    {kConsumer, "id: \"a\\r\\nb\"", 5, "spec.id", "\"a  b\"", "visible ASCII"},
     {kConsumer, "customId: 5", 5, "spec.customId", "5", "put it in quotes"},
     {kConsumer, "customId: \"a\\r\\nb\"", 5, "spec.customId", "\"a  b\"", "visible ASCII"},
     {kConsumer, "groups: [\"a,b\"]", 5, "spec.groups[0]", "\"a,b\"", "without ','"},

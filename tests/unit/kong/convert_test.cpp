@@ -248,6 +248,7 @@ consumers:
   EXPECT_NE(object(served.yaml, "BackendTLSPolicy", "service-outside").find("hostname: api.example"),
             std::string::npos);
   EXPECT_NE(object(served.yaml, "Consumer", "alice").find("customId: \"1\""), std::string::npos);
+  EXPECT_NE(object(served.yaml, "Consumer", "alice").find("id: b32379d9-3d28-5683-a79c-72139be6e34f"), std::string::npos);
   EXPECT_EQ(served.ask("h", "/o/x"), "route-1 /v1/x");
 }
 
