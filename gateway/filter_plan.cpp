@@ -82,6 +82,7 @@ void FilterPlan::make(Entry& entry, const model::ObjectPtr& from) {
   add(Slot::kExternalAuth, s.external_auth, filter::make_external_auth);
   add(Slot::kCanary, s.canary, filter::make_canary);
   add(Slot::kRateLimits, s.rate_limits, filter::make_rate_limits);
+  add(Slot::kResponseLimits, s.response_limits, filter::make_response_limits);
   add(Slot::kConcurrency, s.concurrency, filter::make_concurrency);
   add(Slot::kFault, s.fault, filter::make_fault);
   add(Slot::kValidation, s.validation, filter::make_validation);

@@ -69,6 +69,35 @@ class KongPlugins(unittest.TestCase):
             self.says(ask(http, "/all", "-H", "user-agent: a", "-H", "user-agent: b"), 400, "Only one User-Agent header allowed")
         self.both(text + "plugins: [{name: bot-detection}]\n", check)
 
+    def test_response_ratelimiting(self):
+        limits = "limits: {videos: {hour: 3, day: 10}, images: {day: 2}}"
+        text = self.service(
+            f"name: a, paths: [/a], plugins: [{{name: response-ratelimiting, config: {{{limits}}}}}, {{name: rate-limiting, config: {{hour: 100}}}}]",
+            f"name: b, paths: [/b], plugins: [{{name: response-ratelimiting, config: {{{limits}, header_name: X-Use, "
+            "block_on_first_violation: true, hide_client_headers: true}}]")
+
+        def says(conversation, method, path, head, body, framing):
+            conversation.send(200, b"done", [("x-kong-limit", path[1:]), ("x-use", path[1:])])
+
+        self.one.answer = says
+
+        def check(http):
+            for used, status, videos, images in (("videos=2,%20none=7", 200, "1", "2"), ("images=1", 200, "1", "1"), ("videos=1", 200, "0", "1"),
+                                                 ("images=x", 200, "0", "1"), ("videos=1,images=1", 429, "0", "0")):
+                got, fields, body = ask(http, "/a/" + used)
+                self.assertEqual((got, body), (status, b"done" if status == 200 else b""), used)
+                self.assertEqual((fields["x-ratelimit-remaining-videos-hour"], fields["x-ratelimit-remaining-images-day"]), (videos, images))
+                self.assertEqual((fields["x-ratelimit-limit-videos-hour"], fields["x-ratelimit-limit-videos-day"]), ("3", "10"))
+                self.assertEqual(fields["x-ratelimit-limit-hour"], "100")
+                self.assertNotIn("x-kong-limit", fields)
+            self.assertEqual((self.sent("x-ratelimit-remaining-videos"), self.sent("x-ratelimit-remaining-images")), ("0", "1"))
+            _, fields, _ = ask(http, "/b/images=2")
+            self.assertFalse([name for name in fields if "ratelimit" in name or name == "x-use"], fields)
+            before = len(self.one.requests())
+            self.says(ask(http, "/b/videos=1"), 429, "API rate limit exceeded for 'images'")
+            self.assertEqual(len(self.one.requests()), before)
+        self.both(text, check)
+
     def test_what_backends_are_told(self):
         text = self.service("name: a, paths: [/a]", "name: b, paths: ['~/b(?<n>[0-9]+)'], plugins: [{name: key-auth}]",
                             "name: kept, paths: [/kept], strip_path: false", "name: root, paths: [/]") + """consumers:

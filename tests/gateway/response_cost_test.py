@@ -7,7 +7,7 @@ import unittest
 import redis_test
 from limits_test import ask, policy
 from redis_test import Redis
-from support import Wire, eventually
+from support import ROOT, Wire, eventually
 
 
 def tokens(conversation, method, path, head, body, framing):
@@ -78,6 +78,21 @@ class ResponseCostTest(unittest.TestCase):
                     passed += 1
                 self.assertLessEqual(passed, 100)
                 self.assertGreaterEqual(passed, 100 if mode == "Exact" else 50)
+
+    def test_the_page_s_limits_of_what_responses_use(self):
+        example = (ROOT / "docs/reference/request-policy/responseLimits.md").read_text().split("```yaml\n")[1].split("```")[0]
+        for more in (False, True):
+            with self.subTest(redis=more):
+                store = f"    store: Redis\n    redis: {{addresses: [\"127.0.0.1:{Redis(self).port}\"]}}\n" if more else ""
+                redis_test.RedisTest.start(self, example + store, workers=2)
+                self.backend.answer = lambda conversation, method, path, *_: conversation.send(200, b"", [("x-used", path[1:])])
+                for used, left, status in (("images=4", "1", 200), ("images=9,rows=1", "0", 200), ("rows=5", "0", 200), ("images=1", "0", 429)):
+                    got, fields, _ = ask(self.port, "/" + used)
+                    self.assertEqual((got, fields["x-ratelimit-remaining-images-hour"]), (status, left), used)
+                    self.assertEqual(fields["x-ratelimit-limit-images-day"], "20")
+                    # Redis hears of it in no request's time: the next question may come before.
+                    self.assertTrue(eventually(lambda: ask(self.port, "/")[1]["x-ratelimit-remaining-images-hour"] == left), used)
+                self.assertTrue(eventually(lambda: ask(self.port, "/")[1]["x-ratelimit-remaining-rows-hour"] == "994"))
 
     def test_backends_are_asked_for_what_can_be_read(self):
         self.start("{json: usage.total_tokens}")

@@ -35,7 +35,7 @@ std::uint32_t sections_of(const model::RequestSettings& s) {
                       s.concurrency != nullptr, s.fault != nullptr,         s.validation != nullptr,
                       s.compression != nullptr, s.transform != nullptr,     s.answer != nullptr,
                       s.cache != nullptr,       s.aggregate != nullptr,     s.canary != nullptr,
-                      s.user_agents != nullptr};
+                      s.user_agents != nullptr, s.response_limits != nullptr};
   std::uint32_t bits = 0;
   for (std::size_t i = 0; i < std::size(has); ++i)
     if (has[i]) bits |= std::uint32_t{1} << i;

@@ -149,8 +149,8 @@ void read_quota(Reader& reader, View at, RateLimit& out) {
 void read_headers(Reader& reader, View at, unsigned& out) {
   out = 0;
   reader.items(at, [&](View item) {
-    if (const auto found = reader.one_of(item, {"RateLimit", "XRateLimit", "XRateLimitPeriod", "RetryAfter",
-                                                 "RateLimitFields"}))
+    if (const auto found =
+            reader.one_of(item, {"RateLimit", "XRateLimit", "XRateLimitPeriod", "RetryAfter", "RateLimitFields"}))
       out |= 1U << *found;
   });
 }
@@ -163,7 +163,8 @@ void check_names(Reader& reader, View at, const model::RateLimits& out) {
     if (!items || !items.is_sequence()) continue;
     for (auto item = items.first(); item && i < out.limits.size(); item = item.next(), ++i)
       if (!out.limits[i].name.empty() && !names.insert(out.limits[i].name).second)
-        reader.error(item.find("name"), "a name that no other limit has");
+        reader.error(item.find("name"), out.limits[i].response.entry.empty() ? "a name that no other limit has"
+                                                                             : "a limit once for each name and per");
   }
 }
 
@@ -202,6 +203,70 @@ void read_rate_limits(Reader& reader, View at, model::RateLimits& out) {
   out.limits.insert(out.limits.end(), quotas.begin(), quotas.end());
   check_names(reader, at, out);
   if (shared) out.redis = std::move(redis);
+}
+
+namespace {
+
+/// Several of one name have periods that differ; what counts them is named by both.
+void read_used_limit(Reader& reader, View at, RateLimit& out) {
+  static constexpr std::string_view kNames[] = {":second", ":minute", ":hour", ":day", ":month"};
+  out.algorithm = RateLimit::Algorithm::kFixedWindow;
+  out.cost = 0;
+  read_mapping(
+      reader, at,
+      required("name", "a name",
+               [&](View v) {
+                 read_text(reader, v, out.response.entry, 1, 128, is_token, "a name of what a field's name may have");
+               }),
+      required("requests", "a number", [&](View v) { read_number(reader, v, 1, limit::kMostRequests, out.requests); }),
+      required("per", "Second, Minute, Hour, Day or Month", [&](View v) { read_period(reader, v, out); }));
+  const auto per = at.find("per");
+  if (out.period == RateLimit::Period::kSpan) return reader.error(per, "Second, Minute, Hour, Day or Month");
+  out.name = lower(out.response.entry).append(kNames[static_cast<std::size_t>(out.period)]);
+}
+
+}  // namespace
+
+void read_response_limits(Reader& reader, View at, model::ResponseLimits& out) {
+  auto& limits = out.limits;
+  std::vector<model::LimitKeyPart> key;
+  auto missing = model::LimitMissing::kClientIp;
+  bool shared = false;
+  auto redis = std::make_shared<model::RedisSettings>();
+  read_mapping(reader, at,
+               required("header", "a field of responses", [&](View v) { read_header_name(reader, v, out.header); }),
+               required("limits", "at least one limit",
+                        [&](View v) {
+                          read_list(reader, v, 1, limit::kMostItems, limits.limits,
+                                    [&](View item, RateLimit& one) { read_used_limit(reader, item, one); });
+                        }),
+               field("key", [&](View v) { read_limit_key(reader, v, key); }),
+               field("onMissing", [&](View v) { read_limit_missing(reader, v, missing); }),
+               field("refuse",
+                     [&](View v) {
+                       if (const auto found = reader.one_of(v, {"Responses", "Requests"}))
+                         out.refuse_requests = *found == 1;
+                     }),
+               bool_field(reader, "tellClients", out.tells),
+               field("maxKeys", [&](View v) { read_number(reader, v, 1024, 100'000'000, limits.most_keys); }),
+               field("store",
+                     [&](View v) {
+                       if (const auto found = reader.one_of(v, {"Local", "Redis"})) shared = *found == 1;
+                     }),
+               field("redis", [&](View v) { read_redis(reader, v, *redis); }));
+  if (!at.is_mapping()) return;
+  if (shared && !at.find("redis")) reader.missing(at, "redis", "a mapping, by the store");
+  if (!shared && at.find("redis")) reader.error(at.find("redis"), "redis only with store Redis");
+  if (redis->lease_percent > 0) reader.error(at.find("redis").find("mode"), "Exact: what is used is not leased");
+  check_names(reader, at, limits);
+  if (key.empty()) key.emplace_back();  // the consumer
+  for (auto& one : limits.limits) {
+    one.key = key;
+    one.missing = missing;
+    one.response.header = out.header;
+  }
+  limits.headers = model::RateLimits::kPerPeriod;
+  if (shared) limits.redis = std::move(redis);
 }
 
 void read_concurrency(Reader& reader, View at, model::Concurrency& out) {

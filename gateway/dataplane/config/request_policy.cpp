@@ -64,6 +64,7 @@ model::RequestPolicy read_request_policy(Reader& reader, View root) {
                  section(reader, "externalAuth", s.external_auth, read_external_auth),
                  section(reader, "canary", s.canary, read_canary),
                  section(reader, "rateLimits", s.rate_limits, read_rate_limits),
+                 section(reader, "responseLimits", s.response_limits, read_response_limits),
                  section(reader, "concurrency", s.concurrency, read_concurrency),
                  section(reader, "fault", s.fault, read_fault),
                  section(reader, "validation", s.validation, read_validation),

@@ -28,6 +28,7 @@ void read_access(Reader& reader, View at, model::AccessRules& out);
 void read_external_auth(Reader& reader, View at, model::ExternalAuth& out);
 void read_canary(Reader& reader, View at, model::Canary& out);
 void read_rate_limits(Reader& reader, View at, model::RateLimits& out);
+void read_response_limits(Reader& reader, View at, model::ResponseLimits& out);
 void read_concurrency(Reader& reader, View at, model::Concurrency& out);
 void read_fault(Reader& reader, View at, model::Fault& out);
 void read_validation(Reader& reader, View at, model::Validation& out);

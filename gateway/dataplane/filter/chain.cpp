@@ -17,6 +17,7 @@ std::string_view slot_name(Slot slot) {
     case Slot::kExternalAuth: return "externalAuth";
     case Slot::kCanary: return "canary";
     case Slot::kRateLimits: return "rateLimits";
+    case Slot::kResponseLimits: return "responseLimits";
     case Slot::kConcurrency: return "concurrency";
     case Slot::kFault: return "fault";
     case Slot::kValidation: return "validation";

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "gateway/dataplane/filter/problem.hpp"
+#include "gateway/dataplane/http/grammar.hpp"
 
 namespace fairlead::filter {
 namespace {
@@ -51,9 +52,8 @@ void replace(http::Fields& fields, std::string_view name, std::string_view value
 
 /// The longest of those with the least left, as Kong's plugin rate-limiting chooses.
 const LimitMet& least_left(std::span<const LimitMet> met) {
-  return *std::ranges::min_element(met, {}, [](const LimitMet& one) {
-    return std::pair(one.level.remaining, -one.text->window_us);
-  });
+  return *std::ranges::min_element(
+      met, {}, [](const LimitMet& one) { return std::pair(one.level.remaining, -one.text->window_us); });
 }
 
 void add_structured(std::span<const LimitMet> met, http::Fields& fields, Arena& arena) {
@@ -74,13 +74,25 @@ void add_structured(std::span<const LimitMet> met, http::Fields& fields, Arena& 
 
 LimitText limit_text(const model::RateLimit& settings, const limit::Rule& rule) {
   static constexpr std::string_view kPeriods[] = {"second", "minute", "hour", "day", "month", ""};
-  LimitText out{.name = settings.name, .policy = {}, .limit_field = {}, .remaining_field = {}, .window_us = window_us(rule)};
+  LimitText out{.name = settings.name,
+                .policy = {},
+                .limit_field = {},
+                .remaining_field = {},
+                .use_field = {},
+                .window_us = window_us(rule)};
   out.policy = "\"" + settings.name + "\";q=" + std::to_string(rule.most()) +
                ";w=" + std::to_string(std::max<std::int64_t>(1, seconds(out.window_us)));
   const auto period = kPeriods[static_cast<std::size_t>(settings.period)];
   if (period.empty()) return out;
-  out.limit_field = "x-ratelimit-limit-" + std::string(period);
-  out.remaining_field = "x-ratelimit-remaining-" + std::string(period);
+  std::string of(period);
+  if (!settings.response.entry.empty()) {
+    std::string entry = settings.response.entry;
+    std::ranges::transform(entry, entry.begin(), [](char c) { return http::grammar::lower(c); });
+    out.use_field = "x-ratelimit-remaining-" + entry;
+    of = entry + "-" + of;
+  }
+  out.limit_field = "x-ratelimit-limit-" + of;
+  out.remaining_field = "x-ratelimit-remaining-" + of;
   return out;
 }
 

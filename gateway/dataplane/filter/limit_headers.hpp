@@ -18,6 +18,7 @@ struct LimitText {
   std::string policy;  ///< an item of RateLimit-Policy: "name";q=10;w=60
   std::string limit_field;  ///< "x-ratelimit-limit-minute"; empty where the period has no name
   std::string remaining_field;
+  std::string use_field;  ///< "x-ratelimit-remaining-videos", for backends; of section responseLimits only
   std::int64_t window_us = 0;  ///< in which all of it comes back
 };
 [[nodiscard]] LimitText limit_text(const model::RateLimit& settings, const limit::Rule& rule);

@@ -29,22 +29,19 @@ telemetry::CounterId place_of(OnFailure how) { return how == OnFailure::kOpen ? 
 
 Preview concerns_none() { return {.kind = Preview::Kind::kPasses, .why = "no limit concerns this request"}; }
 
-class LocalRateLimits final : public RateLimitsBase {
- public:
-  using RateLimitsBase::RateLimitsBase;
-  Preview preview(Probe& probe) const override {
-    RateQuestions questions;
-    const auto count = ask_rate_rules(probe, rules_, false, questions);
-    return count == 0 ? concerns_none() : look_here(std::span(questions).first(count));
-  }
-  Verdict on_request(Request& request) const override {
-    RateQuestions questions;
-    const auto count = ask_rate_rules(request, rules_, false, questions);
-    return count == 0 ? Verdict::kContinue : take_here(request, std::span(questions).first(count), nullptr);
-  }
-};
-
 }  // namespace
+
+Preview LocalRateLimits::preview(Probe& probe) const {
+  RateQuestions questions;
+  const auto count = ask_rate_rules(probe, rules_, false, questions);
+  return count == 0 ? concerns_none() : look_here(std::span(questions).first(count));
+}
+
+Verdict LocalRateLimits::on_request(Request& request) const {
+  RateQuestions questions;
+  const auto count = ask_rate_rules(request, rules_, false, questions);
+  return count == 0 ? Verdict::kContinue : take_here(request, std::span(questions).first(count), nullptr);
+}
 
 void count_verdicts(Request& request, std::span<const RateQuestion> questions, std::span<const LimitMet> met,
                     bool allowed) {
@@ -113,7 +110,7 @@ Preview RateLimitsBase::look_here(std::span<const RateQuestion> questions) const
   Preview out{.kind = Preview::Kind::kPasses};
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const auto& level = items[i].level;
-    if (level.remaining < questions[i].cost) {
+    if (level.remaining < std::max(questions[i].cost, least_)) {
       out.kind = Preview::Kind::kAnswers;
       out.status = settings_->refusal.status;
     }
@@ -173,12 +170,13 @@ Verdict RateLimitsBase::take_here(Request& request, std::span<const RateQuestion
   if (!allowed) return refuse(request, all);
   if (waited != nullptr) {
     passed(request, *waited, MetLimits::Counted::kShareHere, all, questions, true);
-    return Verdict::kContinue;
+    return admit(request, *waited);
   }
   auto state = std::make_unique<MetLimits>();
+  const auto& kept = *state;
   passed(request, *state, MetLimits::Counted::kHere, all, questions, false);
   request.set_state(std::move(state));
-  return Verdict::kContinue;
+  return admit(request, kept);
 }
 
 Verdict RateLimitsBase::refuse(Request& request, std::span<const LimitMet> met) const {
@@ -271,7 +269,7 @@ void SharedRateLimits::conclude(Request& request, Ask& ask, bool allowed) const 
     return;
   }
   passed(request, ask, MetLimits::Counted::kRedis, all, ask.asked, true);
-  request.resume();
+  if (admit(request, ask) == Verdict::kContinue) request.resume();
 }
 
 Verdict SharedRateLimits::on_failure(Request& request, MetLimits& state, std::span<const RateQuestion> questions,

@@ -51,6 +51,8 @@ class RateLimitsBase : public Filter, public ResponseCharger {
   /// limits counts.
   Verdict take_here(Request& request, std::span<const RateQuestion> questions, MetLimits* waited) const;
   Verdict refuse(Request& request, std::span<const LimitMet> met) const;
+  /// The last word on a request that passes, once its state is kept.
+  virtual Verdict admit(Request&, const MetLimits&) const { return Verdict::kContinue; }
   /// The request passes. `questions` are in the arena, or are copied into it where they are needed later.
   void passed(Request& request, MetLimits& state, MetLimits::Counted counted, std::span<const LimitMet> met,
               std::span<const RateQuestion> questions, bool copied) const;
@@ -66,10 +68,19 @@ class RateLimitsBase : public Filter, public ResponseCharger {
 
   std::shared_ptr<const model::RateLimits> settings_;
   std::vector<RateRule> rules_;
+  std::uint64_t least_ = 0;  ///< that has to be left where a request costs nothing
 
  private:
   bool charges_header_ = false;
   bool charges_body_ = false;
+};
+
+/// Counted in this process.
+class LocalRateLimits : public RateLimitsBase {
+ public:
+  using RateLimitsBase::RateLimitsBase;
+  Verdict on_request(Request& request) const override;
+  Preview preview(Probe& probe) const override;
 };
 
 /// Counted in Redis, which each request asks.

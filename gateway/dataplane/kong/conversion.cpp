@@ -51,6 +51,11 @@ std::string time_of(std::size_t order) {
   return text.data();
 }
 
+/// Whether all routes of one plugin share what it counts, and so its policy.
+bool counts_together(const std::string& plugin) {
+  return plugin == "rate-limiting" || plugin == "response-ratelimiting";
+}
+
 }  // namespace
 
 void Conversion::add_policy(View from, const std::string& name, const std::string& kind,
@@ -180,7 +185,7 @@ void Conversion::merge_plugins(std::size_t route) {
     parts.answers = parts.answers || plugin.answers;
     if (!plugin.cors.is_null()) parts.cors = plugin.cors;
     if (plugin.authenticates) callers.push_back(index);
-    if (name == "rate-limiting" || name == "correlation-id" || name == "redirect") continue;
+    if (counts_together(name) || name == "correlation-id" || name == "redirect") continue;
     if (name == "request-termination" && parts.sections.contains("answer")) continue;
     merge(parts.sections, plugin.sections);
   }
@@ -325,10 +330,11 @@ void Conversion::add_policies() {
     if (parts.objects.empty()) continue;
     add_policy(file_.routes[i].at, parts.objects.front(), "HTTPRoute", parts.objects, parts.sections);
   }
-  std::map<std::size_t, std::vector<std::string>> targets;  // of rate-limiting plugins
+  std::map<std::size_t, std::vector<std::string>> targets;  // of plugins that count
   for (const auto& parts : routes_)
-    if (const auto at = parts.plugins.find("rate-limiting"); at != parts.plugins.end())
-      targets[at->second].insert(targets[at->second].end(), parts.objects.begin(), parts.objects.end());
+    for (const auto& [name, plugin] : parts.plugins)
+      if (counts_together(name))
+        targets[plugin].insert(targets[plugin].end(), parts.objects.begin(), parts.objects.end());
   for (const auto& [plugin, objects] : targets) add_rate_limits(plugin, objects);
 }
 

@@ -123,6 +123,11 @@ void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& 
       {"status", config.number("error_code", 429, 400, 599)},
       {"body", "{\"message\":" + json_text(config.text("error_message", "API rate limit exceeded")) + "}"},
       {"contentType", "application/json; charset=utf-8"}};
+  convert_limit_store(notes, config, name, section, out);
+}
+
+/// policy, redis and fault_tolerant of both plugins that limit.
+void convert_limit_store(Notes& notes, ConfigView& config, const std::string& name, Json& section, PluginParts& out) {
   const auto policy = config.text("policy", "local");
   const bool tolerant = config.flag("fault_tolerant", true);
   const auto at = config.find("redis");
@@ -154,7 +159,7 @@ void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& 
     if (const auto user = redis.text("username"); !user.empty()) settings["username"] = user;
   }
   redis.ignore("username");
-  redis.finish("rate-limiting's redis");
+  redis.finish("a limit's redis");
   section["store"] = "Redis";
   section["redis"] = std::move(settings);
 }
@@ -278,6 +283,7 @@ PluginParts convert_plugin(Notes& notes, const Plugin& plugin, const File& file,
   else if (name == "cors") convert_cors(notes, config, out);
   else if (name == "correlation-id") convert_correlation_id(notes, config, out);
   else if (name == "rate-limiting") convert_rate_limiting(notes, config, object_name, out);
+  else if (name == "response-ratelimiting") convert_response_limits(notes, config, object_name, out);
   else if (name == "redirect") convert_redirect(notes, config, out);
   else if (name == "request-size-limiting") convert_request_size(notes, config, out);
   else if (name == "request-termination") convert_request_termination(notes, config, out);

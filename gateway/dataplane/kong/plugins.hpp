@@ -18,6 +18,8 @@ void convert_bot_detection(Notes& notes, ConfigView& config, PluginParts& out);
 void convert_cors(Notes& notes, ConfigView& config, PluginParts& out);
 void convert_correlation_id(Notes& notes, ConfigView& config, PluginParts& out);
 void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& name, PluginParts& out);
+void convert_response_limits(Notes& notes, ConfigView& config, const std::string& name, PluginParts& out);
+void convert_limit_store(Notes& notes, ConfigView& config, const std::string& name, Json& section, PluginParts& out);
 void convert_opentelemetry(Notes& notes, ConfigView& config, const Plugin& plugin, PluginParts& out);
 void convert_prometheus(Notes& notes, ConfigView& config, PluginParts& out);
 void convert_proxy_cache(Notes& notes, ConfigView& config, PluginParts& out);

@@ -28,6 +28,9 @@ std::string message_of(const OwnAnswer& answer) {
   if (answer.details == "request_too_large") return "Request size limit exceeded";
   if (answer.details == "length_required") return "A valid Content-Length header is required";
   if (answer.details == "several_user_agents") return "Only one User-Agent header allowed";
+  constexpr std::string_view kUsedUp = "response_limit:";
+  if (answer.details.starts_with(kUsedUp))
+    return "API rate limit exceeded for '" + std::string(answer.details.substr(kUsedUp.size())) + "'";
   switch (kong_status(answer)) {
     case 400: return "Bad request";
     case 401: return "Unauthorized";

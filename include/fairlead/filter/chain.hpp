@@ -32,6 +32,7 @@ enum class Slot : std::uint8_t {
   kExternalAuth,
   kCanary,  ///< sends some to another backend, whose policies count then
   kRateLimits,
+  kResponseLimits,  ///< by what responses have used
   kConcurrency,
   kFault,           ///< delays and errors on purpose
   kValidation,

@@ -109,6 +109,7 @@ FilterPtr make_access(const model::AccessRules& settings, Context& context);
 FilterPtr make_external_auth(const model::ExternalAuth& settings, Context& context);
 FilterPtr make_canary(const model::Canary& settings, Context& context);
 FilterPtr make_rate_limits(const model::RateLimits& settings, Context& context);
+FilterPtr make_response_limits(const model::ResponseLimits& settings, Context& context);
 FilterPtr make_concurrency(const model::Concurrency& settings, Context& context);
 FilterPtr make_fault(const model::Fault& settings, Context& context);
 FilterPtr make_validation(const model::Validation& settings, Context& context);

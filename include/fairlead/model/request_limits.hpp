@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Sections rateLimits and concurrency of RequestPolicy: docs/reference/request-policy/ says what they mean.
+// Sections rateLimits, responseLimits and concurrency of RequestPolicy: docs/reference/request-policy/ says what they
+// mean.
 
 #include <chrono>
 #include <cstdint>
@@ -59,6 +60,7 @@ struct LimitWhen {
 struct ResponseCost {
   std::string header{};  ///< lower case
   std::string json{};    ///< path of a field of a JSON body: "usage.total_tokens"
+  std::string entry{};   ///< of a header that lists NAME=NUMBER: the name; section responseLimits only
   [[nodiscard]] bool used() const { return !header.empty() || !json.empty(); }
 };
 
@@ -130,6 +132,14 @@ struct RateLimits {
   LimitRefusal refusal{};
   std::uint32_t most_keys = 1'000'000;  ///< of each limit in memory
   std::shared_ptr<const RedisSettings> redis{};  ///< null: counted in this process
+};
+
+/// Section responseLimits: of fixed windows, whose counts are what responses say that they have used.
+struct ResponseLimits {
+  RateLimits limits{};
+  std::string header{};  ///< in lower case: "images=2, videos=1"
+  bool refuse_requests = false;  ///< where one is used up; else the responses that use it
+  bool tells = true;  ///< clients what is left
 };
 
 struct Concurrency {

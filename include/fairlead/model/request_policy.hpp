@@ -27,6 +27,7 @@ struct Authentication;  // request_auth.hpp
 struct AccessRules;     // request_access.hpp
 struct Canary;          // request_canary.hpp
 struct RateLimits;      // request_limits.hpp
+struct ResponseLimits;  // request_limits.hpp
 struct Concurrency;     // request_limits.hpp
 struct Fault;           // request_change.hpp
 struct Validation;      // request_change.hpp
@@ -46,6 +47,7 @@ struct RequestSettings {
   std::shared_ptr<const ExternalAuth> external_auth;
   std::shared_ptr<const Canary> canary;  ///< only where all targets are HTTPRoutes and GRPCRoutes
   std::shared_ptr<const RateLimits> rate_limits;
+  std::shared_ptr<const ResponseLimits> response_limits;
   std::shared_ptr<const Concurrency> concurrency;
   std::shared_ptr<const Fault> fault;
   std::shared_ptr<const Validation> validation;

@@ -20,6 +20,7 @@ constexpr const char* kSection = POLICY "  rateLimits:\n    ";
 constexpr const char* kLimit = POLICY "  rateLimits: {limits: [\n    {name: a, requests: 1, per: Second, ";
 constexpr const char* kRedis =
     POLICY "  rateLimits: {limits: [{name: a, requests: 1, per: Day}], store: Redis, redis:\n    ";
+constexpr const char* kUses = POLICY "  responseLimits:\n    ";
 constexpr const char* kConcurrency = POLICY "  concurrency:\n    ";
 
 #define AT "spec.rateLimits"
@@ -53,6 +54,22 @@ constexpr BadDocument kBadLimits[] = {
     {kLimit, "responseCost: {header: \"a b\"}}]}", 7, ONE ".responseCost.header", "\"a b\"", "a header's name"},
     {kLimit, "responseCost: {json: \"a[\"}}]}", 7, ONE ".responseCost.json", "\"a[\"", "a field such as"},
     {kLimit, "cost: 0, responseCost: {json: a}}]}", 7, ONE ".cost", "0", "1 to 1000000 with responseCost"},
+    {kUses, "{header: x, limits: []}", 7, "spec.responseLimits.limits", "a list", "at least 1"},
+    {kUses, "{limits: [{name: a, requests: 1, per: Day}]}", 7, "spec.responseLimits.header", "nothing", "a field of"},
+    {kUses, "{header: x, limits: [{name: \"a b\", requests: 1, per: Day}]}", 7, "spec.responseLimits.limits[0].name",
+     "\"a b\"", "a name of what"},
+    {kUses, "{header: x, limits: [{name: a, requests: 1, per: 10s}]}", 7, "spec.responseLimits.limits[0].per",
+     "\"10s\"", "Day or Month"},
+    {kUses, "{header: x, limits: [{name: a, requests: 1, per: Day}, {name: A, requests: 2, per: Day}]}", 7,
+     "spec.responseLimits.limits[1].name", "\"A\"", "once for each name and per"},
+    {kUses, "{header: x, limits: [{name: a, requests: 1, per: Day}], refuse: All}", 7, "spec.responseLimits.refuse",
+     "\"All\"", "Responses or Requests"},
+    {kUses, "{header: x, limits: [{name: a, requests: 1, per: Day}], store: Redis}", 7, "spec.responseLimits.redis",
+     "nothing", "by the store"},
+    {kUses,
+     "{header: x, limits: [{name: a, requests: 1, per: Day}], store: Redis, redis: {addresses: [\"a:1\"], mode: "
+     "Lease}}",
+     7, "spec.responseLimits.redis.mode", "\"Lease\"", "Exact"},
     {kRedis, "{addresses: [\"a:1\"], mode: Fast}}", 7, AT ".redis.mode", "\"Fast\"", "Exact or Lease"},
     {kRedis, "{addresses: [\"a:1\"], lease: {percent: 1}}}", 7, AT ".redis.lease", "a mapping", "only with mode Lease"},
     {kRedis, "{addresses: [\"a:1\"], mode: Lease, lease: {percent: 51}}}", 7, AT ".redis.lease.percent", "51",
@@ -194,8 +211,8 @@ TEST(RequestLimits, AreReadInFull) {
   EXPECT_EQ(quota.algorithm, model::RateLimit::Algorithm::kFixedWindow);
   EXPECT_EQ(quota.period, model::RateLimit::Period::kMonth);
   EXPECT_EQ(quota.time_zone, "Europe/Berlin");
-  EXPECT_EQ(section.headers, model::RateLimits::kXRateLimit | model::RateLimits::kPerPeriod |
-                                 model::RateLimits::kThreeFields);
+  EXPECT_EQ(section.headers,
+            model::RateLimits::kXRateLimit | model::RateLimits::kPerPeriod | model::RateLimits::kThreeFields);
   EXPECT_EQ(section.refusal.body, "{}");
   ASSERT_TRUE(section.redis);
   EXPECT_EQ(section.redis->sentinel_master, "m");
@@ -232,7 +249,7 @@ void compare_fields(const Json& schema, const std::string& open, const std::stri
 }
 
 TEST(RequestLimits, AreReadAsTheirSchemasSay) {
-  for (const char* section : {"rateLimits", "concurrency"}) {
+  for (const char* section : {"rateLimits", "responseLimits", "concurrency"}) {
     std::ifstream file(std::string(FL_REFERENCE) + "/request-policy/" + section + ".schema.json");
     const auto schema = Json::parse(file, nullptr, false);
     ASSERT_TRUE(schema.is_object()) << section;

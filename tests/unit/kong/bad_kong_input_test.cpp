@@ -201,6 +201,12 @@ const BadFile kRows[] = {
      "plugins[0].name", "\"file-log\"", "rate-limiting or request-termination", true},
     {"an expression for bots", ROUTE PLUGIN "bot-detection\n  config: {deny: ['a(?=b)']}\n", 10,
      "plugins[0].config.deny", "a list", "RE2 takes, found \"a(?=b)\"", true},
+    {"limits of responses without any", ROUTE PLUGIN "response-ratelimiting\n", 9, "plugins[0]", "a mapping", "limits:",
+     false},
+    {"a limit of a year", ROUTE PLUGIN "response-ratelimiting\n  config: {limits: {v: {year: 5}}}\n", 10,
+     "plugins[0].config.limits.v.year", "5", "day or month", true},
+    {"a limit's name", ROUTE PLUGIN "response-ratelimiting\n  config: {limits: {'a b': {day: 5}}}\n", 9, "plugins[0]",
+     "a mapping", "a name of what a field's name may have", false},
     {"a plugin twice", ROUTE PLUGIN "key-auth\n- name: key-auth\n", 10, "plugins[1].name", "\"key-auth\"", "once",
      false},
 };

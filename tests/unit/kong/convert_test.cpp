@@ -320,6 +320,19 @@ TEST(KongConvert, BotsAreASection) {
     EXPECT_NE(policy.find(part), std::string::npos) << part << policy;
 }
 
+TEST(KongConvert, LimitsOfResponsesAreOnePolicy) {
+  const Served served(std::string(kServices) +
+                      "- {name: s, host: 10.0.0.1, routes: [{name: a, paths: [/a]}, {name: b, paths: [/b]}]}\nplugins:\n"
+                      "- {name: rate-limiting, config: {minute: 1}}\n"
+                      "- name: response-ratelimiting\n  config: {limits: {Videos: {minute: 10, day: 20}}, limit_by: ip,\n"
+                      "    header_name: X-Use, block_on_first_violation: true, hide_client_headers: true}\n");
+  const auto policy = object(served.yaml, "RequestPolicy", "response-ratelimiting");
+  for (const auto* part : {"name: route-a", "name: route-b", "header: x-use", "refuse: Requests", "tellClients: false",
+                           "name: Videos\n        requests: 10\n        per: Minute", "requests: 20", "type: ClientIP"})
+    EXPECT_NE(policy.find(part), std::string::npos) << part << policy;
+  EXPECT_EQ(policy.find("rateLimits"), std::string::npos) << policy;
+}
+
 TEST(KongConvert, LogsBecomeAClientPolicy) {
   const Served served(
       std::string(kServices) +
