@@ -184,6 +184,27 @@ class Auth(Callers, unittest.TestCase):
         self.assertNotIn("x-anonymous-consumer", self.seen("-H", "apikey: k-alice"))
         self.refused("-H", "apikey: wrong")
 
+    def test_wrong_credentials_may_count_as_none(self):
+        self.serve(policy("auth", "  authentication: {methods: {apiKey: {hideCredentials: true}, basic: {}}, failures: {max: 4, window: 1h}, "
+                                  "anonymous: {allow: true, consumer: guest, wrongCredentials: Ignore}}"),
+                   consumer("alice", "{credentials: [{apiKey: {key: k-alice}}, {basic: {password: secret}}]}"), consumer("guest", "{}"))
+        for fields in ((), ("-H", "apikey: wrong"), ("-u", "alice:wrong"), ("-H", "apikey: wrong", "-u", "alice:wrong")):
+            seen = self.seen(*fields)
+            self.assertEqual((seen["x-consumer-username"], seen["x-anonymous-consumer"], seen.get("apikey")), ("guest", "true", None), fields)
+        seen = self.seen("-H", "apikey: wrong", "-u", "alice:secret")
+        self.assertEqual((seen["x-consumer-username"], seen.get("x-anonymous-consumer")), ("alice", None))
+        self.assertEqual(self.seen("-u", "alice:wrong")["x-consumer-username"], "guest")
+        self.refused(status=429)
+
+    def test_all_ask_for_what_was_not_shown(self):
+        self.serve(policy("auth", "  authentication: {methods: {apiKey: {}, basic: {}}, mode: All}"),
+                   consumer("alice", "{credentials: [{apiKey: {key: k-alice}}, {basic: {password: secret}}]}"))
+        for fields, told in (((), ["Basic", "Key"]), (("-H", "apikey: k-alice"), ["Basic"]), (("-u", "alice:secret"), ["Basic", "Key"])):
+            status, head, _ = self.ask(*fields)
+            self.assertEqual(status, 401)
+            self.assertEqual(sorted(line.split()[1] for line in str(head).lower().replace("www-authenticate", "\nwww-authenticate").splitlines()
+                                    if line.startswith("www-authenticate")), [one.lower() for one in told], head)
+
     def test_who_guesses_is_stopped(self):
         self.serve(policy("auth", "  authentication: {methods: {apiKey: {}}, failures: {max: 5, window: 1h}}"),
                    """apiVersion: fairlead.io/v1alpha1

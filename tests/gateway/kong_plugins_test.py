@@ -98,6 +98,39 @@ class KongPlugins(unittest.TestCase):
             self.assertEqual(len(self.one.requests()), before)
         self.both(text, check)
 
+    def test_anonymous_consumers(self):
+        """A wrong credential is none, and of several plugins one is enough."""
+        nobody = "1d7a3f5e-92a6-4b77-9d2e-8a1e8f1ab9d0"
+        text = self.service(
+            f"name: key, paths: [/key], plugins: [{{name: key-auth, config: {{anonymous: {nobody}, hide_credentials: true}}}}]",
+            "name: any, paths: [/any], plugins: [{name: key-auth, config: {anonymous: guest}}, {name: basic-auth, config: "
+            "{anonymous: nobody}}, {name: acl, config: {allow: [people]}}]",
+            "name: all, paths: [/all], plugins: [{name: key-auth}, {name: basic-auth}]") + f"""consumers:
+- username: alice
+  keyauth_credentials: [{{key: k-alice}}]
+  basicauth_credentials: [{{username: alice, password: secret}}]
+  acls: [{{group: people}}]
+- {{username: nobody, id: {nobody}, acls: [{{group: guests}}]}}
+- {{username: guest, acls: [{{group: people}}]}}
+"""
+        key, wrong, right, bad = ("-H", "apikey: k-alice"), ("-H", "apikey: x"), ("-u", "alice:secret"), ("-u", "alice:x")
+
+        def check(http):
+            for shown, who in (((), "nobody"), (wrong, "nobody"), (key, "alice")):
+                self.assertEqual(ask(http, "/key", *shown)[0], 200)
+                self.assertEqual((self.sent("x-consumer-username"), self.sent("x-anonymous-consumer"), self.sent("apikey")),
+                                 (who, "true" if who == "nobody" else None, None), shown)
+            for shown, status in (((), 403), (wrong, 403), (wrong + bad, 403), (key, 200), (key + bad, 200), (wrong + right, 200)):
+                answer = ask(http, "/any", *shown)
+                self.assertEqual(answer[0], status, shown)
+                if status == 403:  # the last plugin has the last word: who is anonymous is nobody, and not guest
+                    self.says(answer, 403, "You cannot consume this service")
+            for shown, status, message in (((), 401, "No API key found in request"), (right, 401, "No API key found in request"),
+                                           (key, 401, "Unauthorized"), (key + bad, 401, "Unauthorized"), (wrong + right, 401, "Unauthorized")):
+                self.says(ask(http, "/all", *shown), status, message)
+            self.assertEqual(ask(http, "/all", *key, *right)[0], 200)
+        self.both(text, check)
+
     def test_what_backends_are_told(self):
         text = self.service("name: a, paths: [/a]", "name: b, paths: ['~/b(?<n>[0-9]+)'], plugins: [{name: key-auth}]",
                             "name: kept, paths: [/kept], strip_path: false", "name: root, paths: [/]") + """consumers:

@@ -223,7 +223,12 @@ void read_authentication(Reader& reader, View at, model::Authentication& out) {
             }),
       field("failures", [&](View v) { read_failures(reader, v, out.failures); }), field("anonymous", [&](View v) {
         read_mapping(reader, v, bool_field(reader, "allow", out.allow_anonymous),
-                     field("consumer", [&](View c) { read_object_name(reader, c, out.anonymous_consumer); }));
+                     field("consumer", [&](View c) { read_object_name(reader, c, out.anonymous_consumer); }),
+                     field("wrongCredentials", [&](View w) {
+                       if (const auto found = reader.one_of(w, {"Refuse", "Ignore"})) out.ignore_wrong = *found == 1;
+                     }));
+        if (out.ignore_wrong && !out.allow_anonymous)
+          reader.error(v.find("wrongCredentials"), "Refuse, or Ignore with allow: true");
         if (!out.anonymous_consumer.empty() && !out.allow_anonymous)
           reader.error(v.find("consumer"), "a consumer only with allow: true");
       }));

@@ -76,7 +76,8 @@ class Authentication final : public Filter {
   Verdict wait(Request& request, AuthAttempt& attempt) const;
   Verdict finish(Request& request, AuthAttempt& attempt) const;
   Verdict pass(Request& request, AuthAttempt& attempt) const;
-  Verdict pass_anonymous(Request& request) const;
+  Verdict pass_anonymous(Request& request, const AuthAttempt& attempt) const;
+  void note_failure(Request& request, const AuthAttempt& attempt) const;
   Verdict refuse_request(Request& request, const AuthAttempt& attempt) const;
   Verdict refuse_source(Request& request, std::uint64_t wait_ms) const;
   void note(Request& request, AuthResult result) const {
@@ -182,8 +183,9 @@ Verdict Authentication::finish(Request& request, AuthAttempt& attempt) const {
   const bool good =
       settings_.mode == model::Authentication::Mode::kAny ? attempt.good : attempt.good && all && !attempt.bad;
   if (good) return pass(request, attempt);
-  // Who shows a credential that is wrong is not taken for somebody who shows none.
-  if (!attempt.bad && !attempt.good && settings_.allow_anonymous) return pass_anonymous(request);
+  // Who shows a credential that is wrong is not taken for somebody who shows none, unless the settings say so.
+  if (!attempt.good && settings_.allow_anonymous && (!attempt.bad || settings_.ignore_wrong))
+    return pass_anonymous(request, attempt);
   return refuse_request(request, attempt);
 }
 
@@ -209,6 +211,8 @@ Verdict Authentication::on_request_body(Request& request, std::string& body) con
     attempt.why = "the body is not that of the signed digest";
     attempt.failure = AuthFailure::kBody;
     attempt.bad = true;
+    strip(request);
+    if (settings_.allow_anonymous && settings_.ignore_wrong) return pass_anonymous(request, attempt);
     return refuse_request(request, attempt);
   }
   note(request, AuthResult::kAccepted);
@@ -226,7 +230,11 @@ Verdict Authentication::on_response(Request& request, http::ResponseHead& head) 
   return Verdict::kContinue;
 }
 
-Verdict Authentication::pass_anonymous(Request& request) const {
+Verdict Authentication::pass_anonymous(Request& request, const AuthAttempt& attempt) const {
+  if (attempt.bad) {
+    note_failure(request, attempt);
+    for (const auto& method : methods_) method->hide(request);
+  }
   auto& identity = request.identity();
   identity = {};
   if (!settings_.anonymous_consumer.empty()) {
@@ -239,13 +247,19 @@ Verdict Authentication::pass_anonymous(Request& request) const {
   return Verdict::kContinue;
 }
 
+void Authentication::note_failure(Request& request, const AuthAttempt& attempt) const {
+  request.count(counters_.failures[attempt.failed] + static_cast<telemetry::CounterId>(attempt.failure));
+  if (failures_ != nullptr && !request.asks_only()) failures_->count(request.client(), request.reactor().now_ms());
+}
+
 Verdict Authentication::refuse_request(Request& request, const AuthAttempt& attempt) const {
   http::Fields fields;
   for (std::size_t i = 0; i < methods_.size(); ++i) {
     const auto& method = methods_[i];
     const auto same = [&](const AuthMethodPtr& other) { return other->scheme() == method->scheme(); };
     const bool told = std::any_of(methods_.begin(), methods_.begin() + static_cast<std::ptrdiff_t>(i), same);
-    if (method->scheme().empty() || told) continue;
+    const bool shown = settings_.mode == model::Authentication::Mode::kAll && (attempt.accepted >> i & 1) != 0;
+    if (method->scheme().empty() || told || shown) continue;
     std::string text = std::string(method->scheme()) + " realm=\"" + settings_.realm + '"';
     if (method->scheme() == "Basic") text += ", charset=\"UTF-8\"";
     if (method->scheme() == "Bearer" && !attempt.failed_token.empty())
@@ -253,11 +267,8 @@ Verdict Authentication::refuse_request(Request& request, const AuthAttempt& atte
     fields.push_back({"www-authenticate", request.arena().copy(text)});
   }
   note(request, attempt.bad ? AuthResult::kRefused : AuthResult::kNoCredential);
-  if (attempt.bad)
-    request.count(counters_.failures[attempt.failed] + static_cast<telemetry::CounterId>(attempt.failure));
+  if (attempt.bad) note_failure(request, attempt);
   const auto why = attempt.why.empty() ? std::string_view("no credentials were sent") : attempt.why;
-  if (failures_ != nullptr && attempt.bad && !request.asks_only())
-    failures_->count(request.client(), request.reactor().now_ms());
   answer_problem(request, 401, "Unauthorized", why, telemetry::ResponseFlag::kPolicyDenied, std::move(fields),
                  attempt.bad ? "credential_refused" : "no_credential");
   return Verdict::kAnswered;

@@ -173,6 +173,30 @@ void Conversion::choose_plugins(std::size_t route) {
   if (const auto of = plugins_of_routes_.find(route); of != plugins_of_routes_.end()) choose(of->second);
 }
 
+/// Without `anonymous` Kong asks for all of them; where each has it, for any.
+void Conversion::join_authentication(std::size_t route, const std::vector<std::size_t>& callers) {
+  // The last that Kong runs has the last word on who is anonymous.
+  auto& sections = routes_[route].sections;
+  bool body = false, before_body = false;
+  std::size_t anonymous = 0;
+  for (const char* name : {"hmac-auth", "basic-auth", "key-auth", "jwt"})
+    for (const auto index : callers) {
+      if (file_.plugins[index].name != name) continue;
+      const auto& section = plugins_[index].sections.at("authentication");
+      anonymous += section.contains("anonymous") ? 1 : 0;
+      body = body || (section["methods"].contains("hmac") && section["methods"]["hmac"]["validateBody"] == true);
+      before_body = before_body || section["methods"].contains("basic") || section["methods"].contains("jwt");
+      merge(sections, plugins_[index].sections);
+    }
+  if (callers.size() < 2) return;
+  const auto at = file_.plugins[callers.back()].at.find("name");
+  if (anonymous == 0) sections["authentication"]["mode"] = "All";
+  if (anonymous != 0 && anonymous != callers.size())
+    notes_.unserved(at, "anonymous in all plugins of a route that authenticate, or in none");
+  if (anonymous == 0 && body && before_body)
+    notes_.unserved(at, "hmac-auth without validate_request_body beside basic-auth or jwt");
+}
+
 void Conversion::merge_plugins(std::size_t route) {
   auto& parts = routes_[route];
   std::vector<std::size_t> callers;
@@ -186,12 +210,11 @@ void Conversion::merge_plugins(std::size_t route) {
     if (!plugin.cors.is_null()) parts.cors = plugin.cors;
     if (plugin.authenticates) callers.push_back(index);
     if (counts_together(name) || name == "correlation-id" || name == "redirect") continue;
+    if (plugin.authenticates) continue;
     if (name == "request-termination" && parts.sections.contains("answer")) continue;
     merge(parts.sections, plugin.sections);
   }
-  if (callers.size() > 1)
-    notes_.unserved(file_.plugins[callers.back()].at.find("name"),
-                    "one plugin that authenticates on a route: Kong asks for all of them, of any consumers");
+  join_authentication(route, callers);
   if (parts.sections.contains("access") && callers.empty())
     notes_.error(file_.plugins[parts.plugins.at("acl")].at.find("name"), "acl beside a plugin that authenticates");
 }

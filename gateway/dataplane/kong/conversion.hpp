@@ -34,6 +34,7 @@ class Conversion {
   void sort_plugins();
   void choose_plugins(std::size_t route);
   void merge_plugins(std::size_t route);
+  void join_authentication(std::size_t route, const std::vector<std::size_t>& callers);
   void add_routes();
   void add_route(std::size_t route, const std::vector<RouteMatch>& matches, bool ranked, const std::string& created);
   void add_http_route(std::size_t route, const std::string& section, const Json& matches, bool replaces,

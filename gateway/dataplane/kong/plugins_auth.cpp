@@ -21,17 +21,15 @@ Json& begin(ConfigView& config, PluginParts& out, const std::string& realm) {
   return section["methods"];
 }
 
-/// A consumer for requests without credentials. Kong lets in wrong ones as well.
-void take_anonymous(Notes& notes, ConfigView& config, const File& file) {
+/// Who requests are whose credentials are none, or wrong.
+void take_anonymous(Notes& notes, ConfigView& config, const File& file, PluginParts& out) {
   const auto at = config.find("anonymous");
   if (!at || at.text().empty()) return;
-  std::string name;
-  for (const auto& consumer : file.consumers) {
-    const auto id = consumer.at.find("id");
-    if (consumer.username == at.text() || (id && id.text() == at.text())) name = consumer.username;
-  }
-  if (name.empty()) return notes.error(at, "the username or id of a consumer");
-  notes.unserved(at, "no anonymous: a wrong credential is refused here, where Kong takes it for none");
+  for (const auto& consumer : file.consumers)
+    if (consumer.username == at.text() || id_of(consumer) == at.text())
+      out.sections["authentication"]["anonymous"] = {
+          {"allow", true}, {"consumer", consumer.username}, {"wrongCredentials", "Ignore"}};
+  if (!out.sections["authentication"].contains("anonymous")) notes.error(at, "the username or id of a consumer");
 }
 
 }  // namespace
@@ -48,14 +46,14 @@ void convert_key_auth(Notes& notes, ConfigView& config, const File& file, Plugin
   if (query) method["query"] = config.texts("key_names", {"apikey"});
   if (!header && !query) notes.error(config.at(), "key_in_header or key_in_query");
   method["hideCredentials"] = config.flag("hide_credentials", false);
-  take_anonymous(notes, config, file);
+  take_anonymous(notes, config, file, out);
 }
 
 void convert_basic_auth(Notes& notes, ConfigView& config, const File& file, PluginParts& out) {
   config.only("run_on_preflight", "true");
   auto& method = begin(config, out, "service")["basic"];
   method["hideCredentials"] = config.flag("hide_credentials", false);
-  take_anonymous(notes, config, file);
+  take_anonymous(notes, config, file, out);
 }
 
 void convert_jwt(Notes& notes, ConfigView& config, const File& file, PluginParts& out) {
@@ -78,7 +76,7 @@ void convert_jwt(Notes& notes, ConfigView& config, const File& file, PluginParts
     notes.unserved(config.find("claims_to_verify") ? config.find("claims_to_verify") : config.at(),
                    "claims_to_verify with exp, as expired tokens are never accepted here");
   method["requireExpiry"] = true;
-  take_anonymous(notes, config, file);
+  take_anonymous(notes, config, file, out);
 }
 
 void convert_hmac_auth(Notes& notes, ConfigView& config, const File& file, PluginParts& out) {
@@ -88,7 +86,7 @@ void convert_hmac_auth(Notes& notes, ConfigView& config, const File& file, Plugi
   method["algorithms"] = config.texts("algorithms", {"hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512"});
   method["validateBody"] = config.flag("validate_request_body", false);
   method["hideCredentials"] = config.flag("hide_credentials", false);
-  take_anonymous(notes, config, file);
+  take_anonymous(notes, config, file, out);
 }
 
 void convert_acl(Notes& notes, ConfigView& config, PluginParts& out) {

@@ -208,6 +208,7 @@ struct Authentication {
   bool allow_anonymous = false;  ///< who shows no credential at all
   FailureLimit failures;
   std::string anonymous_consumer;  ///< who that is then; may be empty
+  bool ignore_wrong = false;  ///< who shows wrong ones only is anonymous, too
 };
 
 }  // namespace fairlead::model

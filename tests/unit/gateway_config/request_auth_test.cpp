@@ -97,7 +97,7 @@ TEST(RequestAuth, ReadsTheSections) {
       clientCertificate: {requireConsumer: true}
     mode: All
     realm: shop
-    anonymous: {allow: true, consumer: nobody}
+    anonymous: {allow: true, consumer: nobody, wrongCredentials: Ignore}
   access:
     rules:
     - {action: Deny, groups: [b, a], paths: [{type: Exact, value: /x}]}
@@ -116,6 +116,7 @@ TEST(RequestAuth, ReadsTheSections) {
   EXPECT_EQ(a.mode, model::Authentication::Mode::kAll);
   EXPECT_EQ(a.realm, "shop");
   EXPECT_EQ(a.anonymous_consumer, "nobody");
+  EXPECT_TRUE(a.ignore_wrong);
   EXPECT_EQ(a.api_key->from.headers, std::vector<std::string>{"x-key"});
   EXPECT_TRUE(a.api_key->from.query.empty());  // only what is named
   const auto& issuer = a.jwt->issuers[0];
@@ -262,6 +263,10 @@ constexpr BadDocument kBadAuth[] = {
      "without"},
     {kPolicy, "authentication: {methods: {basic: {}}, anonymous: {consumer: a}}", 6,
      "spec.authentication.anonymous.consumer", "\"a\"", "allow: true"},
+    {kPolicy, "authentication: {methods: {basic: {}}, anonymous: {allow: true, wrongCredentials: Pass}}", 6,
+     "spec.authentication.anonymous.wrongCredentials", "\"Pass\"", "Refuse or Ignore"},
+    {kPolicy, "authentication: {methods: {basic: {}}, anonymous: {wrongCredentials: Ignore}}", 6,
+     "spec.authentication.anonymous.wrongCredentials", "\"Ignore\"", "with allow: true"},
     {kPolicy, "authentication: {methods: {basic: {}}, failures: {}}", 6, "spec.authentication.failures.max", "nothing",
      "a number"},
     {kPolicy, "authentication: {methods: {basic: {}}, failures: {max: 5, window: 100ms}}", 6,

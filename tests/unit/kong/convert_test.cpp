@@ -333,6 +333,21 @@ TEST(KongConvert, LimitsOfResponsesAreOnePolicy) {
   EXPECT_EQ(policy.find("rateLimits"), std::string::npos) << policy;
 }
 
+TEST(KongConvert, SeveralThatAuthenticateAreAllOrAny) {
+  const std::string head = std::string(kServices) +
+                           "- {name: s, host: 10.0.0.1, routes: [{name: r, paths: [/]}]}\n"
+                           "consumers: [{username: a}, {username: b}]\nplugins:\n";
+  const Served all(head + "- {name: key-auth}\n- {name: basic-auth}\n");
+  const auto both = object(all.yaml, "RequestPolicy", "route-r");
+  EXPECT_NE(both.find("mode: All"), std::string::npos) << both;
+  EXPECT_EQ(both.find("anonymous"), std::string::npos) << both;
+  const Served any(head + "- {name: key-auth, config: {anonymous: a}}\n- {name: basic-auth, config: {anonymous: b}}\n");
+  const auto one = object(any.yaml, "RequestPolicy", "route-r");
+  EXPECT_EQ(one.find("mode"), std::string::npos) << one;
+  for (const auto* part : {"apiKey:", "basic:", "consumer: b\n", "wrongCredentials: Ignore"})
+    EXPECT_NE(one.find(part), std::string::npos) << part << one;
+}
+
 TEST(KongConvert, LogsBecomeAClientPolicy) {
   const Served served(
       std::string(kServices) +
