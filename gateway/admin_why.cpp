@@ -212,7 +212,16 @@ Json chain_json(const proxy::Snapshot& snapshot, const proxy::RouteAction& route
                 filter::Probe& probe) {
   const filter::Chain* backend = action.backends.size() == 1 ? action.backends[0].chain.get() : nullptr;
   std::pair<const char*, const filter::Chain*> levels[] = {
-      {"consumer", nullptr}, {"backend", backend}, {"rule", action.chain.get()}, {"listener", route.chain.get()}};
+      {"consumer", nullptr},          {"consumer at backend", nullptr},
+      {"consumer at rule", nullptr},  {"consumer at listener", nullptr},
+      {"backend", backend},           {"rule", action.chain.get()},
+      {"listener", route.chain.get()}};
+  constexpr std::size_t kOverlays = 1, kLevels = 4;  // where overlays stand, and what they are laid over
+  const auto lay_over = [&] {
+    for (std::size_t level = 0; level < kLevels - kOverlays; ++level)
+      if (const auto* chain = levels[kLevels + level].second; chain != nullptr)
+        levels[kOverlays + level].second = filter::overlay_of(*chain, probe.identity());
+  };
   Json out = Json::array();
   bool answered = false;
   for (std::size_t i = 0; i < filter::kSlots; ++i) {
@@ -225,10 +234,14 @@ Json chain_json(const proxy::Snapshot& snapshot, const proxy::RouteAction& route
       break;
     }
     // As at run time: of a consumer's own only what comes behind his being known counts.
-    if (i == static_cast<std::size_t>(filter::Slot::kAuthentication))
+    if (i == static_cast<std::size_t>(filter::Slot::kAuthentication)) {
       levels[0].second = consumer_chain(snapshot, probe.identity());
-    if (i == static_cast<std::size_t>(filter::Slot::kCanary) && probe.canary() && action.canary != nullptr)
-      levels[1].second = action.canary->chain.get();
+      lay_over();
+    }
+    if (i == static_cast<std::size_t>(filter::Slot::kCanary) && probe.canary() && action.canary != nullptr) {
+      levels[kLevels].second = action.canary->chain.get();
+      lay_over();
+    }
   }
   return out;
 }

@@ -159,20 +159,55 @@ const FilterPlan::Filters& FilterPlan::filters_of(const model::ObjectPtr& object
   return entry.filters;
 }
 
+/// Slots that a policy before has stay.
+void FilterPlan::add_filters(filter::Chain& out, const model::ObjectPtr& policy) {
+  const auto& filters = filters_of(policy);
+  for (std::size_t i = 0; i < filter::kSlots; ++i)
+    if (filters.all[i] != nullptr && out.filters[i] == nullptr)
+      out.set(static_cast<Slot>(i), filters.all[i], key_of(*policy).text(), filters.counters[i]);
+}
+
+/// Of policies that are for some consumers only; null: there are none.
+std::shared_ptr<const filter::ConsumerOverlay> FilterPlan::overlay(const config::RequestPolicies& policies) {
+  if (policies.empty()) return nullptr;
+  std::map<std::string, filter::Chain> made;
+  auto out = std::make_shared<filter::ConsumerOverlay>();
+  for (const auto& policy : policies) {
+    const auto& own = std::get<model::RequestPolicy>(*policy);
+    for (const auto& consumer : own.consumers) add_filters(made[own.metadata.ns + "/" + consumer], policy);
+    out->from.push_back(policy);
+  }
+  for (auto& [name, chain] : made) out->chains.emplace(name, shared(std::move(chain), {}));
+  return out;
+}
+
+/// The one of the same filters that stands already, or this one.
+filter::ChainPtr FilterPlan::shared(filter::Chain&& made, const config::RequestPolicies& of_some) {
+  std::vector<const void*> key;
+  for (const auto& filter : made.filters) key.push_back(filter.get());
+  for (const auto& policy : of_some) key.push_back(policy.get());
+  if (made.overlay != nullptr)
+    for (const auto& [name, of] : std::map(made.overlay->chains.begin(), made.overlay->chains.end()))
+      key.push_back(of.get());
+  auto& standing = chains_[std::move(key)];
+  if (auto same = standing.lock()) return same;
+  auto out = std::make_shared<const filter::Chain>(std::move(made));
+  standing = out;
+  return out;
+}
+
 filter::ChainPtr FilterPlan::chain(const config::RequestPolicies& policies, Slot istio) {
   if (policies.empty()) return nullptr;
   filter::Chain made;
   IstioSet set;
+  config::RequestPolicies of_some;
   for (const auto& policy : policies) {
-    if (!std::holds_alternative<model::RequestPolicy>(*policy)) {
-      set.push_back(policy);
-      continue;
-    }
-    const auto& filters = filters_of(policy);
-    for (std::size_t i = 0; i < filter::kSlots; ++i)
-      if (filters.all[i] != nullptr && made.filters[i] == nullptr)
-        made.set(static_cast<Slot>(i), filters.all[i], key_of(*policy).text(), filters.counters[i]);
+    const auto* own = std::get_if<model::RequestPolicy>(policy.get());
+    if (own == nullptr) set.push_back(policy);
+    else if (own->consumers.empty()) add_filters(made, policy);
+    else of_some.push_back(policy);
   }
+  made.overlay = overlay(of_some);
   if (!set.empty()) {
     const auto& filters = istio_filters(set);
     made.set(istio, filters.all.front(), text_of(set), filters.counters.front());
@@ -180,14 +215,8 @@ filter::ChainPtr FilterPlan::chain(const config::RequestPolicies& policies, Slot
       made.set(istio == Slot::kIstioGateway ? Slot::kIstioGatewayCustom : Slot::kIstioServiceCustom, custom,
                text_of(set), filters.counters[kCustom]);
   }
-  if (made.mask == 0) return nullptr;
-  std::vector<const void*> key;
-  for (const auto& filter : made.filters) key.push_back(filter.get());
-  auto& standing = chains_[std::move(key)];
-  if (auto same = standing.lock()) return same;
-  auto out = std::make_shared<const filter::Chain>(std::move(made));
-  standing = out;
-  return out;
+  if (made.mask == 0 && made.overlay == nullptr) return nullptr;
+  return shared(std::move(made), of_some);
 }
 
 filter::ChainPtr FilterPlan::with_external_auth(const filter::ChainPtr& chain, const model::ExternalAuth& settings,

@@ -80,6 +80,9 @@ class FilterPlan {
   void update_consumers(const model::ChangeSet& changes);
   const Filters& filters_of(const model::ObjectPtr& policy);
   void make(Entry& entry, const model::ObjectPtr& from);
+  void add_filters(filter::Chain& out, const model::ObjectPtr& policy);
+  std::shared_ptr<const filter::ConsumerOverlay> overlay(const config::RequestPolicies& policies);
+  filter::ChainPtr shared(filter::Chain&& made, const config::RequestPolicies& of_some);
   /// Services may have come or gone, or have other endpoints.
   void renew_clusters(Entry& entry);
 

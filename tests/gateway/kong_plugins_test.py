@@ -131,6 +131,31 @@ class KongPlugins(unittest.TestCase):
             self.assertEqual(ask(http, "/all", *key, *right)[0], 200)
         self.both(text, check)
 
+    def test_plugins_of_consumers(self):
+        def add(value, scope):
+            return f"- {{name: request-transformer, {scope}, config: {{add: {{headers: ['x-who:{value}']}}}}}}\n"
+
+        text = self.service(
+            "name: a, paths: [/a], plugins: [{name: response-transformer, config: {add: {headers: ['x-a:1']}}}]", "name: b, paths: [/b]") + """consumers:
+- {username: alice, keyauth_credentials: [{key: k-alice}]}
+- {username: bob, keyauth_credentials: [{key: k-bob}]}
+plugins:
+- {name: key-auth}
+- {name: rate-limiting, config: {hour: 10}}
+- {name: rate-limiting, consumer: alice, route: a, config: {hour: 2}}
+- {name: request-termination, consumer: bob, route: b, config: {status_code: 403, message: not for bob}}
+""" + add("all", "service: first") + add("alice", "consumer: alice") + add("alice-on-a", "consumer: alice, route: a")
+
+        def check(http):
+            rows = (("/a", "alice", 200, "alice-on-a", "2"), ("/a", "bob", 200, "all", "10"), ("/b", "alice", 200, "alice", "10"),
+                    ("/b", "bob", 403, None, "10"), ("/a", "alice", 200, "alice-on-a", "2"), ("/a", "alice", 429, None, "2"))
+            for path, key, status, who, limit in rows:
+                got, fields, _ = ask(http, path, "-H", f"apikey: k-{key}")
+                self.assertEqual((got, fields["x-ratelimit-limit-hour"]), (status, limit), (path, key))
+                if who is not None:
+                    self.assertEqual((self.sent("x-who"), fields.get("x-a")), (who, "1" if path == "/a" else None), (path, key))
+        self.both(text, check)
+
     def test_what_backends_are_told(self):
         text = self.service("name: a, paths: [/a]", "name: b, paths: ['~/b(?<n>[0-9]+)'], plugins: [{name: key-auth}]",
                             "name: kept, paths: [/kept], strip_path: false", "name: root, paths: [/]") + """consumers:

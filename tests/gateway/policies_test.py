@@ -82,6 +82,35 @@ class Policies(unittest.TestCase):
         self.followed.remove("gateway.yaml")
         self.becomes("backend", *ada)
 
+    def test_policies_for_some_consumers(self):
+        def of_ada(name, target, kind="HTTPRoute", who="[ada]"):
+            return policy(name, kind, target, f"  consumers: {who}\n" + says(name))
+
+        self.start(consumer("ada"), consumer("bob"), policy("all", "Service", "web", says("all")),
+                   policy("keys", "Gateway", "edge", "  authentication: {methods: {apiKey: {}}, anonymous: {allow: true}}\n"))
+        ada, bob = (("-H", "apikey: " + KEY[name]) for name in ("ada", "bob"))
+        self.assertEqual(self.ask(*ada), "all")
+        self.followed.write("listener.yaml", of_ada("on-listener", "edge", "Gateway"))
+        self.becomes("on-listener", *ada)
+        self.followed.write("rule.yaml", of_ada("on-rule", "web"))
+        self.becomes("on-rule", *ada)
+        done = subprocess.run([FAIRCTL, "--socket", self.followed.gateway.socket, "gateway", "why", "GET",
+                               f"http://a.example:{self.port}/name", *ada, "-o", "json"], capture_output=True, text=True, check=True)
+        self.assertEqual([(row["policy"], row["level"]) for row in json.loads(done.stdout)["policies"] if row["filter"] == "answer"],
+                         [("RequestPolicy default/on-rule", "consumer at rule")])
+        self.assertEqual((self.ask(*bob), self.ask()), ("all", "all"))
+        self.followed.write("rule.yaml", of_ada("on-rule", "web", who="[bob, ada]").replace("body: \"on-rule", "body: \"on-rule-too"))
+        self.becomes("on-rule-too", *bob)
+        self.becomes("on-rule-too", *ada)
+        self.followed.write("own.yaml", policy("own", "Consumer", "ada", says("own")))
+        self.becomes("own", *ada)
+        for name in ("own.yaml", "rule.yaml"):
+            self.followed.remove(name)
+        self.becomes("on-listener", *ada)
+        self.assertEqual(self.ask(*bob), "all")
+        self.followed.remove("listener.yaml")
+        self.becomes("all", *ada)
+
     def test_sections_are_decided_one_by_one(self):
         self.start(policy("all", "Gateway", "edge", says("gateway") + "  addresses: {deny: [192.0.2.0/24]}\n"),
                    policy("one", "HTTPRoute", "web", says("route")))

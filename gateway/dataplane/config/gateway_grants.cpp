@@ -30,16 +30,21 @@ bool comes_before(const ObjectPtr& a, const ObjectPtr& b) {
 
 /// Bits of the sections that a policy has.
 std::uint32_t sections_of(const model::RequestSettings& s) {
-  const bool has[] = {s.addresses != nullptr,   s.request_size != nullptr,  s.authentication != nullptr,
-                      s.access != nullptr,      s.external_auth != nullptr, s.rate_limits != nullptr,
-                      s.concurrency != nullptr, s.fault != nullptr,         s.validation != nullptr,
-                      s.compression != nullptr, s.transform != nullptr,     s.answer != nullptr,
-                      s.cache != nullptr,       s.aggregate != nullptr,     s.canary != nullptr,
+  const bool has[] = {s.addresses != nullptr,   s.request_size != nullptr,   s.authentication != nullptr,
+                      s.access != nullptr,      s.external_auth != nullptr,  s.rate_limits != nullptr,
+                      s.concurrency != nullptr, s.fault != nullptr,          s.validation != nullptr,
+                      s.compression != nullptr, s.transform != nullptr,      s.answer != nullptr,
+                      s.cache != nullptr,       s.aggregate != nullptr,      s.canary != nullptr,
                       s.user_agents != nullptr, s.response_limits != nullptr};
   std::uint32_t bits = 0;
   for (std::size_t i = 0; i < std::size(has); ++i)
     if (has[i]) bits |= std::uint32_t{1} << i;
   return bits;
+}
+
+/// Whether policies for these consumers count before all of one for those; empty: for everybody, whom others go before.
+bool covers(const std::vector<std::string>& consumers, const std::vector<std::string>& others) {
+  return consumers.empty() ? others.empty() : !others.empty() && std::ranges::includes(consumers, others);
 }
 
 }  // namespace
@@ -119,7 +124,9 @@ void PolicyIndex::add_requests(const model::Cluster& cluster) {
     for (const auto& target : policy.targets) {
       auto& list = requests_[{target_name(target, policy.metadata.ns), target.section}];
       std::uint32_t taken = 0;
-      for (const auto& older : list) taken |= sections_of(*std::get<model::RequestPolicy>(*older).settings);
+      for (const auto& older : list)
+        if (const auto& one = std::get<model::RequestPolicy>(*older); covers(one.consumers, policy.consumers))
+          taken |= sections_of(*one.settings);
       counts = counts || (own & ~taken) != 0;
       list.push_back(object);
     }

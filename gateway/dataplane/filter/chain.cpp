@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fairlead/filter/chain.hpp"
 
+#include "fairlead/filter/request.hpp"
+
 namespace fairlead::filter {
 
 std::string_view slot_name(Slot slot) {
@@ -28,6 +30,12 @@ std::string_view slot_name(Slot slot) {
     case Slot::kAggregate: return "aggregate";
   }
   return "?";
+}
+
+const Chain* overlay_of(const Chain& chain, const Identity& identity) {
+  if (chain.overlay == nullptr || identity.consumer == nullptr) return nullptr;
+  const auto found = chain.overlay->chains.find(std::string(identity.consumer_ns) + "/" + identity.consumer->name);
+  return found == chain.overlay->chains.end() ? nullptr : found->second.get();
 }
 
 const telemetry::CounterFamily& outcome_counters() {

@@ -5,6 +5,11 @@
 #include <array>
 
 namespace fairlead::kong {
+
+bool counts_together(const std::string& plugin) {
+  return plugin == "rate-limiting" || plugin == "response-ratelimiting";
+}
+
 namespace {
 
 constexpr const char* kGatewayApi = "gateway.networking.k8s.io";
@@ -51,15 +56,26 @@ std::string time_of(std::size_t order) {
   return text.data();
 }
 
-/// Whether all routes of one plugin share what it counts, and so its policy.
-bool counts_together(const std::string& plugin) {
-  return plugin == "rate-limiting" || plugin == "response-ratelimiting";
+/// Their sections stand behind authentication; prometheus counts everything wherever it stands.
+bool serves_consumers(const std::string& plugin) {
+  constexpr std::string_view kServed[] = {
+      "correlation-id",      "prometheus",          "proxy-cache",           "rate-limiting",       "redirect",
+      "request-termination", "request-transformer", "response-ratelimiting", "response-transformer"};
+  return std::ranges::find(kServed, plugin) != std::end(kServed);
+}
+
+/// Of two plugins of one name the one of more weight counts.
+int weight_of(const Plugin& plugin) {
+  const bool route = plugin.route.has_value(), service = plugin.service.has_value();
+  if (plugin.consumer) return route && service ? 8 : route ? 7 : service ? 6 : 4;
+  return route && service ? 5 : route ? 3 : service ? 2 : 1;
 }
 
 }  // namespace
 
 void Conversion::add_policy(View from, const std::string& name, const std::string& kind,
-                            const std::vector<std::string>& targets, const Json& sections) {
+                            const std::vector<std::string>& targets, const Json& sections,
+                            const std::string& consumer) {
   if (sections.empty()) return;
   for (std::size_t i = 0; i < targets.size(); i += kMostTargets) {
     Json refs = Json::array();
@@ -67,6 +83,7 @@ void Conversion::add_policy(View from, const std::string& name, const std::strin
       refs.push_back(
           {{"group", kind == "Consumer" ? "fairlead.io" : kGatewayApi}, {"kind", kind}, {"name", targets[k]}});
     Json spec = {{"targetRefs", refs}};
+    if (!consumer.empty()) spec["consumers"] = list_of(consumer);
     for (const auto& [key, value] : sections.items()) spec[key] = value;
     out_.add(from, kOwn, "RequestPolicy", i == 0 ? name : name + "-" + std::to_string(i / kMostTargets),
              {{"spec", std::move(spec)}});
@@ -135,42 +152,68 @@ void Conversion::convert_plugins() {
         plugin.name + "/" + text(plugin.service) + "/" + text(plugin.route) + "/" + text(plugin.consumer);
     if (!scopes.emplace(scope, plugin.at).second)
       notes_.error(plugin.at.find("name"), "a plugin once for each service, route and consumer");
-    if (!plugin.consumer) continue;
-    if (plugin.service || plugin.route) notes_.unserved(plugin.at, "a consumer alone, without service and route");
-    else if (plugin.name != "rate-limiting" && plugin.name != "request-termination" && plugin.name != "prometheus")
-      notes_.unserved(plugin.at.find("name"), "rate-limiting or request-termination for a consumer");
+    if (plugin.consumer && !serves_consumers(plugin.name))
+      notes_.unserved(plugin.at.find("name"),
+                      "correlation-id, proxy-cache, rate-limiting, redirect, request-termination, request-transformer, "
+                      "response-ratelimiting or response-transformer for a consumer");
   }
 }
 
 void Conversion::sort_plugins() {
   for (std::size_t i = 0; i < file_.plugins.size(); ++i) {
     const auto& plugin = file_.plugins[i];
-    if (!plugin.enabled || plugin.consumer) continue;
-    if (plugin.route) plugins_of_routes_[*plugin.route].push_back(i);
-    else if (plugin.service) plugins_of_services_[*plugin.service].push_back(i);
-    else plugins_of_all_.push_back(i);
+    if (!plugin.enabled) continue;
+    if (plugin.consumer) {
+      if (serves_consumers(plugin.name)) plugins_of_consumers_[*plugin.consumer].push_back(i);
+    } else if (plugin.route) {
+      plugins_of_routes_[*plugin.route].push_back(i);
+    } else if (plugin.service) {
+      plugins_of_services_[*plugin.service].push_back(i);
+    } else {
+      plugins_of_all_.push_back(i);
+    }
   }
 }
 
-/// One of each name: of route and service, of the route, of the service, of all.
-void Conversion::choose_plugins(std::size_t route) {
+/// One of each name, the most special one: kong/runloop/plugins_iterator.lua. consumer: none, for requests of nobody
+/// that some plugin is for.
+Conversion::Chosen Conversion::choose_plugins(std::size_t route, Index consumer) const {
+  Chosen out;
   std::map<std::string, int> best;
   const auto service = file_.routes[route].service;
   const auto choose = [&](const std::vector<std::size_t>& from) {
     for (const auto i : from) {
       const auto& plugin = file_.plugins[i];
-      if (plugin.service && plugin.service != service) continue;
-      const int weight = 1 + (plugin.route ? 2 : 0) + (plugin.service ? 1 : 0);
+      if ((plugin.service && plugin.service != service) || (plugin.route && plugin.route != route)) continue;
+      const int weight = weight_of(plugin);
       if (weight <= best[plugin.name]) continue;
       best[plugin.name] = weight;
-      routes_[route].plugins[plugin.name] = i;
+      out[plugin.name] = i;
     }
   };
+  const auto choose_of = [&](const std::map<std::size_t, std::vector<std::size_t>>& all, Index of) {
+    if (const auto found = of ? all.find(*of) : all.end(); found != all.end()) choose(found->second);
+  };
   choose(plugins_of_all_);
-  if (const auto of = service ? plugins_of_services_.find(*service) : plugins_of_services_.end();
-      of != plugins_of_services_.end())
-    choose(of->second);
-  if (const auto of = plugins_of_routes_.find(route); of != plugins_of_routes_.end()) choose(of->second);
+  choose_of(plugins_of_services_, service);
+  choose_of(plugins_of_routes_, route);
+  choose_of(plugins_of_consumers_, consumer);
+  return out;
+}
+
+/// Sections of RequestPolicies, but who calls and what is counted.
+Json Conversion::merged(const Chosen& plugins) const {
+  Json out = Json::object();
+  // A redirect goes before a termination; Kong's correlation id before its transformers.
+  for (const char* first : {"correlation-id", "redirect"})
+    if (const auto at = plugins.find(first); at != plugins.end()) merge(out, plugins_[at->second].sections);
+  for (const auto& [name, index] : plugins) {
+    const auto& plugin = plugins_[index];
+    if (plugin.authenticates || counts_together(name) || name == "correlation-id" || name == "redirect") continue;
+    if (name == "request-termination" && out.contains("answer")) continue;
+    merge(out, plugin.sections);
+  }
+  return out;
 }
 
 /// Without `anonymous` Kong asks for all of them; where each has it, for any.
@@ -183,7 +226,7 @@ void Conversion::join_authentication(std::size_t route, const std::vector<std::s
     for (const auto index : callers) {
       if (file_.plugins[index].name != name) continue;
       const auto& section = plugins_[index].sections.at("authentication");
-      anonymous += section.contains("anonymous") ? 1 : 0;
+      if (section.contains("anonymous")) ++anonymous;
       body = body || (section["methods"].contains("hmac") && section["methods"]["hmac"]["validateBody"] == true);
       before_body = before_body || section["methods"].contains("basic") || section["methods"].contains("jwt");
       merge(sections, plugins_[index].sections);
@@ -200,19 +243,13 @@ void Conversion::join_authentication(std::size_t route, const std::vector<std::s
 void Conversion::merge_plugins(std::size_t route) {
   auto& parts = routes_[route];
   std::vector<std::size_t> callers;
-  // A redirect goes before a termination; Kong's correlation id before its transformers.
-  for (const char* first : {"correlation-id", "redirect"})
-    if (const auto at = parts.plugins.find(first); at != parts.plugins.end())
-      merge(parts.sections, plugins_[at->second].sections);
+  parts.plugins = choose_plugins(route, std::nullopt);
+  parts.sections = merged(parts.plugins);
   for (const auto& [name, index] : parts.plugins) {
     const auto& plugin = plugins_[index];
     parts.answers = parts.answers || plugin.answers;
     if (!plugin.cors.is_null()) parts.cors = plugin.cors;
     if (plugin.authenticates) callers.push_back(index);
-    if (counts_together(name) || name == "correlation-id" || name == "redirect") continue;
-    if (plugin.authenticates) continue;
-    if (name == "request-termination" && parts.sections.contains("answer")) continue;
-    merge(parts.sections, plugin.sections);
   }
   join_authentication(route, callers);
   if (parts.sections.contains("access") && callers.empty())
@@ -237,7 +274,6 @@ void Conversion::add_routes() {
       const auto& service = file_.services[*entity.service];
       backends_[*entity.service] = convert_service(notes_, file_, service, names_.make("service-", service.name), out_);
     }
-    choose_plugins(route);
     merge_plugins(route);
     if (!entity.service && !routes_[route].answers)
       notes_.unserved(entity.at, "a service, or the plugin request-termination or redirect");
@@ -367,17 +403,9 @@ void Conversion::add_rate_limits(std::size_t plugin, const std::vector<std::stri
   if (targets.size() > kMostTargets)
     notes_.unserved(file_.plugins[plugin].at.find("name"),
                     "at most 16 routes that count together, found " + std::to_string(targets.size()));
-  else add_policy(file_.plugins[plugin].at, plugin_names_[plugin], "HTTPRoute", targets, plugins_[plugin].sections);
-}
-
-void Conversion::add_consumer_policies() {
-  for (std::size_t i = 0; i < plugins_.size(); ++i) {
-    const auto& plugin = file_.plugins[i];
-    if (!plugin.consumer || plugin.service || plugin.route) continue;
-    if (plugin.name != "rate-limiting" && plugin.name != "request-termination") continue;
-    add_policy(plugin.at, plugin_names_[i], "Consumer", {file_.consumers[*plugin.consumer].username},
-               plugins_[i].sections);
-  }
+  else
+    add_policy(file_.plugins[plugin].at, plugin_names_[plugin], "HTTPRoute", targets, plugins_[plugin].sections,
+               file_.plugins[plugin].consumer ? file_.consumers[*file_.plugins[plugin].consumer].username : "");
 }
 
 void Conversion::add_not_found(View root) {

@@ -20,19 +20,21 @@ class Conversion {
 
  private:
   /// What a route has after all scopes.
+  using Chosen = std::map<std::string, std::size_t>;  ///< plugins by name: places in the file's list
   struct RouteParts {
     std::vector<std::string> objects;  ///< its HTTPRoutes
     Json sections = Json::object();    ///< but rateLimits
     Json cors;
     bool answers = false;
-    std::map<std::string, std::size_t> plugins;  ///< by name: the place in the file's list
+    Chosen plugins;
   };
 
   void add_gateway(View root);
   void add_consumers();
   void convert_plugins();
   void sort_plugins();
-  void choose_plugins(std::size_t route);
+  [[nodiscard]] Chosen choose_plugins(std::size_t route, Index consumer) const;
+  [[nodiscard]] Json merged(const Chosen& plugins) const;
   void merge_plugins(std::size_t route);
   void join_authentication(std::size_t route, const std::vector<std::size_t>& callers);
   void add_routes();
@@ -44,10 +46,12 @@ class Conversion {
   void add_policies();
   void add_rate_limits(std::size_t plugin, const std::vector<std::string>& targets);
   void add_consumer_policies();
+  [[nodiscard]] bool is_alone(std::size_t plugin) const;
+  void add_consumer_routes(std::size_t consumer, const std::set<std::size_t>& plugins);
   void add_logs(View root);
   void add_not_found(View root);
   void add_policy(View from, const std::string& name, const std::string& kind, const std::vector<std::string>& targets,
-                  const Json& sections);
+                  const Json& sections, const std::string& consumer = {});
 
   Notes& notes_;
   const File& file_;
@@ -61,7 +65,7 @@ class Conversion {
   std::vector<std::string> plugin_names_;
   // Of those that are for requests of any consumer, places in the file's list.
   std::vector<std::size_t> plugins_of_all_;
-  std::map<std::size_t, std::vector<std::size_t>> plugins_of_routes_, plugins_of_services_;
+  std::map<std::size_t, std::vector<std::size_t>> plugins_of_routes_, plugins_of_services_, plugins_of_consumers_;
   std::map<std::size_t, Backend> backends_;  ///< of services
   std::vector<RouteParts> routes_;
 };

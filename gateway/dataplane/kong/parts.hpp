@@ -60,6 +60,9 @@ class Names {
 [[nodiscard]] PluginParts convert_plugin(Notes& notes, const Plugin& plugin, const File& file,
                                          const std::string& object_name);
 
+/// Whether all routes of one plugin share what it counts, and so its policy.
+[[nodiscard]] bool counts_together(const std::string& plugin);
+
 /// A backend as an HTTPRoute names it.
 struct Backend {
   std::string service;  ///< empty: none

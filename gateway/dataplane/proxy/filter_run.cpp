@@ -37,6 +37,14 @@ void FilterRun::lay_over(const filter::Chain& chain, std::uint32_t slots) {
   to_call_ |= mask;
 }
 
+void FilterRun::lay_over_for_consumer(std::uint32_t slots) {
+  if (identity_.consumer == nullptr) return;
+  const auto* backend = exchange_.target_backend_ != nullptr ? exchange_.target_backend_->chain.get() : nullptr;
+  for (const auto* level : {exchange_.route_->chain.get(), exchange_.action_->chain.get(), backend})
+    if (const auto* own = level != nullptr ? filter::overlay_of(*level, identity_) : nullptr) lay_over(*own, slots);
+  if (const auto* chain = exchange_.consumer_chain(identity_)) lay_over(*chain, slots);
+}
+
 bool FilterRun::begin(std::initializer_list<const filter::Chain*> levels) {
   to_call_ = called_ = passed_ = 0;
   waits_ = needs_body_ = body_follows_ = responds_ = false;
@@ -76,7 +84,7 @@ bool FilterRun::take(filter::Verdict verdict) {
     exchange_.record_.consumer_custom_id = identity_.consumer->custom_id;
   }
   exchange_.record_.credential = identity_.credential;
-  if (const auto* chain = exchange_.consumer_chain(identity_)) lay_over(*chain, kBehindAuthentication);
+  lay_over_for_consumer(kBehindAuthentication);
   return true;
 }
 
@@ -223,7 +231,7 @@ bool FilterRun::take_canary() {
     std::erase_if(states_, [&](const auto& entry) { return (own->mask & bit(entry.first)) != 0; });
     lay_over(*own, ~bit(kCanary));
   }
-  if (const auto* chain = exchange_.consumer_chain(identity_)) lay_over(*chain, kBehindCanary);
+  lay_over_for_consumer(kBehindCanary);
   return true;
 }
 

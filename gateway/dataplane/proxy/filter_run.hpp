@@ -76,6 +76,8 @@ class FilterRun final : public filter::Request {
  private:
   std::unique_ptr<filter::Local>& local_slot(const std::shared_ptr<const void>& key) override;
   void lay_over(const filter::Chain& chain, std::uint32_t slots);
+  /// What levels and the consumer's own policies have for him alone.
+  void lay_over_for_consumer(std::uint32_t slots);
   /// True: the next filter may follow.
   bool take(filter::Verdict verdict);
   bool take_body();

@@ -7,7 +7,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "fairlead/telemetry/counter_set.hpp"
 
@@ -60,6 +62,15 @@ inline constexpr std::size_t kOutcomes = static_cast<std::size_t>(Outcome::kAban
 /// fairlead_gateway_filter_requests: by Outcome.
 [[nodiscard]] const telemetry::CounterFamily& outcome_counters();
 
+struct Chain;
+using ChainPtr = std::shared_ptr<const Chain>;
+
+/// What is laid over a chain for requests of some consumers, once they are known.
+struct ConsumerOverlay {
+  std::unordered_map<std::string, ChainPtr> chains;  ///< by "namespace/name"
+  std::vector<std::shared_ptr<const void>> from;  ///< the policies
+};
+
 /// The filters of one level: a listener's, a rule's, a backend's or a consumer's. Levels are laid over each other at
 /// run time, slot by slot: the more special level that has one wins, so that a change of one level is a change of one
 /// chain. Immutable, shared by workers.
@@ -68,6 +79,7 @@ struct Chain {
   std::array<std::string, kSlots> origins;  ///< whose they are, for people: "RequestPolicy default/limits"
   std::array<telemetry::CounterId, kSlots> counters{};  ///< by Outcome, of each; 0: not counted
   std::uint32_t mask = 0;  ///< bits of the slots in use
+  std::shared_ptr<const ConsumerOverlay> overlay{};  ///< null: all consumers are alike
 
   void set(Slot slot, FilterPtr filter, std::string origin, telemetry::CounterId outcomes = 0) {
     const auto index = static_cast<std::size_t>(slot);
@@ -78,6 +90,9 @@ struct Chain {
     else mask &= ~(std::uint32_t{1} << index);
   }
 };
-using ChainPtr = std::shared_ptr<const Chain>;
+
+struct Identity;
+/// What the chain has for that one alone; null: nothing.
+[[nodiscard]] const Chain* overlay_of(const Chain& chain, const Identity& identity);
 
 }  // namespace fairlead::filter

@@ -63,6 +63,8 @@ struct RequestPolicy {
   /// Gateways and ListenerSets (sectionName: a listener), HTTPRoutes and GRPCRoutes (a rule), Services (a port),
   /// Consumers.
   std::vector<PolicyTarget> targets;
+  /// Whose requests it is for, sorted; empty: everybody's. Sections behind `authentication` only.
+  std::vector<std::string> consumers{};
   std::shared_ptr<const RequestSettings> settings;  ///< never null
 };
 

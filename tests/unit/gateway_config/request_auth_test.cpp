@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Consumers, and the sections authentication, access, addresses, userAgents and requestSize: what is read, and what is refused.
+// Consumers, and the sections authentication, access, addresses, userAgents and requestSize: what is read, and what is
+// refused.
 #include "fairlead/model/request_auth.hpp"
 
 #include <gtest/gtest.h>
@@ -383,6 +384,9 @@ constexpr BadDocument kBadAuth[] = {
      "nothing", "a claim"},
     {kPolicy, "access: {rules: [{action: Allow}], otherwise: Maybe}", 6, "spec.access.otherwise", "\"Maybe\"",
      "Deny or Allow"},
+    {kPolicy, "consumers: []", 6, "spec.consumers", "a list", "at least 1"},
+    {kPolicy, "consumers: [a]\n  addresses: {deny: [10.0.0.0/8]}", 7, "spec.addresses", "a mapping",
+     "only in policies without consumers"},
     {kPolicy, "addresses: {}", 6, "spec.addresses.allow", "nothing", "allow or deny"},
     {kPolicy, "addresses: {allow: []}", 6, "spec.addresses.allow", "a list", "at least 1"},
     {kPolicy, "addresses: {deny: [10.0.0.0/33]}", 6, "spec.addresses.deny[0]", "\"10.0.0.0/33\"", "an address block"},
@@ -444,8 +448,11 @@ void check_schema(const Json& schema, const std::vector<std::string>& path, std:
 }
 
 TEST(RequestAuth, HasTheFieldsOfItsSchemas) {
-  for (const auto& [section, least] :
-       {std::pair("authentication", 118U), {"access", 15U}, {"addresses", 2U}, {"userAgents", 3U}, {"requestSize", 2U}}) {
+  for (const auto& [section, least] : {std::pair("authentication", 118U),
+                                       {"access", 15U},
+                                       {"addresses", 2U},
+                                       {"userAgents", 3U},
+                                       {"requestSize", 2U}}) {
     std::ifstream in(std::string(FL_REFERENCE "/request-policy/") + section + ".schema.json");
     ASSERT_TRUE(in) << section;
     std::size_t fields = 0;

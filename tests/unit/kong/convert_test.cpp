@@ -248,7 +248,8 @@ consumers:
   EXPECT_NE(object(served.yaml, "BackendTLSPolicy", "service-outside").find("hostname: api.example"),
             std::string::npos);
   EXPECT_NE(object(served.yaml, "Consumer", "alice").find("customId: \"1\""), std::string::npos);
-  EXPECT_NE(object(served.yaml, "Consumer", "alice").find("id: b32379d9-3d28-5683-a79c-72139be6e34f"), std::string::npos);
+  EXPECT_NE(object(served.yaml, "Consumer", "alice").find("id: b32379d9-3d28-5683-a79c-72139be6e34f"),
+            std::string::npos);
   EXPECT_EQ(served.ask("h", "/o/x"), "route-1 /v1/x");
 }
 
@@ -321,11 +322,12 @@ TEST(KongConvert, BotsAreASection) {
 }
 
 TEST(KongConvert, LimitsOfResponsesAreOnePolicy) {
-  const Served served(std::string(kServices) +
-                      "- {name: s, host: 10.0.0.1, routes: [{name: a, paths: [/a]}, {name: b, paths: [/b]}]}\nplugins:\n"
-                      "- {name: rate-limiting, config: {minute: 1}}\n"
-                      "- name: response-ratelimiting\n  config: {limits: {Videos: {minute: 10, day: 20}}, limit_by: ip,\n"
-                      "    header_name: X-Use, block_on_first_violation: true, hide_client_headers: true}\n");
+  const Served served(
+      std::string(kServices) +
+      "- {name: s, host: 10.0.0.1, routes: [{name: a, paths: [/a]}, {name: b, paths: [/b]}]}\nplugins:\n"
+      "- {name: rate-limiting, config: {minute: 1}}\n"
+      "- name: response-ratelimiting\n  config: {limits: {Videos: {minute: 10, day: 20}}, limit_by: ip,\n"
+      "    header_name: X-Use, block_on_first_violation: true, hide_client_headers: true}\n");
   const auto policy = object(served.yaml, "RequestPolicy", "response-ratelimiting");
   for (const auto* part : {"name: route-a", "name: route-b", "header: x-use", "refuse: Requests", "tellClients: false",
                            "name: Videos\n        requests: 10\n        per: Minute", "requests: 20", "type: ClientIP"})
@@ -346,6 +348,77 @@ TEST(KongConvert, SeveralThatAuthenticateAreAllOrAny) {
   EXPECT_EQ(one.find("mode"), std::string::npos) << one;
   for (const auto* part : {"apiKey:", "basic:", "consumer: b\n", "wrongCredentials: Ignore"})
     EXPECT_NE(one.find(part), std::string::npos) << part << one;
+}
+
+/// Which plugin counts for a consumer on a route, by Kong's eight ranks.
+TEST(KongConvert, PluginsOfConsumersCountByKongsRanks) {
+  const auto plugin = [](int number, const char* scope) {
+    return "- {name: request-transformer, " + std::string(scope) +
+           "config: {add: {headers: ['x:" + std::to_string(number) + "']}}}\n";
+  };
+  const std::string head = std::string(kServices) +
+                           "- {name: s, host: 10.0.0.1, routes: [{name: a, paths: [/a]}, {name: b, paths: [/b]}]}\n"
+                           "- {name: t, host: 10.0.0.2, routes: [{name: c, paths: [/c]}]}\n"
+                           "consumers: [{username: u}]\nplugins:\n";
+  /// The value that u's requests on a route get: of a policy for him there, or of him, or of the route.
+  const auto value = [&](const Served& served, const std::string& route) {
+    std::string of_route, of_both, of_consumer;
+    for (const auto& one : served.objects) {
+      const auto* policy = std::get_if<model::RequestPolicy>(one.get());
+      if (policy == nullptr || policy->settings->transform == nullptr) continue;
+      const auto text = object(served.yaml, "RequestPolicy", policy->metadata.name);
+      const auto at = text.find("name: x\n");
+      const auto found = at == std::string::npos ? std::string("-") : text.substr(text.find("value: ", at) + 8, 1);
+      for (const auto& target : policy->targets) {
+        if (target.name == "u") of_consumer = found;
+        else if (target.name == "route-" + route) (policy->consumers.empty() ? of_route : of_both) = found;
+      }
+    }
+    EXPECT_TRUE(of_both.empty() || of_consumer.empty()) << served.yaml;
+    return !of_consumer.empty() ? of_consumer : !of_both.empty() ? of_both : of_route;
+  };
+  const char* const scopes[] = {"",
+                                "service: s, ",
+                                "route: a, ",
+                                "consumer: u, ",
+                                "route: a, service: s, ",
+                                "service: s, consumer: u, ",
+                                "route: a, consumer: u, ",
+                                "route: a, service: s, consumer: u, "};
+  std::string text = head;
+  const std::string expected[] = {"111", "221", "321", "444", "544", "664", "764", "864"};
+  for (int i = 0; i < 8; ++i) {
+    text += plugin(i + 1, scopes[i]);
+    const Served served(text);
+    EXPECT_EQ(value(served, "a") + value(served, "b") + value(served, "c"), expected[i]) << i << served.yaml;
+  }
+}
+
+TEST(KongConvert, OtherPluginsOfASectionStayForAConsumer) {
+  const Served served(std::string(kServices) +
+                      "- {name: s, host: 10.0.0.1, routes: [{name: a, paths: [/a]}, {name: b, paths: [/b]}]}\n"
+                      "consumers: [{username: u}]\nplugins:\n"
+                      "- {name: response-transformer, route: a, config: {add: {headers: ['y:1']}}}\n"
+                      "- {name: request-transformer, config: {add: {headers: ['x:1']}}}\n"
+                      "- {name: request-transformer, consumer: u, config: {add: {headers: ['x:2']}}}\n"
+                      "- {name: rate-limiting, consumer: u, config: {hour: 5}}\n"
+                      "- {name: rate-limiting, consumer: u, route: b, config: {hour: 6}}\n");
+  int on_a = 0;
+  for (const auto& one : served.objects) {
+    const auto* policy = std::get_if<model::RequestPolicy>(one.get());
+    if (policy == nullptr || policy->consumers.empty()) continue;
+    EXPECT_EQ(policy->consumers, std::vector<std::string>{"u"});
+    const auto text = object(served.yaml, "RequestPolicy", policy->metadata.name);
+    if (policy->targets.front().name == "route-a" && policy->settings->transform != nullptr) {
+      ++on_a;
+      EXPECT_NE(text.find("name: y\n"), std::string::npos) << text;
+      EXPECT_NE(text.find("value: \"2\""), std::string::npos) << text;
+    }
+    if (policy->settings->rate_limits != nullptr)
+      EXPECT_EQ(policy->settings->rate_limits->limits.front().requests,
+                policy->targets.front().name == "route-a" ? 5U : 6U);
+  }
+  EXPECT_EQ(on_a, 1) << served.yaml;
 }
 
 TEST(KongConvert, LogsBecomeAClientPolicy) {
