@@ -21,7 +21,7 @@ namespace {
 constexpr std::string_view kSocket = "socket", kAll = "all", kServing = "serving", kYours = "yours";
 constexpr time_t kLimitS = 10;          // of a packet that has to come
 constexpr time_t kRelievedLimitS = 60;  // of the old one's admin servers, which end what they answer
-constexpr std::size_t kMostBytes = 16;
+constexpr std::size_t kMostMessage = 16;
 
 struct Packet {
   std::string text;  // empty: the other side has ended
@@ -48,7 +48,7 @@ Result<> send_packet(int to, std::string_view text, int fd = -1) {
 }
 
 Result<Packet> receive_packet(int from) {
-  std::array<char, kMostBytes> text{};
+  std::array<char, kMostMessage> text{};
   iovec piece{text.data(), text.size()};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
   msghdr message{};
