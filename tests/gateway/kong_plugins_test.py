@@ -168,6 +168,7 @@ plugins:
             for path, prefix in (("/a/x", "/a"), ("/ab", "/a"), ("/kept/x", None), ("/x", None)):
                 self.assertEqual(ask(http, path, "-H", "x-forwarded-prefix: /of-the-client")[0], 200)
                 self.assertEqual((self.sent("x-forwarded-prefix"), self.sent("x-forwarded-path")), (prefix, path))
+                self.assertEqual(self.sent("via"), "1.1 kong/3.9.0")
             for key, name in (("k-alice", made), ("k-bob", "1d7a3f5e-92a6-4b77-9d2e-8a1e8f1ab9d0")):
                 self.assertEqual(ask(http, "/b12/x", "-H", f"apikey: {key}", "-H", "x-consumer-id: root")[0], 200)
                 self.assertEqual((self.sent("x-consumer-id"), self.sent("x-forwarded-prefix")), (name, "/b12"))

@@ -8,6 +8,7 @@
 #include "fairlead/route/rewrite.hpp"
 #include "gateway/dataplane/proxy/connection.hpp"
 #include "gateway/dataplane/proxy/exchange.hpp"
+#include "gateway/dataplane/proxy/kong_answers.hpp"
 #include "gateway/dataplane/proxy/worker.hpp"
 
 namespace fairlead::proxy {
@@ -171,13 +172,14 @@ void Exchange::prepare_head(std::string_view prefix) {
 }
 
 /// What Kong's backends are told beside: the path as it came, what of it was taken off (a trusted hop's word of that
-/// stays), and the request's id by its name.
+/// stays), that Kong is between, and the request's id by its name.
 void Exchange::tell_as_kong(std::string_view prefix) {
   constexpr std::string_view kPrefix = "x-forwarded-prefix";
   const bool keeps = client_addr_.trusted_peer && http::find(head_.fields, kPrefix) != nullptr;
   std::erase_if(head_.fields, [&](const http::Field& field) {
     return field.name == "x-kong-request-id" || field.name == "x-forwarded-path" || (!keeps && field.name == kPrefix);
   });
+  add_kong_via(head_.fields, head_.version, arena_);
   if (!keeps && !prefix.empty() && prefix != "/") head_.fields.push_back({kPrefix, prefix});
   head_.fields.push_back({"x-kong-request-id", record_.request_id});
   head_.fields.push_back({"x-forwarded-path", target_.path});

@@ -90,6 +90,15 @@ void change_cache_status(http::Fields& fields) {
   }
 }
 
+void add_kong_via(http::Fields& fields, http::Version version, Arena& arena) {
+  const auto* before = http::find(fields, "via");
+  std::string via = before == nullptr ? std::string() : std::string(before->value) + ", ";
+  via += version == http::Version::kHttp2 ? "2 " : "1.1 ";
+  via += kKongName;
+  std::erase_if(fields, [](const http::Field& field) { return field.name == "via"; });
+  fields.push_back({"via", arena.copy(via)});
+}
+
 void add_kong_fields(http::ResponseHead& head, const telemetry::RequestRecord& record, bool from_backend,
                      std::uint64_t now_ns, Arena& arena) {
   constexpr std::uint64_t kMillisecond = 1'000'000;
@@ -100,12 +109,7 @@ void add_kong_fields(http::ResponseHead& head, const telemetry::RequestRecord& r
     // From the connection to the backend, or where that stood already from the choice of it, to its answer.
     const auto asked = record.times.connected != 0 ? record.times.connected : record.times.route;
     const auto waited = telemetry::between(asked, record.times.first_byte).ns / kMillisecond;
-    const auto* before = http::find(fields, "via");
-    std::string via = before == nullptr ? std::string() : std::string(before->value) + ", ";
-    via += record.backend_version == http::Version::kHttp2 ? "2 " : "1.1 ";
-    via += kKongName;
-    std::erase_if(fields, [](const http::Field& field) { return field.name == "via"; });
-    fields.push_back({"via", arena.copy(via)});
+    add_kong_via(fields, record.backend_version, arena);
     fields.push_back({"x-kong-upstream-latency", number(waited, arena)});
     fields.push_back({"x-kong-proxy-latency", number(all > waited ? all - waited : 0, arena)});
   } else {

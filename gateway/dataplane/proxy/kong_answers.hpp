@@ -39,6 +39,8 @@ void change_challenges(http::Fields& fields, Arena& arena);
 /// Cache-Status (RFC 9211) as the X-Cache-Status of proxy-cache: Hit, Miss, Refresh, Bypass.
 void change_cache_status(http::Fields& fields);
 
+/// Kong behind what stands there; version: of the message that it got.
+void add_kong_via(http::Fields& fields, http::Version version, Arena& arena);
 /// Via, X-Kong-Upstream-Latency, X-Kong-Proxy-Latency of a backend's response; Server, X-Kong-Response-Latency of one
 /// of ours; X-Kong-Request-Id. `now_ns`: of the record's clock.
 void add_kong_fields(http::ResponseHead& head, const telemetry::RequestRecord& record, bool from_backend,
