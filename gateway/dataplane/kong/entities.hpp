@@ -16,6 +16,8 @@ namespace fairlead::kong {
 using config::View;
 using Index = std::optional<std::size_t>;
 
+inline constexpr std::uint64_t kMostMs = 2'147'483'646;  ///< of times
+
 struct Service {
   View at;
   std::string name, protocol = "http", host, path = "/";

@@ -13,7 +13,6 @@ namespace fairlead::kong {
 namespace {
 
 constexpr const char* kNoLua = "no custom_fields_by_lua: there is no Lua here";
-constexpr std::uint64_t kMostMs = 2'147'483'646;
 
 /// As policies have durations: at most five digits of a unit.
 std::string duration(std::uint64_t ms) {

@@ -14,8 +14,6 @@ using config::required;
 
 namespace {
 
-constexpr std::uint64_t kMostMs = 2'147'483'646;
-
 bool is_regular_path(std::string_view text) {
   return text.starts_with('/') && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~' && c != '?'; });
 }
