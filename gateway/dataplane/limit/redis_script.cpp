@@ -24,7 +24,7 @@ local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 local function taken(i, cost, more, left)
   mores[i] = 0
   if more < 0 then return min(cost, max(0, left)) end
-  if cost > left then all = 0 end
+  if cost > max(0, left) then all = 0 end
   if more > 0 then mores[i] = max(0, min(more, floor((left - cost) / 2))) end
   return cost + mores[i]
 end
