@@ -74,6 +74,7 @@ struct Gateway::Parts {
   void handle_signals();
   void relieve();
   void hand_over();
+  void take_datagrams(std::vector<proxy::DatagramSession> sessions);
   void drain();
 };
 
@@ -155,7 +156,10 @@ Result<> Gateway::Parts::serve() {
   FL_CHECK(arguments.config.empty() ? listen() : follow());
   workers->forget_inherited();
   watch->await_names(kNamesWait);
-  if (before != nullptr) FL_CHECK(before->relieve());
+  if (before != nullptr) {
+    FL_TRY(auto sessions, before->relieve());
+    take_datagrams(std::move(sessions));
+  }
   if (quotas == nullptr) return {};
   if (before != nullptr) quotas->take_over();
   quotas->start();
@@ -168,7 +172,9 @@ Result<> Gateway::Parts::await_successor() {
                                       {.sockets = [this] { return workers->sockets(); },
                                        .lock = [this] { return quotas != nullptr ? quotas->lock().get() : -1; },
                                        .relieved = [this] { relieve(); },
-                                       .drain = [this] { hand_over(); }}));
+                                       .sessions = [this] { return workers->hold_datagrams(); },
+                                       .drain = [this] { hand_over(); },
+                                       .resume = [this] { take_datagrams({}); }}));
   return {};
 }
 
@@ -200,6 +206,11 @@ void Gateway::Parts::handle_signals() {
 void Gateway::Parts::relieve() {
   serving->stop();
   if (quotas != nullptr) quotas->write();
+}
+
+void Gateway::Parts::take_datagrams(std::vector<proxy::DatagramSession> sessions) {
+  if (const auto taken = workers->take_datagrams(std::move(sessions)); !taken)
+    spdlog::error("UDP: {}", taken.error().message);
 }
 
 /// From here on the successor writes the counts; those of requests that are still taken here are not in them.

@@ -14,14 +14,16 @@
 #include <string_view>
 
 #include "fairlead/net/listener.hpp"
+#include "gateway/session_packet.hpp"
 
 namespace fairlead::gateway {
 namespace {
 
-constexpr std::string_view kSocket = "socket", kAll = "all", kServing = "serving", kYours = "yours";
+constexpr std::string_view kSocket = "socket", kDatagrams = "datagrams", kAll = "all", kServing = "serving",
+                           kYours = "yours";
 constexpr time_t kLimitS = 10;          // of a packet that has to come
 constexpr time_t kRelievedLimitS = 60;  // of the old one's admin servers, which end what they answer
-constexpr std::size_t kMostMessage = 16;
+constexpr std::size_t kMostMessage = 2048;  // of a session of UDP
 
 struct Packet {
   std::string text;  // empty: the other side has ended
@@ -107,19 +109,27 @@ Result<> Predecessor::receive_sockets() {
       lock_ = std::move(packet.fd);
       return {};
     }
-    if (packet.text != kSocket || !packet.fd)
+    const bool datagrams = packet.text == kDatagrams;
+    if ((packet.text != kSocket && !datagrams) || !packet.fd)
       return fail("the other gateway: found \"" + packet.text + "\", expected a socket");
-    FL_TRY(const auto at, net::adopt_listener(packet.fd.get()));
-    sockets_.push_back({at, std::move(packet.fd), false});
+    FL_TRY(const auto at, datagrams ? net::adopt_datagram(packet.fd.get()) : net::adopt_listener(packet.fd.get()));
+    sockets_.push_back({at, std::move(packet.fd), datagrams, datagrams});
   }
 }
 
-Result<> Predecessor::relieve() {
+Result<std::vector<proxy::DatagramSession>> Predecessor::relieve() {
   FL_CHECK(send_packet(fd_.get(), kServing));
   limit_waiting(fd_.get(), kRelievedLimitS);
-  FL_TRY(const auto packet, receive_packet(fd_.get()));
-  if (packet.text != kYours) return fail("the other gateway ended before it gave up its admin addresses");
-  return {};
+  std::vector<proxy::DatagramSession> sessions;
+  for (;;) {
+    FL_TRY(auto packet, receive_packet(fd_.get()));
+    if (packet.text == kYours) return sessions;
+    if (packet.text.empty()) return fail("the other gateway ended before it gave up its admin addresses");
+    auto session = read_session_packet(packet.text);
+    if (!session || !packet.fd) continue;  // of another build: its client's next datagram begins another
+    session->fd = std::move(packet.fd);
+    sessions.push_back(std::move(*session));
+  }
 }
 
 Result<std::unique_ptr<Succession>> Succession::open(const std::string& path, event::Loop& loop, Calls calls) {
@@ -168,8 +178,15 @@ void Succession::accept() {
 }
 
 Result<> Succession::hand_out() {
-  for (const auto& socket : calls_.sockets()) FL_CHECK(send_packet(successor_.get(), kSocket, socket.fd.get()));
+  for (const auto& socket : calls_.sockets())
+    FL_CHECK(send_packet(successor_.get(), socket.datagram ? kDatagrams : kSocket, socket.fd.get()));
   return send_packet(successor_.get(), kAll, calls_.lock());
+}
+
+Result<> Succession::hand_over() {
+  for (const auto& session : calls_.sessions())
+    FL_CHECK(send_packet(successor_.get(), session_packet(session), session.fd.get()));
+  return send_packet(successor_.get(), kYours);
 }
 
 void Succession::on_packet() {
@@ -181,10 +198,11 @@ void Succession::on_packet() {
   spdlog::info("another gateway serves here now: no new connections");
   calls_.relieved();
   stop_listening();  // its own socket takes this path next
-  const auto told = send_packet(successor_.get(), kYours);
+  const auto told = hand_over();
   forget_successor();
   if (told) return calls_.drain();
   spdlog::error("the successor ended while it took over: going on, without the admin addresses");
+  calls_.resume();
 }
 
 }  // namespace fairlead::gateway

@@ -16,12 +16,13 @@ namespace fairlead::gateway {
 [[nodiscard]] std::string succession_path(const std::string& admin_socket);
 
 // How a gateway is replaced by another process, over a unix socket of packets (SOCK_SEQPACKET, 0600):
-//   old -> new   "socket" and a descriptor, for each socket that listens; then "all", with the lock of its state
-//   directory
-//                where it has one
+//   old -> new   "socket" and a descriptor, for each socket that listens, "datagrams" for each of UDP; then "all", with
+//                the lock of its state directory where it has one
 //   new -> old   "serving", once it accepts on them; or it ends, and the old one goes on as if nothing had been
-//   old -> new   "yours", once its admin addresses are free; then the old one drains
-// Both hold the same sockets for a while, so that no connection is lost in the queue of one that closes.
+//   old -> new   a session of UDP (session_packet.hpp) and its descriptor, for each; "yours", once its admin addresses
+//                are free; then the old one drains
+// Both hold the same sockets for a while, so that no connection is lost in the queue of one that closes. Datagrams are
+// taken by the old one before the sessions, by none while these pass (they wait in the sockets), by the new one after.
 
 /// The new one's side. Owner: Gateway, during its start. Thread: main.
 class Predecessor {
@@ -33,8 +34,8 @@ class Predecessor {
   [[nodiscard]] std::vector<proxy::BoundSocket> take() { return std::move(sockets_); }
   /// Of its state directory (state_lock.hpp); none: it keeps no state.
   [[nodiscard]] Fd take_lock() { return std::move(lock_); }
-  /// Returns when its admin addresses are free.
-  Result<> relieve();
+  /// Returns when its admin addresses are free, with its UDP sessions.
+  Result<std::vector<proxy::DatagramSession>> relieve();
 
  private:
   explicit Predecessor(Fd fd) : fd_(std::move(fd)) {}
@@ -49,12 +50,14 @@ class Predecessor {
 class Succession {
  public:
   /// `sockets`: makes duplicates of what listens; `lock`: of the state directory, -1: none; `relieved`: frees the admin
-  /// addresses. After that `drain` is called.
+  /// addresses; `sessions`: gives up those of UDP. Then `drain` is called, or `resume` where the successor is gone.
   struct Calls {
     std::function<std::vector<proxy::BoundSocket>()> sockets;
     std::function<int()> lock;
     std::function<void()> relieved;
+    std::function<std::vector<proxy::DatagramSession>()> sessions;
     std::function<void()> drain;
+    std::function<void()> resume;
   };
   static Result<std::unique_ptr<Succession>> open(const std::string& path, event::Loop& loop, Calls calls);
   ~Succession();
@@ -66,6 +69,7 @@ class Succession {
       : path_(std::move(path)), loop_(loop), calls_(std::move(calls)) {}
   void accept();
   Result<> hand_out();
+  Result<> hand_over();
   void on_packet();
   void forget_successor();
   void stop_listening();

@@ -38,19 +38,21 @@ Workers::~Workers() {
 }
 
 /// Shares out what a predecessor had at this address: none may be left out, as connections may wait in its queue.
-bool Workers::take_inherited(const net::SocketAddress& at) {
+bool Workers::take_inherited(const net::SocketAddress& at, bool datagram) {
   std::size_t next = 0;
   for (auto& socket : inherited_)
-    if (socket.fd && socket.address == at) parts_[next++ % parts_.size()]->opened.push_back(std::move(socket));
+    if (socket.fd && socket.address == at && socket.datagram == datagram)
+      parts_[next++ % parts_.size()]->opened.push_back(std::move(socket));
   std::erase_if(inherited_, [](const auto& socket) { return !socket.fd; });
   return next >= parts_.size();
 }
 
 Result<net::SocketAddress> Workers::listen(const net::SocketAddress& at, bool datagram) {
-  if (!datagram && take_inherited(at)) return at;
+  if (take_inherited(at, datagram)) return at;
   auto address = at;
   for (auto& part : parts_) {
-    if (!datagram && !part->opened.empty() && part->opened.back().address == at) continue;  // inherited
+    if (!part->opened.empty() && part->opened.back().address == at && part->opened.back().datagram == datagram)
+      continue;  // inherited
     FL_TRY(Fd fd, datagram ? net::open_datagram(address) : net::open_listener(address, {.reuse_port = true}));
     FL_TRY(address, net::local_address(fd.get()));
     part->opened.push_back({address, std::move(fd), datagram});
@@ -76,6 +78,24 @@ std::vector<proxy::BoundSocket> Workers::sockets() {
       for (auto& socket : part->proxy->sockets()) all.push_back(std::move(socket));
     });
   return all;
+}
+
+std::vector<proxy::DatagramSession> Workers::hold_datagrams() {
+  std::vector<proxy::DatagramSession> all;
+  for (auto& part : parts_)
+    part->thread->call([&] {
+      for (auto& session : part->proxy->hold_datagrams()) all.push_back(std::move(session));
+    });
+  return all;
+}
+
+Result<> Workers::take_datagrams(std::vector<proxy::DatagramSession> sessions) {
+  Result<> result;
+  for (auto& part : parts_)
+    part->thread->call([&] {
+      if (auto taken = part->proxy->take_datagrams(sessions); !taken) result = std::move(taken);
+    });
+  return result;
 }
 
 void Workers::apply(const upstream::ClusterChanges& changes) {

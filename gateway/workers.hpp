@@ -30,8 +30,12 @@ class Workers {
   void inherit(std::vector<proxy::BoundSocket> sockets) { inherited_ = std::move(sockets); }
   /// Closes those that no address asked for.
   void forget_inherited() { inherited_.clear(); }
-  /// Duplicates of all sockets that listen.
+  /// Duplicates of all sockets that listen or take datagrams.
   [[nodiscard]] std::vector<proxy::BoundSocket> sockets();
+  /// Gives up the sessions of UDPRoutes, and takes no datagrams before take_datagrams().
+  [[nodiscard]] std::vector<proxy::DatagramSession> hold_datagrams();
+  /// Those of a predecessor, or none.
+  Result<> take_datagrams(std::vector<proxy::DatagramSession> sessions);
   /// Hands the update to every worker; returns when all serve by it.
   Result<> apply(const proxy::Update& update);
   /// Other addresses of clusters; returns when all have them.
@@ -56,7 +60,7 @@ class Workers {
     std::vector<proxy::BoundSocket> opened;     // not handed over yet
   };
   Workers() = default;
-  bool take_inherited(const net::SocketAddress& at);
+  bool take_inherited(const net::SocketAddress& at, bool datagram);
   std::vector<std::unique_ptr<Part>> parts_;
   std::vector<proxy::BoundSocket> inherited_;
   proxy::SnapshotPtr snapshot_;

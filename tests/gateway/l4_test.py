@@ -648,8 +648,39 @@ class DatagramServer:
         self.socket.close()
 
 
+class DatagramStream(threading.Thread):
+    """A client that sends numbers, each once the one before has been answered, until it is told to stop."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.settimeout(LIMIT)
+        self.socket.connect(("127.0.0.1", port))
+        self.answered, self.failures, self.stopping = 0, [], threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.stopping.is_set() and not self.failures:
+            self.socket.send(b"%d" % self.answered)
+            try:
+                answer = self.socket.recv(100)
+            except OSError as failed:
+                self.failures.append(repr(failed))
+                break
+            if answer[3:] != b"%d" % self.answered:
+                self.failures.append(answer)
+            self.answered += 1
+
+    def stop(self):
+        """What has failed."""
+        self.stopping.set()
+        self.join()
+        self.socket.close()
+        return self.failures
+
+
 class DatagramTest(unittest.TestCase):
-    def serve(self, rule, *servers, listeners=(), policy="", address="127.0.0.1"):
+    def serve(self, rule, *servers, listeners=(), policy="", address="127.0.0.1", workers=1):
         self.port = free_port()
         made = [CLASS, gateway(f"{{name: udp, protocol: UDP, port: {self.port}}}", *listeners, address=address),
                 route("udp", rule, kind="UDPRoute")]
@@ -659,7 +690,7 @@ class DatagramTest(unittest.TestCase):
                         .replace(f"port: {server.port}}}", f"port: {server.port}, protocol: UDP}}"))
         if policy:
             made.append(backend_policy(servers[0].name.decode(), policy))
-        self.served = Followed({"all.yaml": "---\n".join(made)})
+        self.served = Followed({"all.yaml": "---\n".join(made)}, workers=workers)
         self.addCleanup(self.served.close)
 
     def client(self, address="127.0.0.1"):
@@ -711,6 +742,45 @@ class DatagramTest(unittest.TestCase):
         self.serve(to("one"), server, address="")
         # A connected client hears only whom it has asked.
         self.assertEqual(self.ask(self.client("127.0.0.5"), b"hello"), b"onehello")
+
+    def next_gateway(self, workers):
+        """One in place of that which serves, of so many workers."""
+        old = self.served.gateway
+        new = Gateway("--config", self.served.folder, "--upgrade", workers=workers, socket_path=old.socket)
+        self.assertEqual(old.wait(), 0)
+        old.close()
+        self.served.gateway = new
+
+    def test_sessions_and_datagrams_pass_to_the_next_gateway(self):
+        one, two = DatagramServer(b"one"), DatagramServer(b"two")
+        self.serve(to("one", "two"), one, two, address="", workers=2)
+        clients = [self.client(f"127.0.0.{number}") for number in range(2, 22)]
+        first = [self.ask(client, b".") for client in clients]
+        stream = DatagramStream(self.port)
+        for workers in (2, 1):
+            self.next_gateway(workers)
+            before = stream.answered
+            self.assertTrue(eventually(lambda before=before: stream.answered > before + 10 or stream.failures))
+            self.assertEqual([self.ask(client, b".") for client in clients], first)
+            # By the same sockets: backends see no other client.
+            self.assertEqual(len(one.clients) + len(two.clients), len(clients) + 1)
+            self.assertEqual(metric(self.served.gateway, "open_datagram_sessions"), len(clients) + 1)
+        self.assertEqual(stream.stop(), [])
+
+    def test_datagrams_go_on_where_the_successor_dies(self):
+        server = DatagramServer(b"one")
+        self.serve(to("one"), server)
+        client = self.client()
+        self.ask(client, b"a")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
+            other.connect(str(self.served.gateway.socket) + ".next")
+            text, handed, _, _ = socket.recv_fds(other, 2048, 1)
+            socket.close(handed[0])
+            self.assertEqual(text, b"datagrams")
+            self.assertEqual(other.recv(2048), b"all")
+            other.send(b"serving")
+        self.assertTrue(eventually(lambda: any("going on, without" in line for line in self.served.gateway.errors)))
+        self.assertEqual(self.ask(client, b"b"), b"oneb")
 
     def test_tcp_and_udp_share_a_port_number(self):
         server, told = DatagramServer(b"one"), Told(b"tcp.")

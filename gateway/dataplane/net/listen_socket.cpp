@@ -80,21 +80,38 @@ Result<SocketAddress> local_address(int fd) {
   return found;
 }
 
-Result<SocketAddress> adopt_listener(int fd) {
-  int listens = 0;
-  socklen_t length = sizeof listens;
-  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0)
-    return fail(system_error("inherited listener", errno));
+namespace {
+
+/// Where an inherited socket is bound; fails unless it is of that type, and listens where `listens`.
+Result<SocketAddress> inherited_address(int fd, int type, bool listens, std::string_view expected) {
+  int is_type = 0, is_listening = 0;
+  socklen_t length = sizeof is_type;
+  if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &is_type, &length) != 0)
+    return fail(system_error("inherited socket", errno));
+  length = sizeof is_listening;
+  ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &length);
   FL_TRY(const SocketAddress at, local_address(fd));
-  int type = 0;
-  length = sizeof type;
-  ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
-  if (listens == 0 || type != SOCK_STREAM)
-    return fail("inherited listener " + at.text() + ": found a socket that does not listen, expected one that does");
+  if (is_type != type || (is_listening != 0) != listens)
+    return fail("inherited socket " + at.text() + ": found another, expected " + std::string(expected));
   if (::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK) != 0 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
-    return fail(system_error("inherited listener " + at.text(), errno));
+    return fail(system_error("inherited socket " + at.text(), errno));
+  return at;
+}
+
+}  // namespace
+
+Result<SocketAddress> adopt_listener(int fd) {
+  FL_TRY(const SocketAddress at, inherited_address(fd, SOCK_STREAM, true, "one that listens"));
   if (!at.is_unix()) set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   return at;
+}
+
+Result<SocketAddress> adopt_datagram(int fd) { return inherited_address(fd, SOCK_DGRAM, false, "one of UDP"); }
+
+std::uint64_t socket_cookie(int fd) {
+  std::uint64_t cookie = 0;
+  socklen_t length = sizeof cookie;
+  return ::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
 }  // namespace fairlead::net

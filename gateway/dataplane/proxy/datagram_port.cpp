@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "fairlead/net/listener.hpp"
 #include "fairlead/route/choice.hpp"
 #include "fairlead/upstream/backend.hpp"
 #include "gateway/dataplane/proxy/worker.hpp"
@@ -39,20 +40,66 @@ Result<std::unique_ptr<DatagramPort>> DatagramPort::create(Worker& worker, const
     if (address.family() == AF_INET6) setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
     else setsockopt(fd.get(), IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
   }
-  std::unique_ptr<DatagramPort> port(new DatagramPort(worker, address, std::move(fd)));
-  FL_CHECK(worker.reactor().add_level(port->fd_.get(), *port));
-  return port;
+  return std::unique_ptr<DatagramPort>(new DatagramPort(worker, address, std::move(fd)));
 }
 
 DatagramPort::~DatagramPort() {
   worker_.reactor().timers().cancel(*this);
-  worker_.reactor().remove(fd_.get(), *this);
+  if (reading_) worker_.reactor().remove(fd_.get(), *this);
   while (!quiet_.empty()) end(*quiet_.front(), upstream::Failure::kCancelled);
 }
 
 void DatagramPort::serve(GenerationRef generation, const ListenerSpec& spec) {
   generation_ = std::move(generation);
   spec_ = &spec;
+}
+
+Result<> DatagramPort::resume() {
+  if (reading_) return {};
+  FL_CHECK(worker_.reactor().add_level(fd_.get(), *this));
+  reading_ = true;
+  return {};
+}
+
+void DatagramPort::hold(std::vector<DatagramSession>& into) {
+  if (std::exchange(reading_, false)) worker_.reactor().remove(fd_.get(), *this);
+  const auto own = net::socket_cookie(fd_.get());
+  while (!quiet_.empty()) {
+    auto& session = *quiet_.front();
+    worker_.reactor().remove(session.fd.get(), session);
+    into.push_back({.port = own,
+                    .client = session.client,
+                    .control = std::string(session.control.data(), session.control_length),
+                    .fd = std::move(session.fd),
+                    .cluster = session.cluster->spec().name,
+                    .backend = upstream::EndpointKey::of(session.backend->endpoint()),
+                    .silent_ms = worker_.reactor().now_ms() - session.moved_ms,
+                    .answered = session.answered});
+    end(session, upstream::Failure::kCancelled);
+  }
+}
+
+void DatagramPort::take(DatagramSession given, upstream::Cluster* cluster) {
+  auto* const backend = cluster != nullptr ? cluster->find(given.backend) : nullptr;
+  const auto endpoint = given.client.endpoint();
+  const Key key{endpoint.address, endpoint.port};
+  if (backend == nullptr || sessions_.contains(key) || given.control.size() > sizeof(Session::control) ||
+      cluster->admit(*backend, false))
+    return;
+  auto session = std::make_unique<Session>(*this);
+  session->client = given.client;
+  std::ranges::copy(given.control, session->control.begin());
+  session->control_length = given.control.size();
+  session->fd = std::move(given.fd);
+  session->cluster = cluster;
+  session->backend = backend;
+  session->answered = given.answered;
+  auto& taken = add(key, std::move(session));
+  const auto now = worker_.reactor().now_ms();
+  taken.moved_ms = now - std::min(now, given.silent_ms);
+  if (!worker_.reactor().add_level(taken.fd.get(), taken)) return end(taken, upstream::Failure::kPool);
+  set_idle(taken);
+  if (!armed()) look_later();
 }
 
 void DatagramPort::refuse(StreamRefusal why) { ++worker_.counters().stream_refusals[static_cast<std::size_t>(why)]; }
@@ -107,22 +154,31 @@ DatagramPort::Session* DatagramPort::begin(const Key& key, const net::SocketAddr
   auto session = std::make_unique<Session>(*this);
   session->client = client;
   if (!choose(*session)) return nullptr;
-  auto* const made = session.get();
-  made->place = quiet_.insert(quiet_.end(), made);
-  sessions_.emplace(key, std::move(session));
-  const net::SocketAddress to(made->backend->endpoint().address);
-  made->fd = Fd(::socket(to.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!made->fd || ::connect(made->fd.get(), to.get(), to.length()) != 0 ||
-      !worker_.reactor().add_level(made->fd.get(), *made)) {
-    made->fd.reset();
+  auto& made = add(key, std::move(session));
+  const net::SocketAddress to(made.backend->endpoint().address);
+  made.fd = Fd(::socket(to.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!made.fd || ::connect(made.fd.get(), to.get(), to.length()) != 0 ||
+      !worker_.reactor().add_level(made.fd.get(), made)) {
+    made.fd.reset();
     refuse(StreamRefusal::kConnect);
-    end(*made, upstream::Failure::kPool);
+    end(made, upstream::Failure::kPool);
     return nullptr;
   }
   ++worker_.counters().datagram_sessions;
-  const auto idle = made->cluster->spec().pool.stream_idle;
-  made->idle_ms = idle.count() > 0 ? static_cast<std::uint64_t>(idle.count()) : kIdleMs;
-  return made;
+  set_idle(made);
+  return &made;
+}
+
+DatagramPort::Session& DatagramPort::add(const Key& key, std::unique_ptr<Session> session) {
+  auto& added = *session;
+  added.place = quiet_.insert(quiet_.end(), &added);
+  sessions_.emplace(key, std::move(session));
+  return added;
+}
+
+void DatagramPort::set_idle(Session& session) {
+  const auto idle = session.cluster->spec().pool.stream_idle;
+  session.idle_ms = idle.count() > 0 ? static_cast<std::uint64_t>(idle.count()) : kIdleMs;
 }
 
 bool DatagramPort::choose(Session& session) {

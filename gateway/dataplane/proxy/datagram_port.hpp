@@ -11,6 +11,7 @@
 #include "fairlead/base/fd.hpp"
 #include "fairlead/event/reactor.hpp"
 #include "fairlead/net/socket_address.hpp"
+#include "fairlead/proxy/datagram_session.hpp"
 #include "fairlead/proxy/snapshot.hpp"
 #include "fairlead/proxy/stream_refusal.hpp"
 #include "fairlead/upstream/cluster.hpp"
@@ -28,14 +29,22 @@ class DatagramPort final : private event::IoHandler, private event::Timer {
  public:
   static constexpr std::size_t kMostSessions = 16384;
 
-  /// Takes over a bound, non-blocking socket.
+  /// Takes over a bound, non-blocking socket; nothing is read before resume().
   static Result<std::unique_ptr<DatagramPort>> create(Worker& worker, const net::SocketAddress& address, Fd fd);
   ~DatagramPort();
 
   /// What new sessions are served by; those that stand keep their backend.
   void serve(GenerationRef generation, const ListenerSpec& spec);
+  /// Takes datagrams.
+  Result<> resume();
+  /// Takes none, which wait in the socket, and gives up its sessions, the longest silent first.
+  void hold(std::vector<DatagramSession>& into);
+  /// Goes on with a session that another process gave up; without where the backend is gone: its client's next datagram
+  /// begins another.
+  void take(DatagramSession session, upstream::Cluster* cluster);
   [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }
   [[nodiscard]] const net::SocketAddress& address() const { return address_; }
+  [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
   struct Session final : event::IoHandler, event::Retired {
@@ -69,6 +78,8 @@ class DatagramPort final : private event::IoHandler, private event::Timer {
   bool take_one();
   Session* session_of(const net::SocketAddress& client);
   Session* begin(const Key& key, const net::SocketAddress& client);
+  Session& add(const Key& key, std::unique_ptr<Session> session);
+  void set_idle(Session& session);
   bool choose(Session& session);
   void receive(Session& session);
   void answer(const Session& session, std::size_t bytes);
@@ -80,6 +91,7 @@ class DatagramPort final : private event::IoHandler, private event::Timer {
   Worker& worker_;
   net::SocketAddress address_;
   Fd fd_;
+  bool reading_ = false;
   GenerationRef generation_;
   const ListenerSpec* spec_ = nullptr;
   std::unordered_map<Key, std::unique_ptr<Session>, KeyHash> sessions_;

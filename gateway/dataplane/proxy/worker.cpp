@@ -5,11 +5,15 @@
 
 #include <algorithm>
 
+#include "fairlead/net/listener.hpp"
+
 namespace fairlead::proxy {
 namespace {
 
 constexpr std::size_t kKeptExchanges = 1024;  // for other requests; beyond, memory is given back
 constexpr std::size_t kClosedWhenExhausted = 64;  // idle connections, so that new ones find descriptors
+
+Fd duplicate(int fd) { return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
 }  // namespace
 
@@ -70,19 +74,23 @@ Result<> Worker::open_datagrams(const Snapshot& snapshot, std::vector<BoundSocke
   for (const auto& listener : snapshot.listeners) {
     if (listener->kind != ListenerKind::kDatagram || draining_) continue;
     for (const auto& address : listener->addresses) {
-      const auto standing =
-          std::ranges::find_if(before, [&](const auto& port) { return port != nullptr && port->address() == address; });
-      if (standing != before.end()) {
-        datagrams_.push_back(std::move(*standing));
-      } else {
-        const auto socket = std::ranges::find_if(
-            sockets, [&](const auto& given) { return given.fd && given.datagram && given.address == address; });
-        if (socket == sockets.end()) return fail("no socket was given for UDP " + address.text());
-        FL_TRY(auto made, DatagramPort::create(*this, address, std::move(socket->fd)));
-        datagrams_.push_back(std::move(made));
-      }
-      datagrams_.back()->serve(generation_, *listener);
+      const auto first = datagrams_.size();
+      for (auto& port : before)
+        if (port != nullptr && port->address() == address) datagrams_.push_back(std::move(port));
+      FL_CHECK(open_given_datagrams(address, sockets));
+      if (datagrams_.size() == first) return fail("no socket was given for UDP " + address.text());
+      for (auto i = first; i < datagrams_.size(); ++i) datagrams_[i]->serve(generation_, *listener);
     }
+  }
+  return {};
+}
+
+Result<> Worker::open_given_datagrams(const net::SocketAddress& address, std::vector<BoundSocket>& sockets) {
+  for (auto& given : sockets) {
+    if (!given.fd || !given.datagram || given.address != address) continue;
+    FL_TRY(auto made, DatagramPort::create(*this, address, std::move(given.fd)));
+    if (!given.waits) FL_CHECK(made->resume());
+    datagrams_.push_back(std::move(made));
   }
   return {};
 }
@@ -127,10 +135,27 @@ std::vector<BoundSocket> Worker::sockets() const {
   std::vector<BoundSocket> all;
   for (const auto& port : ports_) {
     if (port->listener == nullptr) continue;
-    Fd fd(::fcntl(port->listener->fd(), F_DUPFD_CLOEXEC, 0));
-    if (fd) all.push_back({port->address, std::move(fd), false});
+    if (Fd fd = duplicate(port->listener->fd())) all.push_back({port->address, std::move(fd)});
   }
+  for (const auto& port : datagrams_)
+    if (Fd fd = duplicate(port->fd())) all.push_back({port->address(), std::move(fd), true});
   return all;
+}
+
+std::vector<DatagramSession> Worker::hold_datagrams() {
+  std::vector<DatagramSession> all;
+  for (const auto& port : datagrams_) port->hold(all);
+  return all;
+}
+
+Result<> Worker::take_datagrams(std::vector<DatagramSession>& sessions) {
+  for (const auto& port : datagrams_) {
+    const auto own = net::socket_cookie(port->fd());
+    for (auto& session : sessions)
+      if (session.fd && session.port == own) port->take(std::move(session), set_->find(session.cluster));
+    FL_CHECK(port->resume());
+  }
+  return {};
 }
 
 std::size_t Worker::datagram_sessions() const {

@@ -85,6 +85,8 @@ class Worker final : private event::Deferred {
   [[nodiscard]] bool queues() { return queue_.over(); }
   [[nodiscard]] std::size_t connections() const { return connections_.size(); }
   [[nodiscard]] std::size_t datagram_sessions() const;
+  [[nodiscard]] std::vector<DatagramSession> hold_datagrams();
+  Result<> take_datagrams(std::vector<DatagramSession>& sessions);
   [[nodiscard]] std::size_t exchanges() const { return active_; }
 
   void accept(Port& port, Fd fd, const net::Endpoint& peer, const net::Endpoint& local);
@@ -110,6 +112,7 @@ class Worker final : private event::Deferred {
   Result<> open_given(const net::SocketAddress& address, std::vector<BoundSocket>& sockets);
   Result<> open_ports(const Snapshot& snapshot, std::vector<BoundSocket> sockets);
   Result<> open_datagrams(const Snapshot& snapshot, std::vector<BoundSocket>& sockets);
+  Result<> open_given_datagrams(const net::SocketAddress& address, std::vector<BoundSocket>& sockets);
   void close_port(Port& port);
 
   event::Reactor& reactor_;

@@ -34,6 +34,10 @@ WorkerProxy::WorkerProxy(event::Reactor& reactor, const Options& options)
 WorkerProxy::~WorkerProxy() = default;
 
 std::vector<BoundSocket> WorkerProxy::sockets() const { return worker_->sockets(); }
+std::vector<DatagramSession> WorkerProxy::hold_datagrams() { return worker_->hold_datagrams(); }
+Result<> WorkerProxy::take_datagrams(std::vector<DatagramSession>& sessions) {
+  return worker_->take_datagrams(sessions);
+}
 
 Result<> WorkerProxy::apply(const Update& update, std::vector<BoundSocket> sockets) {
   return worker_->apply(update, std::move(sockets));

@@ -33,6 +33,11 @@ std::vector<ListenOptions> listen_options(std::span<const SocketAddress> address
 
 /// Makes a listening socket that came from elsewhere ours: refuses what does not listen, sets what open_listener sets.
 Result<SocketAddress> adopt_listener(int fd);
+/// The same of a bound UDP socket, as open_datagram makes it.
+Result<SocketAddress> adopt_datagram(int fd);
+
+/// What the kernel knows a socket by, through all duplicates and processes (SO_COOKIE); 0: it is none.
+[[nodiscard]] std::uint64_t socket_cookie(int fd);
 
 /// What a socket is bound to.
 Result<SocketAddress> local_address(int fd);

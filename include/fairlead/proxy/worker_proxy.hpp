@@ -9,6 +9,7 @@
 #include "fairlead/base/fd.hpp"
 #include "fairlead/base/result.hpp"
 #include "fairlead/event/reactor.hpp"
+#include "fairlead/proxy/datagram_session.hpp"
 #include "fairlead/proxy/snapshot.hpp"
 #include "fairlead/proxy/stream_refusal.hpp"
 #include "fairlead/proxy/view.hpp"
@@ -26,6 +27,7 @@ struct BoundSocket {
   net::SocketAddress address;
   Fd fd;
   bool datagram = false;  ///< UDP
+  bool waits = false;  ///< UDP of a process before: nothing is taken from it before take_datagrams()
 };
 
 /// A snapshot, and how its clusters differ from those of the one before. Shared by the workers.
@@ -104,9 +106,13 @@ class WorkerProxy {
   /// Ends everything, backends' connections too. The last call but for counters().
   void shut();
 
-  /// Duplicates of the sockets that listen, for a process that takes over; without those for which no descriptor was
-  /// left.
+  /// Duplicates of the sockets that listen or take datagrams, for a process that takes over; without those for which no
+  /// descriptor was left.
   [[nodiscard]] std::vector<BoundSocket> sockets() const;
+  /// Takes no more datagrams, which then wait in their sockets, and gives up all sessions.
+  [[nodiscard]] std::vector<DatagramSession> hold_datagrams();
+  /// Takes datagrams again, or from sockets that waited; first, out of `sessions`, those of its sockets' clients.
+  Result<> take_datagrams(std::vector<DatagramSession>& sessions);
   [[nodiscard]] std::size_t connections() const;
   [[nodiscard]] Counters counters() const;
   [[nodiscard]] View view() const;

@@ -108,7 +108,7 @@ TEST_F(ListenerTest, AdoptsWhatListensAndNothingElse) {
   Fd fd(::socket(AF_INET, SOCK_STREAM, 0));
   const auto none = adopt_listener(fd.get());
   ASSERT_FALSE(none);
-  EXPECT_NE(none.error().message.find("found a socket that does not listen"), std::string::npos);
+  EXPECT_NE(none.error().message.find("expected one that listens"), std::string::npos);
   ::listen(fd.get(), 5);
   const auto at = adopt_listener(fd.get());
   ASSERT_TRUE(at);
@@ -119,6 +119,22 @@ TEST_F(ListenerTest, AdoptsWhatListensAndNothingElse) {
   EXPECT_TRUE(eventually_accepted(1));
   EXPECT_FALSE(adopt_listener(-1));
   EXPECT_FALSE(adopt_listener(STDIN_FILENO));
+}
+
+TEST_F(ListenerTest, AdoptsDatagramsAndKnowsTheSocketBehindDuplicates) {
+  const auto at = SocketAddress::parse("127.0.0.1:0");
+  const auto fd = open_datagram(*at);
+  ASSERT_TRUE(fd);
+  const auto adopted = adopt_datagram(fd->get());
+  ASSERT_TRUE(adopted);
+  EXPECT_NE(adopted->endpoint().port, 0);
+  EXPECT_FALSE(adopt_listener(fd->get()));
+  EXPECT_FALSE(adopt_datagram(listening("127.0.0.1:0").get()));
+  const Fd same(::dup(fd->get()));
+  EXPECT_NE(socket_cookie(fd->get()), 0u);
+  EXPECT_EQ(socket_cookie(fd->get()), socket_cookie(same.get()));
+  EXPECT_NE(socket_cookie(fd->get()), socket_cookie(open_datagram(*at)->get()));
+  EXPECT_EQ(socket_cookie(-1), 0u);
 }
 
 TEST_F(ListenerTest, PausesAndResumes) {
