@@ -143,6 +143,7 @@ void take_settings(const model::BackendSettings& from, const std::string& zone, 
   take_locality(from, zone, to.locality, texts);
   if (from.active_check) to.checks.push_back(check_of(*from.active_check, from.proxy_protocol));
   to.hedge = {.delay = from.hedging.delay, .max_extra = from.hedging.max_requests};
+  to.host_of_backend = from.host_of_backend;
   to.timeouts.request = from.timeouts.request;
   to.timeouts.idle = from.timeouts.stream_idle;
   to.breakers = breaker_of(from.breaker);

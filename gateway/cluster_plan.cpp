@@ -13,7 +13,7 @@ bool same_tls(const std::optional<config::BackendTls>& a, const std::optional<co
   if (!a || !b) return !a && !b;
   const auto same_name = [](const auto& x, const auto& y) { return x.type == y.type && x.value == y.value; };
   return a->hostname == b->hostname && std::ranges::equal(a->alt_names, b->alt_names, same_name) &&
-         a->system_ca == b->system_ca && a->ca_pem == b->ca_pem && a->broken == b->broken;
+         a->system_ca == b->system_ca && a->ca_pem == b->ca_pem && a->verifies == b->verifies && a->broken == b->broken;
 }
 
 using upstream::Protocol;
@@ -24,6 +24,7 @@ Result<std::shared_ptr<tls::ClientContext>> make_context(const config::BackendTl
   tls::ClientConfig config;
   config.hostname = from.hostname;
   config.certificate = credential;
+  config.insecure_skip_verify = !from.verifies;
   for (const auto& name : from.alt_names)
     config.subject_alt_names.push_back({name.type == model::SubjectAltName::Type::kUri
                                             ? tls::SubjectAltName::Type::kUri
@@ -114,12 +115,13 @@ void ClusterPlan::plan(std::uint32_t number, const config::BackendClusterPtr& ba
   for (const auto& endpoint : backend->endpoints)
     spec->endpoints.push_back({.address = {endpoint.address, endpoint.port},
                                .locality = {.region = {}, .zone = endpoint.zone},
+                               .weight = endpoint.weight,
                                .ready = endpoint.ready,
                                .draining = endpoint.terminating});
   Remarks::Texts texts;
   // Absolute, as the CNAME is that Kubernetes makes of it: no search domains.
-  if (!backend->external_host.empty())
-    spec->dns.push_back({.name = backend->external_host + ".", .port = backend->port});
+  for (const auto& name : backend->names)
+    spec->dns.push_back({.name = name.name + ".", .port = name.port, .weight = name.weight});
   if (backend->settings != nullptr) take_settings(*backend->settings, zone_, *spec, texts);
   spec->pool.protocol = protocol;
   plan_tls(entry, *backend, protocol, credential, texts);

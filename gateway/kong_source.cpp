@@ -12,6 +12,7 @@
 
 #include "fairlead/base/error.hpp"
 #include "fairlead/base/fd.hpp"
+#include "fairlead/tls/self_signed.hpp"
 
 namespace fairlead::gateway {
 namespace {
@@ -88,6 +89,9 @@ Result<> KongSource::convert() {
 Result<std::unique_ptr<KongSource>> KongSource::open(const Arguments& arguments) {
   if (!is_kong_file(arguments.config)) return std::unique_ptr<KongSource>();
   FL_TRY(auto options, kong_options(arguments));
+  FL_TRY(auto own, tls::make_self_signed("localhost"));
+  options.default_certificate = std::move(own.certificate);
+  options.default_key = std::move(own.key);
   FL_TRY(auto watcher, config::Watcher::open(arguments.config));
   FL_TRY([[maybe_unused]] const auto listed, watcher.list());
   std::unique_ptr<KongSource> source(new KongSource(arguments.config, std::move(options), std::move(watcher)));

@@ -12,8 +12,8 @@ std::string redis_service_name(const std::string& ns, const model::BackendTarget
 
 /// Sorted, so that all gateways name the same one first.
 std::vector<std::string> addresses_of(const config::BackendCluster& backend) {
-  if (!backend.external_host.empty()) return {backend.external_host + ":" + std::to_string(backend.port)};
   std::vector<std::string> out;
+  for (const auto& name : backend.names) out.push_back(name.name + ":" + std::to_string(name.port));
   for (const auto& endpoint : backend.endpoints) {
     if (!endpoint.ready) continue;
     const auto text = endpoint.address.text();

@@ -174,10 +174,22 @@ std::uint32_t zone_number(std::string_view zone) {
   return std::max(1U, static_cast<std::uint32_t>(hash ^ (hash >> 32)));
 }
 
+namespace {
+
+/// What only the gateway serves.
+void name_unserved(const model::EndpointSlice& slice, std::vector<std::string>& warnings) {
+  if (!slice.names.empty())
+    warnings.push_back("EndpointSlice " + slice.metadata.name +
+                       ": addressType FQDN: host names are not resolved here, only by the gateway");
+}
+
+}  // namespace
+
 Desired desired_rows(const model::Service& service, std::span<const std::shared_ptr<const model::EndpointSlice>> slices,
                      const model::DestinationRule* rule, const Topology& topology) {
   Desired desired;
   if (service.headless || service.external_name) return desired;
+  for (const auto& slice : slices) name_unserved(*slice, desired.warnings);
   for (const auto& port : service.ports) {
     const TrafficPolicy* policy = policy_of(rule, port.port);
     if (policy != nullptr && policy->balancing == Balancing::kPassthrough) {

@@ -30,16 +30,16 @@ bool in_zone(const Candidate& candidate, const Topology& topology) {
 std::vector<std::uint32_t> usable(std::span<const Candidate> candidates, bool local_only, const Topology& topology) {
   std::vector<std::uint32_t> ready, draining;
   for (std::uint32_t i = 0; i < candidates.size(); ++i) {
-    if (local_only && !is_local(candidates[i], topology)) continue;
+    if (candidates[i].weight == 0 || (local_only && !is_local(candidates[i], topology))) continue;
     if (candidates[i].ready) ready.push_back(i);
     else if (candidates[i].draining) draining.push_back(i);
   }
   return ready.empty() ? draining : ready;
 }
 
-std::vector<Choice> flat(std::span<const std::uint32_t> indexes) {
+std::vector<Choice> flat(std::span<const Candidate> candidates, std::span<const std::uint32_t> indexes) {
   std::vector<Choice> choices;
-  for (const auto i : indexes) choices.push_back({.candidate = i, .level = 0, .weight = 1});
+  for (const auto i : indexes) choices.push_back({.candidate = i, .level = 0, .weight = candidates[i].weight});
   return choices;
 }
 
@@ -75,8 +75,10 @@ std::optional<std::vector<Choice>> distributed(std::span<const Candidate> candid
   for (std::size_t to = 0; to < members.size(); ++to) {
     const std::uint32_t percent = rule->to[to].second;
     if (percent == 0) continue;
+    std::uint64_t total = 0;
+    for (const auto i : members[to]) total += candidates[i].weight;
     for (const auto i : members[to]) {
-      const auto share = percent * kWeightScale / static_cast<std::uint32_t>(members[to].size());
+      const auto share = static_cast<std::uint32_t>(percent * kWeightScale * std::uint64_t{candidates[i].weight} / total);
       choices.push_back({.candidate = i, .level = 0, .weight = std::max(1U, share)});
     }
   }
@@ -110,13 +112,14 @@ std::uint32_t priority_distance(const Candidate& candidate, const TrafficPolicy&
 }
 
 /// Makes levels dense and folds the farthest into the last.
-std::vector<Choice> levelled(std::span<const std::uint32_t> indexes, auto distance) {
+std::vector<Choice> levelled(std::span<const Candidate> candidates, std::span<const std::uint32_t> indexes,
+                             auto distance) {
   std::map<std::uint32_t, std::vector<std::uint32_t>> by_distance;
   for (const auto i : indexes) by_distance[distance(i)].push_back(i);
   std::vector<Choice> choices;
   std::uint32_t level = 0;
   for (const auto& [unused, members] : by_distance) {
-    for (const auto i : members) choices.push_back({.candidate = i, .level = level, .weight = 1});
+    for (const auto i : members) choices.push_back({.candidate = i, .level = level, .weight = candidates[i].weight});
     if (level + 1 < FL_LEVELS) ++level;
   }
   return choices;
@@ -127,20 +130,23 @@ std::optional<std::vector<Choice>> hinted(std::span<const Candidate> candidates,
                                           bool prefer_node, const Topology& topology) {
   const auto all = [&](auto has) { return std::all_of(indexes.begin(), indexes.end(), has); };
   const auto any = [&](auto has) { return std::any_of(indexes.begin(), indexes.end(), has); };
-  const auto for_zone = [&](auto i) { return contains(candidates[i].endpoint->hint_zones, topology.zone); };
-  const auto for_node = [&](auto i) {
-    return prefer_node && contains(candidates[i].endpoint->hint_nodes, topology.node);
+  static const model::EndpointHints kNone;
+  const auto hints = [&](auto i) -> const model::EndpointHints& {
+    const auto& given = candidates[i].endpoint->hints;
+    return given != nullptr ? *given : kNone;
   };
-  const bool zones = all([&](auto i) { return !candidates[i].endpoint->hint_zones.empty(); }) && any(for_zone);
-  const bool nodes = all([&](auto i) { return !candidates[i].endpoint->hint_nodes.empty(); }) && any(for_node);
+  const auto for_zone = [&](auto i) { return contains(hints(i).zones, topology.zone); };
+  const auto for_node = [&](auto i) { return prefer_node && contains(hints(i).nodes, topology.node); };
+  const bool zones = all([&](auto i) { return !hints(i).zones.empty(); }) && any(for_zone);
+  const bool nodes = all([&](auto i) { return !hints(i).nodes.empty(); }) && any(for_node);
   if (!zones && !nodes) return std::nullopt;
-  return levelled(indexes, [&](auto i) { return nodes && for_node(i) ? 0U : zones && for_zone(i) ? 1U : 2U; });
+  return levelled(candidates, indexes, [&](auto i) { return nodes && for_node(i) ? 0U : zones && for_zone(i) ? 1U : 2U; });
 }
 
 std::optional<std::vector<Choice>> by_policy(std::span<const Candidate> candidates,
                                              std::span<const std::uint32_t> indexes, const TrafficPolicy& policy,
                                              const Topology& topology, std::vector<std::string>& warnings) {
-  if (policy.locality_enabled == false) return flat(indexes);
+  if (policy.locality_enabled == false) return flat(candidates, indexes);
   if (!policy.distribute.empty()) return distributed(candidates, indexes, policy, topology);
   // Istio fails over by locality only together with outlierDetection.
   if (!policy.outlier) {
@@ -155,10 +161,10 @@ std::optional<std::vector<Choice>> by_policy(std::span<const Candidate> candidat
         warnings.push_back("failoverPriority: label " + label +
                            " is not served, expected topology.kubernetes.io/zone, "
                            "topology.kubernetes.io/region or kubernetes.io/hostname");
-    return levelled(indexes, [&](auto i) { return priority_distance(candidates[i], policy, topology); });
+    return levelled(candidates, indexes, [&](auto i) { return priority_distance(candidates[i], policy, topology); });
   }
   if (topology.zone.empty() && topology.region.empty()) return std::nullopt;
-  return levelled(indexes, [&](auto i) { return locality_distance(candidates[i], policy, topology); });
+  return levelled(candidates, indexes, [&](auto i) { return locality_distance(candidates[i], policy, topology); });
 }
 
 }  // namespace
@@ -167,6 +173,7 @@ std::vector<Candidate> candidates_of(const model::Service& service, const model:
                                      std::span<const std::shared_ptr<const model::EndpointSlice>> slices) {
   std::vector<Candidate> result;
   for (const auto& slice : slices) {
+    const auto weight = model::weight_of(*slice).value_or(1);
     for (const auto& slice_port : slice->ports) {
       if (slice_port.name != port.name || slice_port.protocol != port.protocol || slice_port.port == 0) continue;
       for (const auto& endpoint : slice->endpoints) {
@@ -176,7 +183,8 @@ std::vector<Candidate> candidates_of(const model::Service& service, const model:
                           .port = slice_port.port,
                           .endpoint = &endpoint,
                           .ready = endpoint.ready || service.publish_not_ready,
-                          .draining = endpoint.serving && endpoint.terminating});
+                          .draining = endpoint.serving && endpoint.terminating,
+                          .weight = weight});
       }
     }
   }
@@ -193,13 +201,13 @@ std::vector<Choice> choose(const model::Service& service, std::span<const Candid
                            const model::TrafficPolicy* policy, const Topology& topology,
                            std::vector<std::string>& warnings) {
   const auto indexes = usable(candidates, service.internal_local, topology);
-  if (indexes.empty() || service.internal_local) return flat(indexes);
+  if (indexes.empty() || service.internal_local) return flat(candidates, indexes);
   if (policy != nullptr)
     if (auto choices = by_policy(candidates, indexes, *policy, topology, warnings)) return std::move(*choices);
   const bool prefer_node = service.distribution == TrafficDistribution::kPreferSameNode;
   if (auto choices = hinted(candidates, indexes, prefer_node, topology)) return std::move(*choices);
-  if (service.distribution == TrafficDistribution::kNone) return flat(indexes);
-  return levelled(indexes, [&](auto i) {
+  if (service.distribution == TrafficDistribution::kNone) return flat(candidates, indexes);
+  return levelled(candidates, indexes, [&](auto i) {
     if (prefer_node && is_local(candidates[i], topology)) return 0U;
     return in_zone(candidates[i], topology) ? 1U : 2U;
   });

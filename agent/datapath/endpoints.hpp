@@ -18,6 +18,7 @@ struct Candidate {
   const model::Endpoint* endpoint = nullptr;
   bool ready = false;     ///< or published all the same
   bool draining = false;  ///< serving and terminating
+  std::uint32_t weight = 1;  ///< of its slice; 0: no new connections
 };
 
 /// What a candidate is for new connections.

@@ -29,6 +29,7 @@ constexpr Word kWords[] = {
     {"route.name", Source::kRoute},
     {"route.rule", Source::kRule},
     {"uuid", Source::kUuid},
+    {"counted", Source::kCounted},
     {"now", Source::kNow},
     {"response.status", Source::kStatus},
 };
@@ -46,7 +47,7 @@ constexpr Word kDocuments[] = {
 constexpr std::string_view kSources =
     "request.method, .path, .host, .scheme, .id, .query, .query.NAME, .header.NAME, .cookie.NAME, .body.PATH, "
     "response.status, .header.NAME, .body.PATH, consumer.name, .customId, .groups, claims.PATH, client.ip, route.name, "
-    "route.rule, calls.NAME.status, calls.NAME.body.PATH, uuid or now";
+    "route.rule, calls.NAME.status, calls.NAME.body.PATH, uuid, counted or now";
 
 std::optional<Reference> read_call(std::string_view text) {
   const auto dot = text.find('.');

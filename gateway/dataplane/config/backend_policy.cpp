@@ -258,7 +258,10 @@ model::BackendPolicy read_backend_policy(Reader& reader, View root) {
                        }),
                  field("timeouts", [&](View v) { read_timeouts(reader, v, s.timeouts); }),
                  field("protocol", [&](View v) { read_protocol_of(reader, v, s); }),
-                 field("proxyProtocol", [&](View v) { read_proxy_protocol(reader, v, s); }));
+                 field("proxyProtocol", [&](View v) { read_proxy_protocol(reader, v, s); }),
+                 field("hostHeader", [&](View v) {
+                   if (const auto found = reader.one_of(v, {"Request", "Backend"})) s.host_of_backend = *found == 1;
+                 }));
   });
   out.settings = std::move(settings);
   return out;

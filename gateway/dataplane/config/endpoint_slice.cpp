@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <charconv>
 
+#include "fairlead/base/ascii.hpp"
 #include "gateway/dataplane/config/kinds.hpp"
 
 namespace fairlead::config {
@@ -38,15 +40,18 @@ void read_conditions(Reader& reader, View at, model::Endpoint& out) {
 }
 
 void read_hints(Reader& reader, View at, model::Endpoint& out) {
+  model::EndpointHints hints;
   reader.fields(at, [&](View field) {
     const bool zones = field.key() == "forZones";
     if (!zones && field.key() != "forNodes") return reader.unknown(field);
     reader.items(field, [&](View item) {
       const auto name = item.find("name");
       if (!name) return reader.missing(item, "name", zones ? "a zone" : "a node");
-      reader.read(name, (zones ? out.hint_zones : out.hint_nodes).emplace_back());
+      reader.read(name, (zones ? hints.zones : hints.nodes).emplace_back());
     });
   });
+  if (!hints.zones.empty() || !hints.nodes.empty())
+    out.hints = std::make_shared<const model::EndpointHints>(std::move(hints));
 }
 
 void read_endpoint(Reader& reader, View at, AddressType type, model::Endpoint& out) {
@@ -112,6 +117,27 @@ void read_ports(Reader& reader, View at, model::EndpointSlice& out) {
   });
 }
 
+void read_names(Reader& reader, View at, std::vector<std::string>& out) {
+  reader.items(at, [&](View item) {
+    model::Endpoint endpoint;
+    reader.fields(item, [&](View field) {
+      if (field.key() == "conditions") read_conditions(reader, field, endpoint);
+    });
+    reader.items(item.find("addresses"), [&](View address) {
+      std::string name;
+      reader.read(address, name);
+      name = lower_ascii(name);
+      if (!is_dns_subdomain(name)) return reader.error(address, "a host name, as addressType says");
+      if (endpoint.ready && !endpoint.terminating) out.push_back(std::move(name));
+    });
+  });
+}
+
+void check_weight(Reader& reader, View root, const model::EndpointSlice& slice) {
+  if (!model::weight_of(slice))
+    reader.error(root.find("metadata").find("annotations").find("fairlead.io/weight"), "a number from 0 to 65535");
+}
+
 }  // namespace
 
 model::EndpointSlice read_endpoint_slice(Reader& reader, View root) {
@@ -119,6 +145,7 @@ model::EndpointSlice read_endpoint_slice(Reader& reader, View root) {
   out.metadata = read_metadata(reader, root, true);
   if (const auto* service = model::find_label(out.metadata.labels, "kubernetes.io/service-name"))
     out.service = *service;
+  check_weight(reader, root, out);
   const auto type = root.find("addressType");
   if (!type) {
     reader.missing(root, "addressType", "IPv4, IPv6 or FQDN");
@@ -128,7 +155,7 @@ model::EndpointSlice read_endpoint_slice(Reader& reader, View root) {
   read_ports(reader, root.find("ports"), out);
   if (!found) return out;
   if (static_cast<AddressType>(*found) == AddressType::kFqdn) {
-    reader.warn(type, "FQDN endpoints are not served: the slice is left empty");
+    read_names(reader, root.find("endpoints"), out.names);
     return out;
   }
   reserve_for(root.find("endpoints"), out.endpoints);
@@ -139,3 +166,17 @@ model::EndpointSlice read_endpoint_slice(Reader& reader, View root) {
 }
 
 }  // namespace fairlead::config
+
+namespace fairlead::model {
+
+std::optional<std::uint32_t> weight_of(const EndpointSlice& slice) {
+  constexpr std::uint32_t kMost = 65535;
+  const auto* text = find_label(slice.metadata.annotations, "fairlead.io/weight");
+  if (text == nullptr) return 1;
+  std::uint32_t weight = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), weight);
+  if (error != std::errc() || end != text->data() + text->size() || weight > kMost) return std::nullopt;
+  return weight;
+}
+
+}  // namespace fairlead::model

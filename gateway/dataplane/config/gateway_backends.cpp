@@ -66,13 +66,15 @@ std::string cluster_key(const BackendCluster& cluster) {
 }
 
 void add_endpoints(const model::EndpointSlice& slice, BackendCluster& out) {
+  const auto weight = model::weight_of(slice).value_or(1);
   for (const auto& port : slice.ports) {
     if (port.name != out.port_name || port.protocol != out.protocol || port.port == 0) continue;
+    for (const auto& name : slice.names) out.names.push_back({name, port.port, weight});
     for (const auto& endpoint : slice.endpoints) {
       const bool ready = endpoint.ready && !endpoint.terminating;
       if (!ready && !(endpoint.terminating && endpoint.serving)) continue;
       for (const auto& address : endpoint.addresses)
-        out.endpoints.push_back({address, port.port, endpoint.zone, ready, endpoint.terminating});
+        out.endpoints.push_back({address, port.port, endpoint.zone, ready, endpoint.terminating, weight});
     }
   }
 }
@@ -111,6 +113,8 @@ std::optional<BackendTls> GatewayState::Impl::make_tls(const model::Cluster& clu
                  .ca_pem = {}};
   for (const auto& ref : policy.ca_certificates)
     if (auto pem = find_ca(cluster, ref, policy.metadata.ns)) out.ca_pem.push_back(std::move(*pem));
+  const auto* skips = model::find_label(policy.options, "fairlead.io/insecure-skip-verify");
+  out.verifies = skips == nullptr || *skips != "true";
   out.broken = !out.system_ca && out.ca_pem.empty();
   return out;
 }
@@ -128,7 +132,7 @@ BackendClusterPtr GatewayState::Impl::make_cluster(const model::Cluster& cluster
     out->app_protocol = port->app_protocol;
   }
   if (service.external_name) {
-    out->external_host = service.external_host;
+    out->names.push_back({service.external_host, number, 1});
   } else {
     for (const auto& slice : cluster.slices(out->ns, out->service)) add_endpoints(*slice, *out);
   }

@@ -106,9 +106,8 @@ void read_backends(Reader& reader, View at, std::vector<model::BackendReference>
             [&](View item, model::BackendReference& one) { read_backend(reader, item, one); });
 }
 
-void read_targets(Reader& reader, View at, std::vector<model::PolicyTarget>& out) {
-  constexpr std::size_t kMost = 16;
-  read_list(reader, at, 1, kMost, out, [&](View item, model::PolicyTarget& one) {
+void read_targets(Reader& reader, View at, std::vector<model::PolicyTarget>& out, std::size_t most) {
+  read_list(reader, at, 1, most, out, [&](View item, model::PolicyTarget& one) {
     GroupKind kind;
     read_mapping(
         reader, item,

@@ -43,12 +43,13 @@ void read_backend(Reader& reader, View at, model::BackendReference& out, const F
   if (out.ref.kind.kind == model::RefKind::kService && at.is_mapping() && !at.find("port"))
     reader.missing(at, "port", "a port of the Service");
 }
-void read_targets(Reader& reader, View at, std::vector<model::PolicyTarget>& out);
+inline constexpr std::size_t kMostTargets = 16;  // Gateway API's for policies
+void read_targets(Reader& reader, View at, std::vector<model::PolicyTarget>& out, std::size_t most = kMostTargets);
 /// The same; the kind of each has to be `good`.
 template <class Good>
 void read_targets(Reader& reader, View at, std::vector<model::PolicyTarget>& out, Good&& good,
-                  std::string_view expected) {
-  read_targets(reader, at, out);
+                  std::string_view expected, std::size_t most = kMostTargets) {
+  read_targets(reader, at, out, most);
   auto item = at.is_sequence() ? at.first() : View{};
   for (std::size_t i = 0; item && i < out.size(); item = item.next(), ++i)
     if (!good(out[i].kind) && item.find("kind") && item.find("group"))

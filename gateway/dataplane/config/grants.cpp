@@ -82,6 +82,11 @@ void read_tls_validation(Reader& reader, View at, model::BackendTlsPolicy& out) 
   if (!out.system_ca) out.other_well_known = std::move(well_known);
 }
 
+void read_tls_options(Reader& reader, View at, model::Labels& out) {
+  read_options(reader, at, 16, out);
+  if (const auto own = at.find("fairlead.io/insecure-skip-verify")) (void)reader.one_of(own, {"true", "false"});
+}
+
 }  // namespace
 
 model::ReferenceGrant read_reference_grant(Reader& reader, View root) {
@@ -110,7 +115,7 @@ model::BackendTlsPolicy read_backend_tls_policy(Reader& reader, View root) {
                  required("targetRefs", "at least one Service", [&](View v) { read_targets(reader, v, out.targets); }),
                  required("validation", "a mapping with hostname and certificates",
                           [&](View v) { read_tls_validation(reader, v, out); }),
-                 field("options", [&](View v) { read_options(reader, v, 16, out.options); }));
+                 field("options", [&](View v) { read_tls_options(reader, v, out.options); }));
   });
   return out;
 }

@@ -49,6 +49,9 @@ void check_consumers(Reader& reader, View spec, const std::vector<model::PolicyT
       return reader.error(spec.find("consumers"), "consumers, or Consumers as targetRefs");
 }
 
+// More than Gateway API's 16, as what one policy is attached to may count together (rateLimits).
+constexpr std::size_t kMostRequestTargets = 1024;
+
 }  // namespace
 
 model::RequestPolicy read_request_policy(Reader& reader, View root) {
@@ -64,7 +67,8 @@ model::RequestPolicy read_request_policy(Reader& reader, View root) {
                    read_targets(reader, v, out.targets, takes_requests,
                                 "Gateway, ListenerSet, HTTPRoute or GRPCRoute of group "
                                 "gateway.networking.k8s.io, Service of group \"\", or Consumer of group "
-                                "fairlead.io");
+                                "fairlead.io",
+                               kMostRequestTargets);
                  }),
         names_field(reader, "consumers", out.consumers), section(reader, "addresses", s.addresses, read_addresses),
         section(reader, "userAgents", s.user_agents, read_user_agents),

@@ -78,6 +78,14 @@ void append_uuid(upstream::Random& random, std::string& out) {
   }
 }
 
+/// A UUID of this worker, and how many it has made with it: cheaper to tell apart by eye than random ones.
+void append_counted(upstream::Random& random, std::string& out) {
+  thread_local std::string base;
+  thread_local std::uint64_t count = 0;
+  if (base.empty()) append_uuid(random, base);
+  out += base + "#" + std::to_string(++count);
+}
+
 }  // namespace
 
 Value RequestScope::groups() {
@@ -125,6 +133,7 @@ Value RequestScope::value(const change::Reference& reference, std::string& scrat
     case Source::kRoute: return text(request_.route_name());
     case Source::kRule: return text_if(request_.rule_name());
     case Source::kUuid: append_uuid(request_.random(), scratch); return text(scratch);
+    case Source::kCounted: append_counted(request_.random(), scratch); return text(scratch);
     case Source::kNow: append_now(scratch); return text(scratch);
     case Source::kStatus:
       if (response_ == nullptr) return {};

@@ -15,7 +15,7 @@ namespace {
 constexpr const char* kGatewayApi = "gateway.networking.k8s.io";
 constexpr const char* kGatewayApiV1 = "gateway.networking.k8s.io/v1";
 constexpr const char* kOwn = "fairlead.io/v1alpha1";
-constexpr std::size_t kMostMatches = 64, kMostHosts = 16, kMostTargets = 16;
+constexpr std::size_t kMostMatches = 64, kMostHosts = 16, kMostTargets = 1024;
 
 /// Members of mappings are put together, items of lists one behind the other; what is there already stays.
 void merge(Json& into, const Json& from) {
@@ -92,13 +92,16 @@ void Conversion::add_policy(View from, const std::string& name, const std::strin
 
 void Conversion::add_gateway(View root) {
   http_ = options_.http_port != 0;
-  https_ = options_.https_port != 0 && !file_.certificates.empty();
+  const Certificate own{.at = root, .id = {}, .cert = options_.default_certificate, .key = options_.default_key};
+  auto certificates = file_.certificates;
+  if (certificates.empty() && !own.cert.empty()) certificates.push_back(own);
+  https_ = options_.https_port != 0 && !certificates.empty();
   out_.add(root, kGatewayApiV1, "GatewayClass", "fairlead",
            {{"spec", {{"controllerName", "fairlead.io/gateway-controller"}}}});
   Json listeners = Json::array();
   if (http_) listeners.push_back({{"name", "http"}, {"protocol", "HTTP"}, {"port", options_.http_port}});
   Json references = Json::array();
-  for (const auto& one : file_.certificates) {
+  for (const auto& one : certificates) {
     const auto name = names_.make("certificate-", std::to_string(references.size()));
     out_.add(one.at, "v1", "Secret", name, secret_of(one));
     references.push_back({{"name", name}});
@@ -336,7 +339,7 @@ void Conversion::add_http_route(std::size_t index, const std::string& section, c
   Json rule = {{"name", "kong"}, {"matches", matches}};
   if (route.service) {
     const auto& backend = backends_.at(*route.service);
-    if (!route.preserve_host)
+    if (!route.preserve_host && !backend.host.empty())
       filters.push_back({{"type", "RequestHeaderModifier"},
                          {"requestHeaderModifier", {{"set", list_of({{"name", "host"}, {"value", backend.host}})}}}});
     if (replaces) {
@@ -402,7 +405,8 @@ void Conversion::add_rate_limits(std::size_t plugin, const std::vector<std::stri
   if (targets.empty()) return;
   if (targets.size() > kMostTargets)
     notes_.unserved(file_.plugins[plugin].at.find("name"),
-                    "at most 16 routes that count together, found " + std::to_string(targets.size()));
+                    "at most " + std::to_string(kMostTargets) + " routes that count together, found " +
+                        std::to_string(targets.size()));
   else
     add_policy(file_.plugins[plugin].at, plugin_names_[plugin], "HTTPRoute", targets, plugins_[plugin].sections,
                file_.plugins[plugin].consumer ? file_.consumers[*file_.plugins[plugin].consumer].username : "");

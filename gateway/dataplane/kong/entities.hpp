@@ -64,10 +64,16 @@ struct ActiveCheck {
   std::uint32_t successes = 0, tcp_failures = 0, timeouts = 0, http_failures = 0;
 };
 
+/// What requests meet; 0: never.
+struct PassiveCheck {
+  std::uint32_t tcp_failures = 0, timeouts = 0, http_failures = 0;
+};
+
 struct Upstream {
   View at;
   std::string name, algorithm = "round-robin", hash_on = "none", hash_header, hash_cookie, hash_query, host_header;
   ActiveCheck active;
+  PassiveCheck passive;
 };
 
 struct Target {

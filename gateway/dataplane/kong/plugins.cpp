@@ -86,10 +86,50 @@ void convert_cors(Notes& notes, ConfigView& config, PluginParts& out) {
 
 void convert_correlation_id(Notes& notes, ConfigView& config, PluginParts& out) {
   const auto name = config::lower(config.text("header_name", "Kong-Request-ID"));
-  config.only("echo_downstream", "false");
-  if (config.text("generator", "uuid#counter") != "uuid")
-    notes.unserved(config.find("generator") ? config.find("generator") : config.at(), "generator: uuid");
-  out.sections["transform"]["request"]["headers"]["add"] = list_of({{"name", name}, {"value", "{{ uuid }}"}});
+  const auto generator = config.text("generator", "uuid#counter");
+  if (generator != "uuid" && generator != "uuid#counter")
+    notes.unserved(config.find("generator"), "uuid or uuid#counter");
+  auto& section = out.sections["transform"];
+  section["request"]["headers"]["add"] =
+      list_of({{"name", name}, {"value", generator == "uuid" ? "{{ uuid }}" : "{{ counted }}"}});
+  if (config.flag("echo_downstream", false))
+    section["response"]["headers"]["set"] =
+        list_of({{"name", name}, {"value", "{{ request.header." + name + " }}"}});
+}
+
+/// The fields of `redis`, or those of before it (redis_host and its likes).
+void convert_redis(Notes& notes, ConfigView& config, const std::string& name, bool tolerant, Json& section,
+                   PluginParts& out) {
+  const auto at = config.find("redis");
+  ConfigView redis(notes, at, at);
+  Json settings;
+  const auto host = redis.text("host", config.text("redis_host", "127.0.0.1"));
+  const auto port = redis.number("port", config.number("redis_port", 6379, 1, 65535), 1, 65535);
+  settings["addresses"] = list_of((host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" +
+                                  std::to_string(port));
+  settings["timeout"] =
+      std::to_string(redis.number("timeout", config.number("redis_timeout", 2000, 1, 10'000), 1, 10'000)) + "ms";
+  settings["database"] = redis.number("database", config.number("redis_database", 0, 0, 65535), 0, 65535);
+  settings["onFailure"] = tolerant ? "Open" : "Closed";
+  const bool verifies = redis.flag("ssl_verify", config.flag("redis_ssl_verify", false));
+  const auto server = redis.text("server_name", config.text("redis_server_name"));
+  if (redis.flag("ssl", config.flag("redis_ssl", false))) {
+    settings["tls"] = Json::object();
+    if (!server.empty()) settings["tls"]["hostname"] = server;
+    if (!verifies)
+      notes.unserved(at ? at : config.find("redis_ssl"),
+                     "ssl_verify: true, as certificates are always verified here");
+  }
+  const auto user = redis.text("username", config.text("redis_username"));
+  const auto password = redis.text("password", config.text("redis_password"));
+  if (!password.empty()) {
+    out.secrets.emplace_back(name + "-redis", Json{{"password", password}});
+    settings["passwordSecretRef"] = {{"name", name + "-redis"}};
+    if (!user.empty()) settings["username"] = user;
+  }
+  redis.finish("a limit's redis");
+  section["store"] = "Redis";
+  section["redis"] = std::move(settings);
 }
 
 void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& name, PluginParts& out) {
@@ -130,38 +170,11 @@ void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& 
 void convert_limit_store(Notes& notes, ConfigView& config, const std::string& name, Json& section, PluginParts& out) {
   const auto policy = config.text("policy", "local");
   const bool tolerant = config.flag("fault_tolerant", true);
-  const auto at = config.find("redis");
-  for (const char* flat : {"redis_host", "redis_port", "redis_password", "redis_username", "redis_ssl",
-                           "redis_ssl_verify", "redis_server_name", "redis_timeout", "redis_database"})
-    config.only(flat, "", "redis: {host, port, ...}");
-  if (policy == "local") return;
-  if (policy != "redis") return notes.unserved(config.find("policy"), "local or redis");
-  if (!at) return notes.reader().missing(config.at(), "redis", "a mapping, by the policy");
-  ConfigView redis(notes, at, at);
-  Json settings;
-  settings["addresses"] =
-      list_of(redis.text("host", "127.0.0.1") + ":" + std::to_string(redis.number("port", 6379, 1, 65535)));
-  settings["timeout"] = std::to_string(redis.number("timeout", 2000, 1, 10'000)) + "ms";
-  settings["database"] = redis.number("database", 0, 0, 65535);
-  settings["onFailure"] = tolerant ? "Open" : "Closed";
-  if (redis.flag("ssl", false)) {
-    settings["tls"] = Json::object();
-    if (const auto host = redis.text("server_name"); !host.empty()) settings["tls"]["hostname"] = host;
-    if (!redis.flag("ssl_verify", false))
-      notes.unserved(at, "ssl_verify: true, as certificates are always verified here");
-  } else {
-    redis.ignore("ssl_verify");
-    redis.ignore("server_name");
-  }
-  if (const auto password = redis.text("password"); !password.empty()) {
-    out.secrets.emplace_back(name + "-redis", Json{{"password", password}});
-    settings["passwordSecretRef"] = {{"name", name + "-redis"}};
-    if (const auto user = redis.text("username"); !user.empty()) settings["username"] = user;
-  }
-  redis.ignore("username");
-  redis.finish("a limit's redis");
-  section["store"] = "Redis";
-  section["redis"] = std::move(settings);
+  if (policy == "redis") return convert_redis(notes, config, name, tolerant, section, out);
+  if (policy != "local") return notes.unserved(config.find("policy"), "local or redis");
+  for (const char* unused : {"redis", "redis_host", "redis_port", "redis_password", "redis_username", "redis_ssl",
+                             "redis_ssl_verify", "redis_server_name", "redis_timeout", "redis_database"})
+    config.ignore(unused);
 }
 
 void convert_opentelemetry(Notes& notes, ConfigView& config, const Plugin& plugin, PluginParts& out) {

@@ -72,10 +72,7 @@ void convert_jwt(Notes& notes, ConfigView& config, const File& file, PluginParts
     expiry = expiry || claim == "exp";
     if (claim != "exp" && claim != "nbf") notes.error(config.find("claims_to_verify"), "exp and nbf");
   }
-  if (!expiry)
-    notes.unserved(config.find("claims_to_verify") ? config.find("claims_to_verify") : config.at(),
-                   "claims_to_verify with exp, as expired tokens are never accepted here");
-  method["requireExpiry"] = true;
+  method["requireExpiry"] = expiry;
   take_anonymous(notes, config, file, out);
 }
 

@@ -80,18 +80,22 @@ void read_active(FileReader& file, View at, ActiveCheck& out) {
       }));
 }
 
-/// Passive checks whose thresholds are 0 do nothing.
-void read_passive(FileReader& file, View at) {
-  for (const auto* group : {"healthy", "unhealthy"})
-    for (const auto* name : {"successes", "tcp_failures", "timeouts", "http_failures"}) {
-      const auto value = at.find(group).find(name);
-      if (value && value.text() != "0") file.notes().unserved(value, "0: active checks only");
-    }
+/// Which statuses count is not read: 5xx do.
+void read_passive(FileReader& file, View at, PassiveCheck& out) {
+  auto& reader = file.notes().reader();
+  const auto count = [&](const char* name, std::uint32_t& to) {
+    return field(name, [&](View v) { config::read_number(reader, v, 0, 255, to); });
+  };
+  config::read_mapping(
+      reader, at, file.ignored("type"), file.ignored("healthy"), field("unhealthy", [&](View v) {
+        config::read_mapping(reader, v, file.ignored("http_statuses"), count("tcp_failures", out.tcp_failures),
+                             count("timeouts", out.timeouts), count("http_failures", out.http_failures));
+      }));
 }
 
 void read_healthchecks(FileReader& file, View at, Upstream& out) {
   config::read_mapping(file.notes().reader(), at, field("active", [&](View v) { read_active(file, v, out.active); }),
-                       field("passive", [&](View v) { read_passive(file, v); }), field("threshold", [&](View v) {
+                       field("passive", [&](View v) { read_passive(file, v, out.passive); }), field("threshold", [&](View v) {
                          if (v.text() != "0") file.notes().unserved(v, "0, the default");
                        }));
 }
@@ -148,9 +152,6 @@ void FileReader::service(View at) {
   if (out.host.empty() && at.is_mapping()) reader.missing(at, "host", "a host, or url");
   if (out.protocol != "http" && out.protocol != "https" && at.find("protocol"))
     notes_.unserved(at.find("protocol"), "http or https");
-  if (out.read_ms != out.write_ms)
-    notes_.unserved(at.find("write_timeout") ? at.find("write_timeout") : at.find("read_timeout"),
-                    "write_timeout and read_timeout alike");
   file_.services[index] = std::move(out);
 }
 

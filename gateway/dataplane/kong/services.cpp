@@ -2,6 +2,8 @@
 // Services, upstreams and targets as Services, EndpointSlices and policies.
 #include <algorithm>
 #include <charconv>
+#include <initializer_list>
+#include <tuple>
 
 #include "fairlead/base/address.hpp"
 #include "gateway/dataplane/config/fields.hpp"
@@ -13,6 +15,12 @@ namespace {
 struct Endpoint {
   std::string host;
   std::uint16_t port = 0;
+  std::uint32_t weight = 100;
+
+  [[nodiscard]] const char* type() const {
+    const auto address = Address::parse(host);
+    return !address ? "FQDN" : address->is_v4() ? "IPv4" : "IPv6";
+  }
 };
 
 std::string milliseconds(std::uint64_t value) {
@@ -46,62 +54,79 @@ Json balancer(Notes& notes, const Upstream& upstream) {
   return {{"type", "RoundRobin"}};
 }
 
-std::optional<Json> active_check(Notes& notes, const ActiveCheck& check) {
-  if (check.healthy_interval == 0 && check.unhealthy_interval == 0) return std::nullopt;
-  const bool same = check.healthy_interval == check.unhealthy_interval;
-  const bool counts = check.successes > 0 && (check.http_failures > 0 || check.type == "tcp") && check.tcp_failures > 0;
-  if (check.type != "http" && check.type != "tcp") {
-    notes.unserved(check.at.find("type"), "http or tcp");
+/// The smallest but 0; 0 where all are.
+template <class Number>
+Number least(std::initializer_list<Number> numbers) {
+  Number out = 0;
+  for (const auto one : numbers)
+    if (one != 0 && (out == 0 || one < out)) out = one;
+  return out;
+}
+
+/// One interval and one number of failures stand for Kong's several: the smallest of them.
+std::optional<Json> active_check(Notes& notes, const ActiveCheck& check, bool tls) {
+  const auto interval = least({check.healthy_interval, check.unhealthy_interval});
+  const bool tcp = check.type == "tcp";
+  const auto fails = least({check.tcp_failures, check.timeouts, tcp ? 0 : check.http_failures});
+  if (interval == 0 || fails == 0) return std::nullopt;
+  if (!tcp && check.type != (tls ? "https" : "http")) {
+    notes.unserved(check.at.find("type"), tls ? "https or tcp, by the service's protocol" : "http or tcp");
     return std::nullopt;
   }
-  if (!same || !counts || check.timeout <= 0) {
-    notes.unserved(check.at,
-                   "one interval for healthy and unhealthy, and successes, tcp_failures and http_failures above 0");
-    return std::nullopt;
-  }
-  const auto fails = check.type == "tcp" ? check.tcp_failures : check.http_failures;
-  if (check.type == "http" && (check.tcp_failures != fails || (check.timeouts != 0 && check.timeouts != fails))) {
-    notes.unserved(check.at.find("unhealthy"), "one number for tcp_failures, http_failures and timeouts");
+  if (check.timeout <= 0) {
+    notes.unserved(check.at, "timeout above 0");
     return std::nullopt;
   }
   const auto span = [](double seconds) { return milliseconds(static_cast<std::uint64_t>(seconds * 1000)); };
-  Json out = {{"type", check.type == "tcp" ? "TCP" : "HTTP"},
-              {"interval", span(check.healthy_interval)},
+  Json out = {{"type", tcp ? "TCP" : "HTTP"},
+              {"interval", span(interval)},
               {"timeout", span(check.timeout)},
               {"unhealthyThreshold", fails},
-              {"healthyThreshold", check.successes}};
-  if (check.type == "tcp") return out;
+              {"healthyThreshold", std::max(check.successes, 1u)}};
+  if (tcp) return out;
   Json statuses = Json::array();
   for (const auto status : check.healthy_statuses) statuses.push_back({{"start", status}, {"end", status}});
   out["http"] = {{"path", check.path}, {"expectedStatuses", statuses}};
   return out;
 }
 
+std::optional<Json> passive_check(const PassiveCheck& check) {
+  const auto lost = least({check.tcp_failures, check.timeouts});
+  if (lost == 0 && check.http_failures == 0) return std::nullopt;
+  return Json{{"consecutive5xxErrors", check.http_failures},
+              {"consecutiveLocalOriginFailures", lost},
+              {"maxEjectionPercent", 100}};
+}
+
 void add_backend_policy(const Service& service, const std::string& name, Json balancer_settings,
-                        const std::optional<Json>& check, Output& out) {
+                        Json health, bool host_of_backend, Output& out) {
   const Json none = {
       {"maxConnections", 0}, {"maxPendingRequests", 0}, {"maxParallelRequests", 0}, {"maxParallelRetries", 0}};
   Json spec = {
       {"targetRefs", list_of({{"group", ""}, {"kind", "Service"}, {"name", name}})},
       {"loadBalancer", std::move(balancer_settings)},
-      {"timeouts", {{"connect", milliseconds(service.connect_ms)}, {"streamIdle", milliseconds(service.read_ms)}}},
+      {"timeouts",
+       {{"connect", milliseconds(service.connect_ms)},
+        {"streamIdle", milliseconds(std::max(service.read_ms, service.write_ms))}}},
       {"circuitBreaker", none}};
   spec["retry"] = {{"attempts", std::min<std::uint32_t>(service.retries, 100)}};
   if (service.retries > 0) spec["retry"]["retryOn"] = Json::array({"connect-failure", "refused-stream", "reset"});
   spec["retryBudget"] = {{"percent", 100}};
-  if (check) spec["healthCheck"] = {{"active", *check}, {"panicThreshold", 0}};
+  if (!health.is_null()) {
+    health["panicThreshold"] = 0;
+    spec["healthCheck"] = std::move(health);
+  }
+  if (host_of_backend) spec["hostHeader"] = "Backend";
   out.add(service.at, "fairlead.io/v1alpha1", "BackendPolicy", name, {{"spec", std::move(spec)}});
 }
 
 void add_tls_policy(Notes& notes, const File& file, const Service& service, const std::string& name,
                     const std::string& host, Output& out) {
-  if (!service.tls_verify)
-    notes.unserved(service.at.find("tls_verify") ? service.at.find("tls_verify") : service.at,
-                   "tls_verify: true, as certificates of backends are always verified here");
-  if (!config::is_hostname(host, false) || Address::parse(host))
+  const bool named = config::is_hostname(host, false) && !Address::parse(host);
+  if (service.tls_verify && !named)
     return notes.error(service.at.find("host") ? service.at.find("host") : service.at,
                        "a host name, which certificates are verified for");
-  Json validation = {{"hostname", host}};
+  Json validation = {{"hostname", named ? host : "backend.invalid"}};
   std::string authorities;
   for (const auto& id : service.ca_certificates) {
     const auto found = std::ranges::find(file.authorities, id, &Certificate::id);
@@ -114,55 +139,62 @@ void add_tls_policy(Notes& notes, const File& file, const Service& service, cons
     validation["caCertificateRefs"] = list_of({{"group", ""}, {"kind", "ConfigMap"}, {"name", name + "-ca"}});
     out.add(service.at, "v1", "ConfigMap", name + "-ca", {{"data", {{"ca.crt", authorities}}}});
   }
-  out.add(
-      service.at, "gateway.networking.k8s.io/v1", "BackendTLSPolicy", name,
-      {{"spec",
-        {{"targetRefs", list_of({{"group", ""}, {"kind", "Service"}, {"name", name}})}, {"validation", validation}}}});
+  Json spec = {{"targetRefs", list_of({{"group", ""}, {"kind", "Service"}, {"name", name}})},
+               {"validation", validation}};
+  if (!service.tls_verify) spec["options"] = {{"fairlead.io/insecure-skip-verify", "true"}};
+  out.add(service.at, "gateway.networking.k8s.io/v1", "BackendTLSPolicy", name, {{"spec", std::move(spec)}});
 }
 
-/// Addresses of one family and port share a slice.
+/// Endpoints of one type, port and weight share a slice.
 void add_slices(View from, const std::string& name, const std::vector<Endpoint>& endpoints, Output& out) {
-  std::vector<std::pair<std::pair<bool, std::uint16_t>, Json>> slices;
+  using Key = std::tuple<std::string, std::uint16_t, std::uint32_t>;
+  std::vector<std::pair<Key, Json>> slices;
+  const bool weighted = std::ranges::any_of(endpoints, [&](auto& one) { return one.weight != endpoints[0].weight; });
   for (const auto& endpoint : endpoints) {
-    const std::pair key{endpoint.host.find(':') != std::string::npos, endpoint.port};
-    auto found = std::ranges::find(slices, key, &std::pair<std::pair<bool, std::uint16_t>, Json>::first);
+    const Key key{endpoint.type(), endpoint.port, endpoint.weight};
+    auto found = std::ranges::find(slices, key, &std::pair<Key, Json>::first);
     if (found == slices.end()) found = slices.insert(slices.end(), {key, Json::array()});
     found->second.push_back({{"addresses", list_of(endpoint.host)}});
   }
   std::size_t number = 0;
   for (auto& [key, list] : slices) {
+    const auto& [type, port, weight] = key;
     Output one;
     one.add(from, "discovery.k8s.io/v1", "EndpointSlice", name + "-" + std::to_string(number++),
-            {{"addressType", key.first ? "IPv6" : "IPv4"},
-             {"ports", list_of({{"name", "http"}, {"port", key.second}})},
+            {{"addressType", type},
+             {"ports", list_of({{"name", "http"}, {"port", port}})},
              {"endpoints", std::move(list)}});
-    one.objects[0].object["metadata"]["labels"] = {{"kubernetes.io/service-name", name}};
+    auto& metadata = one.objects[0].object["metadata"];
+    metadata["labels"] = {{"kubernetes.io/service-name", name}};
+    if (weighted) metadata["annotations"]["fairlead.io/weight"] = std::to_string(weight);
     out.objects.push_back(std::move(one.objects[0]));
   }
 }
 
 /// Of an upstream's targets those that take requests.
-std::vector<Endpoint> targets_of(Notes& notes, const File& file, std::size_t upstream, bool& named) {
+std::vector<Endpoint> targets_of(Notes& notes, const File& file, std::size_t upstream) {
   std::vector<Endpoint> out;
-  std::uint32_t weight = 0;
   for (const auto& target : file.targets) {
     if (target.upstream != upstream || target.weight == 0) continue;
-    if (weight != 0 && target.weight != weight)
-      notes.unserved(target.at.find("weight") ? target.at.find("weight") : target.at,
-                     "the same weight for all targets of an upstream, or 0");
-    if (weight == 0) weight = target.weight;
-    out.push_back({target.host == "localhost" ? "127.0.0.1" : target.host, target.port});
-    if (!Address::parse(out.back().host)) {
-      named = true;
-      if (!config::is_hostname(config::lower(target.host), false))
-        notes.error(target.at.find("target"), "an IP address or a host name, and a port");
-    }
+    const auto host = config::lower(target.host);
+    out.push_back({host == "localhost" ? "127.0.0.1" : host, target.port, target.weight});
+    if (!Address::parse(out.back().host) && !config::is_hostname(host, false))
+      notes.error(target.at.find("target"), "an IP address or a host name, and a port");
   }
-  if (named && out.size() > 1)
-    for (const auto& target : file.targets)
-      if (target.upstream == upstream && !Address::parse(target.host) && target.host != "localhost")
-        notes.unserved(target.at.find("target"), "an IP address, as it is one of several targets");
   return out;
+}
+
+/// Whether routes of the service leave Host to it, all of them or none; where they differ, what is not served is named.
+bool leaves_host(Notes& notes, const File& file, const Service& service, const Upstream& upstream) {
+  std::size_t routes = 0, leave = 0;
+  for (const auto& route : file.routes) {
+    if (!route.service || &file.services[*route.service] != &service) continue;
+    ++routes;
+    if (!route.preserve_host) ++leave;
+  }
+  if (leave != 0 && leave != routes)
+    notes.unserved(upstream.at, "host_header, or the same preserve_host in all routes, as each target has its own name");
+  return leave != 0;
 }
 
 }  // namespace
@@ -172,46 +204,42 @@ Backend convert_service(Notes& notes, const File& file, const Service& service, 
   const auto upstream = std::ranges::find(file.upstreams, service.host, &Upstream::name);
   const bool balanced = upstream != file.upstreams.end();
   std::vector<Endpoint> endpoints;
-  bool named = false;
   Json settings = {{"type", "RoundRobin"}};
-  std::optional<Json> check;
+  Json health;
   Backend backend{.service = name, .port = service.port, .host = {}};
   auto tls_name = service.host;
+  bool own_names = false;
   if (balanced) {
-    endpoints = targets_of(notes, file, static_cast<std::size_t>(upstream - file.upstreams.begin()), named);
+    endpoints = targets_of(notes, file, static_cast<std::size_t>(upstream - file.upstreams.begin()));
     settings = balancer(notes, *upstream);
-    check = active_check(notes, upstream->active);
-    const auto first = endpoints.empty() ? service.host : endpoints[0].host;
-    const auto port = endpoints.empty() ? service.port : endpoints[0].port;
-    if (!upstream->host_header.empty()) tls_name = upstream->host_header;
-    backend.host = upstream->host_header.empty() ? authority(first, port, tls) : upstream->host_header;
-    const bool preserved = std::ranges::all_of(file.routes, [&](const Route& route) {
-      return !route.service || &file.services[*route.service] != &service || route.preserve_host;
-    });
-    if (upstream->host_header.empty() && endpoints.size() > 1 && !preserved)
-      notes.unserved(upstream->at,
-                     "host_header, or preserve_host: true in all routes, as all targets are sent one Host");
-    if (endpoints.size() == 1 && named) backend.port = endpoints[0].port;
+    if (auto check = active_check(notes, upstream->active, tls)) health["active"] = std::move(*check);
+    if (auto check = passive_check(upstream->passive)) health["passive"] = std::move(*check);
+    if (!upstream->host_header.empty()) {
+      backend.host = tls_name = upstream->host_header;
+    } else if (endpoints.size() > 1) {
+      own_names = leaves_host(notes, file, service, *upstream);
+    } else {
+      const auto& only = endpoints.empty() ? Endpoint{service.host, service.port} : endpoints[0];
+      backend.host = authority(only.host, only.port, tls);
+    }
   } else {
     const auto host = service.host == "localhost" ? "127.0.0.1" : config::lower(service.host);
     endpoints.push_back({host, service.port});
-    named = !Address::parse(host);
     backend.host = authority(service.host, service.port, tls);
-    if (named && !config::is_hostname(host, false))
+    if (!Address::parse(host) && !config::is_hostname(host, false))
       notes.error(service.at.find("host") ? service.at.find("host") : service.at, "an IP address or a host name");
   }
   Json spec;
+  const bool external = endpoints.size() == 1 && !Address::parse(endpoints[0].host);
+  if (external) backend.port = endpoints[0].port;
   spec["ports"] = list_of({{"name", "http"}, {"port", backend.port}});
-  if (named && endpoints.size() == 1) {
+  if (external) {
     spec["type"] = "ExternalName";
     spec["externalName"] = endpoints[0].host;
   }
   out.add(service.at, "v1", "Service", name, {{"spec", std::move(spec)}});
-  if (!(named && endpoints.size() == 1)) {
-    std::erase_if(endpoints, [](const Endpoint& one) { return !Address::parse(one.host); });
-    add_slices(balanced ? upstream->at : service.at, name, endpoints, out);
-  }
-  add_backend_policy(service, name, std::move(settings), check, out);
+  if (!external) add_slices(balanced ? upstream->at : service.at, name, endpoints, out);
+  add_backend_policy(service, name, std::move(settings), std::move(health), own_names, out);
   if (tls) add_tls_policy(notes, file, service, name, tls_name, out);
   return backend;
 }

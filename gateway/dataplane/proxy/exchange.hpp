@@ -140,6 +140,7 @@ class Exchange final : public http::ServerHandler {
 
   // Trying, exchange_try.cpp.
   void attempt();
+  [[nodiscard]] std::string_view authority_for(const upstream::Backend& backend);
   void send_request(http::ClientStream& stream);
   void on_backend_stream(http::ClientStream& stream);
   void on_pool_failure(upstream::PoolFailure why, std::string_view text);

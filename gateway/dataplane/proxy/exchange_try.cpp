@@ -41,8 +41,20 @@ void Exchange::on_backend_stream(http::ClientStream& stream) {
   send_request(stream);
 }
 
+/// Host for that backend: its own name where the cluster says so, with a port that is not the scheme's.
+std::string_view Exchange::authority_for(const upstream::Backend& backend) {
+  const auto& spec = cluster_->spec();
+  if (!spec.host_of_backend) return head_.authority;
+  const auto& [address, port] = backend.endpoint().address;
+  auto host = backend.endpoint().hostname;
+  if (host.empty()) host = address.is_v4() ? address.text() : "[" + address.text() + "]";
+  if (port != (spec.tls != nullptr ? 443 : 80)) host += ":" + std::to_string(port);
+  return arena_.copy(host);
+}
+
 void Exchange::send_request(http::ClientStream& stream) {
   backend_stream_ = &stream;
+  head_.authority = authority_for(*backend_);
   record_try(stream);
   const bool body_follows = !kept_.empty() || !request_ended_ || has_trailers_;
   request_sent_ = !body_follows;

@@ -21,7 +21,9 @@ void Hedge::on_stream(http::ClientStream& stream) {
   waiting_ = false;
   stream_ = &stream;
   const bool body = !exchange_.kept_.empty() || exchange_.has_trailers_;
+  const auto own = std::exchange(exchange_.head_.authority, exchange_.authority_for(*backend_));
   stream_->send_head(exchange_.head_, !body);
+  exchange_.head_.authority = own;
   if (!exchange_.kept_.empty() && stream_ != nullptr) stream_->send_body(exchange_.kept_, !exchange_.has_trailers_);
   if (exchange_.has_trailers_ && stream_ != nullptr) stream_->send_trailers(exchange_.trailers_);
 }

@@ -37,6 +37,7 @@ enum class Source : std::uint8_t {
   kRoute,
   kRule,
   kUuid,
+  kCounted,
   kNow,
   kStatus,          ///< of the response
   kResponseHeader,  ///< of name

@@ -32,7 +32,16 @@ struct BackendEndpoint {
   std::string zone;
   bool ready = true;        ///< gets traffic
   bool terminating = false;  ///< keeps its sessions only
+  std::uint32_t weight = 1;  ///< of its slice
   bool operator==(const BackendEndpoint&) const = default;
+};
+
+/// A backend by a host name: of a Service of type ExternalName, or of an EndpointSlice of addressType FQDN.
+struct BackendName {
+  std::string name;
+  std::uint16_t port = 0;
+  std::uint32_t weight = 1;  ///< of each of its addresses
+  bool operator==(const BackendName&) const = default;
 };
 
 /// TLS towards a backend, by a BackendTLSPolicy.
@@ -42,6 +51,7 @@ struct BackendTls {
   std::vector<model::SubjectAltName> alt_names;
   bool system_ca = false;
   std::vector<std::string> ca_pem;
+  bool verifies = true; ///< false: any certificate is believed (option fairlead.io/insecure-skip-verify)
   bool broken = false;  ///< its CA certificates cannot be resolved: no connection may be made (502)
 };
 
@@ -54,7 +64,7 @@ struct BackendCluster {
   model::Protocol protocol = model::Protocol::kTcp;
   model::AppProtocol app_protocol = model::AppProtocol::kNone;
   std::vector<BackendEndpoint> endpoints;  ///< none: 503
-  std::string external_host;               ///< type ExternalName: resolve this name; endpoints is empty
+  std::vector<BackendName> names;          ///< to be resolved
   std::optional<BackendTls> tls;
   std::shared_ptr<const model::BackendSettings> settings;  ///< of a BackendPolicy; null: defaults
   RequestPolicies requests;  ///< for the port, then for the Service

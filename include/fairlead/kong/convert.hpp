@@ -19,6 +19,8 @@ struct Options {
   std::string address{};           ///< where listeners are; empty: every address
   std::uint16_t http_port = 8000;  ///< 0: no such listener
   std::uint16_t https_port = 8443;
+  std::string default_certificate{};  ///< PEM, with default_key: of the port for HTTPS where the file has none
+  std::string default_key{};
   bool allow_partial = false;      ///< leaves out what cannot be served as Kong does; else that refuses the file
 };
 

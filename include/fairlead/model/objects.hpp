@@ -101,12 +101,17 @@ struct Service {
   TrafficDistribution distribution = TrafficDistribution::kNone;
 };
 
+/// hints.forZones and forNodes.
+struct EndpointHints {
+  std::vector<std::string> zones;
+  std::vector<std::string> nodes;
+};
+
 struct Endpoint {
   std::vector<Address> addresses;
   std::string node;
   std::string zone;
-  std::vector<std::string> hint_zones;
-  std::vector<std::string> hint_nodes;
+  std::shared_ptr<const EndpointHints> hints;  ///< null: none, which is the rule, and there are tens of thousands
   bool ready = true;       ///< nil counts as true (discovery/v1)
   bool serving = true;
   bool terminating = false;
@@ -123,7 +128,11 @@ struct EndpointSlice {
   std::string service;  ///< label kubernetes.io/service-name
   std::vector<EndpointPort> ports;
   std::vector<Endpoint> endpoints;
+  std::vector<std::string> names;  ///< addressType FQDN: of endpoints that are ready; the gateway resolves them
 };
+
+/// The annotation fairlead.io/weight of an EndpointSlice: its endpoints' part of what the Service's get, 1 without it.
+[[nodiscard]] std::optional<std::uint32_t> weight_of(const EndpointSlice& slice);
 
 // ---- Istio DestinationRule, L4 part ------------------------------------------------------------------------------
 

@@ -141,6 +141,7 @@ struct BackendSettings {
   BackendTimeouts timeouts;
   Protocol protocol = Protocol::kAuto;  ///< kAuto: appProtocol of the Service's port, else HTTP/1.1
   std::uint8_t proxy_protocol = 0;  ///< version that is sent; 0: none
+  bool host_of_backend = false;  ///< Host is the chosen backend's own name, whatever the request or route says
 };
 
 /// How the gateway uses the backends of Services.

@@ -260,6 +260,7 @@ struct ClusterSpec {
   /// The TLS context towards the backends; null: plain. Its type is known to who connects; here it is only handed on.
   std::shared_ptr<const void> tls{};
   std::string sni{};  ///< empty: the endpoint's hostname
+  bool host_of_backend = false;  ///< requests are sent to each backend under its own name, not under the client's
   /// Tables of the hash policies by level, where build_hash_tables() made them once for all workers.
   std::vector<std::shared_ptr<const HashTable>> hash_tables{};
 };

@@ -57,6 +57,7 @@ const BadInput kBad[] = {
     {kSvc, "  a: x\n  :\n  :", 5, "", "twice"},  // the parser tells no place of what is empty: that before it
     {kSvc, "  ports: [{port: 80]", 5, "", ""},
     {kEs, "addressType: IPX", 5, "addressType", "IPv4, IPv6 or FQDN"},
+    {kEs, "addressType: FQDN\nendpoints: [{addresses: [10.0.0.1x_]}]", 6, "endpoints[0].addresses[0]", "a host name"},
     {kEs, "endpoints: []", 1, "addressType", "IPv4"},
     {kEs, "addressType: IPv4\nendpoints: [{addresses: [\"::1\"]}]", 6, "endpoints[0].addresses[0]", "addressType"},
     {kEs, "addressType: IPv6\nendpoints: [{addresses: [10.0.0.1]}]", 6, "endpoints[0].addresses[0]", "addressType"},

@@ -85,7 +85,8 @@ std::string body(const EndpointSlice& slice) {
     out += " " + (port.name.empty() ? "-" : port.name) + ":" + std::to_string(port.port) + "/" + text(port.protocol);
   for (const auto& endpoint : slice.endpoints)
     out += " [" + all("", endpoint.addresses).substr(2) + word("on", endpoint.node) + word("zone", endpoint.zone) +
-           all("for-zones", endpoint.hint_zones) + all("for-nodes", endpoint.hint_nodes) +
+           all("for-zones", endpoint.hints ? endpoint.hints->zones : std::vector<std::string>()) +
+           all("for-nodes", endpoint.hints ? endpoint.hints->nodes : std::vector<std::string>()) +
            word(endpoint.ready, "ready") + word(endpoint.serving, "serving") +
            word(endpoint.terminating, "terminating") + "]";
   return out;

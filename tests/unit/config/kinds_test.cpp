@@ -52,8 +52,9 @@ TEST(EndpointSliceObject, EndpointsWithTheirConditionsZonesAndHints) {
   EXPECT_EQ(first.addresses[0].text(), "10.244.1.5");
   EXPECT_EQ(first.node, "node-1");
   EXPECT_EQ(first.zone, "zone-a");
-  EXPECT_THAT(first.hint_zones, ElementsAre("zone-a", "zone-b"));
-  EXPECT_THAT(first.hint_nodes, ElementsAre("node-1"));
+  ASSERT_TRUE(first.hints);
+  EXPECT_THAT(first.hints->zones, ElementsAre("zone-a", "zone-b"));
+  EXPECT_THAT(first.hints->nodes, ElementsAre("node-1"));
   EXPECT_TRUE(first.ready && first.serving && !first.terminating);
   const auto& draining = read.object->endpoints[1];
   EXPECT_TRUE(!draining.ready && draining.serving && draining.terminating);
@@ -87,10 +88,22 @@ TEST(EndpointSliceObject, WhatIsLeftOutIsNamed) {
   EXPECT_THAT(sctp.remarks, ElementsAre(HasSubstr("SCTP is not served"), HasSubstr("a port without a number")));
   const auto fqdn = read_valid<model::EndpointSlice>(
       "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: x}\naddressType: FQDN\n"
-      "endpoints: [{addresses: [db.example.com]}]\n");
+      "endpoints: [{addresses: [DB.example.com]}, {addresses: [old.example.com], conditions: {ready: false}}]\n");
   ASSERT_TRUE(fqdn.object);
   EXPECT_THAT(fqdn.object->endpoints, IsEmpty());
-  EXPECT_THAT(fqdn.remarks, ElementsAre(HasSubstr("FQDN endpoints are not served")));
+  EXPECT_THAT(fqdn.object->names, ElementsAre("db.example.com"));
+  EXPECT_THAT(fqdn.remarks, IsEmpty());
+}
+
+TEST(EndpointSliceObject, ItsWeight) {
+  const auto with = [](const char* annotations) {
+    return read_valid<model::EndpointSlice>(std::string("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+                                                        "metadata: {name: x, annotations: {") +
+                                            annotations + "}}\naddressType: IPv4\n");
+  };
+  EXPECT_EQ(model::weight_of(*with("").object), 1u);
+  EXPECT_EQ(model::weight_of(*with("fairlead.io/weight: \"30\"").object), 30u);
+  EXPECT_EQ(model::weight_of(*with("fairlead.io/weight: \"0\"").object), 0u);
 }
 
 TEST(PodObject, WhoIsWhere) {

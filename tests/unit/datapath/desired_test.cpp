@@ -83,11 +83,31 @@ TEST_F(DesiredTest, InternalLocalHoldsOwnEndpointsOnly) {
   EXPECT_NE(rows().ports[0].service.flags & FL_SERVICE_LOCAL_ONLY, 0U);
 }
 
+TEST_F(DesiredTest, SlicesHaveWeights) {
+  const auto slice = [&](const char* address, const char* weight) {
+    slice_.endpoints.clear();
+    add(address, "n1", "z1");
+    slice_.metadata.annotations = {{"fairlead.io/weight", weight}};
+    return std::make_shared<const EndpointSlice>(slice_);
+  };
+  const std::vector slices{slice("10.0.0.1", "30"), slice("10.0.0.2", "10"), slice("10.0.0.3", "0")};
+  const auto desired = desired_rows(service_, slices, nullptr, topology_);
+  const auto& spec = desired.ports[0];
+  EXPECT_EQ(level(spec, 0), (std::vector<std::string>{"10.0.0.1", "10.0.0.2"}));
+  EXPECT_EQ(spec.slots[0].weight, 30U);
+  EXPECT_EQ(spec.slots[1].weight, 10U);
+  EXPECT_TRUE(desired.warnings.empty());
+}
+
+std::shared_ptr<const model::EndpointHints> for_zone(const char* zone) {
+  return std::make_shared<const model::EndpointHints>(model::EndpointHints{{zone}, {}});
+}
+
 TEST_F(DesiredTest, HintsCountOnlyIfAllEndpointsHaveThem) {
-  add("10.0.0.1", "n2", "z1").hint_zones = {"z1"};
+  add("10.0.0.1", "n2", "z1").hints = for_zone("z1");
   auto& other = add("10.0.0.2", "n3", "z2");
   EXPECT_EQ(level(rows().ports[0], 0).size(), 2U);
-  slice_.endpoints[1].hint_zones = {"z2"};
+  slice_.endpoints[1].hints = for_zone("z2");
   static_cast<void>(other);
   EXPECT_EQ(level(rows().ports[0], 0), Names{"10.0.0.1"});
   EXPECT_EQ(level(rows().ports[0], 1), Names{"10.0.0.2"});

@@ -207,6 +207,10 @@ constexpr BadDocument kBadGatewayInput[] = {
      "  targetRefs: [{group: \"\", kind: Service, name: a}]\n  validation: {hostname: a, "
      "wellKnownCACertificates: System, subjectAltNames: [{type: URI, hostname: a}]}",
      6, "spec.validation.subjectAltNames[0].hostname", "\"a\"", "only uri"},
+    {kBtls,
+     "  targetRefs: [{group: \"\", kind: Service, name: a}]\n  validation: {hostname: a, wellKnownCACertificates: "
+     "System}\n  options: {fairlead.io/insecure-skip-verify: \"yes\"}",
+     7, "spec.options[\"fairlead.io/insecure-skip-verify\"]", "\"yes\"", "true or false"},
     {kSecret, "data: {tls.key: \"not base64!\"}", 4, "data[\"tls.key\"]", "a value (not shown)", "base64"},
     {kSecret, "stringData: {key: 5}", 4, "stringData.key", "a value (not shown)", "a string"},
     {kSecret, "data: hunter2", 4, "data", "a value (not shown)", "a mapping"},

@@ -305,7 +305,8 @@ TEST(Backends, MayBeHostNamesAndHaveTlsAndPolicies) {
       "\"\", kind: Service, name: out}], timeouts: {connect: 1s}}\n");
   const auto cluster = world.state.route({Kind::kHttpRoute, "default", "r"})->targets[0].cluster;
   ASSERT_TRUE(cluster);
-  EXPECT_EQ(cluster->external_host, "api.example.com");
+  ASSERT_EQ(cluster->names.size(), 1u);
+  EXPECT_EQ(cluster->names[0].name, "api.example.com");
   ASSERT_TRUE(cluster->tls);
   EXPECT_FALSE(cluster->tls->broken);
   EXPECT_EQ(cluster->tls->ca_pem.size(), 1U);

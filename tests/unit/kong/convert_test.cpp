@@ -253,6 +253,45 @@ consumers:
   EXPECT_EQ(served.ask("h", "/o/x"), "route-1 /v1/x");
 }
 
+TEST(KongConvert, TargetsKeepTheirWeightsAndNames) {
+  const Served served(R"(_format_version: "3.0"
+services: [{name: s, protocol: https, host: up, read_timeout: 1000, write_timeout: 3000, routes: [{paths: [/]}]}]
+upstreams:
+- name: up
+  healthchecks:
+    active: {type: https, healthy: {interval: 10, successes: 3}, unhealthy: {interval: 4, http_failures: 5, tcp_failures: 2}}
+    passive: {unhealthy: {http_failures: 7, tcp_failures: 3, timeouts: 9}}
+  targets: [{target: '10.0.0.1:81', weight: 10}, {target: 'B.example:81', weight: 30}, {target: 'c.example:81', weight: 10}]
+)");
+  EXPECT_NE(object(served.yaml, "EndpointSlice", "service-s-0").find("fairlead.io/weight: \"10\""), std::string::npos);
+  const auto names = object(served.yaml, "EndpointSlice", "service-s-1");
+  for (const auto* part : {"addressType: FQDN", "- b.example", "fairlead.io/weight: \"30\""})
+    EXPECT_NE(names.find(part), std::string::npos) << part << "\n" << names;
+  const auto policy = object(served.yaml, "BackendPolicy", "service-s");
+  for (const auto* part :
+       {"hostHeader: Backend", "streamIdle: \"3s\"", "interval: \"4s\"", "unhealthyThreshold: 2", "healthyThreshold: 3",
+        "consecutive5xxErrors: 7", "consecutiveLocalOriginFailures: 3", "maxEjectionPercent: 100", "panicThreshold: 0"})
+    EXPECT_NE(policy.find(part), std::string::npos) << part << "\n" << policy;
+  EXPECT_NE(object(served.yaml, "BackendTLSPolicy", "service-s").find("fairlead.io/insecure-skip-verify: \"true\""),
+            std::string::npos);
+}
+
+TEST(KongConvert, RedisByItsOlderFields) {
+  const auto redis_of = [](const std::string& config) {
+    const Served served(
+        "_format_version: \"3.0\"\nservices: [{name: s, host: 10.0.0.1, routes: [{paths: [/]}]}]\n"
+        "plugins: [{name: rate-limiting, config: {minute: 5, policy: redis, " +
+        config + "}}]\n");
+    const auto at = served.yaml.find("store: Redis");
+    return at == std::string::npos ? std::string() : served.yaml.substr(served.yaml.rfind("---", at));
+  };
+  const auto now = redis_of("redis: {host: r.example, port: 7000, database: 2, timeout: 50, password: secret}");
+  EXPECT_NE(now.find("r.example:7000"), std::string::npos) << now;
+  EXPECT_EQ(redis_of("redis_host: r.example, redis_port: 7000, redis_database: 2, redis_timeout: 50, "
+                     "redis_password: secret"),
+            now);
+}
+
 TEST(KongConvert, TheMoreSpecialPluginCounts) {
   const Served served(R"(_format_version: "3.0"
 services:

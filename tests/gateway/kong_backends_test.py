@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Backends, listeners and shared limits of Kong's own file: what its users write, served as they expect."""
+import pathlib
+import shutil
+import ssl
+import tempfile
+import unittest
+
+from backend import Backend
+from kong_test import ask, last
+from name_server import NameServer
+from objects import free_port, make_certificate
+from support import Gateway
+
+
+class KongBackendsTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-kong-backends-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.http, self.https = free_port(), free_port()
+
+    def backend(self, name, **more):
+        made = Backend(name, **more)
+        self.addCleanup(made.close)
+        return made
+
+    def start(self, text, *arguments, workers=1):
+        path = self.folder / "kong.yaml"
+        path.write_text('_format_version: "3.0"\n' + text)
+        gateway = Gateway("--config", path, "--listen", f"127.0.0.1:{self.http}", "--listen", f"127.0.0.1:{self.https}",
+                          *arguments, workers=workers)
+        self.addCleanup(gateway.close)
+        return gateway
+
+    def counts(self, backends, requests):
+        """How many of so many requests each has got."""
+        before = [len(backend.requests()) for backend in backends]
+        for _ in range(requests):
+            self.assertEqual(ask(self.http)[0], 200)
+        return [len(backend.requests()) - count for backend, count in zip(backends, before)]
+
+    def pool(self, targets, more=""):
+        rows = "".join(f"  - {{target: '{target}', weight: {weight}}}\n" for target, weight in targets)
+        return (f"upstreams:\n- name: pool\n{more}  targets:\n{rows}"
+                "services: [{name: s, host: pool, routes: [{name: r, paths: [/]}]}]\n")
+
+    def test_targets_share_by_weight_and_are_asked_by_their_own_names(self):
+        one, two, none = self.backend("one"), self.backend("two"), self.backend("none")
+        at = [f"127.0.0.1:{backend.port}" for backend in (one, two, none)]
+        self.start(self.pool([(at[0], 300), (at[1], 100), (at[2], 0)]))
+        self.assertEqual(self.counts((one, two, none), 40), [30, 10, 0])
+        self.assertEqual([fields["host"] for _, fields in last(one, two)], at[:2])
+
+    def test_a_host_header_is_that_of_all_targets(self):
+        one, two = self.backend("one"), self.backend("two")
+        self.start(self.pool([(f"127.0.0.1:{one.port}", 100), (f"127.0.0.1:{two.port}", 100)],
+                             "  host_header: shop.example\n"))
+        self.assertEqual(self.counts((one, two), 10), [5, 5])
+        self.assertEqual([fields["host"] for _, fields in last(one, two)], ["shop.example"] * 2)
+
+    def test_targets_by_name(self):
+        names = NameServer()
+        self.addCleanup(names.close)
+        names.records.update({"one.test": ["127.0.0.1"], "two.test": ["127.0.0.1"]})
+        one, two = self.backend("one"), self.backend("two")
+        at = [f"one.test:{one.port}", f"Two.test:{two.port}"]
+        self.start(self.pool([(at[0], 10), (at[1], 30)]), "--dns", names.address)
+        self.assertEqual(self.counts((one, two), 40), [10, 30])
+        self.assertEqual([fields["host"] for _, fields in last(one, two)], [text.lower() for text in at])
+
+    def test_a_target_that_fails_gets_nothing_for_a_while(self):
+        one = self.backend("one")
+        self.start(self.pool([(f"127.0.0.1:{one.port}", 100)],
+                             "  healthchecks: {passive: {unhealthy: {http_failures: 3}}}\n"))
+        self.assertEqual([ask(self.http, "/status/500")[0] for _ in range(5)], [500, 500, 500, 503, 503])
+
+    def test_a_certificate_is_there_where_the_file_has_none(self):
+        one = self.backend("one")
+        self.start(f"services: [{{url: 'http://127.0.0.1:{one.port}', routes: [{{paths: [/]}}]}}]\n")
+        self.assertEqual(ask(self.https, "/name", scheme="https")[2], b"one")
+
+    def test_certificates_of_backends_are_verified_where_the_file_says_so(self):
+        certificate, key = make_certificate(self.folder, "backend.example")
+        pem = self.folder / "backend.pem"
+        pem.write_text(certificate + key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem)
+        one = self.backend("one", context=context)
+        row = "- {{name: {0}, protocol: https, host: 127.0.0.1, port: {1}, {2}routes: [{{paths: [/{0}]}}]}}\n"
+        pooled = ("- {name: verified, protocol: https, host: pool, tls_verify: true, "
+                  "routes: [{paths: [/verified]}]}\n")
+        self.start("services:\n" + row.format("silent", one.port, "") + row.format("not", one.port, "tls_verify: false, ")
+                   + pooled + f"upstreams: [{{name: pool, host_header: backend.example, targets: "
+                   f"[{{target: '127.0.0.1:{one.port}'}}]}}]\n")
+        self.assertEqual(ask(self.http, "/silent")[0], 200)
+        self.assertEqual(ask(self.http, "/not")[0], 200)
+        self.assertEqual(ask(self.http, "/verified")[0], 502)
+
+    def test_a_correlation_id_is_kept_or_made_and_told(self):
+        one = self.backend("one")
+        self.start(f"services:\n- url: http://127.0.0.1:{one.port}\n  routes:\n"
+                   "  - {paths: [/counted], plugins: [{name: correlation-id, config: {echo_downstream: true}}]}\n"
+                   "  - {paths: [/random], plugins: [{name: correlation-id, config: {generator: uuid, header_name: X-ID}}]}\n")
+        uuid = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+        told = [ask(self.http, "/counted")[1]["kong-request-id"] for _ in range(2)]
+        self.assertEqual(last(one)[0][1]["kong-request-id"], told[1])
+        for number, text in enumerate(told, 1):
+            self.assertRegex(text, f"^{uuid}#{number}$")
+        self.assertEqual(ask(self.http, "/counted", "-H", "kong-request-id: mine")[1]["kong-request-id"], "mine")
+        self.assertNotIn("x-id", ask(self.http, "/random")[1])
+        self.assertRegex(last(one)[0][1]["x-id"], f"^{uuid}$")
+
+    def test_one_limit_counts_for_however_many_routes(self):
+        one = self.backend("one")
+        routes = "".join(f"  - {{name: r{number}, paths: [/{number}/]}}\n" for number in range(40))
+        self.start(f"services:\n- url: http://127.0.0.1:{one.port}\n  routes:\n{routes}"
+                   "plugins: [{name: rate-limiting, config: {hour: 3, policy: local, limit_by: ip}}]\n")
+        self.assertEqual([ask(self.http, f"/{number}/")[0] for number in (0, 17, 39, 5)], [200, 200, 200, 429])
+
+
+if __name__ == "__main__":
+    unittest.main()
