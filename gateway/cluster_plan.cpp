@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "fairlead/tls/ktls.hpp"
 #include "fairlead/upstream/levels.hpp"
 #include "gateway/backend_settings.hpp"
 
@@ -24,6 +25,7 @@ Result<std::shared_ptr<tls::ClientContext>> make_context(const config::BackendTl
   tls::ClientConfig config;
   config.hostname = from.hostname;
   config.certificate = credential;
+  config.ktls = tls::ktls().available;
   config.insecure_skip_verify = !from.verifies;
   for (const auto& name : from.alt_names)
     config.subject_alt_names.push_back({name.type == model::SubjectAltName::Type::kUri

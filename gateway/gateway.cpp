@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "fairlead/event/loop.hpp"
+#include "fairlead/tls/ktls.hpp"
 #include "gateway/backend_watch.hpp"
 #include "gateway/config_plan.hpp"
 #include "gateway/confinement.hpp"
@@ -123,6 +124,7 @@ void Gateway::Parts::take(Result<std::optional<proxy::Update>> update) {
 
 Result<> Gateway::Parts::start() {
   FL_CHECK(confine());
+  if (arguments.kernel_tls == "auto") tls::use_ktls(tls::probe_ktls());
   FL_TRY(signals, take_signals());
   FL_TRY(loop, event::Loop::create());
   FL_CHECK(loop->watch(signals.get(), EPOLLIN, [this](std::uint32_t) { handle_signals(); }));

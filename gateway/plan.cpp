@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "fairlead/tls/client_context.hpp"
+#include "fairlead/tls/ktls.hpp"
 
 namespace fairlead::gateway {
 namespace {
@@ -38,6 +39,7 @@ Result<upstream::ClusterSpecRef> plan_cluster(const Arguments& arguments) {
   tls::ClientConfig config;
   config.hostname = first->host;
   config.alpn = {"h2", "http/1.1"};
+  config.ktls = tls::ktls().available;
   cluster->pool.protocol = upstream::Protocol::kAuto;
   FL_TRY(auto context, tls::ClientContext::create(std::move(config)));
   cluster->tls = std::move(context);
@@ -52,6 +54,7 @@ Result<std::shared_ptr<const tls::ServerContext>> plan_tls(const Arguments& argu
   tls::ServerConfig config;
   config.servers.push_back({.names = {}, .certificates = {std::move(certificate)}, .policy = std::move(policy)});
   config.tickets = std::move(tickets);
+  config.ktls = tls::ktls().available;
   return tls::ServerContext::create(std::move(config));
 }
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fairlead/metrics/exposition.hpp"
+#include "fairlead/tls/ktls.hpp"
 #include "gateway/cluster_metrics.hpp"
 #include "gateway/kong_metrics.hpp"
 #include "gateway/page.hpp"
@@ -148,6 +149,7 @@ nlohmann::json status_of(const proxy::Counters& counters, std::size_t workers, b
   return {{"ready", ready},
           {"workers", workers},
           {"engine", "epoll"},
+          {"kernelTls", {{"available", tls::ktls().available}, {"why", tls::ktls().why}}},
           {"connections", counters.open_connections},
           {"activeRequests", counters.active_requests},
           {"requests", counters.requests},

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "fairlead/tls/ktls.hpp"
+
 namespace fairlead::gateway {
 namespace {
 
@@ -103,6 +105,7 @@ std::shared_ptr<const tls::ServerContext> TlsPlan::context(const std::vector<con
   if (servers.empty()) return known = {}, nullptr;
   if (known.context != nullptr && known.servers == servers && known.tickets == tickets) return known.context;
   tls::ServerConfig config;
+  config.ktls = tls::ktls().available;
   if (tickets) config.tickets = tickets_;
   std::vector<std::shared_ptr<const tls::ServerPolicy>> policies;
   for (const auto& server : servers) {

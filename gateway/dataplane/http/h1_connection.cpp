@@ -378,7 +378,7 @@ void H1Connection::end_raw() {
 }
 
 net::Stream* H1Connection::give_raw_target(RawMover& mover) {
-  if (!open_ || (sending_ != Sending::kLength && sending_ != Sending::kRaw) || !stream_->is_raw()) return nullptr;
+  if (!open_ || (sending_ != Sending::kLength && sending_ != Sending::kRaw) || !stream_->takes_raw()) return nullptr;
   // Not flush(): its errors are told at the end of the turn, since the sender is on the stack.
   if (!write_failed_ && output_.flush(*stream_).status == net::IoStatus::kError) {
     write_failed_ = true;

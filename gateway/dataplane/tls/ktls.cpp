@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "fairlead/base/error.hpp"
 #include "fairlead/base/fd.hpp"
@@ -32,7 +33,15 @@ bool connect_pair(Pair& pair) {
          ::connect(pair.client.get(), generic, length) == 0;
 }
 
+KtlsSupport& decided() {
+  static KtlsSupport support{false, "not asked for"};
+  return support;
+}
+
 }  // namespace
+
+void use_ktls(KtlsSupport support) { decided() = std::move(support); }
+const KtlsSupport& ktls() { return decided(); }
 
 KtlsSupport probe_ktls() {
 #ifdef OPENSSL_NO_KTLS

@@ -198,9 +198,16 @@ void TlsStream::close(bool reset) {
   tcp_->close(reset);
 }
 
-bool TlsStream::is_raw() const {
-  return kernel_ != nullptr && state_ == State::kOpen && BIO_get_ktls_send(SSL_get_wbio(ssl_)) &&
-         BIO_get_ktls_recv(SSL_get_rbio(ssl_));
+bool TlsStream::takes_raw() const {
+  return kernel_ != nullptr && state_ == State::kOpen && BIO_get_ktls_send(SSL_get_wbio(ssl_));
+}
+
+/// The kernel seals what the pipe holds, record by record.
+IoResult TlsStream::write_from_pipe(int pipe, std::size_t bytes) {
+  if (!takes_raw() || shut_) return {IoStatus::kError, 0, shut_ ? EPIPE : EOPNOTSUPP};
+  if (!flush_pending()) return state_ == State::kFailed ? IoResult{IoStatus::kError, 0, error_} : blocked();
+  const auto put = tcp_->write_from_pipe(pipe, bytes);
+  return put.status == IoStatus::kAgain ? blocked() : put;
 }
 
 std::optional<PeerCertificate> TlsStream::peer_certificate() const {

@@ -40,7 +40,7 @@ class Splice {
   Splice& operator=(const Splice&) = delete;
 
   /// For who knows that much is coming: begins by splice, without a copied round that shows it.
-  void expect_much() { by_splice_ = from_.is_raw() && to_.is_raw(); }
+  void expect_much() { by_splice_ = from_.is_raw() && to_.takes_raw(); }
 
   /// To be called at first, and whenever what it waits for has come; spurious calls do no harm.
   Flow run();

@@ -70,8 +70,8 @@ class Stream {
   virtual IoResult read(std::span<char> into) = 0;
   /// Gathers; may take less than all.
   virtual IoResult write(std::span<const iovec> from) = 0;
-  /// Moves at most `bytes` into a pipe, or out of one, where is_raw(); else EOPNOTSUPP. `empty`: the pipe holds
-  /// nothing, so that kAgain can only mean that the stream has nothing.
+  /// Moves at most `bytes` into a pipe where is_raw(), out of one where takes_raw(); else EOPNOTSUPP. `empty`: the pipe
+  /// holds nothing, so that kAgain can only mean that the stream has nothing.
   virtual IoResult read_into_pipe(int /*pipe*/, std::size_t /*bytes*/, bool /*empty*/) {
     return {IoStatus::kError, 0, EOPNOTSUPP};
   }
@@ -82,8 +82,10 @@ class Stream {
   virtual void close(bool reset) = 0;
 
   [[nodiscard]] virtual int fd() const = 0;
-  /// True where the descriptor's bytes are the stream's, so that they may be spliced (plain TCP, or kernel TLS).
+  /// True where what the descriptor gives is the stream's, so that it may be spliced out of it: plain TCP.
   [[nodiscard]] virtual bool is_raw() const = 0;
+  /// True where what the descriptor is given is the stream's: plain TCP, or TLS whose records the kernel makes.
+  [[nodiscard]] virtual bool takes_raw() const { return is_raw(); }
   [[nodiscard]] virtual const TlsFacts* tls() const { return nullptr; }  ///< after the handshake
 
   Endpoint peer;   ///< as the PROXY protocol says, where it is accepted

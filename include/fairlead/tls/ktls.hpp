@@ -15,4 +15,9 @@ struct KtlsSupport {
 /// Thread: any; for start-up, it opens sockets.
 [[nodiscard]] KtlsSupport probe_ktls();
 
+/// What a program has found, or has been told, for all contexts that it makes from then on. Before any thread starts;
+/// without it there is none.
+void use_ktls(KtlsSupport support);
+[[nodiscard]] const KtlsSupport& ktls();
+
 }  // namespace fairlead::tls

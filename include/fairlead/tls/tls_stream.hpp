@@ -64,8 +64,10 @@ class TlsStream final : public net::Stream, private net::StreamHandler {
   void close(bool reset) override;
 
   [[nodiscard]] int fd() const override { return tcp_->fd(); }
-  /// Kernel TLS in both directions; OpenSSL 3.0 has it for TLS 1.2 only.
-  [[nodiscard]] bool is_raw() const override;
+  net::IoResult write_from_pipe(int pipe, std::size_t bytes) override;
+  /// Never: with kernel TLS, too, control records come between the data, which a splice would stop at.
+  [[nodiscard]] bool is_raw() const override { return false; }
+  [[nodiscard]] bool takes_raw() const override;  ///< kernel TLS
   [[nodiscard]] const net::TlsFacts* tls() const override { return state_ == State::kOpen ? &facts_ : nullptr; }
 
   [[nodiscard]] TlsFailure failure() const { return failure_; }
