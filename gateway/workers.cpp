@@ -12,10 +12,15 @@ Result<std::unique_ptr<Workers>> Workers::start(unsigned count, std::uint64_t qu
   std::unique_ptr<Workers> self(new Workers);
   std::uint64_t seed = 0;
   if (::getrandom(&seed, sizeof seed, 0) != sizeof seed) return fail(system_error("getrandom", errno));
+  const auto clusters = std::make_shared<upstream::SharedClusters>(count);
   for (unsigned number = 0; number < count; ++number) {
     auto& part = *self->parts_.emplace_back(std::make_unique<Part>());
-    proxy::WorkerProxy::Options options{
-        .worker = number, .workers = count, .queue_limit_ms = queue_limit_ms, .seed = seed, .references = references};
+    proxy::WorkerProxy::Options options{.worker = number,
+                                        .workers = count,
+                                        .queue_limit_ms = queue_limit_ms,
+                                        .seed = seed,
+                                        .clusters = clusters,
+                                        .references = references};
     telemetry.give(options);
     FL_TRY(part.thread, event::Worker::start(
                             {.name = "worker-" + std::to_string(number)},

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a pick costs, by policy and count of endpoints; a change of health or of the spec. No root, no network.
+// What a pick costs, by policy and count of endpoints; a change of health or of the spec; a breaker, on one thread and
+// on two. No root, no network.
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <deque>
+#include <latch>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "bench/figures.hpp"
@@ -110,6 +115,46 @@ void measure_changes(Figures& figures, ClusterSet& set, const Policy& policy, co
   figures.add("a new spec, and a pick: " + name, apply / 1e6, "ms");
 }
 
+/// Nanoseconds of work(worker) on each of so many threads at the same time.
+double on_threads(std::uint32_t threads, auto&& work) {
+  std::vector<double> all(threads);
+  std::latch ready(threads);
+  {
+    std::vector<std::jthread> running;
+    for (std::uint32_t worker = 0; worker < threads; ++worker)
+      running.emplace_back([&, worker] {
+        ready.arrive_and_wait();
+        all[worker] = nanoseconds_each(1'000'000, [&](std::uint32_t) { work(worker); });
+      });
+  }
+  return median(all);
+}
+
+/// In and out, with a few in, as requests do.
+void measure_breakers(Figures& figures) {
+  for (const std::uint32_t limit : {0u, 1024u, 12u})
+    for (const std::uint32_t threads : {1u, 2u}) {
+      const auto shared = std::make_shared<SharedBreakers>(threads);
+      std::deque<Breakers> breakers;
+      for (std::uint32_t worker = 0; worker < threads; ++worker) {
+        breakers.emplace_back(shared, worker).set_limits({.max_requests = limit});
+        for (int i = 0; i < 5; ++i) (void)breakers.back().try_enter(Breaker::kRequests);
+      }
+      const auto cost = on_threads(threads, [&](std::uint32_t worker) {
+        if (breakers[worker].try_enter(Breaker::kRequests)) breakers[worker].leave(Breaker::kRequests);
+      });
+      const auto name = limit == 0 ? std::string("no limit") : "limit " + std::to_string(limit);
+      figures.add("breaker, in and out: " + name + ", threads: " + std::to_string(threads), cost, "ns");
+    }
+  for (const std::uint32_t threads : {1u, 2u}) {
+    std::atomic<std::uint32_t> count = 0;
+    const auto cost = on_threads(threads, [&](std::uint32_t) {
+      if (count.fetch_add(1) < 1024) count.fetch_sub(1);
+    });
+    figures.add("one atomic count, in and out, threads: " + std::to_string(threads), cost, "ns");
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -134,5 +179,6 @@ int main(int argc, char** argv) {
       measure_pick(figures, set, policy, endpoints);
       if (endpoints == 10'000) measure_changes(figures, set, policy, spec);
     }
+  measure_breakers(figures);
   return 0;
 }

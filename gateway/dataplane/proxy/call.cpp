@@ -12,9 +12,9 @@ CallHandle::~CallHandle() {
 std::unique_ptr<filter::Call> Calls::begin(upstream::Cluster* cluster, const filter::CallSpec& spec,
                                            filter::CallHandler& handler) {
   if (cluster == nullptr || standing_.size() >= kMost) return nullptr;
-  const auto picked = cluster->pick({});
-  if (picked.backend == nullptr || cluster->admit(*picked.backend, false)) return nullptr;
-  auto& call = *standing_.emplace_back(std::make_unique<OpenCall>(*this, *cluster, *picked.backend, handler));
+  const auto begun = cluster->begin({}, false);
+  if (begun.backend == nullptr) return nullptr;
+  auto& call = *standing_.emplace_back(std::make_unique<OpenCall>(*this, *cluster, *begun.backend, handler));
   call.place_ = standing_.size() - 1;
   auto handle = std::make_unique<CallHandle>(call);
   call.handle_ = handle.get();

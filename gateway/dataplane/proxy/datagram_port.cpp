@@ -187,11 +187,11 @@ bool DatagramPort::choose(Session& session) {
   const auto chosen = route::pick_weighted(route->action.backends, worker_.random().next());
   const auto number = chosen ? route->action.backends[*chosen].cluster : WeightedBackend::kInvalid;
   auto* const cluster = number != WeightedBackend::kInvalid ? worker_.cluster(generation_, number) : nullptr;
-  const auto picked = cluster != nullptr ? cluster->pick({}) : upstream::Pick{};
-  if (picked.backend == nullptr) return refuse(StreamRefusal::kNoBackend), false;
-  if (cluster->admit(*picked.backend, false)) return refuse(StreamRefusal::kLimit), false;
+  const auto begun = cluster != nullptr ? cluster->begin({}, false) : upstream::Begun{};
+  if (begun.refusal) return refuse(StreamRefusal::kLimit), false;
+  if (begun.backend == nullptr) return refuse(StreamRefusal::kNoBackend), false;
   session.cluster = cluster;
-  session.backend = picked.backend;
+  session.backend = begun.backend;
   return true;
 }
 

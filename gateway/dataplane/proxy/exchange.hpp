@@ -119,7 +119,7 @@ class Exchange final : public http::ServerHandler {
   [[nodiscard]] bool changes_body() const { return filters_ != nullptr && filters_->changes_body(); }
 
   // Which backend, exchange_pick.cpp.
-  [[nodiscard]] upstream::Pick pick_backend();
+  [[nodiscard]] upstream::Begun begin_try();
   void hash_request(upstream::PickRequest& request) const;
   void read_session();
   void start_session(http::ResponseHead& head);

@@ -23,12 +23,12 @@ std::uint64_t count_of(milliseconds time) {
 
 }  // namespace
 
-upstream::Pick Exchange::pick_backend() {
+upstream::Begun Exchange::begin_try() {
   upstream::PickRequest request{.tried = {&tried_, tried_ != nullptr ? 1U : 0U}};
   const auto policy = cluster_->spec().balancing.policy;
   if (policy == upstream::Balancing::kMaglev || policy == upstream::Balancing::kRingHash) hash_request(request);
-  if (session_.state != upstream::SessionState::kValid) return cluster_->pick(request);
-  return cluster_->pick_persistent(session_.reference.endpoint, request);
+  if (session_.state != upstream::SessionState::kValid) return cluster_->begin(request, is_retry_);
+  return cluster_->begin_persistent(session_.reference.endpoint, request, is_retry_);
 }
 
 void Exchange::hash_request(upstream::PickRequest& request) const {

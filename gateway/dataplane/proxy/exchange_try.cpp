@@ -10,18 +10,17 @@ namespace fairlead::proxy {
 void Exchange::attempt() {
   cluster_ = worker_.cluster(generation_, cluster_number_);
   if (cluster_ == nullptr) return reply(503, Flag::kNoHealthyUpstream, "the backend is gone");
-  const auto picked = pick_backend();
-  if (picked.backend == nullptr) {
-    const bool limited = picked.reason == upstream::PickReason::kAllLimited;
-    if (picked.reason == upstream::PickReason::kNoEndpoints && !cluster_->spec().dns.empty())
+  is_retry_ = retries_ > 0;
+  const auto begun = begin_try();
+  if (begun.refusal) return reply(503, Flag::kUpstreamOverflow, upstream::refusal_name(*begun.refusal));
+  if (begun.backend == nullptr) {
+    const bool limited = begun.reason == upstream::PickReason::kAllLimited;
+    if (begun.reason == upstream::PickReason::kNoEndpoints && !cluster_->spec().dns.empty())
       return reply(503, Flag::kDnsFailed, "the backend's name has no address");
     return reply(503, limited ? Flag::kUpstreamOverflow : Flag::kNoHealthyUpstream,
-                 upstream::pick_reason_name(picked.reason));
+                 upstream::pick_reason_name(begun.reason));
   }
-  is_retry_ = retries_ > 0;
-  if (const auto refusal = cluster_->admit(*picked.backend, is_retry_))
-    return reply(503, Flag::kUpstreamOverflow, upstream::refusal_name(*refusal));
-  backend_ = picked.backend;
+  backend_ = begun.backend;
   record_.has_backend = true;
   record_.backend = backend_->endpoint().address;
   record_.backend_target = head_.target;

@@ -12,13 +12,13 @@ namespace fairlead::proxy {
 void Mirrors::begin(const MirrorTarget& target, upstream::Cluster* cluster, Connection& client,
                     const http::RequestHead& head, bool end, std::vector<Mirror*>& of_original) {
   if (!route::in_fraction(target.numerator, target.denominator, random_.next())) return;
-  const auto picked = cluster != nullptr && standing_.size() < kMost ? cluster->pick({}) : upstream::Pick{};
-  if (picked.backend == nullptr || cluster->admit(*picked.backend, false)) {
+  const auto begun = cluster != nullptr && standing_.size() < kMost ? cluster->begin({}, false) : upstream::Begun{};
+  if (begun.backend == nullptr) {
     ++counters_.mirrors_dropped;
     return;
   }
   ++counters_.mirrors;
-  auto& mirror = *standing_.emplace_back(std::make_unique<Mirror>(*this, *cluster, *picked.backend));
+  auto& mirror = *standing_.emplace_back(std::make_unique<Mirror>(*this, *cluster, *begun.backend));
   mirror.place_ = standing_.size() - 1;
   mirror.listed_ = &of_original;
   of_original.push_back(&mirror);

@@ -43,13 +43,12 @@ bool StreamRelay::choose() {
 void StreamRelay::attempt() {
   auto* const cluster = worker_.cluster(generation_, cluster_number_);
   if (cluster == nullptr) return refuse(StreamRefusal::kNoBackend);
-  const auto picked = cluster->pick({.tried = {tried_.data(), tries_}});
-  if (picked.backend == nullptr)
-    return refuse(picked.reason == upstream::PickReason::kAllLimited ? StreamRefusal::kLimit
-                                                                     : StreamRefusal::kNoBackend);
-  if (cluster->admit(*picked.backend, false)) return refuse(StreamRefusal::kLimit);
+  const auto begun = cluster->begin({.tried = {tried_.data(), tries_}}, false);
+  if (begun.backend == nullptr)
+    return refuse(begun.refusal || begun.reason == upstream::PickReason::kAllLimited ? StreamRefusal::kLimit
+                                                                                     : StreamRefusal::kNoBackend);
   cluster_ = cluster;
-  backend_ = picked.backend;
+  backend_ = begun.backend;
   tried_[tries_++] = backend_;
   auto stream = net::TcpStream::connect(worker_.reactor(), net::SocketAddress(backend_->endpoint().address),
                                         {.source = {}, .keep_alive_s = kKeepAliveS});

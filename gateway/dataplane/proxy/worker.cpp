@@ -34,13 +34,22 @@ Worker::Worker(event::Reactor& reactor, const WorkerProxy::Options& options)
                 .random = random_,
                 .events = nullptr,
                 .worker = options.worker,
-                .workers = options.workers},
+                .shared = options.clusters},
       references_(options.references),
       observer_(reactor, options),
       next_connection_(options.worker),
-      workers_(options.workers) {}
+      workers_(options.workers) {
+  upstream_.shared->join(options.worker, [this](upstream::SharedClusters::Message message) {
+    reactor_.post([this, message = std::move(message)] {
+      if (set_ != nullptr) message(*set_);
+    });
+  });
+}
 
-Worker::~Worker() { reactor_.forget(*this); }
+Worker::~Worker() {
+  upstream_.shared->join(upstream_.worker, nullptr);
+  reactor_.forget(*this);
+}
 
 /// Only where the snapshot has another spec: 5 000 clusters that stay cost a comparison each.
 void Worker::number_clusters(const Snapshot& snapshot) {

@@ -10,8 +10,9 @@ std::string endpoint_name(const net::Endpoint& endpoint) {
 
 Backend::Backend(EndpointSpec endpoint, ClusterContext& context)
     : weight_(endpoint.weight),
+      context_(context.shared->backend(EndpointKey::of(endpoint)), context.worker),
       endpoint_(std::move(endpoint)),
       name_(endpoint_name(endpoint_.address)),
-      pools_(context, breakers_, endpoint_) {}
+      pools_(context, context_, endpoint_) {}
 
 }  // namespace fairlead::upstream

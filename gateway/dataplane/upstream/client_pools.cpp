@@ -47,7 +47,7 @@ class ClientPools::Member final : public ClientPoolNode, public event::Retired, 
   IdlePlace place_;
 };
 
-ClientPools::ClientPools(ClusterContext& context, Breakers& backend, const EndpointSpec& endpoint)
+ClientPools::ClientPools(ClusterContext& context, BackendContext& backend, const EndpointSpec& endpoint)
     : context_(context), backend_(backend), endpoint_(endpoint), shared_(context, backend, endpoint) {}
 
 ClientPools::~ClientPools() = default;
@@ -91,6 +91,12 @@ void ClientPools::undrain() {
 /// Nobody knows who will ask: connections for clients are made once they do.
 void ClientPools::warm_up() {
   if (!by_client()) shared_.warm_up();
+}
+
+/// Each gives what it can as long as there is need: what others have got meanwhile ends it.
+void ClientPools::on_wanted() {
+  shared_.on_wanted();
+  each_member([](Pool& pool) { pool.on_wanted(); });
 }
 
 void ClientPools::on_idle(IdlePlace& place) {

@@ -51,7 +51,7 @@ Pick Cluster::none() {
 Pick Cluster::pick_persistent(const net::Endpoint& wanted, const PickRequest& request) {
   auto& counters = context_.counters;
   auto* backend = find(wanted);
-  if (backend != nullptr && backend->serves_sessions() && backend->breakers_.allows(Breaker::kRequests) &&
+  if (backend != nullptr && backend->serves_sessions() && backend->context_.breakers.allows(Breaker::kRequests) &&
       std::ranges::find(request.tried, backend) == request.tried.end()) {
     ++counters.picks;
     ++counters.picks_persistent;
@@ -70,32 +70,56 @@ Backend* Cluster::find(const net::Endpoint& endpoint) {
   return nullptr;
 }
 
-std::optional<Refusal> Cluster::admit(Backend& backend, bool retry) {
-  auto& counters = context_.counters;
-  if (!context_.breakers.allows(Breaker::kRequests) || !backend.breakers_.allows(Breaker::kRequests)) {
-    ++counters.overflow_requests;
-    return Refusal::kRequests;
+Begun Cluster::begin_at(const net::Endpoint* wanted, const PickRequest& request, bool retry) {
+  for (;;) {
+    const auto picked = wanted != nullptr ? pick_persistent(*wanted, request) : pick(request);
+    if (picked.backend == nullptr) return {.reason = picked.reason};
+    if (ejected_anew(*picked.backend)) {
+      follow_ejection(*picked.backend);
+      continue;
+    }
+    const auto refusal = try_admit(*picked.backend, retry);
+    if (!refusal) return {.backend = picked.backend, .reason = picked.reason};
+    // It was the backend's limit: others may have room, and this one will be passed over.
+    if (refusal == Refusal::kRequests && context_.breakers.allows(Breaker::kRequests)) continue;
+    count(*refusal);
+    return {.reason = picked.reason, .refusal = refusal};
   }
+}
+
+std::optional<Refusal> Cluster::admit(Backend& backend, bool retry) {
+  const auto refusal = try_admit(backend, retry);
+  if (refusal) count(*refusal);
+  return refusal;
+}
+
+void Cluster::count(Refusal refusal) {
+  auto& counters = context_.counters;
+  switch (refusal) {
+    case Refusal::kRequests: ++counters.overflow_requests; return;
+    case Refusal::kRetries: ++counters.overflow_retries; return;
+    case Refusal::kBudget: ++counters.retries_over_budget; return;
+  }
+}
+
+std::optional<Refusal> Cluster::try_admit(Backend& backend, bool retry) {
+  auto& of_backend = backend.context_.breakers;
+  auto& of_cluster = context_.breakers;
+  if (!try_enter(of_backend, of_cluster, Breaker::kRequests)) return Refusal::kRequests;
   if (retry) {
-    if (!context_.breakers.allows(Breaker::kRetries) || !backend.breakers_.allows(Breaker::kRetries)) {
-      ++counters.overflow_retries;
-      return Refusal::kRetries;
+    const bool room = try_enter(of_backend, of_cluster, Breaker::kRetries);
+    if (!room || !budget_.try_retry(active() - 1, context_.clock.now_ms())) {
+      leave(of_backend, of_cluster, Breaker::kRequests);
+      if (room) leave(of_backend, of_cluster, Breaker::kRetries);
+      return room ? Refusal::kBudget : Refusal::kRetries;
     }
-    if (!budget_.try_retry(active(), context_.clock.now_ms())) {
-      ++counters.retries_over_budget;
-      return Refusal::kBudget;
-    }
-    ++counters.retries;
-    context_.breakers.enter(Breaker::kRetries);
-    backend.breakers_.enter(Breaker::kRetries);
+    ++context_.counters.retries;
   } else {
     budget_.on_request(context_.clock.now_ms());
   }
-  ++counters.requests;
+  ++context_.counters.requests;
   ++backend.counters_.requests;
   ++backend.active_;
-  context_.breakers.enter(Breaker::kRequests);
-  backend.breakers_.enter(Breaker::kRequests);
   return std::nullopt;
 }
 
@@ -108,20 +132,18 @@ void Cluster::observe(Backend& backend, const Outcome& outcome) {
     backend.ewma_.observe(static_cast<double>(outcome.latency_ns), context_.clock.now_ns(),
                           static_cast<double>(spec().balancing.ewma_decay.count()) * 1e6);
   if (!ejector_ || backend.removed_) return;
-  const auto cause = ejector_->observe(backend.ejection_, outcome);
-  if (cause && !backend.ejection_.ejected()) eject(backend, *cause);
+  observed_ = observed_ || outcome.counts();
+  if (backend.tally_ != nullptr) backend.tally_->add(outcome);
+  if (const auto cause = ejector_->observe(shared(backend).ejection, outcome)) eject(backend, *cause);
   if (!armed()) wake_at(context_.clock.now_ms() + static_cast<std::uint64_t>(ejector_->spec().interval.count()));
 }
 
 void Cluster::finish(Backend& backend, bool retry) {
   --backend.active_;
-  context_.breakers.leave(Breaker::kRequests);
-  backend.breakers_.leave(Breaker::kRequests);
-  if (retry) {
-    budget_.on_retry_end();
-    context_.breakers.leave(Breaker::kRetries);
-    backend.breakers_.leave(Breaker::kRetries);
-  }
+  leave(backend.context_.breakers, context_.breakers, Breaker::kRequests);
+  if (!retry) return;
+  budget_.on_retry_end();
+  leave(backend.context_.breakers, context_.breakers, Breaker::kRetries);
 }
 
 }  // namespace fairlead::upstream

@@ -7,10 +7,13 @@ namespace fairlead::upstream {
 
 Cluster::Cluster(const WorkerContext& worker, ClusterSpecRef spec)
     : worker_(worker),
-      context_{.clock = worker.clock, .factory = worker.factory, .spec = std::make_shared<const ClusterSpec>()},
+      context_(worker.clock, worker.factory, worker.shared->cluster(spec->name), worker.worker),
       levels_(context_, worker.random),
       budget_(spec->retry_budget) {
-  judged_ms_ = context_.clock.now_ms();
+  {
+    const std::scoped_lock lock(context_.shared->ejecting);
+    if (context_.shared->judged_ms == 0) context_.shared->judged_ms = context_.clock.now_ms();
+  }
   apply(std::move(spec));
 }
 
@@ -20,7 +23,7 @@ void Cluster::apply(ClusterSpecRef spec) {
   const bool first = context_.spec->name.empty() && backends_.empty();
   context_.spec = std::move(spec);
   const auto& now = *context_.spec;
-  context_.breakers.set_limits(now.breakers, worker_.worker, worker_.workers);
+  if (!draining_) context_.breakers.set_limits(now.breakers);
   budget_.set_spec(now.retry_budget);
   for (auto& [key, backend] : backends_) backend->mark_ = false;
   std::vector<Backend*> order;
@@ -29,11 +32,13 @@ void Cluster::apply(ClusterSpecRef spec) {
   remove_unmarked();
   apply_ejection();
   for (auto* backend : order) {
+    apply_to(*backend);
     // All backends of a new cluster are as young as each other: none has to start slowly.
     if (update_availability(*backend) && first) backend->since_ms_ = 0;
   }
   levels_.build(order);
   for (auto* backend : order) backend->pools_.warm_up();
+  context_.shared->tell_room();  // limits may be higher
   if (!leaving_.empty()) wake_at(context_.clock.now_ms() + 1);
 }
 
@@ -51,7 +56,6 @@ Backend& Cluster::take_over(const EndpointSpec& endpoint) {
       leaving_.erase(left);
       place->removed_ = false;
       place->pools_.undrain();
-      if (place->ejection_.ejected()) ejected_.push_back(place.get());
     }
   }
   auto& backend = *place;
@@ -59,7 +63,7 @@ Backend& Cluster::take_over(const EndpointSpec& endpoint) {
   backend.weight_ = backend.endpoint_.weight;
   backend.mark_ = true;
   backend.pools_.on_spec();
-  set_limits(backend);
+  backend.context_.breakers.set_limits(spec().backend_breakers);
   return backend;
 }
 
@@ -81,18 +85,15 @@ void Cluster::apply_ejection() {
     ejector_->set_spec(*ejection);
     return;
   }
-  for (auto* backend : std::exchange(ejected_, {})) backend->ejection_ = {};
+  for (auto* backend : std::exchange(ejected_, {})) forgive(*backend);
   ejector_.reset();
-}
-
-void Cluster::set_limits(Backend& backend) {
-  backend.breakers_.set_limits(spec().backend_breakers, worker_.worker, worker_.workers);
 }
 
 void Cluster::remove(Backend& backend) {
   backend.removed_ = true;
   backend.available_ = false;
-  std::erase(ejected_, &backend);
+  if (std::exchange(backend.put_aside_, false)) std::erase(ejected_, &backend);
+  count_ejected(backend, false);
   backend.pools_.drain();
 }
 

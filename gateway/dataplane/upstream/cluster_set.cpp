@@ -79,7 +79,16 @@ void ClusterSet::apply_health(const HealthSnapshot& snapshot) {
 
 void ClusterSet::apply_ejection(std::string_view name, const EndpointKey& key) {
   auto* cluster = find(name);
-  if (auto* backend = cluster != nullptr ? cluster->find(key) : nullptr) cluster->eject_as_told(*backend);
+  if (auto* backend = cluster != nullptr ? cluster->find(key) : nullptr) cluster->follow_ejection(*backend);
+}
+
+void ClusterSet::apply_wanted(std::string_view name, const EndpointKey& key) {
+  auto* cluster = find(name);
+  if (auto* backend = cluster != nullptr ? cluster->find(key) : nullptr) backend->pools().on_wanted();
+}
+
+void ClusterSet::apply_room(std::string_view name) {
+  if (auto* cluster = find(name)) cluster->on_room();
 }
 
 Cluster* ClusterSet::find(std::string_view name) {

@@ -7,23 +7,28 @@
 namespace fairlead::upstream {
 
 std::string_view cause_name(EjectionCause cause) {
-  constexpr std::string_view kNames[] = {"consecutive-5xx",
-                                         "consecutive-gateway-errors",
-                                         "consecutive-local-failures",
-                                         "success-rate",
-                                         "failure-percent",
-                                         "latency",
-                                         "told"};
+  constexpr std::string_view kNames[] = {
+      "consecutive-5xx", "consecutive-gateway-errors", "consecutive-local-failures", "success-rate", "failure-percent",
+      "latency"};
   return kNames[static_cast<std::size_t>(cause)];
 }
 
 namespace {
 
-/// Counts one more of a run of failures; true where the run has reached its limit, and begins anew.
-bool reached(std::uint32_t& run, std::uint32_t limit) {
-  if (limit == 0 || ++run < limit) return false;
-  run = 0;
-  return true;
+using Run = std::atomic<std::uint32_t>;
+
+/// Counts one more of a run of failures; true where the run has reached its limit, and begins anew: for one only of
+/// those who count at the same time.
+bool reached(Run& run, std::uint32_t limit) {
+  if (limit == 0) return false;
+  auto before = run.load();
+  while (!run.compare_exchange_weak(before, before + 1 < limit ? before + 1 : 0)) continue;
+  return before + 1 >= limit;
+}
+
+/// Of a backend that does well nothing is written, so that workers do not take its cache line from each other.
+void end(Run& run) {
+  if (run.load() != 0) run.store(0);
 }
 
 double mean_latency(const EjectionState& state) {
@@ -34,22 +39,19 @@ double mean_latency(const EjectionState& state) {
 
 std::optional<EjectionCause> Ejector::observe(EjectionState& state, const Outcome& outcome) const {
   if (!outcome.counts()) return std::nullopt;
-  ++state.requests;
-  state.latency_ns += outcome.latency_ns;
-  if (outcome.error()) ++state.failures;
   if (outcome.local()) {
     if (reached(state.consecutive_local, spec_.consecutive_local_failures)) return EjectionCause::kLocalFailures;
     if (spec_.split_local_failures) return std::nullopt;
   } else {
-    state.consecutive_local = 0;
+    end(state.consecutive_local);
   }
   if (!outcome.error()) {
-    state.consecutive_5xx = 0;
-    state.consecutive_gateway = 0;
+    end(state.consecutive_5xx);
+    end(state.consecutive_gateway);
     return std::nullopt;
   }
   const bool gateway = outcome.gateway_error() || outcome.local();
-  if (!gateway) state.consecutive_gateway = 0;
+  if (!gateway) end(state.consecutive_gateway);
   if (gateway && reached(state.consecutive_gateway, spec_.consecutive_gateway_errors))
     return EjectionCause::kGatewayErrors;
   if (reached(state.consecutive_5xx, spec_.consecutive_5xx)) return EjectionCause::kConsecutive5xx;
@@ -77,7 +79,7 @@ bool Ejector::release(EjectionState& state, std::uint64_t now_ms) const {
   if (!state.ejected() || now_ms < state.until_ms) return false;
   state.until_ms = 0;
   state.returned_ms = now_ms;
-  state.consecutive_5xx = state.consecutive_gateway = state.consecutive_local = 0;
+  for (auto* run : {&state.consecutive_5xx, &state.consecutive_gateway, &state.consecutive_local}) end(*run);
   state.requests = state.failures = 0;
   state.latency_ns = 0;
   return true;

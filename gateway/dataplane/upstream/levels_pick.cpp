@@ -105,7 +105,7 @@ double Levels::cost(const Backend& backend, std::uint64_t now_ns) const {
 
 bool Levels::usable(const Backend& backend, const Asked& asked) const {
   if (!backend.available_ && !(asked.panic && !backend.removed_ && !backend.endpoint_.draining)) return false;
-  if (backend.weight_ == 0 || !backend.breakers_.allows(Breaker::kRequests)) return false;
+  if (backend.weight_ == 0 || !backend.context_.breakers.allows(Breaker::kRequests)) return false;
   return asked.use_tried || std::ranges::find(asked.request.tried, &backend) == asked.request.tried.end();
 }
 

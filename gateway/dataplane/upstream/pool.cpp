@@ -36,7 +36,7 @@ std::string_view pool_failure_name(PoolFailure failure) {
 
 PoolWaiterNode::~PoolWaiterNode() { Pool::cancel(*this); }
 
-Pool::Pool(ClusterContext& context, Breakers& backend, const EndpointSpec& endpoint, PoolKeeper* keeper)
+Pool::Pool(ClusterContext& context, BackendContext& backend, const EndpointSpec& endpoint, PoolKeeper* keeper)
     : context_(context),
       backend_(backend),
       endpoint_(endpoint),
@@ -57,7 +57,9 @@ Pool::~Pool() {
 }
 
 void Pool::let_go() {
-  if (--holds_ > 0 || keeper_ == nullptr) return;
+  if (--holds_ > 0) return;
+  settle();
+  if (keeper_ == nullptr) return;
   if (leaving_ && !draining_ && pending_count_ == 0) return drain();
   if (sessions_ == 0 && pending_count_ == 0) keeper_->on_unused();
 }
@@ -105,18 +107,17 @@ Pool::Acquired Pool::acquire(PoolWaiter& waiter, http::ClientHandler& handler) {
       ++context_.counters.pool_hits;
       return {.stream = stream};
     }
-  if (!context_.breakers.allows(Breaker::kPending) || !backend_.allows(Breaker::kPending)) {
+  if (!try_enter(backend_.breakers, context_.breakers, Breaker::kPending)) {
     ++context_.counters.overflow_pending;
     return {.refused = PoolFailure::kPending};
   }
   if (pending_count_ + 1 > connecting_count_ * expected_streams_) {
-    const auto refused = connect_one(nullptr);
-    // Where a connection stands or is under way, there is something to wait for.
-    if (refused && sessions_ == 0) return {.refused = refused};
+    if (const auto refused = connect_or_wait()) {
+      leave_both(Breaker::kPending);
+      return {.refused = refused};
+    }
   }
   ++context_.counters.pool_waits;
-  context_.breakers.enter(Breaker::kPending);
-  backend_.enter(Breaker::kPending);
   ++pending_count_;
   waiter.pool_ = this;
   waiter.handler_ = &handler;
@@ -139,8 +140,7 @@ void Pool::pop_waiter(PoolWaiterNode& waiter) {
   waiter.unlink();
   waiter.pool_ = nullptr;
   --pending_count_;
-  context_.breakers.leave(Breaker::kPending);
-  backend_.leave(Breaker::kPending);
+  leave_both(Breaker::kPending);
 }
 
 Pool::Session* Pool::usable() {
@@ -169,11 +169,50 @@ http::ClientStream* Pool::open_on_standing(http::ClientHandler& handler) {
 }
 
 bool Pool::may_connect() const {
-  return context_.breakers.allows(Breaker::kConnections) && backend_.allows(Breaker::kConnections);
+  return context_.breakers.allows(Breaker::kConnections) && backend_.breakers.allows(Breaker::kConnections);
 }
 
+/// On other workers, or for other clients.
+bool Pool::others_connected() const {
+  return context_.shared->workers() > 1 && backend_.shared->connections.load() > sessions_;
+}
+
+/// To those of other workers who have none: else who gives one up for them would take it again.
+bool Pool::gives_way() const { return !starves_ && backend_.shared->starving.load() > 0; }
+
+/// Where a connection stands or is under way, on whatever worker, there is something to wait for. Else why not.
+std::optional<PoolFailure> Pool::connect_or_wait() {
+  for (;;) {
+    const auto refused = connect_one(nullptr);
+    if (!refused || sessions_ > 0) return std::nullopt;
+    if (*refused != PoolFailure::kConnections || context_.shared->workers() == 1) return refused;
+    if (others_connected() || gives_way()) return std::nullopt;
+    // One may have come or gone between the looks.
+    if (!may_connect() && !others_connected()) return refused;
+  }
+}
+
+/// Counted before it has its tokens, so that who is refused for them sees it.
+bool Pool::enter_connection() {
+  auto& connections = backend_.shared->connections;
+  connections.fetch_add(1);
+  if (try_enter(backend_.breakers, context_.breakers, Breaker::kConnections)) return true;
+  connections.fetch_sub(1);
+  return false;
+}
+
+void Pool::leave_connection() {
+  leave_both(Breaker::kConnections);
+  backend_.shared->connections.fetch_sub(1);
+  context_.shared->tell_room();
+}
+
+void Pool::leave_both(Breaker breaker) { upstream::leave(backend_.breakers, context_.breakers, breaker); }
+
 std::optional<PoolFailure> Pool::connect_one(std::string_view* text) {
-  if (!may_connect() && (keeper_ == nullptr || !keeper_->make_room() || !may_connect())) {
+  held_back_ =
+      gives_way() || (!enter_connection() && (keeper_ == nullptr || !keeper_->make_room() || !enter_connection()));
+  if (held_back_) {
     ++context_.counters.overflow_connections;
     return PoolFailure::kConnections;
   }
@@ -182,6 +221,7 @@ std::optional<PoolFailure> Pool::connect_one(std::string_view* text) {
   const auto* client = keeper_ != nullptr ? &keeper_->ends() : nullptr;
   auto session = context_.factory.connect(*context_.spec, endpoint_, client, *entry);
   if (!session) {
+    leave_connection();
     ++context_.counters.connect_failures;
     if (text != nullptr) *text = "connect failed";
     return PoolFailure::kConnect;
@@ -192,8 +232,6 @@ std::optional<PoolFailure> Pool::connect_one(std::string_view* text) {
   entry->header = header_;
   entry->born_ms = context_.clock.now_ms();
   entry->deadline_ms = limit == 0 ? std::numeric_limits<std::uint64_t>::max() : entry->born_ms + limit;
-  context_.breakers.enter(Breaker::kConnections);
-  backend_.enter(Breaker::kConnections);
   ++sessions_;
   ++connecting_count_;
   lists_->connecting.push_back(*entry.release());
@@ -202,8 +240,63 @@ std::optional<PoolFailure> Pool::connect_one(std::string_view* text) {
 }
 
 void Pool::grow() {
-  while (!draining_ && pending_count_ > connecting_count_ * expected_streams_)
+  while (!draining_ && uncovered())
     if (connect_one(nullptr)) return;
+}
+
+/// Whether others are to know that a limit holds it back. Those who wait are served by what it has itself, too.
+void Pool::settle() {
+  if (!held_back_ && !wants_) return;
+  held_back_ = held_back_ && uncovered() && !draining_ && context_.shared->workers() > 1;
+  const bool wanted = std::exchange(wants_, held_back_);
+  const bool starved = std::exchange(starves_, held_back_ && sessions_ == 0);
+  if (starves_ != starved) backend_.shared->starving.fetch_add(starves_ ? 1u : ~0u);
+  if (wants_ != wanted) {
+    backend_.shared->wanting.fetch_add(wants_ ? 1u : ~0u);
+    context_.shared->want(context_.worker, wants_ ? 1 : -1);
+    wants_ ? context_.wanting.push_back(*this) : unlink();
+  }
+  if (starved && !starves_) context_.shared->tell_room();  // to those who gave way to it
+  if (wanted >= wants_ && starved >= starves_) return;
+  context_.shared->tell_wanted(context_.worker, EndpointKey::of(endpoint_));
+  // Who left before it was counted among those who want has told nobody.
+  if (may_connect()) context_.shared->tell_room(context_.worker);
+}
+
+void Pool::on_room(ClusterContext& context) {
+  List<WantingNode> now;
+  while (auto* node = context.wanting.front()) now.push_back(*node);
+  while (auto* node = now.front()) {
+    context.wanting.push_back(*node);
+    static_cast<Pool*>(node)->retry();
+  }
+}
+
+void Pool::retry() {
+  const Hold hold(*this);
+  if (may_connect()) grow();
+  // Somebody else took it, or it was not enough.
+  if (held_back_ && uncovered()) context_.shared->tell_wanted(context_.worker, EndpointKey::of(endpoint_));
+}
+
+void Pool::on_wanted() {
+  const Hold hold(*this);
+  yield();
+}
+
+/// Gives up what others want, as far as no connection is free: what is idle; for one who has none at all, what is in
+/// use, too, after its requests.
+void Pool::yield() {
+  const auto& shared = *backend_.shared;
+  if (shared.wanting.load() <= (wants_ ? 1u : 0u) || may_connect()) return;
+  if (auto* session = lists_->idle.back()) return close_session(*session, &ClusterCounters::closed_for_others);
+  if (shared.starving.load() <= (starves_ ? 1u : 0u) + backend_.yielding) return;
+  auto* session = lists_->ready.front();
+  if (session == nullptr) session = lists_->busy.back();
+  if (session == nullptr || session->yields) return;
+  ++backend_.yielding;
+  session->yields = session->draining = true;
+  place(*session);
 }
 
 /// Puts a session into the list that says what can be done with it; ends it where nothing can.
@@ -217,7 +310,9 @@ void Pool::place(Session& session) {
   const bool idle = session.session->idle();
   if (session.draining || draining_) {
     lists_->busy.push_front(session);
-    if (idle) close_session(session, session.worn_out(spec(), now) ? &ClusterCounters::closed_used_up : nullptr);
+    if (!idle) return;
+    if (session.yields) return close_session(session, &ClusterCounters::closed_for_others);
+    close_session(session, session.worn_out(spec(), now) ? &ClusterCounters::closed_used_up : nullptr);
     return;
   }
   if (session.session->capacity() == 0) return lists_->busy.push_front(session);
@@ -246,6 +341,7 @@ void Pool::dispatch() {
   }
   dispatching_ = false;
   grow();
+  yield();
   set_alarm();
 }
 
@@ -255,9 +351,9 @@ void Pool::end_session(Session& session) {
   session.state = Session::State::kGone;
   session.unlink();
   if (was_idle) one_busy();
+  if (session.yields) --backend_.yielding;
   --sessions_;
-  context_.breakers.leave(Breaker::kConnections);
-  backend_.leave(Breaker::kConnections);
+  leave_connection();
   context_.clock.retire(std::unique_ptr<event::Retired>(&session));
 }
 
@@ -270,7 +366,7 @@ void Pool::close_session(Session& session, std::uint64_t ClusterCounters::* reas
 /// Of those for whom no connection is under way any more the `most` oldest: they may go to another backend.
 void Pool::fail_uncovered(std::uint64_t most, PoolFailure why, std::string_view text) {
   List<PoolWaiter> failed;
-  for (; most > 0 && pending_count_ > connecting_count_ * expected_streams_; --most) {
+  for (; most > 0 && uncovered(); --most) {
     auto& waiter = *lists_->waiting.front();
     pop_waiter(waiter);
     failed.push_back(waiter);

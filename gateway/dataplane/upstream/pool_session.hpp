@@ -48,6 +48,7 @@ class Pool::Session final : public http::ClientSessionOwner, public ListNode, pu
   std::uint32_t requests = 0;
   State state = State::kConnecting;
   bool draining = false;
+  bool yields = false;  // for a pool of another worker
 
  private:
   Pool& pool_;

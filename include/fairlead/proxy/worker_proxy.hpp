@@ -71,7 +71,7 @@ struct Counters {
 };
 
 /// One worker's part of the proxy: accepts, serves and measures on its reactor, and shares nothing with the others but
-/// immutable snapshots.
+/// immutable snapshots, and what limits and ejection count of backends.
 /// Owner: a daemon's composition root, by way of its Worker thread. Thread: the reactor's.
 class WorkerProxy {
  public:
@@ -84,6 +84,8 @@ class WorkerProxy {
     telemetry::Meter* meter = nullptr;  ///< null: one of its own, that nobody reads
     telemetry::LogWriter* log_writer = nullptr;  ///< null: no listener's log is written
     const Tracing* tracing = nullptr;  ///< null: what requests say of traces is passed on as it is
+    /// What workers know of backends together.
+    std::shared_ptr<upstream::SharedClusters> clusters = std::make_shared<upstream::SharedClusters>(1);
     std::shared_ptr<const upstream::SessionReferences> references{};  ///< null: no session persistence
   };
 

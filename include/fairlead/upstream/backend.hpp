@@ -2,35 +2,15 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "fairlead/upstream/breaker.hpp"
 #include "fairlead/upstream/client_pools.hpp"
-#include "fairlead/upstream/ejection.hpp"
 #include "fairlead/upstream/peak_ewma.hpp"
+#include "fairlead/upstream/shared.hpp"
 
 namespace fairlead::upstream {
-
-/// What makes a backend the same one through a change of its cluster.
-struct EndpointKey {
-  Address address;
-  std::uint16_t port = 0;
-  std::string hostname{};
-  bool operator==(const EndpointKey&) const = default;
-
-  [[nodiscard]] static EndpointKey of(const EndpointSpec& spec) {
-    return {spec.address.address, spec.address.port, spec.hostname};
-  }
-};
-
-struct EndpointKeyHash {
-  [[nodiscard]] std::size_t operator()(const EndpointKey& key) const {
-    return std::hash<Address>()(key.address) * 31 + key.port + std::hash<std::string>()(key.hostname) * 17;
-  }
-};
 
 struct BackendCounters {
   std::uint64_t requests = 0;
@@ -51,10 +31,10 @@ class Backend final : public event::Retired {
   [[nodiscard]] const EndpointSpec& endpoint() const { return endpoint_; }
   [[nodiscard]] const std::string& name() const { return name_; }  ///< "10.0.0.1:80", "[2001:db8::1]:80"
   [[nodiscard]] bool healthy() const { return failing_checks_.empty(); }
-  [[nodiscard]] const EjectionState& ejection() const { return ejection_; }
+  [[nodiscard]] const EjectionState& ejection() const { return context_.shared->ejection; }  ///< of all workers
   [[nodiscard]] const PeakEwma& ewma() const { return ewma_; }
   [[nodiscard]] const BackendCounters& counters() const { return counters_; }
-  [[nodiscard]] const Breakers& breakers() const { return breakers_; }
+  [[nodiscard]] const Breakers& breakers() const { return context_.breakers; }
   [[nodiscard]] bool removed() const { return removed_; }
   [[nodiscard]] Pool& pool() { return pools_.shared(); }
   [[nodiscard]] ClientPools& pools() { return pools_; }
@@ -64,7 +44,7 @@ class Backend final : public event::Retired {
   friend class Levels;
   /// Serves what was promised to it: a persistent session may stay through draining, not through failure.
   [[nodiscard]] bool serves_sessions() const {
-    return !removed_ && healthy() && !ejection_.ejected() && endpoint_.ready;
+    return !removed_ && healthy() && !ejection().ejected() && endpoint_.ready;
   }
 
   std::uint32_t active_ = 0;
@@ -73,16 +53,17 @@ class Backend final : public event::Retired {
   bool in_set_ = false;       // of its group's balancer
   bool removed_ = false;
   bool mark_ = false;         // scratch of Cluster::apply
+  bool put_aside_ = false;    // among Cluster::ejected_
   std::uint32_t level_ = 0;
   std::uint32_t group_ = 0;
   std::uint64_t since_ms_ = 0;  // when it came or returned: slow start
   PeakEwma ewma_;
-  Breakers breakers_;
+  BackendContext context_;
   EndpointSpec endpoint_;
   std::string name_;
-  EjectionState ejection_;
   std::vector<std::uint64_t> failing_checks_;  // ids of targets
   BackendCounters counters_;
+  Tally* tally_ = nullptr;  // null: nobody asks for statistics
   ClientPools pools_;
 };
 

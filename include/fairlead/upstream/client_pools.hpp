@@ -43,7 +43,7 @@ class ToldClient {
 class ClientPools {
  public:
   /// All outlive the pools, as with Pool.
-  ClientPools(ClusterContext& context, Breakers& backend, const EndpointSpec& endpoint);
+  ClientPools(ClusterContext& context, BackendContext& backend, const EndpointSpec& endpoint);
   ~ClientPools();
   ClientPools(const ClientPools&) = delete;
   ClientPools& operator=(const ClientPools&) = delete;
@@ -59,6 +59,7 @@ class ClientPools {
   void drain();
   void undrain();
   void warm_up();
+  void on_wanted();
   [[nodiscard]] bool empty() const { return shared_.empty() && members_.empty(); }
   [[nodiscard]] std::size_t clients() const { return members_.size(); }
   [[nodiscard]] std::uint32_t idle() const { return shared_.idle() + idle_; }
@@ -76,7 +77,7 @@ class ClientPools {
   bool close_oldest_idle();
 
   ClusterContext& context_;
-  Breakers& backend_;
+  BackendContext& backend_;
   const EndpointSpec& endpoint_;
   Pool shared_;
   List<IdlePlace> by_idle_;  // pools of clients with something idle, the latest first

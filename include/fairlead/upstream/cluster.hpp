@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "fairlead/upstream/backend.hpp"
@@ -37,7 +38,7 @@ enum class Refusal : std::uint8_t { kRequests, kRetries, kBudget };
 
 class Cluster;
 
-/// Hears what other workers, logs and pages want to know. Called within the calls that cause it.
+/// Hears what logs and pages want to know, of what this worker did. Called within the calls that cause it.
 class ClusterEvents {
  public:
   virtual void on_ejected(const Cluster& cluster, const Backend& backend, EjectionCause cause) = 0;
@@ -53,12 +54,20 @@ struct WorkerContext {
   SessionFactory& factory;
   Random& random;
   ClusterEvents* events = nullptr;
-  std::uint32_t worker = 0;   ///< 0 to workers - 1
-  std::uint32_t workers = 1;
+  std::uint32_t worker = 0;  ///< its number, from 0
+  std::shared_ptr<SharedClusters> shared = std::make_shared<SharedClusters>(1);  ///< by all workers
 };
 
-/// One cluster on one worker: chooses backends, counts, ejects. A try goes: pick(), admit(), the backend's pool, then
-/// observe() once its head or its failure is known, and finish() when it is over.
+/// A try that has begun, or why none has.
+struct Begun {
+  Backend* backend = nullptr;  ///< admitted, see Pick
+  PickReason reason = PickReason::kNoEndpoints;
+  std::optional<Refusal> refusal{};  ///< a backend would be there
+};
+
+/// One cluster on one worker: chooses backends, counts, ejects; limits and ejection are those of all workers together.
+/// A try goes: begin(), which is pick() and admit(), the backend's pool, then observe() once its head or its failure is
+/// known, and finish() when it is over.
 /// Owner: a ClusterSet. Thread: its worker's.
 class Cluster final : public event::Retired, private event::Timer {
  public:
@@ -75,6 +84,12 @@ class Cluster final : public event::Retired, private event::Timer {
   /// The backend of a persistent session where it may serve, else as pick().
   [[nodiscard]] Pick pick_persistent(const net::Endpoint& wanted, const PickRequest& request);
 
+  /// Picks and admits. Where another worker was faster to the last free place of a backend, or has put it aside, picks
+  /// again.
+  [[nodiscard]] Begun begin(const PickRequest& request, bool retry) { return begin_at(nullptr, request, retry); }
+  [[nodiscard]] Begun begin_persistent(const net::Endpoint& wanted, const PickRequest& request, bool retry) {
+    return begin_at(&wanted, request, retry);
+  }
   /// Counts a try in, or says why not. `retry`: it takes part in the retry budget.
   [[nodiscard]] std::optional<Refusal> admit(Backend& backend, bool retry);
   /// Once for each try that was admitted, before finish().
@@ -84,8 +99,10 @@ class Cluster final : public event::Retired, private event::Timer {
   void on_health(Backend& backend, HealthChange change);
   /// All of its targets that fail now.
   void set_failing(Backend& backend, std::vector<TargetId> failing);
-  /// Another worker has ejected it.
-  void eject_as_told(Backend& backend);
+  /// Puts aside what another worker has ejected.
+  void follow_ejection(Backend& backend);
+  /// A connection more may be allowed.
+  void on_room() { Pool::on_room(context_); }
 
   [[nodiscard]] Backend* find(const net::Endpoint& endpoint);
   [[nodiscard]] Backend* find(const EndpointKey& key) {
@@ -104,6 +121,7 @@ class Cluster final : public event::Retired, private event::Timer {
   [[nodiscard]] const RetryBudget& retry_budget() const { return budget_; }
   [[nodiscard]] std::uint32_t active() const { return context_.breakers.count(Breaker::kRequests); }
   [[nodiscard]] std::uint32_t available() const { return levels_.available(); }
+  /// As far as this worker has heard.
   [[nodiscard]] std::uint32_t ejected() const { return static_cast<std::uint32_t>(ejected_.size()); }
   [[nodiscard]] std::span<const LevelLoad> loads() const { return levels_.loads(); }
 
@@ -115,13 +133,24 @@ class Cluster final : public event::Retired, private event::Timer {
   void remove_unmarked();
   void apply_ejection();
   void remove(Backend& backend);
-  void set_limits(Backend& backend);
+  Begun begin_at(const net::Endpoint* wanted, const PickRequest& request, bool retry);
+  std::optional<Refusal> try_admit(Backend& backend, bool retry);
+  void count(Refusal refusal);
+  [[nodiscard]] static SharedBackend& shared(const Backend& backend) { return *backend.context_.shared; }
+  void apply_to(Backend& backend);
+  void count_ejected(const Backend& backend, bool here);
+  void forgive(Backend& backend);
   /// True where it has changed.
   bool update_availability(Backend& backend);
   void eject(Backend& backend, EjectionCause cause);
+  void put_aside(Backend& backend);
+  [[nodiscard]] bool ejected_anew(const Backend& backend) const;
   void on_timer() override;
   void return_ejected(std::uint64_t now);
+  bool release(Backend& backend, std::uint64_t now);
   void judge(std::uint64_t now);
+  using Outliers = std::vector<std::pair<Backend*, EjectionCause>>;
+  bool judge_all(Outliers& outliers);
   void sweep();
   void wake_at(std::uint64_t when);
 
@@ -133,7 +162,7 @@ class Cluster final : public event::Retired, private event::Timer {
   std::vector<Backend*> ejected_;
   Backends backends_;  // in the spec
   std::vector<std::unique_ptr<Backend>> leaving_;  // not any more, with requests or connections
-  std::uint64_t judged_ms_ = 0;
+  bool observed_ = false;  // something, since the last look at time
   bool draining_ = false;
 };
 

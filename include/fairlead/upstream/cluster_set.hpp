@@ -33,8 +33,10 @@ class ClusterSet {
   /// From the checker; targets that nothing here uses are remembered for clusters to come.
   void apply_health(std::span<const HealthChange> changes);
   void apply_health(const HealthSnapshot& snapshot);  ///< at start
-  /// Another worker has ejected a backend.
+  // What other workers tell, see SharedCluster; nothing where the cluster or backend is not there.
   void apply_ejection(std::string_view cluster, const EndpointKey& backend);
+  void apply_wanted(std::string_view cluster, const EndpointKey& backend);
+  void apply_room(std::string_view cluster);
 
   /// nullptr where there is none. The pointer is good until the turn ends, or while a request that was admitted is
   /// under way: a removed cluster ends with its last request.

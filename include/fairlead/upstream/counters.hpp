@@ -41,6 +41,7 @@ struct ClusterCounters {
   std::uint64_t closed_idle = 0;           ///< by the peer, while no request was on it
   std::uint64_t idle_timeouts = 0;
   std::uint64_t closed_full = 0;           ///< idle beyond the greatest count of idle connections
+  std::uint64_t closed_for_others = 0;     ///< given up at a limit of connections, for another worker
   std::uint64_t closed_used_up = 0;        ///< its greatest count of requests or age was reached
   std::uint64_t dns_answers = 0;
   std::uint64_t dns_failures = 0;          ///< no answer
@@ -89,6 +90,7 @@ inline constexpr std::array kClusterCounters = {
     FL_COUNTER(closed_idle),
     FL_COUNTER(idle_timeouts),
     FL_COUNTER(closed_full),
+    FL_COUNTER(closed_for_others),
     FL_COUNTER(closed_used_up),
     FL_COUNTER(dns_answers),
     FL_COUNTER(dns_failures),

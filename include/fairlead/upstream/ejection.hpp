@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -20,36 +21,39 @@ enum class EjectionCause : std::uint8_t {
   kSuccessRate,
   kFailurePercent,
   kLatency,
-  kTold,  ///< by another worker
 };
-inline constexpr std::size_t kEjectionCauses = 7;
+inline constexpr std::size_t kEjectionCauses = 6;
 [[nodiscard]] std::string_view cause_name(EjectionCause cause);
 
-/// What is known of one backend for outlier detection. Plain data; Ejector changes it.
-/// Owner: a backend. Thread: its worker's.
+/// What is known of one backend for outlier detection, by all workers together. Ejector changes it.
+/// Owner: a SharedBackend. Thread: any for what is atomic; for the rest, who holds the lock of the cluster.
 struct EjectionState {
-  std::uint32_t consecutive_5xx = 0;
-  std::uint32_t consecutive_gateway = 0;
-  std::uint32_t consecutive_local = 0;
-  std::uint32_t requests = 0;         // of this interval; so for the next two
+  std::atomic<std::uint32_t> consecutive_5xx{0};
+  std::atomic<std::uint32_t> consecutive_gateway{0};
+  std::atomic<std::uint32_t> consecutive_local{0};
+  std::atomic<std::uint64_t> until_ms{0};  ///< 0: not ejected; changed under the lock
+  std::uint32_t requests = 0;         // of the interval that is judged; so for the next two
   std::uint32_t failures = 0;
   std::uint64_t latency_ns = 0;
   std::uint32_t times = 0;            ///< ejections in a row; goes down by one for each interval without
-  std::uint64_t until_ms = 0;         ///< 0: not ejected
-  std::uint64_t returned_ms = 0;      ///< when it last came back; slow start counts from it
-  [[nodiscard]] bool ejected() const { return until_ms != 0; }
+  std::uint64_t returned_ms = 0;      ///< when it last came back
+  [[nodiscard]] bool ejected() const { return until_ms.load() != 0; }
 };
 
 /// Outlier detection of one cluster: which backends to leave out for a while, and when to take them back. Pure: told of
-/// outcomes and of time, it says what to do; who asks keeps the states.
+/// outcomes and of time, it says what to do; who asks keeps the states, and the lock for all calls but observe().
 /// Owner: a cluster. Thread: its worker's.
 class Ejector {
  public:
   explicit Ejector(const EjectionSpec& spec) : spec_(spec) {}
   void set_spec(const EjectionSpec& spec) { spec_ = spec; }
   [[nodiscard]] const EjectionSpec& spec() const { return spec_; }
+  /// Whether judge() may find anybody.
+  [[nodiscard]] bool statistics() const {
+    return spec_.success_rate_deviations > 0 || spec_.failure_percent > 0 || spec_.latency_percent > 0;
+  }
 
-  /// The cause for which the backend is to be ejected now, if any: the limits of consecutive failures.
+  /// The cause for which the backend is to be ejected now, if any: the limits of consecutive failures. Any thread.
   [[nodiscard]] std::optional<EjectionCause> observe(EjectionState& state, const Outcome& outcome) const;
   /// Whether one more of `total` may be ejected.
   [[nodiscard]] bool allows(std::uint32_t ejected, std::uint32_t total) const;

@@ -8,11 +8,11 @@
 
 #include "fairlead/base/result.hpp"
 #include "fairlead/http/exchange.hpp"
-#include "fairlead/upstream/breaker.hpp"
 #include "fairlead/upstream/clock.hpp"
 #include "fairlead/upstream/cluster_spec.hpp"
 #include "fairlead/upstream/counters.hpp"
 #include "fairlead/upstream/intrusive_list.hpp"
+#include "fairlead/upstream/shared.hpp"
 
 namespace fairlead::upstream {
 
@@ -47,14 +47,39 @@ class SessionFactory {
   ~SessionFactory() = default;
 };
 
+/// A place among the pools that want a connection.
+class WantingNode : public ListNode {
+ protected:
+  WantingNode() = default;
+  ~WantingNode() = default;
+};
+
 /// What the backends of a cluster have in common on one worker.
 /// Owner: a cluster. Thread: its worker's.
 struct ClusterContext {
+  ClusterContext(Clock& its_clock, SessionFactory& its_factory, std::shared_ptr<SharedCluster> its_shared,
+                 std::uint32_t its_worker)
+      : clock(its_clock), factory(its_factory), shared(std::move(its_shared)), worker(its_worker) {}
+
   Clock& clock;
   SessionFactory& factory;
-  ClusterSpecRef spec;  ///< never null
-  Breakers breakers{};
+  ClusterSpecRef spec = std::make_shared<const ClusterSpec>();  ///< never null
+  std::shared_ptr<SharedCluster> shared;  ///< with the other workers
+  std::uint32_t worker;
+  Breakers breakers{std::shared_ptr<SharedBreakers>(shared, &shared->breakers), worker};
   ClusterCounters counters{};
+  List<WantingNode> wanting{};  ///< pools that a limit of connections holds back, the first first
+};
+
+/// What the pools to one backend have in common on one worker.
+/// Owner: a backend. Thread: its worker's.
+struct BackendContext {
+  BackendContext(std::shared_ptr<SharedBackend> its_shared, std::uint32_t worker)
+      : shared(std::move(its_shared)), breakers(std::shared_ptr<SharedBreakers>(shared, &shared->breakers), worker) {}
+
+  std::shared_ptr<SharedBackend> shared;  ///< with the other workers
+  Breakers breakers;
+  std::uint32_t yielding = 0;  ///< sessions that end for other workers after their requests
 };
 
 /// What a pool keeps of a waiter; destroying it ends the wait.
@@ -101,13 +126,15 @@ class PoolKeeper {
 /// The connections of one worker to one backend: idle ones (the latest used first, so that the others may time out),
 /// HTTP/2 ones with room, those under way, and a queue of requests that wait. A connection that closes while idle is
 /// dropped at once; one that closes under a request resets its stream, and ClientStream::reused_connection() with
-/// failure_of() tells whether the request may be repeated.
+/// failure_of() tells whether the request may be repeated. Where a limit of connections, which is of all workers, holds
+/// it back it wants one of those of other workers, who give up what is idle, or, where it has none at all, what has
+/// ended its request.
 /// Owner: a backend. Thread: its worker's.
-class Pool {
+class Pool : private WantingNode {
  public:
-  /// All outlive the pool while it holds anything; `backend`: its breakers, counted in beside the cluster's; `keeper`:
-  /// of a pool for one client.
-  Pool(ClusterContext& context, Breakers& backend, const EndpointSpec& endpoint, PoolKeeper* keeper = nullptr);
+  /// All outlive the pool while it holds anything; `backend`: its breakers are counted in beside the cluster's;
+  /// `keeper`: of a pool for one client.
+  Pool(ClusterContext& context, BackendContext& backend, const EndpointSpec& endpoint, PoolKeeper* keeper = nullptr);
   ~Pool();  ///< closes everything; waiters are told kDraining
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -132,6 +159,10 @@ class Pool {
   void leave();
   /// Makes room for others; where something is idle only.
   void close_oldest_idle();
+  /// Those that want a connection try again, who has wanted longest first.
+  static void on_room(ClusterContext& context);
+  /// Another worker wants one of its connections.
+  void on_wanted();
   /// Opens connections up to min_idle; called by the owner where a cluster is to be warm.
   void warm_up();
 
@@ -168,8 +199,18 @@ class Pool {
   void one_idle();
   void one_busy();
   [[nodiscard]] bool may_connect() const;
+  [[nodiscard]] bool others_connected() const;
+  [[nodiscard]] bool gives_way() const;
+  [[nodiscard]] bool uncovered() const { return pending_count_ > connecting_count_ * expected_streams_; }
+  void settle();
+  void retry();
+  void yield();
+  void leave_both(Breaker breaker);
   http::ClientStream* open_on_standing(http::ClientHandler& handler);
   [[nodiscard]] Session* usable();
+  std::optional<PoolFailure> connect_or_wait();
+  bool enter_connection();
+  void leave_connection();
   std::optional<PoolFailure> connect_one(std::string_view* text);
   [[nodiscard]] const PoolSpec& spec() const { return context_.spec->pool; }
   void grow();
@@ -190,7 +231,7 @@ class Pool {
   void on_closed(Session& session, std::string_view why);
 
   ClusterContext& context_;
-  Breakers& backend_;
+  BackendContext& backend_;
   const EndpointSpec& endpoint_;
   PoolKeeper* keeper_;
   std::unique_ptr<Lists> lists_;
@@ -204,6 +245,9 @@ class Pool {
   std::uint32_t connecting_count_ = 0;
   std::uint32_t pending_count_ = 0;
   std::uint32_t holds_ = 0;
+  bool held_back_ = false;  // by a limit of connections, at the last try
+  bool wants_ = false;  // counted in the shared backend and cluster; so for the next
+  bool starves_ = false;
   bool draining_ = false;
   bool leaving_ = false;
   bool dispatching_ = false;

@@ -34,12 +34,12 @@ class ClientPoolsTest : public testing::Test {
   }
   void apply() {
     context.spec = std::make_shared<const ClusterSpec>(spec);
-    backend.set_limits(spec.backend_breakers, 0, 1);
+    backend.breakers.set_limits(spec.backend_breakers);
   }
   void TearDown() override {
     pools_.reset();
     clock.end_turn();
-    test::expect_nothing_left(factory, context.breakers, backend);
+    test::expect_nothing_left(factory, context.breakers, backend.breakers);
   }
   ToldClient& client(std::uint16_t port) {
     auto& place = clients[port];
@@ -61,8 +61,9 @@ class ClientPoolsTest : public testing::Test {
   test::FakeFactory factory;
   test::ManualClock clock;
   ClusterSpec spec;
-  ClusterContext context{.clock = clock, .factory = factory, .spec = std::make_shared<const ClusterSpec>()};
-  Breakers backend;
+  SharedClusters all{1};
+  ClusterContext context{clock, factory, all.cluster("c"), 0};
+  BackendContext backend{context.shared->backend({}), 0};
   EndpointSpec endpoint = test::endpoint("10.0.0.1");
   std::deque<Request> requests;
   std::optional<ClientPools> pools_;
@@ -219,8 +220,8 @@ TEST_F(ClientPoolsTest, HoldsItsLimitsUnderARandomLife) {
     clock.end_turn();
     ASSERT_LE(pools().idle(), 4u);
     ASSERT_LE(factory.open().size(), 9u);
-    ASSERT_EQ(backend.count(Breaker::kConnections), factory.open().size()) << "step " << step;
-    ASSERT_LE(pools().clients(), factory.open().size() + backend.count(Breaker::kPending));
+    ASSERT_EQ(backend.breakers.count(Breaker::kConnections), factory.open().size()) << "step " << step;
+    ASSERT_LE(pools().clients(), factory.open().size() + backend.breakers.count(Breaker::kPending));
   }
   clients.clear();
   for (auto* session : factory.open()) session->peer_closes();

@@ -303,16 +303,6 @@ TEST_F(ClusterTest, StatisticsAreJudgedAtTheEndOfAnInterval) {
   EXPECT_EQ(clock.timers().armed(), 0u) << "without traffic nothing ticks";
 }
 
-TEST_F(ClusterTest, AnotherWorkersEjectionHolds) {
-  auto spec = of(2);
-  spec.ejection.emplace();
-  auto& cluster = add(spec);
-  set.apply_ejection("c", {*Address::parse("10.0.0.1"), 80});
-  set.apply_ejection("unknown", {*Address::parse("10.0.0.1"), 80});
-  EXPECT_EQ(cluster.ejected(), 1u);
-  EXPECT_TRUE(ejected.empty()) << "not told on";
-}
-
 TEST_F(ClusterTest, BreakersAndBudgetRefuse) {
   auto spec = of(1);
   spec.breakers.max_requests = 3;

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+#include <vector>
+
 namespace fairlead::upstream {
 namespace {
 
@@ -68,6 +71,23 @@ TEST(EjectorTest, AGoodAnswerEndsARunAndSomeOutcomesSayNothing) {
   EXPECT_FALSE(feed(ejector, state, failed(Failure::kConnect), 2));
 }
 
+TEST(EjectorTest, ARunOfSeveralThreadsReachesItsLimitOnceForEachSoMany) {
+  constexpr int kThreads = 4;
+  constexpr int kTimes = 50'000;
+  const Ejector ejector({.consecutive_5xx = 5});
+  EjectionState state;
+  std::atomic<int> reached = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < kThreads; ++i)
+      threads.emplace_back([&] {
+        for (int k = 0; k < kTimes; ++k) reached += ejector.observe(state, answered(500)).has_value() ? 1 : 0;
+      });
+  }
+  EXPECT_EQ(reached, kThreads * kTimes / 5);
+  EXPECT_EQ(state.consecutive_5xx, 0u);
+}
+
 TEST(EjectorTest, GatewayErrorsAreARunOfTheirOwn) {
   const Ejector ejector({.consecutive_5xx = 0, .consecutive_gateway_errors = 3});
   EjectionState state;
@@ -119,8 +139,8 @@ TEST(EjectorTest, JitterSpreadsReturns) {
   for (int i = 0; i < 1000; ++i) {
     EjectionState state;
     ejector.eject(state, 0, random);
-    least = std::min(least, state.until_ms);
-    greatest = std::max(greatest, state.until_ms);
+    least = std::min(least, state.until_ms.load());
+    greatest = std::max(greatest, state.until_ms.load());
   }
   EXPECT_GE(least, 1000u);
   EXPECT_LT(least, 1020u);

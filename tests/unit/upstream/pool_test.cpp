@@ -18,8 +18,8 @@ class PoolTest : public testing::Test {
   Pool& pool() {
     if (!pool_) {
       context.spec = std::make_shared<const ClusterSpec>(spec);
-      context.breakers.set_limits(spec.breakers, 0, 1);
-      backend.set_limits(spec.backend_breakers, 0, 1);
+      context.breakers.set_limits(spec.breakers);
+      backend.breakers.set_limits(spec.backend_breakers);
       pool_ = std::make_unique<Pool>(context, backend, endpoint);
     }
     return *pool_;
@@ -27,7 +27,7 @@ class PoolTest : public testing::Test {
   void TearDown() override {
     pool_.reset();
     clock.end_turn();
-    test::expect_nothing_left(factory, context.breakers, backend);
+    test::expect_nothing_left(factory, context.breakers, backend.breakers);
   }
   /// A request that has its stream, on a connection that was just made.
   void begin(Request& request) {
@@ -42,8 +42,9 @@ class PoolTest : public testing::Test {
   test::FakeFactory factory;
   test::ManualClock clock;
   ClusterSpec spec;
-  ClusterContext context{.clock = clock, .factory = factory, .spec = std::make_shared<const ClusterSpec>()};
-  Breakers backend;
+  SharedClusters all{1};
+  ClusterContext context{clock, factory, all.cluster("c"), 0};
+  BackendContext backend{context.shared->backend({}), 0};
   EndpointSpec endpoint = test::endpoint("10.0.0.1");
   std::unique_ptr<Pool> pool_;
 };
