@@ -37,6 +37,24 @@ TEST(Tables, KeepEveryKeyBelowTheirBound) {
   EXPECT_EQ(table.counts().evicted, 0U);
 }
 
+TEST(Tables, TakeLittleMoreThanTheirCells) {
+  std::mt19937_64 random(10);
+  for (const std::size_t count : std::initializer_list<std::size_t>{10'000, 60'000, 75'000, 100'000, 200'000}) {
+    Table table(2, 0);
+    for (std::size_t i = 0; i < count; ++i) put(table, random() | 1, 1);
+    EXPECT_LE(table.bytes(), count * (8 + 16) * 3 / 2) << count;
+  }
+}
+
+/// Keys that fill most of the room that there may be all find some.
+TEST(Tables, AreFullBeforeTheyForget) {
+  constexpr std::size_t kMost = 131'072;
+  Table table(2, kMost);
+  std::mt19937_64 random(11);
+  for (std::size_t i = 0; i < kMost * 85 / 100; ++i) put(table, random() | 1, kAtLimit);
+  EXPECT_EQ(table.counts().evicted, 0U);
+}
+
 TEST(Tables, EraseAndUseAgain) {
   Table table(1, 0);
   put(table, 5, 1);
