@@ -187,7 +187,8 @@ void add_endpoints(const proxy::Snapshot& snapshot, Json& backends) {
 
 const filter::Chain* consumer_chain(const proxy::Snapshot& snapshot, const filter::Identity& identity) {
   if (snapshot.consumers == nullptr || identity.consumer == nullptr) return nullptr;
-  const auto found = snapshot.consumers->find(std::string(identity.consumer_ns) + "/" + identity.consumer->name);
+  const auto found =
+      snapshot.consumers->find(std::string(identity.consumer_ns).append("/").append(identity.consumer->name()));
   return found == snapshot.consumers->end() ? nullptr : found->second.get();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/config_plan.hpp"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -10,6 +11,8 @@ namespace fairlead::gateway {
 namespace {
 
 using model::Kind;
+
+constexpr std::uint64_t kManyDocuments = 10'000;
 
 /// Whose status is told, in the order of the telling.
 constexpr Kind kTold[] = {Kind::kGatewayClass,
@@ -36,8 +39,14 @@ Result<std::unique_ptr<ConfigPlan>> ConfigPlan::open(const std::string& path, co
   return std::unique_ptr<ConfigPlan>(new ConfigPlan(std::move(directory), std::move(tls), zone, logs, meter, quiet));
 }
 
-Result<std::optional<proxy::Update>> ConfigPlan::load() { return take(directory_->load()); }
-Result<std::optional<proxy::Update>> ConfigPlan::changed() { return take(directory_->changed()); }
+Result<std::optional<proxy::Update>> ConfigPlan::load() { return give_back(take(directory_->load())); }
+Result<std::optional<proxy::Update>> ConfigPlan::changed() { return give_back(take(directory_->changed())); }
+
+/// Many documents leave the kernel's pages with gaps that the next reading may be far from.
+Result<std::optional<proxy::Update>> ConfigPlan::give_back(Result<std::optional<proxy::Update>> update) {
+  if (std::exchange(parsed_, 0) >= kManyDocuments) ::malloc_trim(0);
+  return update;
+}
 
 /// Each for as long as it stands, once.
 void ConfigPlan::log(const config::Diagnostics& diagnostics) {
@@ -58,15 +67,17 @@ Result<std::optional<proxy::Update>> ConfigPlan::take(Result<config::Update> rea
   if (!read) return fail(std::move(read.error()));
   log(read->diagnostics);
   state_.set_refused(read->diagnostics);
+  parsed_ = read->documents_parsed;
   counts_.files = read->files;
   counts_.documents = read->documents;
-  if (read->changes.empty() && version_ > 0) {
+  if (read->changes.empty() && read->consumers.empty() && version_ > 0) {
     for (const auto& [subject, texts] : remarks_.all()) counts_.warnings += texts.size();
     return std::nullopt;
   }
   objects_.apply(read->changes);
+  objects_.apply(read->consumers);
   const auto change = state_.update(objects_, read->changes);
-  filters_.begin(objects_, state_, read->changes);
+  filters_.begin(objects_, state_, *read);
   listeners_.apply(objects_, state_, change);
   streams_.apply(objects_, state_, change);
   auto update = make_update(change);
@@ -79,8 +90,8 @@ Result<std::optional<proxy::Update>> ConfigPlan::take(Result<config::Update> rea
   for (const auto& [subject, texts] : remarks_.all()) counts_.warnings += texts.size();
   if (quiet_) return update;
   spdlog::info("configuration {}: {} objects changed, {} clusters of them new or changed, {} gone; {} ports, {} routes",
-               version_, read->changes.size(), update.clusters->updated.size(), update.clusters->removed.size(),
-               counts_.listeners, counts_.routes);
+               version_, read->changes.size() + read->consumers.size(), update.clusters->updated.size(),
+               update.clusters->removed.size(), counts_.listeners, counts_.routes);
   return update;
 }
 

@@ -77,6 +77,7 @@ class ConfigPlan {
         filters_(clusters_, remarks_, meter, quiet),
         listeners_(routes_, filters_, remarks_, *tls_, logs) {}
   Result<std::optional<proxy::Update>> take(Result<config::Update> read);
+  Result<std::optional<proxy::Update>> give_back(Result<std::optional<proxy::Update>> update);
   void log(const config::Diagnostics& diagnostics);
   proxy::Update make_update(const config::GatewayChange& change);
 
@@ -94,6 +95,7 @@ class ConfigPlan {
   StreamPlan streams_{clusters_, remarks_, *tls_};
   std::set<std::string> standing_;  // diagnostics that were logged
   std::uint64_t version_ = 0;
+  std::uint64_t parsed_ = 0;  // documents, by the last reading
   Counts counts_;
 };
 

@@ -96,14 +96,14 @@ void FilterPlan::make(Entry& entry, const model::ObjectPtr& from) {
 }
 
 /// Before filters are made: what they find then is what workers will see.
-void FilterPlan::update_consumers(const model::ChangeSet& changes) {
-  std::vector<const model::Consumer*> changed;
+void FilterPlan::update_consumers(const config::Update& update) {
+  std::vector<auth::ConsumerPtr> changed;
   std::vector<auth::DirectoryStore::Name> removed, secrets;
-  for (const auto& change : changes) {
+  for (const auto& change : update.changes)
     if (change.key.kind == model::Kind::kSecret) secrets.emplace_back(change.key.ns, change.key.name);
-    if (change.key.kind != model::Kind::kConsumer) continue;
-    if (change.object == nullptr) removed.emplace_back(change.key.ns, change.key.name);
-    else changed.push_back(&std::get<model::Consumer>(*change.object));
+  for (const auto& [consumer, gone] : update.consumers) {
+    if (gone) removed.emplace_back(consumer->ns(), consumer->name());
+    else changed.push_back(consumer);
   }
   if (changed.empty() && removed.empty() && secrets.empty()) return;
   directory_->update(changed, removed, secrets, [&](const std::string& ns, const std::string& name) {
@@ -121,11 +121,11 @@ void FilterPlan::update_consumers(const model::ChangeSet& changes) {
   }
 }
 
-void FilterPlan::begin(const model::Cluster& objects, config::GatewayState& state, const model::ChangeSet& changes) {
+void FilterPlan::begin(const model::Cluster& objects, config::GatewayState& state, const config::Update& update) {
   objects_ = &objects;
   state_ = &state;
-  update_consumers(changes);
-  for (const auto& change : changes) {
+  update_consumers(update);
+  for (const auto& change : update.changes) {
     const bool text = change.key.kind == model::Kind::kSecret || change.key.kind == model::Kind::kConfigMap;
     if (!text && change.key.kind != model::Kind::kService) continue;
     for (auto& [key, entry] : entries_)
@@ -133,7 +133,7 @@ void FilterPlan::begin(const model::Cluster& objects, config::GatewayState& stat
   }
   for (auto& [key, entry] : entries_) renew_clusters(entry);
   redis_.renew(objects, state);
-  begin_istio(changes);
+  begin_istio(update.changes);
 }
 
 void FilterPlan::renew_clusters(Entry& entry) {

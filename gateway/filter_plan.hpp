@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fairlead/auth/directory_store.hpp"
+#include "fairlead/config/directory.hpp"
 #include "fairlead/config/gateway_state.hpp"
 #include "fairlead/filter/filter.hpp"
 #include "fairlead/filter/make.hpp"
@@ -33,7 +34,7 @@ class FilterPlan {
   }
 
   /// The beginning of an update, whose state `state` has already. Both are used until finish().
-  void begin(const model::Cluster& objects, config::GatewayState& state, const model::ChangeSet& changes);
+  void begin(const model::Cluster& objects, config::GatewayState& state, const config::Update& update);
   /// Null where no policy has a section. `istio`: where the filter of Istio's policies stands.
   filter::ChainPtr chain(const config::RequestPolicies& policies, filter::Slot istio = filter::Slot::kIstioGateway);
   /// The chain with a rule's own ExternalAuth in its place. `cluster`: of its backend; `route`: whose rule it is.
@@ -77,7 +78,7 @@ class FilterPlan {
   std::optional<std::uint32_t> acquire(Entry& entry, const std::string& ns, const model::BackendTarget& target,
                                        bool grpc);
   void release(Entry& entry);
-  void update_consumers(const model::ChangeSet& changes);
+  void update_consumers(const config::Update& update);
   const Filters& filters_of(const model::ObjectPtr& policy);
   void make(Entry& entry, const model::ObjectPtr& from);
   void add_filters(filter::Chain& out, const model::ObjectPtr& policy);

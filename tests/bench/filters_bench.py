@@ -33,6 +33,7 @@ TEN = """addresses: {deny: [203.0.113.0/24]}
   transform: {response: {status: [{from: 499, to: 498}]}}
   cache: {bypass: {headers: [x-bypass]}, cacheStatusHeader: false}"""
 LIMIT = "limits: [{name: a, requests: 1000000000, per: Second}]"
+LASTING = "limits: [{name: a, requests: 1000000000, per: Day, algorithm: FixedWindow}]"  # counts that nobody forgets meanwhile
 
 
 def policy(name, target, spec):
@@ -129,23 +130,37 @@ class Bench:
         self.add("ten filters that do nothing, CPU added per request", more, "us", 1.0, detail=f"{base:.2f} -> {with_it:.2f} us")
 
     def keys(self, count):
-        begin = time.monotonic()
-        documents = [path_route("plain", "/plain"), path_route("keyed", "/keyed"),
-                     policy("keyed", "keyed", f"authentication: {{methods: {{apiKey: {{}}}}}}\n  rateLimits: {{{LIMIT}}}")]
+        documents = [path_route("plain", "/plain"), path_route("keyed", "/keyed"), path_route("each", "/each"),
+                     *(policy(name, name, f"authentication: {{methods: {{apiKey: {{}}}}}}\n  rateLimits: {{{limit}}}")
+                       for name, limit in (("keyed", LIMIT), ("each", LASTING)))]
         empty, _ = self.fairlead(f"none{count}", documents)
         without = empty.pss_kib()
         self.stop(empty)
+        begin = time.monotonic()
         process, port = self.fairlead(f"keys{count}", [*documents, *consumers(count)], limit=600)
         loaded = time.monotonic() - begin
+        peak = process.peak_kib()
         script = self.work / "keys.lua"
         script.write_text(f"local n = {count}\nlocal i = 0\nrequest = function()\n  i = (i * 1103515245 + 12345) % 2147483648\n"
                           "  return wrk.format('GET', nil, {['apikey'] = 'key-' .. (i % n)})\nend\n")
         more, base, with_it = self.added(process, port, "keyed", "-s", str(script))
-        each = (process.pss_kib() - without) * 1024 / count
+        if count > 1:
+            self.memory(process, port, count, without, peak)
         self.stop(process)
-        memory = f"; {each:.0f} B of memory a consumer, with objects and counts; read in {loaded:.0f} s" if count > 1 else ""
         self.add(f"API key and local limit, {count} consumers, CPU added per request", more, "us", 2.0,
-                 detail=f"{base:.2f} -> {with_it:.2f} us{memory}")
+                 detail=f"{base:.2f} -> {with_it:.2f} us; read in {loaded:.0f} s")
+
+    def memory(self, process, port, count, without, peak):
+        """Of all that a consumer has: object, directory, and, once each has asked, its cell of the limit."""
+        script = self.work / "each.lua"
+        asked = 0
+        while asked < count:
+            script.write_text(f"local i = {asked - 1}\nrequest = function()\n  i = (i + 1) % {count}\n"
+                              "  return wrk.format('GET', nil, {['apikey'] = 'key-' .. i})\nend\n")
+            asked += self.load(f"http://127.0.0.1:{port}/each/100", "-s", str(script))[0]
+        each = (process.pss_kib() - without) * 1024 / count
+        self.add(f"memory a consumer, {count} with a key and a local limit each", each, "B", 300.0)
+        self.add(f"the same while they are read, {count} consumers", (peak - without) * 1024 / count, "B")
 
     def beside_nginx(self):
         port = free_port()

@@ -83,6 +83,10 @@ class Process:
         return sum(int(re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1])
                    for pid in self.pids())
 
+    def peak_kib(self) -> int:
+        return sum(int(re.search(r"^VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+                   for pid in self.pids())
+
     def stop(self) -> None:
         self.child.terminate()
         try:

@@ -22,6 +22,7 @@
 #include "fairlead/limit/local.hpp"
 #include "fairlead/limit/redis_client.hpp"
 #include "fairlead/model/request_limits.hpp"
+#include "unit/filter/consumers.hpp"
 #include "unit/filter/fake_request.hpp"
 
 namespace fairlead::limit {
@@ -103,14 +104,15 @@ void measure_filter(bench::Figures& figures) {
   settings.limits[0].requests = 1'000'000'000;
   settings.limits[0].key.resize(1);
   const auto made = filter::make_rate_limits(settings, context);
-  std::vector<auth::Consumer> consumers(100'000);
-  for (std::size_t i = 0; i < consumers.size(); ++i) consumers[i].name = "consumer-" + std::to_string(i);
+  std::vector<auth::ConsumerPtr> consumers;
+  for (int i = 0; i < 100'000; ++i) consumers.push_back(filter::make_consumer("consumer-" + std::to_string(i)));
   filter::FakeRequest request;
   http::ResponseHead head;
   figures.add("limit: filter, consumer's key, 100000 consumers, with RateLimit fields",
               each_ns(500'000,
                       [&](int i) {
-                        request.identity().consumer = &consumers[static_cast<std::size_t>(i) * 7919 % consumers.size()];
+                        request.identity().consumer =
+                            consumers[static_cast<std::size_t>(i) * 7919 % consumers.size()].get();
                         made->on_request(request);
                         head.fields.clear();
                         made->on_response(request, head);

@@ -25,7 +25,7 @@ std::size_t shard_of(std::string_view name) { return std::hash<std::string_view>
 
 bool same(const Digest& a, const Digest& b) { return equal_constant_time(bytes_of(a), bytes_of(b)); }
 
-std::string_view member_name(const MemberPtr& member) { return member->consumer.name; }
+std::string_view consumer_name(const ConsumerPtr& consumer) { return consumer->name(); }
 
 }  // namespace
 
@@ -33,7 +33,7 @@ std::string_view member_name(const MemberPtr& member) { return member->consumer.
 struct Directory::Changes {
   struct One {
     std::vector<const Credential*> removed;
-    std::vector<std::pair<const Credential*, MemberPtr>> added;
+    std::vector<std::pair<const Credential*, ConsumerPtr>> added;
   };
   std::vector<std::unique_ptr<One>> shards = std::vector<std::unique_ptr<One>>(kShards);
 
@@ -42,18 +42,19 @@ struct Directory::Changes {
     if (one == nullptr) one = std::make_unique<One>();
     return *one;
   }
-  void remove(const Member& member) {
-    for (const auto& credential : member.credentials) at(credential).removed.push_back(&credential);
+  void remove(const Consumer& consumer) {
+    for (const auto& credential : consumer.credentials()) at(credential).removed.push_back(&credential);
   }
-  void add(const MemberPtr& member) {
-    for (const auto& credential : member->credentials) at(credential).added.emplace_back(&credential, member);
+  void add(const ConsumerPtr& consumer) {
+    for (const auto& credential : consumer->credentials()) at(credential).added.emplace_back(&credential, consumer);
   }
 };
 
 std::string credential_name(const Credential& credential) {
   static constexpr std::string_view kKinds[] = {"apikey", "basic", "jwt", "hmac", "signature"};
-  std::string out = credential.consumer->name + '/';
-  if (credential.details != nullptr && !credential.details->name.empty()) return out + credential.details->name;
+  auto out = std::string(credential.consumer().name()) + '/';
+  if (const auto* details = details_of(credential); details != nullptr && !details->name.empty())
+    return out + details->name;
   out += kKinds[static_cast<std::size_t>(credential.kind)];
   return out + '-' + std::to_string(credential.number);
 }
@@ -92,16 +93,16 @@ const Credential* Directory::find(CredentialKind kind, const Digest& lookup) con
   return shard == nullptr ? nullptr : shard->find(kind, lookup);
 }
 
-const MemberPtr* Directory::member(std::string_view name) const {
+const ConsumerPtr* Directory::find_consumer(std::string_view name) const {
   const auto& shard = names_[shard_of(name)];
   if (shard == nullptr) return nullptr;
-  const auto at = std::ranges::lower_bound(*shard, name, {}, member_name);
-  return at == shard->end() || (*at)->consumer.name != name ? nullptr : &*at;
+  const auto at = std::ranges::lower_bound(*shard, name, {}, consumer_name);
+  return at == shard->end() || (*at)->name() != name ? nullptr : &*at;
 }
 
 const Consumer* Directory::consumer(std::string_view name) const {
-  const auto* found = member(name);
-  return found == nullptr ? nullptr : &(*found)->consumer;
+  const auto* found = find_consumer(name);
+  return found == nullptr ? nullptr : found->get();
 }
 
 std::size_t Directory::bytes() const {
@@ -109,7 +110,7 @@ std::size_t Directory::bytes() const {
   for (const auto& shard : credentials_)
     if (shard) out += sizeof *shard + shard->slots.capacity() * sizeof(Slot);
   for (const auto& shard : names_)
-    if (shard) out += sizeof *shard + shard->capacity() * sizeof(MemberPtr);
+    if (shard) out += sizeof *shard + shard->capacity() * sizeof(ConsumerPtr);
   return out;
 }
 
@@ -118,9 +119,9 @@ std::shared_ptr<const Directory> Directory::with(const Edit& edit, std::vector<C
   out->version_ = next_version();
   Changes changes;
   out->change_names(edit, changes);
-  for (const auto& member : edit.again) {
-    changes.remove(*member);
-    changes.add(member);
+  for (const auto& consumer : edit.again) {
+    changes.remove(*consumer);
+    changes.add(consumer);
   }
   for (std::size_t shard = 0; shard < kShards; ++shard)
     if (changes.shards[shard] != nullptr) out->change_credentials(changes, shard, conflicts);
@@ -129,15 +130,15 @@ std::shared_ptr<const Directory> Directory::with(const Edit& edit, std::vector<C
 
 void Directory::change_names(const Edit& edit, Changes& changes) {
   struct One {
-    std::vector<MemberPtr> added;
+    std::vector<ConsumerPtr> added;
     std::vector<std::string_view> gone;
   };
   std::map<std::size_t, One> shards;
-  for (const auto& member : edit.added) {
-    auto& one = shards[shard_of(member->consumer.name)];
-    one.added.push_back(member);
-    one.gone.push_back(member->consumer.name);
-    changes.add(member);
+  for (const auto& consumer : edit.added) {
+    auto& one = shards[shard_of(consumer->name())];
+    one.added.push_back(consumer);
+    one.gone.push_back(consumer->name());
+    changes.add(consumer);
   }
   for (const auto& name : edit.removed) shards[shard_of(name)].gone.push_back(name);
   for (auto& [number, one] : shards) {
@@ -148,16 +149,16 @@ void Directory::change_names(const Edit& edit, Changes& changes) {
       consumers_ -= made->size();
     }
     for (const auto name : one.gone) {
-      const auto at = std::ranges::lower_bound(*made, name, {}, member_name);
-      if (at == made->end() || (*at)->consumer.name != name) continue;
+      const auto at = std::ranges::lower_bound(*made, name, {}, consumer_name);
+      if (at == made->end() || (*at)->name() != name) continue;
       changes.remove(**at);
       made->erase(at);
     }
-    std::ranges::sort(one.added, {}, member_name);
+    std::ranges::sort(one.added, {}, consumer_name);
     const auto middle = static_cast<std::ptrdiff_t>(made->size());
     made->insert(made->end(), one.added.begin(), one.added.end());
     // One newcomer among a thousand is put in its place; a rush is merged.
-    std::ranges::inplace_merge(*made, made->begin() + middle, {}, member_name);
+    std::ranges::inplace_merge(*made, made->begin() + middle, {}, consumer_name);
     consumers_ += made->size();
     made->shrink_to_fit();
     names_[number] = std::move(made);
@@ -175,9 +176,9 @@ void Directory::change_credentials(const Changes& changes, std::size_t shard, st
   auto made = std::make_shared<CredentialShard>();
   made->slots.resize((kept.size() + change.added.size()) * 4 / 3 + 1);
   for (const auto& slot : kept) made->put(slot);
-  for (const auto& [credential, member] : change.added) {
+  for (const auto& [credential, consumer] : change.added) {
     const auto* standing = made->insert(*credential);
-    if (standing != nullptr) conflicts.push_back({member, credential, standing->consumer});
+    if (standing != nullptr) conflicts.push_back({consumer, credential, &standing->consumer()});
   }
   credentials_[shard] = std::move(made);
 }

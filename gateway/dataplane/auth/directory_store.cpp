@@ -49,9 +49,17 @@ Result<> fill_signature(const model::CredentialText& text, const std::string& ma
   return {};
 }
 
+using DetailsPtr = std::unique_ptr<const CredentialDetails>;
+
+/// Of credentials that are more than the digest of a key, by their places.
+struct Resolved : model::ConsumerMore {
+  std::vector<DetailsPtr> details;
+  [[nodiscard]] const void* detail(std::size_t place) const override { return details[place].get(); }
+};
+
 Result<> fill(const std::string& ns, const model::ConsumerCredential& from, const DirectoryStore::Secrets& secrets,
-              Credential& out) {
-  out.kind = static_cast<CredentialKind>(from.kind);
+              Credential& out, DetailsPtr& out_details) {
+  out.kind = from.kind;
   if (from.text == nullptr) {
     out.lookup = from.sha256;
     return {};
@@ -75,29 +83,46 @@ Result<> fill(const std::string& ns, const model::ConsumerCredential& from, cons
     else if (from.kind == Kind::kSignature) FL_CHECK(fill_signature(text, material, *details));
     else details->material = plain ? hash_password(material) : std::move(material);
   }
-  out.details = std::move(details);
+  out_details = std::move(details);
   return {};
+}
+
+/// The names of Secrets that its credentials refer to.
+template <class Each>
+void each_secret(const Consumer& consumer, Each&& each) {
+  if (consumer.more() == nullptr || consumer.more()->settings == nullptr) return;
+  for (const auto& credential : consumer.more()->settings->credentials)
+    if (credential.text != nullptr && credential.text->secret) each(credential.text->secret->name);
 }
 
 }  // namespace
 
-MemberPtr make_member(const std::string& ns, const std::string& name, const model::ConsumerSettings& settings,
-                      const DirectoryStore::Secrets& secrets, std::vector<std::string>& faults) {
-  auto out = std::make_shared<Member>();
-  out->consumer = {.name = name, .custom_id = settings.custom_id, .groups = settings.groups, .id = settings.id};
-  out->credentials.reserve(settings.credentials.size());
+ConsumerPtr resolve_consumer(const ConsumerPtr& consumer, const DirectoryStore::Secrets& secrets,
+                             std::vector<std::string>& faults) {
+  if (consumer->more() == nullptr || consumer->more()->settings == nullptr) return consumer;
+  const auto& settings = *consumer->more()->settings;
+  auto resolved = std::make_unique<Resolved>();
+  resolved->groups = settings.groups;
+  resolved->id = settings.id;
+  std::vector<Credential> credentials;
   std::array<std::uint16_t, 5> numbers{};
   for (std::size_t i = 0; i < settings.credentials.size(); ++i) {
+    const auto& from = settings.credentials[i];
     Credential made;
-    made.number = ++numbers[static_cast<std::size_t>(settings.credentials[i].kind)];
-    if (const auto filled = fill(ns, settings.credentials[i], secrets, made); !filled) {
+    DetailsPtr details;
+    made.number = ++numbers[static_cast<std::size_t>(from.kind)];
+    if (const auto filled = fill(consumer->ns(), from, secrets, made, details); !filled) {
       faults.push_back("credentials[" + std::to_string(i) + "]: " + filled.error().message);
       continue;
     }
-    made.consumer = &out->consumer;
-    out->credentials.push_back(std::move(made));
+    credentials.push_back(made);
+    resolved->details.push_back(std::move(details));
   }
-  return out;
+  return Consumer::make({.ns = consumer->ns(),
+                         .name = consumer->name(),
+                         .custom_id = consumer->custom_id(),
+                         .credentials = credentials,
+                         .more = model::ConsumerMorePtr(resolved.release())});
 }
 
 Directories::Directories()
@@ -132,44 +157,40 @@ void DirectoryStore::forget(Space& space, const std::string& name) {
   space.conflicts.erase(name);
   const auto found = space.with_secrets.find(name);
   if (found == space.with_secrets.end()) return;
-  for (const auto& credential : found->second->credentials) {
-    if (credential.text == nullptr || !credential.text->secret) continue;
-    const auto entry = space.by_secret.find(credential.text->secret->name);
-    if (entry == space.by_secret.end()) continue;
+  each_secret(*found->second, [&](const std::string& secret) {
+    const auto entry = space.by_secret.find(secret);
+    if (entry == space.by_secret.end()) return;
     entry->second.erase(name);
     if (entry->second.empty()) space.by_secret.erase(entry);
-  }
+  });
   space.with_secrets.erase(found);
 }
 
-void DirectoryStore::add(Space& space, const std::string& ns, const std::string& name,
-                         const std::shared_ptr<const model::ConsumerSettings>& settings, const Secrets& secrets,
-                         Directory::Edit& edit) {
+void DirectoryStore::add(Space& space, const ConsumerPtr& consumer, const Secrets& secrets, Directory::Edit& edit) {
   std::vector<std::string> faults;
-  edit.added.push_back(make_member(ns, name, *settings, secrets, faults));
-  if (!faults.empty()) space.faults[name] = std::move(faults);
-  for (const auto& credential : settings->credentials) {
-    if (credential.text == nullptr || !credential.text->secret) continue;
-    space.by_secret[credential.text->secret->name].insert(name);
-    space.with_secrets[name] = settings;
-  }
+  edit.added.push_back(resolve_consumer(consumer, secrets, faults));
+  if (!faults.empty()) space.faults[std::string(consumer->name())] = std::move(faults);
+  each_secret(*consumer, [&](const std::string& secret) {
+    const std::string name(consumer->name());
+    space.by_secret[secret].insert(name);
+    space.with_secrets[name] = consumer;
+  });
 }
 
 void DirectoryStore::publish(Space& space, Directory::Edit& edit) {
   for (const auto& [name, unused] : space.conflicts)
-    if (const auto* member = space.directory->member(name)) edit.again.push_back(*member);
+    if (const auto* consumer = space.directory->find_consumer(name)) edit.again.push_back(*consumer);
   space.conflicts.clear();
   std::vector<Directory::Conflict> conflicts;
   space.directory = space.directory->with(edit, conflicts);
-  for (const auto& one : conflicts) {
-    const auto place = static_cast<std::size_t>(one.credential - one.member->credentials.data());
-    space.conflicts[one.member->consumer.name].push_back("its credential " + std::to_string(place) +
-                                                         " is that of consumer " + one.holder->name + " already");
-  }
+  for (const auto& one : conflicts)
+    space.conflicts[std::string(one.consumer->name())].push_back(
+        "its credential " + std::to_string(one.credential->place) + " is that of consumer " +
+        std::string(one.holder->name()) + " already");
   space.published->publish(space.directory);
 }
 
-void DirectoryStore::update(std::span<const model::Consumer* const> changed, std::span<const Name> removed,
+void DirectoryStore::update(std::span<const ConsumerPtr> changed, std::span<const Name> removed,
                             std::span<const Name> changed_secrets, const Secrets& secrets) {
   std::map<std::string, Directory::Edit> edits;
   std::map<std::string, std::set<std::string>> touched;
@@ -177,12 +198,13 @@ void DirectoryStore::update(std::span<const model::Consumer* const> changed, std
     forget(spaces_[ns], name);
     edits[ns].removed.push_back(name);
   }
-  for (const auto* consumer : changed) {
-    const auto& metadata = consumer->metadata;
-    auto& space = spaces_[metadata.ns];
-    if (!space.with_secrets.empty() || !space.faults.empty() || !space.conflicts.empty()) forget(space, metadata.name);
-    add(space, metadata.ns, metadata.name, consumer->settings, secrets, edits[metadata.ns]);
-    if (!changed_secrets.empty()) touched[metadata.ns].insert(metadata.name);
+  for (const auto& consumer : changed) {
+    const auto& ns = consumer->ns();
+    auto& space = spaces_[ns];
+    const std::string name(consumer->name());
+    if (!space.with_secrets.empty() || !space.faults.empty() || !space.conflicts.empty()) forget(space, name);
+    add(space, consumer, secrets, edits[ns]);
+    if (!changed_secrets.empty()) touched[ns].insert(name);
   }
   for (const auto& [ns, secret] : changed_secrets) {
     const auto space = spaces_.find(ns);
@@ -191,9 +213,9 @@ void DirectoryStore::update(std::span<const model::Consumer* const> changed, std
     if (users == space->second.by_secret.end()) continue;
     for (const auto& name : std::set<std::string>(users->second)) {
       if (!touched[ns].insert(name).second) continue;
-      const auto settings = space->second.with_secrets.at(name);
+      const auto consumer = space->second.with_secrets.at(name);
       forget(space->second, name);
-      add(space->second, ns, name, settings, secrets, edits[ns]);
+      add(space->second, consumer, secrets, edits[ns]);
     }
   }
   for (auto& [ns, edit] : edits) publish(spaces_[ns], edit);

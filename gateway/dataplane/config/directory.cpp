@@ -17,8 +17,6 @@ namespace {
 
 using Documents = std::vector<std::unique_ptr<Document>>;
 
-bool counts(const File::Piece& piece) { return piece.document != nullptr; }
-
 Diagnostic of_whole(const std::string& path, std::string remark) {
   return Diagnostic{.severity = Severity::kError,
                     .file = path,
@@ -30,29 +28,61 @@ Diagnostic of_whole(const std::string& path, std::string remark) {
                     .expected = std::move(remark)};
 }
 
-/// Lends refused objects of `fresh` their last good version from the documents that are gone.
-void keep_last_good(const Documents& gone, const std::vector<Document*>& fresh) {
-  std::map<Claims::Node*, model::ObjectPtr> good;
+Stored stored(model::ObjectPtr object) {
+  const auto* consumer = object == nullptr ? nullptr : std::get_if<model::Consumer>(object.get());
+  if (consumer != nullptr) return {.consumer = model::pack(*consumer)};
+  return {.object = std::move(object)};
+}
+
+/// Whether it may stand without a Document.
+bool is_plain(const Reading::Piece& piece) {
+  if (piece.consumer) return true;
+  if (piece.parsed == nullptr) return false;
+  const auto& [text, uses] = *piece.parsed;
+  return text.objects.size() == 1 && text.objects.front().object != nullptr && text.diagnostics.empty() &&
+         !text.unreadable && uses.empty();
+}
+
+/// What was good in pieces that are gone, and what is named now.
+struct Exchange {
+  std::map<Claims::Node*, Stored> good;
   std::set<const Claims::Node*> named;
+
+  void lost(const Holder& holder) {
+    if (auto* node = holder.node()) good.try_emplace(node, Claims::stored(*node));
+    if (const auto* document = holder.document())
+      for (const auto& given : document->gives)
+        if (given.object) good.try_emplace(given.node, given.object);
+  }
+  void came(const Holder& holder) {
+    if (const auto* node = holder.node()) named.insert(node);
+    if (const auto* document = holder.document())
+      for (const auto& given : document->gives) named.insert(given.node);
+  }
+};
+
+bool lacks_something(const Document& document) {
+  return document.unreadable ||
+         std::ranges::any_of(document.gives, [](const auto& given) { return !given.object || given.held; });
+}
+
+/// Lends refused objects of `fresh` their last good version from what is gone.
+void keep_last_good(const Exchange& exchange, const std::vector<Document*>& fresh) {
   Document* broken = nullptr;
   for (auto* document : fresh) {
     if (document->unreadable) broken = document;
-    for (const auto& given : document->gives) named.insert(given.node);
-  }
-  for (const auto& document : gone)
-    for (const auto& given : document->gives)
-      if (given.object != nullptr) good.try_emplace(given.node, given.object);
-  for (auto* document : fresh)
     for (auto& given : document->gives) {
-      const auto last = good.find(given.node);
-      const bool refused = given.object == nullptr || given.held;
-      if (refused && last != good.end() && !std::holds_alternative<model::RefusedPolicy>(*last->second))
-        given.object = last->second;
+      const auto last = exchange.good.find(given.node);
+      const bool refused = !given.object || given.held;
+      if (!refused || last == exchange.good.end()) continue;
+      const auto& object = last->second.object;
+      if (object == nullptr || !std::holds_alternative<model::RefusedPolicy>(*object)) given.object = last->second;
     }
+  }
   if (broken == nullptr) return;
   // Which objects the unreadable document held is not known: whatever is missing now may be among them.
-  for (const auto& [node, object] : good)
-    if (!named.contains(node))
+  for (const auto& [node, object] : exchange.good)
+    if (!exchange.named.contains(node))
       broken->gives.push_back({.node = node, .object = object, .document = broken, .held = true});
 }
 
@@ -78,25 +108,29 @@ struct Directory::State {
   void read(const std::string& path);
   void drop(const std::string& path);
   void replace(File& file, Reading reading);
-  std::unique_ptr<Document> make_document(File& file, ParsedText text, std::vector<SideFiles::Use> uses);
-  void remove(std::unique_ptr<Document> document);
+  std::unique_ptr<Document> make_document(File& file, Reading::Parsed from);
+  std::unique_ptr<Document> make_document(File& file, Claims::Node* node, Stored object);
+  Holder hold(File& file, Reading::Piece& piece);
+  void add(File& file, Holder& holder, const Reading::Piece& piece);
+  void remove(Holder& holder);
+  void promote_crowded();
   Result<> look_again(const Seen& seen);
   std::set<std::string> take_stale(const Seen& seen);
   Result<Update> refresh(const Seen& seen);
   void collect(Update& update);
 };
 
-std::unique_ptr<Document> Directory::State::make_document(File& file, ParsedText text,
-                                                          std::vector<SideFiles::Use> uses) {
+std::unique_ptr<Document> Directory::State::make_document(File& file, Reading::Parsed from) {
+  auto& text = from.text;
   auto document = std::make_unique<Document>();
-  side.add(*document, std::move(uses));
+  side.add(*document, std::move(from.uses));
   document->file = &file;
   document->unreadable = text.unreadable;
   document->gives.reserve(text.objects.size());
   for (auto& object : text.objects) {
     const bool held = object.object == nullptr;
     document->gives.push_back({.node = claims.node_of(object.key),
-                               .object = held ? std::move(object.stand_in) : std::move(object.object),
+                               .object = stored(held ? std::move(object.stand_in) : std::move(object.object)),
                                .document = document.get(),
                                .held = held});
   }
@@ -104,38 +138,82 @@ std::unique_ptr<Document> Directory::State::make_document(File& file, ParsedText
   return document;
 }
 
-void Directory::State::remove(std::unique_ptr<Document> document) {
-  for (const auto& given : document->gives) claims.remove(given);
-  side.remove(*document);
-  if (document->diagnostics != nullptr) --document->file->noted;
+std::unique_ptr<Document> Directory::State::make_document(File& file, Claims::Node* node, Stored object) {
+  auto document = std::make_unique<Document>();
+  document->file = &file;
+  document->gives.push_back({.node = node, .object = std::move(object), .document = document.get()});
+  return document;
+}
+
+/// What a piece that was not there before gives; of a plain one not what, yet.
+Holder Directory::State::hold(File& file, Reading::Piece& piece) {
+  if (piece.consumer) return Holder(claims.node_of(piece.consumer));
+  if (is_plain(piece)) return Holder(claims.node_of(piece.parsed->text.objects.front().key));
+  return piece.parsed == nullptr ? Holder() : Holder(make_document(file, std::move(*piece.parsed)));
+}
+
+void Directory::State::add(File& file, Holder& holder, const Reading::Piece& piece) {
+  if (auto* node = holder.node()) {
+    auto object =
+        piece.consumer ? Stored{.consumer = piece.consumer} : stored(piece.parsed->text.objects.front().object);
+    if (node->uses == 0) claims.add_plain(*node, object);
+    else holder = Holder(make_document(file, node, std::move(object)));
+  }
+  if (const auto* document = holder.document()) {
+    for (const auto& given : document->gives) claims.add(given);
+    if (document->diagnostics != nullptr) ++file.noted;
+  }
+  ++documents;
+}
+
+void Directory::State::remove(Holder& holder) {
+  if (auto* node = holder.node()) claims.remove_plain(*node);
+  if (auto document = holder.take_document()) {
+    for (const auto& given : document->gives) claims.remove(given);
+    side.remove(*document);
+    if (document->diagnostics != nullptr) --document->file->noted;
+    leaving.push_back(std::move(document));
+  }
   --documents;
-  leaving.push_back(std::move(document));
 }
 
 void Directory::State::replace(File& file, Reading reading) {
   std::vector<File::Piece> now;
   now.reserve(reading.pieces.size());
-  std::vector<Document*> fresh;
+  std::vector<Document*> lacking;
   for (auto& piece : reading.pieces) {
-    auto& next = now.emplace_back(File::Piece{piece.span, nullptr});
-    if (piece.known) {
-      next.document = std::move(file.pieces[*piece.known].document);
-    } else if (piece.span.form == PieceForm::kDocument || piece.span.form == PieceForm::kListItem) {
-      next.document = make_document(file, std::move(piece.parsed), std::move(piece.uses));
-      fresh.push_back(next.document.get());
-    }
+    auto& next = now.emplace_back(File::Piece{.span = piece.span});
+    const bool known = piece.known != Reading::kUnknown;
+    next.holder = known ? std::move(file.pieces[piece.known].holder) : hold(file, piece);
+    if (auto* document = next.holder.document(); !known && document != nullptr && lacks_something(*document))
+      lacking.push_back(document);
   }
-  Documents gone;
+  if (!lacking.empty()) {
+    Exchange exchange;
+    for (const auto& piece : file.pieces) exchange.lost(piece.holder);
+    for (std::size_t i = 0; i < now.size(); ++i)
+      if (reading.pieces[i].known == Reading::kUnknown) exchange.came(now[i].holder);
+    keep_last_good(exchange, lacking);
+  }
   for (auto& piece : file.pieces)
-    if (counts(piece)) gone.push_back(std::move(piece.document));
-  keep_last_good(gone, fresh);
-  for (auto& document : gone) remove(std::move(document));
-  for (auto* document : fresh) {
-    for (const auto& given : document->gives) claims.add(given);
-    if (document->diagnostics != nullptr) ++file.noted;
-    ++documents;
-  }
+    if (!piece.holder.is_empty()) remove(piece.holder);
+  for (std::size_t i = 0; i < now.size(); ++i)
+    if (reading.pieces[i].known == Reading::kUnknown && !now[i].holder.is_empty())
+      add(file, now[i].holder, reading.pieces[i]);
   file.pieces = std::move(now);
+}
+
+/// Several give the same object: which is the first, and where the others are, is to be said.
+void Directory::State::promote_crowded() {
+  if (!claims.has_crowded()) return;
+  for (auto& [path, file] : files)
+    for (auto& piece : file.pieces) {
+      auto* node = piece.holder.node();
+      if (node == nullptr || !claims.is_crowded(*node)) continue;
+      auto document = make_document(file, node, Claims::stored(*node));
+      claims.promote(document->gives.front());
+      piece.holder = Holder(std::move(document));
+    }
 }
 
 void Directory::State::drop(const std::string& path) {
@@ -229,17 +307,19 @@ void Directory::State::collect(Update& update) {
   update.documents = documents;
   update.documents_parsed = parsed;
   update.diagnostics = of_directory;
+  promote_crowded();
   for (auto* file : claims.contested_files()) file->number();
-  claims.settle(update.changes, update.diagnostics);
+  claims.settle(update.changes, update.consumers, update.diagnostics);
   for (const auto& path : noted) {
     auto& file = files.at(path);
     file.number();
     update.diagnostics.insert(update.diagnostics.end(), file.diagnostics.begin(), file.diagnostics.end());
     for (const auto& piece : file.pieces) {
-      if (piece.document == nullptr || piece.document->diagnostics == nullptr) continue;
-      for (auto diagnostic : *piece.document->diagnostics) {
+      const auto* document = piece.holder.document();
+      if (document == nullptr || document->diagnostics == nullptr) continue;
+      for (auto diagnostic : *document->diagnostics) {
         diagnostic.file = path;
-        diagnostic.line += piece.document->lines_before;
+        diagnostic.line += document->lines_before;
         update.diagnostics.push_back(std::move(diagnostic));
       }
     }

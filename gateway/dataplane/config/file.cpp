@@ -17,7 +17,7 @@ class Known {
   [[nodiscard]] std::size_t size() const { return pieces_.size(); }
   [[nodiscard]] bool is_free(std::size_t index) const {
     if (index >= pieces_.size() || used_[index]) return false;
-    const auto& document = pieces_[index].document;
+    const auto* document = pieces_[index].holder.document();
     return document == nullptr || !document->stale;
   }
   void use(std::size_t index) { used_[index] = true; }
@@ -69,7 +69,7 @@ class Pass {
   }
   void pass(std::size_t index, Reading& out) {
     known_.use(index);
-    out.pieces.push_back({before_[index].span, index, {}, {}});
+    out.pieces.push_back({.span = before_[index].span, .known = index});
     next_ = index + 1;
   }
   bool add(const Span& span, Reading& out) {
@@ -78,15 +78,28 @@ class Pass {
       pass(*index, out);
       return true;
     }
-    auto& piece = out.pieces.emplace_back(Reading::Piece{span, std::nullopt, {}, {}});
+    auto& piece = out.pieces.emplace_back(Reading::Piece{.span = span});
     if (span.form == PieceForm::kListTail && !is_list_frame(cutter_.list_frame(), json_)) return false;
-    if (span.form == PieceForm::kDocument) piece.parsed = parse_text(cutter_.text(), json_, kinds_, side_);
-    if (span.form == PieceForm::kListItem) piece.parsed = parse_item(cutter_.text(), json_, kinds_, side_);
-    if (side_ != nullptr) piece.uses = side_->take_uses();
-    if (span.form == PieceForm::kListItem && piece.parsed.unknown_anchor) return false;
-    out.parsed += span.form == PieceForm::kDocument || span.form == PieceForm::kListItem ? 1 : 0;
+    const bool is_item = span.form == PieceForm::kListItem;
+    if (span.form == PieceForm::kDocument || is_item) {
+      const auto parse = is_item ? parse_item : parse_text;
+      Reading::Parsed parsed{.text = parse(cutter_.text(), json_, kinds_, side_), .uses = {}};
+      if (side_ != nullptr) parsed.uses = side_->take_uses();
+      if (is_item && parsed.text.unknown_anchor) return false;
+      piece.consumer = sole_consumer(parsed);
+      if (!piece.consumer) piece.parsed = std::make_unique<Reading::Parsed>(std::move(parsed));
+      ++out.parsed;
+    }
     cutter_.advance(span);
     return true;
+  }
+  /// Of what is a good Consumer and no more; else null.
+  static model::PackedConsumerPtr sole_consumer(const Reading::Parsed& parsed) {
+    const auto& [objects, diagnostics, unreadable, unknown_anchor] = parsed.text;
+    if (objects.size() != 1 || !diagnostics.empty() || unreadable || !parsed.uses.empty()) return nullptr;
+    const auto& object = objects.front().object;
+    const auto* consumer = object == nullptr ? nullptr : std::get_if<model::Consumer>(object.get());
+    return consumer == nullptr ? nullptr : model::pack(*consumer);
   }
 
   Cutter cutter_;
@@ -104,9 +117,9 @@ void File::number() {
   std::uint32_t order = 0;
   std::uint32_t lines = 0;
   for (const auto& piece : pieces) {
-    if (piece.document != nullptr) {
-      piece.document->order = order;
-      piece.document->lines_before = lines;
+    if (auto* document = piece.holder.document()) {
+      document->order = order;
+      document->lines_before = lines;
     }
     ++order;
     lines += piece.span.lines;

@@ -355,7 +355,7 @@ bool exists(const GatewayState::Impl& state, const model::Cluster& cluster, cons
     case RefKind::kGrpcRoute:
       return route(Kind::kGrpcRoute, [&](const auto& one) { return has_rule(std::get<model::GrpcRoute>(one).rules); });
     case RefKind::kService: return has_target(cluster, ns, {target});
-    default: return cluster.find({Kind::kConsumer, ns, target.name}) != nullptr;
+    default: return cluster.has_consumer(ns, target.name);
   }
 }
 

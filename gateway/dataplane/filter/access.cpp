@@ -58,7 +58,7 @@ class Access final : public Filter {
     if (rule.authenticated && *rule.authenticated != identity.authenticated) return false;
     if (!rule.methods.empty() && std::ranges::find(rule.methods, request.head().method_text) == rule.methods.end())
       return false;
-    if (!rule.consumers.empty() && (identity.consumer == nullptr || !has(rule.consumers, identity.consumer->name)))
+    if (!rule.consumers.empty() && (identity.consumer == nullptr || !has(rule.consumers, identity.consumer->name())))
       return false;
     if (!rule.groups.empty() && (identity.consumer == nullptr || !in_group(rule, *identity.consumer))) return false;
     if (!rule.addresses.empty() &&
@@ -68,7 +68,7 @@ class Access final : public Filter {
     return (rule.claims.empty() && rule.scopes.empty()) || says(rule, claims.get());
   }
   static bool in_group(const model::AccessRule& rule, const auth::Consumer& consumer) {
-    return std::ranges::any_of(consumer.groups, [&](const auto& group) { return has(rule.groups, group); });
+    return std::ranges::any_of(consumer.groups(), [&](const auto& group) { return has(rule.groups, group); });
   }
   static bool on_path(const model::AccessRule& rule, std::string_view path) {
     return std::ranges::any_of(rule.paths, [&](const model::AccessPath& one) {

@@ -57,11 +57,12 @@ class Basic final : public AuthMethod {
     const auto name = std::string_view(*pair).substr(0, colon);
     const auto* credential = directory->find(auth::CredentialKind::kBasic, auth::lookup_of(name));
     if (credential == nullptr) return refuse(attempt, kWrong, AuthFailure::kUnknown);
-    const auto answer = answer_of(attempt, std::string_view(*pair).substr(colon + 1), credential->details->material);
+    const auto answer =
+        answer_of(attempt, std::string_view(*pair).substr(colon + 1), auth::details_of(*credential)->material);
     if (answer == Answer::kWait) return AuthOutcome::kWait;
     if (answer == Answer::kBusy) return AuthOutcome::kUnavailable;
     if (answer == Answer::kWrong) return refuse(attempt, kWrong);
-    return accept(attempt, {.consumer = credential->consumer,
+    return accept(attempt, {.consumer = &credential->consumer(),
                             .credential = request.arena().copy(auth::credential_name(*credential)),
                             .subject = request.arena().copy(name),
                             .claims = {},

@@ -172,13 +172,13 @@ AuthOutcome Jwt::verify_by_consumer(AuthAttempt& attempt, Verified& out) const {
   if (!settings_.consumers || token.issuer().empty()) return refuse_token(attempt, TokenError::kIssuer);
   const auto* credential = out.directory->find(auth::CredentialKind::kJwt, auth::lookup_of(token.issuer()));
   if (credential == nullptr) return refuse_token(attempt, TokenError::kIssuer);
-  const auto& key = *credential->details->key;
+  const auto& key = *auth::details_of(*credential)->key;
   if (!key.allows(token.algorithm())) return refuse_token(attempt, TokenError::kAlgorithm);
   if (!token.signed_by(key)) return refuse_token(attempt, TokenError::kSignature);
   const auto times = auth::check_times(token, std::time(nullptr), 0, settings_.require_expiry);
   if (times != TokenError::kNone) return refuse_token(attempt, times);
   if (token.expiry()) out.until = *token.expiry();
-  out.consumer = credential->consumer;
+  out.consumer = &credential->consumer();
   out.credential = auth::credential_name(*credential);
   return AuthOutcome::kGood;
 }

@@ -41,7 +41,7 @@ class Signature final : public AuthMethod {
     if (one == nullptr) return refuse(attempt, "no signature is by a key that is known", AuthFailure::kUnknown);
     if (const auto why = fault_of(*one, request); !why.empty()) return refuse(attempt, why);
     const auto* credential = directory->find(auth::CredentialKind::kSignature, auth::lookup_of(*one->key_id));
-    const auto& key = *credential->details->key;
+    const auto& key = *auth::details_of(*credential)->key;
     if ((key.algorithms() & algorithms_) == 0)
       return refuse(attempt, "the signature's algorithm is not accepted", AuthFailure::kAlgorithm);
     const auto base = auth::signature_base(*one, request.head());

@@ -67,7 +67,7 @@ class Hmac final : public AuthMethod {
     const auto* credential = directory->find(auth::CredentialKind::kHmac, auth::lookup_of(header->username));
     const auto text = auth::signing_string(*header, request.head());
     if (credential == nullptr || !text ||
-        !auth::check_hmac(header->algorithm, credential->details->material, *text, header->signature))
+        !auth::check_hmac(header->algorithm, auth::details_of(*credential)->material, *text, header->signature))
       return refuse(attempt, "the signature is wrong");
     return accept(attempt, identity_of(*credential, std::move(directory), request.arena()));
   }
@@ -147,9 +147,9 @@ AuthMethodPtr make_certificate_method(const model::CertificateMethod& settings, 
 }
 
 Identity identity_of(const auth::Credential& credential, auth::DirectoryPtr directory, Arena& arena) {
-  return {.consumer = credential.consumer,
+  return {.consumer = &credential.consumer(),
           .credential = arena.copy(auth::credential_name(credential)),
-          .subject = credential.consumer->name,
+          .subject = credential.consumer().name(),
           .claims = {},
           .authenticated = true,
           .hold = std::move(directory)};
@@ -165,7 +165,7 @@ AuthOutcome accept(AuthAttempt& attempt, Identity identity) {
     auto both = std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(
         std::move(attempt.identity.hold), std::move(identity.hold));
     attempt.identity.hold = std::move(both);
-  } else if (identity.consumer != nullptr && identity.consumer->name != attempt.identity.consumer->name) {
+  } else if (identity.consumer != nullptr && identity.consumer->name() != attempt.identity.consumer->name()) {
     return refuse(attempt, "the credentials are of different consumers", AuthFailure::kOtherConsumer);
   } else if (attempt.identity.claims.empty() && !identity.claims.empty()) {
     attempt.identity.claims = identity.claims;

@@ -130,7 +130,7 @@ Preview Authentication::preview(Probe& probe) const {
   }
   if (out.kind != Preview::Kind::kPasses) return out;
   const auto& identity = probe.identity();
-  if (identity.consumer != nullptr) out.why = "consumer " + identity.consumer->name;
+  if (identity.consumer != nullptr) out.why = "consumer " + std::string(identity.consumer->name());
   else out.why = identity.authenticated ? "authenticated, of no consumer" : "anonymous";
   if (!identity.credential.empty()) out.why += ", credential " + std::string(identity.credential);
   return out;
@@ -292,14 +292,14 @@ void Authentication::tell_backend(Request& request, const Identity& identity) co
   };
   if (identity.consumer != nullptr) {
     const auto& consumer = *identity.consumer;
-    if (!consumer.id.empty()) fields.push_back({"x-consumer-id", consumer.id});
-    fields.push_back({"x-consumer-username", consumer.name});
-    if (!consumer.custom_id.empty()) fields.push_back({"x-consumer-custom-id", consumer.custom_id});
-    if (consumer.groups.size() == 1) {
-      fields.push_back({"x-consumer-groups", consumer.groups.front()});
-    } else if (!consumer.groups.empty()) {
+    if (!consumer.id().empty()) fields.push_back({"x-consumer-id", consumer.id()});
+    fields.push_back({"x-consumer-username", consumer.name()});
+    if (!consumer.custom_id().empty()) fields.push_back({"x-consumer-custom-id", consumer.custom_id()});
+    if (consumer.groups().size() == 1) {
+      fields.push_back({"x-consumer-groups", consumer.groups().front()});
+    } else if (!consumer.groups().empty()) {
       std::string groups;
-      for (const auto& group : consumer.groups) groups.append(groups.empty() ? "" : ", ").append(group);
+      for (const auto& group : consumer.groups()) groups.append(groups.empty() ? "" : ", ").append(group);
       fields.push_back({"x-consumer-groups", arena.copy(groups)});
     }
   }

@@ -129,7 +129,7 @@ cache::Key make_key(Request& request, const CacheCore& core, std::string& out) {
   append_fields(request.head().fields, settings, out);
   if (settings.consumer) {
     const auto& who = request.identity();
-    if (who.consumer != nullptr) out.append("\n@").append(who.consumer->name);
+    if (who.consumer != nullptr) out.append("\n@").append(who.consumer->name());
     else if (who.authenticated) out.append("\n@@").append(who.subject);
   }
   key.text = out;

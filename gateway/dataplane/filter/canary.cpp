@@ -41,8 +41,8 @@ std::string reason_in(const model::CanaryWho& who, Request& request) {
       return "cookie " + name;
   const auto* consumer = request.identity().consumer;
   if (consumer == nullptr) return {};
-  if (has(who.consumers, consumer->name)) return "consumer " + consumer->name;
-  for (const auto& group : consumer->groups)
+  if (has(who.consumers, consumer->name())) return "consumer " + std::string(consumer->name());
+  for (const auto& group : consumer->groups())
     if (has(who.groups, group)) return "group " + group;
   return {};
 }
@@ -145,7 +145,7 @@ class CanaryFilter final : public Filter {
       case By::kConsumer: {
         const auto& who = request.identity();
         if (who.consumer == nullptr) return std::nullopt;
-        return std::string(who.consumer_ns) + "/" + who.consumer->name;
+        return std::string(who.consumer_ns).append("/").append(who.consumer->name());
       }
       case By::kClientIp: return limit::masked(request.client(), 32, 64).text();
       case By::kHeader: {

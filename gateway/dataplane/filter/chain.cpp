@@ -34,7 +34,8 @@ std::string_view slot_name(Slot slot) {
 
 const Chain* overlay_of(const Chain& chain, const Identity& identity) {
   if (chain.overlay == nullptr || identity.consumer == nullptr) return nullptr;
-  const auto found = chain.overlay->chains.find(std::string(identity.consumer_ns) + "/" + identity.consumer->name);
+  const auto found =
+      chain.overlay->chains.find(std::string(identity.consumer_ns).append("/").append(identity.consumer->name()));
   return found == chain.overlay->chains.end() ? nullptr : found->second.get();
 }
 

@@ -91,7 +91,7 @@ std::optional<std::string_view> text_of(Request& request, const LimitKeyPart& pa
   switch (part.type) {
     case kConsumer: {
       const auto* consumer = request.identity().consumer;
-      return consumer == nullptr ? std::nullopt : unless_empty(consumer->name);
+      return consumer == nullptr ? std::nullopt : unless_empty(consumer->name());
     }
     case kCredential: return unless_empty(request.identity().credential);
     case kHeader: return header(request, part.name);
@@ -136,7 +136,7 @@ std::size_t find_limit_tier(Request& request, const std::vector<model::LimitTier
   const auto* consumer = request.identity().consumer;
   if (consumer == nullptr || tiers.empty()) return 0;
   for (std::size_t i = 0; i < tiers.size(); ++i)
-    if (std::ranges::binary_search(consumer->groups, tiers[i].group)) return i + 1;
+    if (std::ranges::binary_search(consumer->groups(), tiers[i].group)) return i + 1;
   return 0;
 }
 

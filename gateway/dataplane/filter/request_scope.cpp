@@ -93,7 +93,7 @@ Value RequestScope::groups() {
   if (consumer == nullptr) return {};
   if (groups_.empty()) {
     groups_.set_root(groups_.make(JsonKind::kArray));
-    for (const auto& group : consumer->groups) groups_.push(groups_.root(), groups_.make(JsonKind::kString, group));
+    for (const auto& group : consumer->groups()) groups_.push(groups_.root(), groups_.make(JsonKind::kString, group));
   }
   return at_path(&groups_, {});
 }
@@ -125,8 +125,8 @@ Value RequestScope::value(const change::Reference& reference, std::string& scrat
     }
     case Source::kCookie: return cookie(head.fields, reference.name);
     case Source::kBody: return at_path(body_, reference.path);
-    case Source::kConsumerName: return identity.consumer == nullptr ? Value{} : text(identity.consumer->name);
-    case Source::kConsumerId: return identity.consumer == nullptr ? Value{} : text_if(identity.consumer->custom_id);
+    case Source::kConsumerName: return identity.consumer == nullptr ? Value{} : text(identity.consumer->name());
+    case Source::kConsumerId: return identity.consumer == nullptr ? Value{} : text_if(identity.consumer->custom_id());
     case Source::kConsumerGroups: return groups();
     case Source::kClaims: return claim(reference.path);
     case Source::kClientIp: scratch = request_.client().text(); return text(scratch);

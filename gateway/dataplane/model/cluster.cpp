@@ -41,6 +41,23 @@ void Cluster::apply(ChangeSet& changes) {
   }
 }
 
+void Cluster::apply(const ConsumerChanges& changes) {
+  for (const auto& [consumer, gone] : changes) {
+    const auto& ns = consumer->ns();
+    const auto name = consumer->name();
+    auto* standing =
+        consumers_.find(consumer_hash(ns, name), [&](const auto& one) { return one.name() == name && one.ns() == ns; });
+    if (standing != nullptr && gone) consumers_.erase(standing);
+    else if (standing != nullptr) *standing = consumer;
+    else if (!gone) consumers_.insert(consumer);
+  }
+}
+
+bool Cluster::has_consumer(std::string_view ns, std::string_view name) const {
+  return consumers_.find(consumer_hash(ns, name),
+                         [&](const auto& one) { return one.name() == name && one.ns() == ns; }) != nullptr;
+}
+
 ObjectPtr Cluster::find(const ObjectKey& key) const {
   const auto& of_kind = objects(key.kind);
   const auto found = of_kind.find(key);

@@ -25,7 +25,7 @@ bool Exchange::filter_request() {
 const filter::Chain* Exchange::consumer_chain(const filter::Identity& identity) const {
   const auto& consumers = generation_->consumers;
   if (consumers == nullptr || identity.consumer == nullptr) return nullptr;
-  const auto found = consumers->find(std::string(identity.consumer_ns) + "/" + identity.consumer->name);
+  const auto found = consumers->find(std::string(identity.consumer_ns).append("/").append(identity.consumer->name()));
   return found == consumers->end() ? nullptr : found->second.get();
 }
 

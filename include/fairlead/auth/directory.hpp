@@ -16,7 +16,7 @@
 
 namespace fairlead::auth {
 
-enum class CredentialKind : std::uint8_t { kApiKey, kBasic, kJwt, kHmac, kSignature };
+using CredentialKind = model::ConsumerCredential::Kind;
 
 /// What only some credentials have.
 struct CredentialDetails {
@@ -26,25 +26,16 @@ struct CredentialDetails {
   std::optional<VerifyKey> key;   ///< JWT, message signatures
 };
 
-/// One credential in a directory. Immutable.
-struct Credential {
-  Digest lookup{};                     ///< of an API key, or of an id: lookup_of()
-  const Consumer* consumer = nullptr;  ///< whose
-  std::unique_ptr<const CredentialDetails> details;  ///< null: an API key without a name
-  std::uint16_t number = 1;  ///< among its consumer's of this kind
-  CredentialKind kind = CredentialKind::kApiKey;
-};
+/// One credential in a directory: part of its consumer. `lookup` is of an API key, or of an id: lookup_of().
+using Credential = model::PackedConsumer::Credential;
+/// Null: an API key without a name.
+[[nodiscard]] inline const CredentialDetails* details_of(const Credential& credential) {
+  return static_cast<const CredentialDetails*>(credential.detail());
+}
 /// "alice/apikey-1", or "alice/" and its name: unique in a namespace, and no secret.
 [[nodiscard]] std::string credential_name(const Credential& credential);
 /// Under what an id is found; an API key's is SHA-256 of the key itself, as it may be configured by that alone.
 [[nodiscard]] inline Digest lookup_of(std::string_view id) { return sha256(id); }
-
-/// A consumer and what it owns.
-struct Member {
-  Consumer consumer;
-  std::vector<Credential> credentials;
-};
-using MemberPtr = std::shared_ptr<const Member>;
 
 /// All consumers of a namespace, by credential and by name. Immutable; a changed one shares all but the shards that
 /// changed. What is compared with a caller's secret is its digest, in constant time: the time of a lookup says nothing
@@ -55,19 +46,19 @@ class Directory {
 
   [[nodiscard]] const Credential* find(CredentialKind kind, const Digest& lookup) const;
   [[nodiscard]] const Consumer* consumer(std::string_view name) const;
-  [[nodiscard]] const MemberPtr* member(std::string_view name) const;
+  [[nodiscard]] const ConsumerPtr* find_consumer(std::string_view name) const;
   [[nodiscard]] std::size_t size() const { return consumers_; }
   [[nodiscard]] std::uint64_t version() const { return version_; }
   [[nodiscard]] std::size_t bytes() const;  ///< of tables, without what they point to
 
   /// A change of some consumers.
   struct Edit {
-    std::vector<MemberPtr> added;      ///< in place of those of the same name
+    std::vector<ConsumerPtr> added;    ///< in place of those of the same name
     std::vector<std::string> removed;  ///< names; not known: nothing happens
-    std::vector<MemberPtr> again;      ///< standing ones some of whose credentials were not taken before
+    std::vector<ConsumerPtr> again;    ///< standing ones some of whose credentials were not taken before
   };
   struct Conflict {
-    MemberPtr member;  ///< whose credential is not taken
+    ConsumerPtr consumer;  ///< whose credential is not taken
     const Credential* credential = nullptr;
     const Consumer* holder = nullptr;  ///< who has it
   };
@@ -86,7 +77,7 @@ class Directory {
     void put(const Slot& slot);  // one that is not there
     const Credential* insert(const Credential& credential);  // who stands there already, or null
   };
-  using NameShard = std::vector<MemberPtr>;  // sorted by name
+  using NameShard = std::vector<ConsumerPtr>;  // sorted by name
   struct Changes;
 
   void change_names(const Edit& edit, Changes& changes);

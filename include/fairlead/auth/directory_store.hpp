@@ -58,7 +58,7 @@ class DirectoryStore {
   /// that are new, other or gone (those that no consumer refers to are passed over, so that all may be given). Workers
   /// see all of it or nothing. A credential that cannot serve, or that another consumer has already, is left out and
   /// said in faults(); it is taken as soon as it can.
-  void update(std::span<const model::Consumer* const> changed, std::span<const Name> removed,
+  void update(std::span<const ConsumerPtr> changed, std::span<const Name> removed,
               std::span<const Name> changed_secrets, const Secrets& secrets);
 
   /// Of credentials that are left out, as of the last update.
@@ -71,24 +71,22 @@ class DirectoryStore {
   struct Space {
     std::shared_ptr<Directories> published = std::make_shared<Directories>();
     DirectoryPtr directory = std::make_shared<Directory>();
-    std::map<std::string, std::shared_ptr<const model::ConsumerSettings>> with_secrets;
+    std::map<std::string, ConsumerPtr> with_secrets;  // as configured
     std::map<std::string, std::set<std::string>> by_secret;  // the consumers that refer to it
     std::map<std::string, std::vector<std::string>> faults;  // by consumer, of what cannot be resolved
     std::map<std::string, std::vector<std::string>> conflicts;
   };
 
-  void add(Space& space, const std::string& ns, const std::string& name,
-           const std::shared_ptr<const model::ConsumerSettings>& settings, const Secrets& secrets,
-           Directory::Edit& edit);
+  static void add(Space& space, const ConsumerPtr& consumer, const Secrets& secrets, Directory::Edit& edit);
   static void forget(Space& space, const std::string& name);
   static void publish(Space& space, Directory::Edit& edit);
 
   std::map<std::string, Space> spaces_;
 };
 
-/// A consumer ready for a directory; what cannot serve is left out and said in `faults`.
-[[nodiscard]] MemberPtr make_member(const std::string& ns, const std::string& name,
-                                    const model::ConsumerSettings& settings, const DirectoryStore::Secrets& secrets,
-                                    std::vector<std::string>& faults);
+/// A consumer ready for a directory: itself, where it is whole; else what cannot serve is left out and said in
+/// `faults`.
+[[nodiscard]] ConsumerPtr resolve_consumer(const ConsumerPtr& consumer, const DirectoryStore::Secrets& secrets,
+                                           std::vector<std::string>& faults);
 
 }  // namespace fairlead::auth

@@ -4,9 +4,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "fairlead/model/consumer.hpp"
 #include "fairlead/model/objects.hpp"
 
 namespace fairlead::model {
@@ -31,16 +33,19 @@ struct Change {
 };
 
 using ChangeSet = std::vector<Change>;
+using ConsumerChanges = std::vector<ConsumerChange>;
 
-/// All objects that are in force, by kind and name. A change set is applied whole.
-/// Owner: the daemon. Thread: its main thread.
+/// All objects that are in force, by kind and name; of Consumers, which may be millions, only who they are. A change
+/// set is applied whole. Owner: the daemon. Thread: its main thread.
 class Cluster {
  public:
   using Slices = std::vector<std::shared_ptr<const EndpointSlice>>;
 
   void apply(ChangeSet& changes);
+  void apply(const ConsumerChanges& changes);
 
   [[nodiscard]] ObjectPtr find(const ObjectKey& key) const;
+  [[nodiscard]] bool has_consumer(std::string_view ns, std::string_view name) const;
   /// All objects of a kind, sorted by namespace and name.
   [[nodiscard]] const std::map<ObjectKey, ObjectPtr>& objects(Kind kind) const;
   /// The slices of a service, sorted by name.
@@ -51,6 +56,7 @@ class Cluster {
 
   std::map<Kind, std::map<ObjectKey, ObjectPtr>> objects_;
   std::map<std::pair<std::string, std::string>, Slices> slices_;  // by service
+  PackedConsumers consumers_;
 };
 
 }  // namespace fairlead::model

@@ -19,8 +19,7 @@ model::ConsumerCredential api_key(std::string_view key, std::string name = "") {
   return out;
 }
 
-model::Consumer consumer(std::string name, std::vector<model::ConsumerCredential> credentials,
-                         std::string ns = "default") {
+ConsumerPtr consumer(std::string name, std::vector<model::ConsumerCredential> credentials, std::string ns = "default") {
   auto settings = std::make_shared<model::ConsumerSettings>();
   settings->custom_id = "id-" + name;
   settings->groups = {"gold"};
@@ -29,7 +28,7 @@ model::Consumer consumer(std::string name, std::vector<model::ConsumerCredential
   out.metadata.name = std::move(name);
   out.metadata.ns = std::move(ns);
   out.settings = std::move(settings);
-  return out;
+  return model::pack(out);
 }
 
 /// A store and the Secrets that it sees.
@@ -37,11 +36,9 @@ struct DirectoryWorld {
   DirectoryStore store;
   std::map<std::string, model::Secret> secrets;
 
-  void update(const std::vector<model::Consumer>& changed, const std::vector<DirectoryStore::Name>& removed = {},
+  void update(const std::vector<ConsumerPtr>& changed, const std::vector<DirectoryStore::Name>& removed = {},
               const std::vector<DirectoryStore::Name>& changed_secrets = {}) {
-    std::vector<const model::Consumer*> pointers;
-    for (const auto& one : changed) pointers.push_back(&one);
-    store.update(pointers, removed, changed_secrets, [&](const std::string& ns, const std::string& name) {
+    store.update(changed, removed, changed_secrets, [&](const std::string& ns, const std::string& name) {
       const auto found = secrets.find(ns + "/" + name);
       return found == secrets.end() ? nullptr : &found->second;
     });
@@ -62,10 +59,10 @@ TEST(Directory, FindsAKeyInItsNamespaceOnly) {
   EXPECT_EQ(world.who("k3", "other"), "bob/apikey-1");
   EXPECT_EQ(world.who(""), "");
   const auto directory = world.store.directories("default")->current();
-  const auto* found = directory->find(CredentialKind::kApiKey, sha256("k1"))->consumer;
+  const auto* found = &directory->find(CredentialKind::kApiKey, sha256("k1"))->consumer();
   EXPECT_EQ(found, directory->consumer("alice"));
-  EXPECT_EQ(found->custom_id, "id-alice");
-  EXPECT_EQ(found->groups, std::vector<std::string>{"gold"});
+  EXPECT_EQ(found->custom_id(), "id-alice");
+  EXPECT_EQ(std::vector<std::string>(found->groups().begin(), found->groups().end()), std::vector<std::string>{"gold"});
   EXPECT_EQ(directory->consumer("bob"), nullptr);
   EXPECT_EQ(directory->find(CredentialKind::kBasic, sha256("k1")), nullptr);
 }
@@ -79,7 +76,7 @@ TEST(Directory, FollowsChangesAndKeepsWhatReadersHold) {
   EXPECT_EQ(world.who("k2"), "");
   EXPECT_EQ(world.who("k9"), "alice/apikey-1");
   EXPECT_NE(before->find(CredentialKind::kApiKey, sha256("k2")), nullptr);
-  EXPECT_EQ(before->find(CredentialKind::kApiKey, sha256("k2"))->consumer->name, "bob");
+  EXPECT_EQ(before->find(CredentialKind::kApiKey, sha256("k2"))->consumer().name(), "bob");
   EXPECT_EQ(before->size(), 2U);
   EXPECT_EQ(world.store.directories("default")->current()->size(), 1U);
 }
@@ -134,19 +131,19 @@ TEST(Directory, HoldsOtherCredentialsById) {
   const auto directory = world.store.directories("default")->current();
   const auto* found = directory->find(CredentialKind::kBasic, lookup_of("al"));
   ASSERT_NE(found, nullptr);
-  EXPECT_TRUE(check_password("secret", found->details->material));
-  EXPECT_FALSE(check_password("Secret", found->details->material));
+  EXPECT_TRUE(check_password("secret", details_of(*found)->material));
+  EXPECT_FALSE(check_password("Secret", details_of(*found)->material));
   found = directory->find(CredentialKind::kJwt, lookup_of("iss"));
   ASSERT_NE(found, nullptr);
-  EXPECT_TRUE(found->details->key->allows(Algorithm::kHs256));
-  EXPECT_FALSE(found->details->key->allows(Algorithm::kHs512));
+  EXPECT_TRUE(details_of(*found)->key->allows(Algorithm::kHs256));
+  EXPECT_FALSE(details_of(*found)->key->allows(Algorithm::kHs512));
   EXPECT_EQ(directory->find(CredentialKind::kJwt, lookup_of("other")), nullptr);
   EXPECT_EQ(world.store.faults().size(), 1U);
 }
 
 TEST(Directory, HoldsManyAndLosesNone) {
   DirectoryWorld world;
-  std::vector<model::Consumer> all;
+  std::vector<ConsumerPtr> all;
   for (int i = 0; i < 20000; ++i)
     all.push_back(consumer("c" + std::to_string(i), {api_key("key-" + std::to_string(i))}));
   world.update(all);
@@ -158,7 +155,7 @@ TEST(Directory, HoldsManyAndLosesNone) {
     const auto* found = directory->find(CredentialKind::kApiKey, sha256("key-" + std::to_string(i)));
     ASSERT_EQ(found != nullptr, i % 3 != 0) << i;
     if (found != nullptr) {
-      ASSERT_EQ(found->consumer->name, "c" + std::to_string(i));
+      ASSERT_EQ(found->consumer().name(), "c" + std::to_string(i));
     }
   }
   EXPECT_EQ(directory->size(), 20000U - removed.size());

@@ -35,6 +35,7 @@ class DirectoryTest : public testing::Test {
   void take(Result<Update> update) {
     ASSERT_TRUE(update) << update.error().message;
     cluster_.apply(update->changes);
+    cluster_.apply(update->consumers);
     last_ = std::move(*update);
   }
   void load() {

@@ -6,6 +6,7 @@
 
 #include "fairlead/filter/make.hpp"
 #include "fairlead/model/request_cache.hpp"
+#include "tests/unit/filter/consumers.hpp"
 #include "tests/unit/filter/recorded_request.hpp"
 
 namespace fairlead::filter {
@@ -269,11 +270,11 @@ TEST_F(CacheFilter, KeysByHeadersCookiesAndConsumer) {
   EXPECT_EQ(get("/b", {{"cookie", "x=y; plan=pro"}}, kFresh, "pro").body, "pro");
   EXPECT_EQ(get("/b", {{"cookie", "plan=free"}}, kFresh, "free").body, "free");
   EXPECT_EQ(get("/b", {{"cookie", "plan=pro; x=z"}}, kFresh, "3").body, "pro");
-  const auth::Consumer ann{.name = "ann", .custom_id = {}, .groups = {}},
-      bob{.name = "bob", .custom_id = {}, .groups = {}};
-  const auto as = [&](const auth::Consumer& who, const char* body) {
+  const auto ann = make_consumer("ann");
+  const auto bob = make_consumer("bob");
+  const auto as = [&](const auth::ConsumerPtr& who, const char* body) {
     auto& request = ask("/c", {{"authorization", "Basic x"}});
-    request.identity() = {.consumer = &who, .credential = {}, .subject = {}, .claims = {}, .authenticated = true};
+    request.identity() = {.consumer = who.get(), .credential = {}, .subject = {}, .claims = {}, .authenticated = true};
     if (send(request) == Verdict::kContinue) respond(request, 200, kFresh, body);
     return request.body;
   };

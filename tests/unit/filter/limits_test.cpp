@@ -2,6 +2,7 @@
 // Sections rateLimits and concurrency, without a proxy.
 #include <gtest/gtest.h>
 
+#include "consumers.hpp"
 #include "fairlead/model/request_limits.hpp"
 #include "fake_request.hpp"
 
@@ -126,19 +127,19 @@ struct KeyRow {
   bool same = false;
 };
 
-const auth::Consumer kAlice{.name = "alice", .custom_id = {}, .groups = {"gold", "staff"}};
-const auth::Consumer kBob{.name = "bob", .custom_id = {}, .groups = {}};
+const auto kAlice = make_consumer("alice", {"gold", "staff"});
+const auto kBob = make_consumer("bob");
 
 TEST(RateLimits, TellClientsApart) {
   const KeyRow rows[] = {
       {"consumer",
        {.type = Type::kConsumer},
-       [](FakeRequest& r) { r.identity().consumer = &kAlice; },
-       [](FakeRequest& r) { r.identity().consumer = &kBob; }},
+       [](FakeRequest& r) { r.identity().consumer = kAlice.get(); },
+       [](FakeRequest& r) { r.identity().consumer = kBob.get(); }},
       {"one consumer, two credentials",
        {.type = Type::kConsumer},
-       [](FakeRequest& r) { r.identity().consumer = &kAlice, r.identity().credential = "a"; },
-       [](FakeRequest& r) { r.identity().consumer = &kAlice, r.identity().credential = "b"; },
+       [](FakeRequest& r) { r.identity().consumer = kAlice.get(), r.identity().credential = "a"; },
+       [](FakeRequest& r) { r.identity().consumer = kAlice.get(), r.identity().credential = "b"; },
        true},
       {"credential",
        {.type = Type::kCredential},
@@ -256,10 +257,10 @@ TEST(RateLimits, HaveOtherNumbersForGroups) {
   auto limit = hourly("a", 1);
   limit.tiers = {{.group = "gold", .requests = 5}, {.group = "staff", .requests = 9}};
   const Limits limits({.limits = {limit}});
-  const auto of = [](const auth::Consumer& who) {
+  const auto of = [](const auth::ConsumerPtr& who) {
     return [&who](int) {
       FakeRequest request;
-      request.identity().consumer = &who;
+      request.identity().consumer = who.get();
       return request;
     };
   };
@@ -349,7 +350,7 @@ TEST(Concurrency, HoldsPlacesUntilRequestsEnd) {
   FakeRequest gold[4];
   int passes = 0;
   for (auto& request : gold) {
-    request.identity().consumer = &kAlice;
+    request.identity().consumer = kAlice.get();
     passes += filter->on_request(request) == Verdict::kContinue;
   }
   EXPECT_EQ(passes, 3);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/filter/change_request.hpp"
+#include "tests/unit/filter/consumers.hpp"
 
 namespace fairlead::filter {
 namespace {
@@ -17,10 +18,10 @@ std::string rendered(Request& request, std::string_view text) {
 }
 
 TEST(RequestScope, HasTheValuesOfTheRequest) {
-  const auth::Consumer consumer{.name = "ann", .custom_id = "4711", .groups = {"a", "b"}};
+  const auto consumer = make_consumer("ann", {"a", "b"}, "4711");
   ChangeRequest request("PUT", "/a/b", "q=x%20y+z&q=2&e");
   request.with("cookie", "a=1; b=2=3").with("x-many", "1").with("x-many", "2").with("cookie", "c=4");
-  request.identity().consumer = &consumer;
+  request.identity().consumer = consumer.get();
   request.identity().claims = R"({"sub":"s","realm":{"roles":["r",12345678901234567890123]}})";
   constexpr std::pair<const char*, const char*> kRows[] = {
       {"{{ request.method }} {{ request.path }} {{ request.host }} {{ request.scheme }}", "PUT /a/b a.example http"},

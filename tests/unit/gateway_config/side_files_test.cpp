@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <map>
+
 #include "fairlead/auth/digest.hpp"
 #include "fairlead/auth/password.hpp"
 #include "fairlead/model/client_logs.hpp"
@@ -42,19 +44,35 @@ class SideFilesTest : public DirectoryTest {
     directory_ = std::move(*opened);
     take(directory_->load());
   }
+  void take(Result<Update> update) {
+    ASSERT_TRUE(update) << update.error().message;
+    for (const auto& [consumer, gone] : update->consumers) {
+      if (gone) consumers_.erase(std::string(consumer->name()));
+      else consumers_[std::string(consumer->name())] = consumer;
+    }
+    DirectoryTest::take(std::move(update));
+  }
+  void changed() {
+    pollfd waiting{.fd = directory_->fd(), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(poll(&waiting, 1, 5000), 1);
+    take(directory_->changed());
+  }
   /// In place, as `echo` does.
   void put(const fs::path& path, const std::string& text) const { std::ofstream(path, std::ios::binary) << text; }
   void replace(const fs::path& path, const std::string& text) const {
     put(path.string() + ".new", text);
     fs::rename(path.string() + ".new", path);
   }
-  const model::ConsumerCredential* credential(const std::string& name) {
-    const auto* found = get<model::Consumer>(Kind::kConsumer, "default", name);
-    return found == nullptr || found->settings->credentials.empty() ? nullptr : &found->settings->credentials[0];
+  /// Of the one credential; null: there is none, or it is a key's digest alone.
+  const model::CredentialText* text(const std::string& name) {
+    const auto found = consumers_.find(name);
+    if (found == consumers_.end() || found->second->more() == nullptr) return nullptr;
+    return found->second->more()->settings->credentials.at(0).text.get();
   }
   bool has_key(const std::string& name, std::string_view key) {
-    const auto* found = credential(name);
-    return found != nullptr && found->sha256 == auth::sha256(key);
+    const auto found = consumers_.find(name);
+    return found != consumers_.end() && found->second->credentials().size() == 1 &&
+           found->second->credentials()[0].lookup == auth::sha256(key);
   }
   /// Of the one remark that stands.
   std::string remark() const { return last_.diagnostics.size() == 1 ? last_.diagnostics[0].text() : "none or several"; }
@@ -64,6 +82,7 @@ class SideFilesTest : public DirectoryTest {
   }
 
   fs::path side_;
+  std::map<std::string, model::PackedConsumerPtr> consumers_;  // in force, by name
 };
 
 TEST_F(SideFilesTest, HoldEachKindOfCredential) {
@@ -86,16 +105,16 @@ TEST_F(SideFilesTest, HoldEachKindOfCredential) {
   load();
   for (const auto& one : last_.diagnostics) ADD_FAILURE() << one.text();
   EXPECT_TRUE(has_key("key", "k1"));
-  EXPECT_EQ(credential("key")->text, nullptr);
-  EXPECT_EQ(credential("hash")->text->material, "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e");
-  EXPECT_EQ(credential("password")->text->material.find("secret"), std::string::npos);
-  EXPECT_TRUE(auth::check_password("secret", credential("password")->text->material));
-  EXPECT_EQ(credential("mac")->text->material, "0123456789abcdef0123456789abcdef\n");
-  EXPECT_FALSE(credential("jwt")->text->is_public_key);
-  EXPECT_TRUE(credential("eddsa")->text->is_public_key);
-  EXPECT_TRUE(credential("signed")->text->is_public_key);
-  EXPECT_EQ(credential("signed")->text->material, pem.substr(0, pem.size() - 1));
-  EXPECT_FALSE(credential("sealed")->text->is_public_key);
+  EXPECT_EQ(text("key"), nullptr);
+  EXPECT_EQ(text("hash")->material, "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e");
+  EXPECT_EQ(text("password")->material.find("secret"), std::string::npos);
+  EXPECT_TRUE(auth::check_password("secret", text("password")->material));
+  EXPECT_EQ(text("mac")->material, "0123456789abcdef0123456789abcdef\n");
+  EXPECT_FALSE(text("jwt")->is_public_key);
+  EXPECT_TRUE(text("eddsa")->is_public_key);
+  EXPECT_TRUE(text("signed")->is_public_key);
+  EXPECT_EQ(text("signed")->material, pem.substr(0, pem.size() - 1));
+  EXPECT_FALSE(text("sealed")->is_public_key);
 }
 
 TEST_F(SideFilesTest, AreFollowedInPlaceAndReplaced) {
@@ -109,7 +128,7 @@ TEST_F(SideFilesTest, AreFollowedInPlaceAndReplaced) {
   EXPECT_TRUE(has_key("carol", "k3"));
   EXPECT_TRUE(has_key("bob", "k2"));
   EXPECT_EQ(last_.documents_parsed, 2U);
-  EXPECT_EQ(last_.changes.size(), 2U);
+  EXPECT_EQ(last_.consumers.size(), 2U);
   replace(side_ / "one", "k4");
   changed();
   EXPECT_TRUE(has_key("alice", "k4"));
@@ -118,7 +137,7 @@ TEST_F(SideFilesTest, AreFollowedInPlaceAndReplaced) {
   EXPECT_TRUE(has_key("alice", "k5"));
   put(side_ / "one", "k5\n");
   changed();
-  EXPECT_TRUE(last_.changes.empty());
+  EXPECT_TRUE(last_.consumers.empty());
 }
 
 // As Secrets are mounted: each name is a link through one that is swapped.
@@ -177,7 +196,7 @@ TEST_F(SideFilesTest, MayComeLaterAndGo) {
   const auto path = side_ / "new" / "key";
   write("a.yaml", keyed("alice", path));
   load();
-  EXPECT_EQ(credential("alice"), nullptr);
+  EXPECT_FALSE(consumers_.contains("alice"));
   EXPECT_EQ(last_.diagnostics[0].line, 7U);
   EXPECT_NE(remark().find("Consumer default/alice: spec.credentials[0].apiKey.file: found \"" + path.string() +
                           "\": No such file or directory, expected a file that can be read and holds 1 to 4096 bytes"),
@@ -190,7 +209,7 @@ TEST_F(SideFilesTest, MayComeLaterAndGo) {
     writer << "half" << std::flush;
     changed();
     EXPECT_EQ(last_.documents_parsed, 0U);  // it waits for the writer
-    EXPECT_EQ(credential("alice"), nullptr);
+    EXPECT_FALSE(consumers_.contains("alice"));
     writer << "-key";
   }
   changed();
