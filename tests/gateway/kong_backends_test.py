@@ -104,11 +104,31 @@ class KongBackendsTest(unittest.TestCase):
         uuid = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
         told = [ask(self.http, "/counted")[1]["kong-request-id"] for _ in range(2)]
         self.assertEqual(last(one)[0][1]["kong-request-id"], told[1])
-        for number, text in enumerate(told, 1):
-            self.assertRegex(text, f"^{uuid}#{number}$")
+        for text in told:
+            self.assertRegex(text, f"^{uuid}#[0-9]+$")
+        (made, first), (again, second) = (text.split("#") for text in told)
+        self.assertEqual(made, again)
+        self.assertLess(int(first), int(second))
         self.assertEqual(ask(self.http, "/counted", "-H", "kong-request-id: mine")[1]["kong-request-id"], "mine")
         self.assertNotIn("x-id", ask(self.http, "/random")[1])
         self.assertRegex(last(one)[0][1]["x-id"], f"^{uuid}$")
+
+    def test_consumers_have_any_names(self):
+        one = self.backend("one")
+        names = ["Bob@Example.com", "bob_example_com", "plain"]
+        rows = "".join(f"- {{username: '{name}', keyauth_credentials: [{{key: key-{number}}}]}}\n"
+                       for number, name in enumerate(names))
+        self.start(f"services:\n- url: http://127.0.0.1:{one.port}\n  routes: [{{name: r, paths: [/]}}]\n"
+                   "  plugins: [{name: key-auth}]\n"
+                   f"consumers:\n{rows}- {{custom_id: only-this, keyauth_credentials: [{{key: key-3}}]}}\n"
+                   "plugins: [{name: rate-limiting, consumer: 'Bob@Example.com', config: {hour: 2, policy: local}}]\n")
+        for number, name in enumerate(names + ["only-this"]):
+            self.assertEqual(ask(self.http, "/", "-H", f"apikey: key-{number}")[0], 200)
+            fields = last(one)[0][1]
+            self.assertEqual(fields["x-consumer-username"], name)
+            self.assertEqual(fields.get("x-consumer-custom-id"), "only-this" if number == 3 else None)
+        self.assertEqual([ask(self.http, "/", "-H", "apikey: key-0")[0] for _ in range(2)], [200, 429])
+        self.assertEqual(ask(self.http, "/", "-H", "apikey: key-1")[0], 200)
 
     def test_one_limit_counts_for_however_many_routes(self):
         one = self.backend("one")

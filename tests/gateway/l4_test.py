@@ -748,7 +748,7 @@ class DatagramTest(unittest.TestCase):
         old = self.served.gateway
         new = Gateway("--config", self.served.folder, "--upgrade", workers=workers, socket_path=old.socket)
         self.assertEqual(old.wait(), 0)
-        old.close()
+        self.addCleanup(old.close)  # its folder has the socket
         self.served.gateway = new
 
     def test_sessions_and_datagrams_pass_to_the_next_gateway(self):

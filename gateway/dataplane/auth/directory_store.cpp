@@ -104,6 +104,7 @@ ConsumerPtr resolve_consumer(const ConsumerPtr& consumer, const DirectoryStore::
   auto resolved = std::make_unique<Resolved>();
   resolved->groups = settings.groups;
   resolved->id = settings.id;
+  resolved->username = settings.username;
   std::vector<Credential> credentials;
   std::array<std::uint16_t, 5> numbers{};
   for (std::size_t i = 0; i < settings.credentials.size(); ++i) {

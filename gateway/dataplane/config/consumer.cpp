@@ -218,6 +218,11 @@ model::Consumer read_consumer(Reader& reader, View root) {
                 read_text(reader, v, settings->id, 1, 1024, is_header_value,
                           "visible ASCII, words parted by one blank");
               }),
+        field("username",
+              [&](View v) {
+                read_text(reader, v, settings->username, 1, 1024, is_header_value,
+                          "visible ASCII, words parted by one blank");
+              }),
         field("customId",
               [&](View v) {
                 read_text(reader, v, settings->custom_id, 1, 1024, is_header_value,

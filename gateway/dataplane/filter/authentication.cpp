@@ -293,7 +293,7 @@ void Authentication::tell_backend(Request& request, const Identity& identity) co
   if (identity.consumer != nullptr) {
     const auto& consumer = *identity.consumer;
     if (!consumer.id().empty()) fields.push_back({"x-consumer-id", consumer.id()});
-    fields.push_back({"x-consumer-username", consumer.name()});
+    fields.push_back({"x-consumer-username", consumer.username()});
     if (!consumer.custom_id().empty()) fields.push_back({"x-consumer-custom-id", consumer.custom_id()});
     if (consumer.groups().size() == 1) {
       fields.push_back({"x-consumer-groups", consumer.groups().front()});

@@ -29,7 +29,7 @@ void Conversion::add_consumer_policies() {
     for (const auto i : plugins) {
       if (!is_alone(i)) others.insert(i);
       else
-        add_policy(file_.plugins[i].at, plugin_names_[i], "Consumer", {file_.consumers[consumer].username},
+        add_policy(file_.plugins[i].at, plugin_names_[i], "Consumer", {file_.consumers[consumer].object},
                    plugins_[i].sections);
     }
     if (!others.empty()) add_consumer_routes(consumer, others);
@@ -62,7 +62,7 @@ void Conversion::add_consumer_routes(std::size_t consumer, const std::set<std::s
   for (const auto& [plugin, objects] : counting) add_rate_limits(plugin, objects);
   const auto& one = file_.consumers[consumer];
   for (const auto& [text, group] : groups)
-    add_policy(one.at, names_.make("consumer-", one.username), "HTTPRoute", group.second, group.first, one.username);
+    add_policy(one.at, names_.make("consumer-", one.object), "HTTPRoute", group.second, group.first, one.object);
 }
 
 }  // namespace fairlead::kong

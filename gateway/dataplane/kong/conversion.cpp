@@ -124,9 +124,10 @@ void Conversion::add_consumers() {
     if (credential.consumer) of[*credential.consumer].push_back(&credential);
   for (std::size_t i = 0; i < file_.consumers.size(); ++i) {
     const auto& one = file_.consumers[i];
-    if (one.username.empty()) continue;
+    if (one.called().empty()) continue;
     Json spec = Json::object(), groups = Json::array(), credentials = Json::array();
     spec["id"] = id_of(one);
+    if (one.called() != one.object) spec["username"] = one.called();
     if (!one.custom_id.empty()) spec["customId"] = one.custom_id;
     for (const auto* credential : of[i]) {
       if (credential->kind == Credential::Kind::kGroup) groups.push_back(credential->id);
@@ -134,7 +135,7 @@ void Conversion::add_consumers() {
     }
     if (!groups.empty()) spec["groups"] = groups;
     if (!credentials.empty()) spec["credentials"] = credentials;
-    out_.add(one.at, kOwn, "Consumer", one.username, {{"spec", std::move(spec)}});
+    out_.add(one.at, kOwn, "Consumer", one.object, {{"spec", std::move(spec)}});
   }
 }
 
@@ -409,7 +410,7 @@ void Conversion::add_rate_limits(std::size_t plugin, const std::vector<std::stri
                         std::to_string(targets.size()));
   else
     add_policy(file_.plugins[plugin].at, plugin_names_[plugin], "HTTPRoute", targets, plugins_[plugin].sections,
-               file_.plugins[plugin].consumer ? file_.consumers[*file_.plugins[plugin].consumer].username : "");
+               file_.plugins[plugin].consumer ? file_.consumers[*file_.plugins[plugin].consumer].object : "");
 }
 
 void Conversion::add_not_found(View root) {

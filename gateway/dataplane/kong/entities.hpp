@@ -97,6 +97,8 @@ struct Credential {
 struct Consumer {
   View at;
   std::string username, custom_id;
+  std::string object;  ///< name of the Consumer made of it
+  [[nodiscard]] const std::string& called() const { return username.empty() ? custom_id : username; }
 };
 
 struct Certificate {

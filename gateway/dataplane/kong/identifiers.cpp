@@ -44,7 +44,7 @@ std::string id_of(const Consumer& consumer) {
   if (const auto id = consumer.at.find("id"); id && !id.is_null()) return std::string(id.text());
   constexpr Uuid kEntities = {0xfd, 0x02, 0x80, 0x1f, 0x09, 0x57, 0x4a, 0x15,
                               0xa5, 0x5a, 0xc8, 0xd9, 0x60, 0x6f, 0x30, 0xb5};
-  return text_of(uuid_v5(uuid_v5(kEntities, "consumers"), consumer.username));
+  return text_of(uuid_v5(uuid_v5(kEntities, "consumers"), consumer.called()));
 }
 
 }  // namespace fairlead::kong

@@ -51,6 +51,8 @@ struct PluginParts {
 class Names {
  public:
   std::string make(std::string_view prefix, std::string_view name);
+  /// This very name, where none has it.
+  bool take(const std::string& name) { return used_.try_emplace(name, 1).second; }
 
  private:
   std::unordered_map<std::string, std::size_t> used_;  ///< with the number that was tried last behind them

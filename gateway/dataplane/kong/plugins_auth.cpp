@@ -28,7 +28,7 @@ void take_anonymous(Notes& notes, ConfigView& config, const File& file, PluginPa
   for (const auto& consumer : file.consumers)
     if (consumer.username == at.text() || id_of(consumer) == at.text())
       out.sections["authentication"]["anonymous"] = {
-          {"allow", true}, {"consumer", consumer.username}, {"wrongCredentials", "Ignore"}};
+          {"allow", true}, {"consumer", consumer.object}, {"wrongCredentials", "Ignore"}};
   if (!out.sections["authentication"].contains("anonymous")) notes.error(at, "the username or id of a consumer");
 }
 

@@ -73,6 +73,7 @@ class FileReader {
   void resolve(View at, Index& out, const Places& places, const char* what);
   void resolve_all();
   void check_names();
+  void name_consumers();
 
   Notes& notes_;
   File& file_;

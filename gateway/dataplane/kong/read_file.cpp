@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "gateway/dataplane/kong/parts.hpp"
 #include "gateway/dataplane/kong/read.hpp"
 
 namespace fairlead::kong {
@@ -47,10 +48,7 @@ void FileReader::consumer(View at) {
          unserved_field("groups", "acls"), field("plugins", [&](View v) {
            reader.items(v, [&](View one) { plugin(one, std::nullopt, std::nullopt, index); });
          }));
-  if (out.username.empty() && at.is_mapping()) {
-    if (out.custom_id.empty()) reader.missing(at, "username", "a user name");
-    else notes_.unserved(at, "username beside custom_id");
-  }
+  if (out.called().empty() && at.is_mapping()) reader.missing(at, "username", "a user name");
   file_.consumers[index] = std::move(out);
 }
 
@@ -140,7 +138,7 @@ void FileReader::resolve_all() {
   const auto services = places(file_.services, name), routes = places(file_.routes, name);
   const auto upstreams = places(file_.upstreams, name);
   const auto consumers =
-      places(file_.consumers, [](const Consumer& one) -> const std::string& { return one.username; });
+      places(file_.consumers, [](const Consumer& one) -> const std::string& { return one.called(); });
   for (auto& one : file_.routes) resolve(one.service_at, one.service, services, "a service");
   for (auto& one : file_.targets) {
     resolve(one.upstream_at, one.upstream, upstreams, "an upstream");
@@ -155,6 +153,15 @@ void FileReader::resolve_all() {
     resolve(one.route_at, one.route, routes, "a route");
     resolve(one.consumer_at, one.consumer, consumers, "a consumer");
   }
+}
+
+/// What may be an object's name stays as it is; others get one that is like them.
+void FileReader::name_consumers() {
+  Names names;
+  for (auto& one : file_.consumers)
+    if (config::is_dns_subdomain(one.username) && names.take(one.username)) one.object = one.username;
+  for (auto& one : file_.consumers)
+    if (one.object.empty()) one.object = names.make("consumer-", one.called());
 }
 
 /// No two entities of a kind have one name.
@@ -198,6 +205,7 @@ void FileReader::all(View root) {
       unserved_field("keys", "no keys"), unserved_field("key_sets", "no key_sets"),
       unserved_field("consumer_groups", "acls"), unserved_field("filter_chains", "no filter_chains"));
   check_names();
+  name_consumers();
   resolve_all();
 }
 

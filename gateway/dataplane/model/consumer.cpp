@@ -102,19 +102,21 @@ PackedConsumerPtr pack(const Consumer& consumer) {
   const auto& settings = *consumer.settings;
   PackedConsumer::Parts parts{
       .ns = consumer.metadata.ns, .name = consumer.metadata.name, .custom_id = settings.custom_id};
+  const bool told = !settings.id.empty() || !settings.username.empty();
   std::vector<PackedConsumer::Credential> keys;
   if (std::ranges::all_of(settings.credentials, [](const auto& one) { return one.text == nullptr; })) {
     for (const auto& one : settings.credentials)
       keys.push_back({.lookup = one.sha256, .number = static_cast<std::uint16_t>(keys.size() + 1)});
     parts.credentials = keys;
-    if (!settings.groups.empty() && settings.id.empty()) parts.more = shared_groups(settings.groups);
+    if (!settings.groups.empty() && !told) parts.more = shared_groups(settings.groups);
   }
   const bool whole = keys.size() == settings.credentials.size();
-  if (!whole || !settings.id.empty()) {
+  if (!whole || told) {
     auto* more = new ConsumerMore;
     parts.more = ConsumerMorePtr(more);
     more->groups = settings.groups;
     more->id = settings.id;
+    more->username = settings.username;
     if (!whole) more->settings = consumer.settings;
   }
   return PackedConsumer::make(parts);

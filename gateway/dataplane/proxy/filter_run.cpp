@@ -80,7 +80,7 @@ bool FilterRun::take(filter::Verdict verdict) {
   // Of a consumer only what follows his being known can count.
   if (slot_ != kAuthentication) return true;
   if (identity_.consumer != nullptr) {
-    exchange_.record_.consumer = identity_.consumer->name();
+    exchange_.record_.consumer = identity_.consumer->username();
     exchange_.record_.consumer_custom_id = identity_.consumer->custom_id();
   }
   exchange_.record_.credential = identity_.credential;

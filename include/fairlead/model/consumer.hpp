@@ -24,6 +24,7 @@ struct ConsumerMore : Counted {
 
   std::vector<std::string> groups;  ///< sorted
   std::string id;                   ///< for backends
+  std::string username;             ///< the same; empty: the name
   /// As read, where some credential is more than the digest of a key: the credentials are still to be made of it.
   std::shared_ptr<const ConsumerSettings> settings;
 };
@@ -64,6 +65,10 @@ class PackedConsumer : public Counted {
   }
   /// What backends get as X-Consumer-ID; empty: nothing.
   [[nodiscard]] std::string_view id() const { return more_ ? std::string_view(more_->id) : std::string_view(); }
+  /// What others are told: any text, where name() is an object's.
+  [[nodiscard]] std::string_view username() const {
+    return more_ && !more_->username.empty() ? std::string_view(more_->username) : name();
+  }
   [[nodiscard]] std::span<const Credential> credentials() const { return {first(), credentials_}; }
   [[nodiscard]] const ConsumerMore* more() const { return more_.get(); }
   [[nodiscard]] std::size_t bytes() const;  ///< of the block

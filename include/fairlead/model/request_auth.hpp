@@ -42,6 +42,7 @@ struct ConsumerSettings {
   std::vector<std::string> groups;  ///< sorted, each once
   std::vector<ConsumerCredential> credentials;
   std::string id;  ///< for backends
+  std::string username;  ///< what backends, logs and templates are told; empty: metadata.name
 };
 
 // ---- authentication -----------------------------------------------------------------------------------------------
