@@ -124,13 +124,16 @@ class Grpc(World):
     def test_a_long_body_is_held_back_until_it_is_allowed(self):
         rule = self.RULE.replace("grpc: {}", "grpc: {}, forwardBody: {maxSize: 1000}")
         asked, go_on = threading.Event(), threading.Event()
-        self.addCleanup(go_on.set)
         self.serve(lambda unused: (asked.set(), go_on.wait(LIMIT), allowed())[-1], rule)
-        size, sent = 32 << 20, 0  # far more than sockets hold
+        self.addCleanup(go_on.set)  # the first thing then: who waits for it holds back the others
+        size = 24 << 20  # far more than sockets hold
         with Wire(self.port) as wire:
             wire.send(b"POST /count HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % size)
+            wire.send(b"z" * 65536)
+            self.assertTrue(asked.wait(LIMIT), "it is asked before the body is whole")
+            sent = 65536
             wire.socket.setblocking(False)
-            while sent < size and (select.select([], [wire.socket], [], 0.5)[1] or not asked.is_set()):
+            while sent < size and select.select([], [wire.socket], [], 0.5)[1]:
                 try:
                     sent += wire.socket.send(b"z" * min(65536, size - sent))
                 except BlockingIOError:
