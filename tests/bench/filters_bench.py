@@ -7,9 +7,7 @@ on the second. Ways that are compared take turns in each round; figures are medi
 differences. What a filter adds is the gateway's CPU per request on a route with it less that on a route without, in the
 same process.
 """
-import argparse
 import hashlib
-import json
 import pathlib
 import re
 import statistics
@@ -18,8 +16,11 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "gateway"))
-from gateway_bench import (GATEWAY, LIMIT_S, OTHER_CPU, PROXY_CPU, Process, client, cpu_ns, free_port, nginx_text, start_backend, wait_open)
+from loads import client
 from objects import CLASS, gateway, http, route, service, to
+from proxies import (GATEWAY, LIMIT_S, OTHER_CPU, PROXY_CPU, Process, cpu_ns, free_port, lacking, nginx_text, start_backend,
+                     wait_open)
+from report import Report
 
 KEYS = 1000
 TEN = """addresses: {deny: [203.0.113.0/24]}
@@ -54,10 +55,12 @@ def path_route(name, prefix):
 
 
 class Bench:
-    def __init__(self, options, work):
-        self.options, self.work, self.started, self.figures = options, work, [], []
-        process, self.backend = start_backend(work)
-        self.started.append(process)
+    def __init__(self, report, work):
+        self.report, self.options, self.work, self.started = report, report.options, work, []
+        self.add = report.add
+        if not lacking("nginx"):
+            process, self.backend = start_backend(work)
+            self.started.append(process)
 
     def close(self):
         for process in reversed(self.started):
@@ -104,14 +107,6 @@ class Bench:
         before = cpu_ns([process])
         count, seconds, _ = self.load(url, *more)
         return (cpu_ns([process]) - before) / 1000 / max(count, 1), count / seconds
-
-    def add(self, name, value, unit, goal=None, at_least=False, detail=""):
-        figure = {"name": name, "value": round(value, 3), "unit": unit, "detail": detail}
-        if goal is not None:
-            figure |= {"sign": ">=" if at_least else "<=", "goal": goal, "met": value >= goal if at_least else value <= goal}
-        print(f"  {name}: {value:.2f} {unit}" + (f" (goal {figure['sign']} {goal})" if goal is not None else "") + f" | {detail}",
-              file=sys.stderr, flush=True)
-        self.figures.append(figure)
 
     def added(self, process, port, path, *more):
         """Medians: CPU with and without, their difference."""
@@ -189,7 +184,7 @@ class Bench:
         detail = "; ".join(f"{name} {statistics.median(costs):.1f} us/request {statistics.median(rates):.0f}/s"
                            for name, (_, _, costs, rates) in rows.items())
         self.add("key and limit through the gateway on two cores, requests/s by nginx's",
-                 statistics.median(a / b for a, b in zip(rows["fairlead"][3], rows["nginx"][3])), "x", 1.0, True, detail)
+                 statistics.median(a / b for a, b in zip(rows["fairlead"][3], rows["nginx"][3])), "x", 1.0, ">=", detail)
         self.add("the same, CPU per request by nginx's",
                  statistics.median(a / b for a, b in zip(rows["fairlead"][2], rows["nginx"][2])), "x", detail=detail)
 
@@ -219,7 +214,7 @@ class Bench:
         cost = {name: statistics.median(one[2] for one in found) for name, found in ways.items()}
         detail = "; ".join([*(f"{name} {value:.0f}/s {cost[name]:.1f} us of the gateway's CPU" for name, value in rate.items()), f"redis-benchmark {statistics.median(benchmark):.0f}/s"])
         self.add("exact Redis limit through the gateway, 64 connections, of redis-benchmark's rate",
-                 statistics.median(one[0] / other for one, other in zip(ways["exact"], benchmark)), "x", 0.8, True, detail)
+                 statistics.median(one[0] / other for one, other in zip(ways["exact"], benchmark)), "x", 0.8, ">=", detail)
         self.add("the same, p99 beside a local limit's", statistics.median(
             (a[1] - b[1]) / 1000 for a, b in zip(ways["exact"], ways["local"])), "ms", 1.0)
         self.add("leased Redis limit, requests/s by those of a local one", rate["lease"] / rate["local"], "x", detail=detail)
@@ -234,26 +229,20 @@ class Bench:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="filters_bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=2, help="of one way in one round")
-    parser.add_argument("--row", default="", help="only rows that match this expression: ten, keys 1, keys 1000000, nginx, redis")
-    options = parser.parse_args()
+    report = Report("filters_bench", __doc__)
     with tempfile.TemporaryDirectory(prefix="fl-filters-bench.") as text:
         work = pathlib.Path(text)
         work.chmod(0o755)
-        bench = Bench(options, work)
+        bench = Bench(report, work)
         try:
-            for name, run in (("ten", bench.ten), ("keys 1", lambda: bench.keys(1)), ("keys 1000000", lambda: bench.keys(1_000_000)),
-                              ("nginx", bench.beside_nginx), ("redis", bench.redis)):
-                if re.search(options.row, name):
-                    run()
+            report.row("ten", bench.ten, "nginx", "wrk")
+            report.row("keys 1", lambda: bench.keys(1), "nginx", "wrk")
+            report.row("keys 1000000", lambda: bench.keys(1_000_000), "nginx", "wrk")
+            report.row("nginx", bench.beside_nginx, "nginx", "wrk")
+            report.row("redis", bench.redis, "nginx", "wrk", "redis-server", "redis-benchmark")
         finally:
             bench.close()
-    if options.json:
-        print(json.dumps({"figures": bench.figures}))
-    return 0
+    return report.finish()
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 // Nanoseconds to parse and to write a head, with vectors, with their scalar twin, and by a plain parser that splits
 // lines and keeps them in strings, as one writes it first.
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "bench/figures.hpp"
 #include "fairlead/http/h1_parser.hpp"
 #include "fairlead/http/h1_writer.hpp"
 
@@ -97,7 +97,7 @@ class Buffer {
 
 std::size_t sink = 0;
 
-void parse_figures(std::string_view name, std::string_view text) {
+void parse_figures(Figures& figures, const std::string& name, std::string_view text) {
   const http::H1Limits limits;
   Buffer buffer(text);
   http::H1Request request;
@@ -110,16 +110,17 @@ void parse_figures(std::string_view name, std::string_view text) {
   const double scalar = measure(parse);
   http::use_scalar_h1_scan(false);
   const double plain = measure([&] { sink += naive(text, fields); });
-  std::printf("%-34s %5zu bytes  parse %6.1f ns  scalar twin %6.1f ns  plain parser %7.1f ns\n",
-              std::string(name).c_str(), text.size(), vectors, scalar, plain);
+  figures.add(name + ": parse", vectors, "ns");
+  figures.add(name + ": parse, scalar twin", scalar, "ns");
+  figures.add(name + ": parse, plain parser", plain, "ns");
   std::vector<char> out(8192);
   const http::H1Line line;
   const double write =
       measure([&] { sink += static_cast<std::size_t>(http::write_h1(out.data(), request.head, line) - out.data()); });
-  std::printf("%-34s              write %6.1f ns\n", std::string(name).c_str(), write);
+  figures.add(name + ": write", write, "ns");
 }
 
-void response_figures() {
+void response_figures(Figures& figures) {
   const http::H1Limits limits;
   Buffer buffer(kAnswer);
   http::H1Response response;
@@ -130,17 +131,19 @@ void response_figures() {
       .framing = http::H1Framing::kLength, .upgrade = {}, .websocket_key = {}, .websocket_accept = {}};
   const double write =
       measure([&] { sink += static_cast<std::size_t>(http::write_h1(out.data(), response.head, line) - out.data()); });
-  std::printf("%-34s %5zu bytes  parse %6.1f ns  write %6.1f ns\n", "response, 7 fields", kAnswer.size(), parse, write);
+  figures.add("response, 7 fields: parse", parse, "ns");
+  figures.add("response, 7 fields: write", write, "ns");
 }
 
 }  // namespace
 }  // namespace fairlead::bench
 
-int main() {
+int main(int argc, char** argv) {
   using namespace fairlead::bench;
-  parse_figures("request, 3 fields (curl)", kCurl);
-  parse_figures("request, 6 fields (250 bytes)", kMiddle);
-  parse_figures("request, 13 fields (browser)", kBrowser);
-  response_figures();
+  Figures figures(argc > 1 && std::string_view(argv[1]) == "--json");
+  parse_figures(figures, "request, 3 fields (curl)", kCurl);
+  parse_figures(figures, "request, 6 fields (250 bytes)", kMiddle);
+  parse_figures(figures, "request, 13 fields (browser)", kBrowser);
+  response_figures(figures);
   return sink == 0 ? 1 : 0;
 }

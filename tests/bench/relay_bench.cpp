@@ -84,7 +84,7 @@ class Contest {
  public:
   Contest(Figures& figures, int relay_cpu, std::vector<Way> ways)
       : figures_(figures), relay_cpu_(relay_cpu), ways_(std::move(ways)) {
-    server_ = listen_somewhere(port_);
+    server_ = listen_at(port_);
     load_ = std::make_unique<Load>(server_.get());
     std::string pattern = fs::temp_directory_path() / "fl-relay-bench-XXXXXX";
     if (mkdtemp(pattern.data()) != nullptr) folder_ = pattern;
@@ -137,7 +137,7 @@ class Contest {
  private:
   bool start(Way& way) {
     std::uint16_t port = 0;
-    Fd listener = listen_somewhere(port);
+    Fd listener = listen_at(port);
     const bool peer = !way.serve;
     if (peer) listener.reset();
     way.process = ::fork();

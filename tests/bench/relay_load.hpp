@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -14,43 +12,13 @@
 #include <string>
 #include <vector>
 
-#include "fairlead/base/fd.hpp"
+#include "bench/sockets.hpp"
 
 /// Clients and server of a relay in one thread: requests of 100 bytes, whose first eight say how long an answer is
 /// wanted.
 namespace fairlead::bench {
 
 inline constexpr std::size_t kRequest = 100;  ///< bytes
-
-inline sockaddr_in loopback(std::uint16_t port) {
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_port = htons(port);
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return at;
-}
-
-/// Listens on a port that the kernel chooses.
-inline Fd listen_somewhere(std::uint16_t& port) {
-  Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  sockaddr_in at = loopback(0);
-  socklen_t length = sizeof at;
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&at), sizeof at) != 0 || ::listen(fd.get(), 1024) != 0) return {};
-  ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&at), &length);
-  port = ntohs(at.sin_port);
-  const int on = 1;
-  setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  return fd;
-}
-
-inline Fd connect_to(std::uint16_t port) {
-  Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const sockaddr_in at = loopback(port);
-  const int on = 1;
-  setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) return {};
-  return fd;
-}
 
 /// Clients of one relay, and all servers. Owner: main(). Thread: one.
 class Load {

@@ -178,6 +178,10 @@ class SourcesTest(unittest.TestCase):
         files = {path.name for path in (ROOT / "bpf/programs").glob("*.bpf.c")}
         self.assertEqual(set(re.findall(r"`(\w+\.bpf\.c)`", read("ARCHITECTURE.md"))), files - {"license.bpf.c"})
 
+    def test_every_bench_program_is_run_by_the_script(self):
+        files = {path.stem.removesuffix("_bench") for path in (ROOT / "tests/bench").glob("*_bench.*")}
+        self.assertEqual(set(re.findall(r"^  (\w+)  +\w", help_of(str(ROOT / "scripts/bench")).split("programs:")[1], re.M)), files)
+
     def test_maps_and_programs_named_exist(self):
         sources = "".join(path.read_text() for folder in ("bpf", "include/fairlead/abi") for path in (ROOT / folder).rglob("*.[ch]"))
         known = set(re.findall(r"\b(fl_\w+)", sources))

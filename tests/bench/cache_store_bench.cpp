@@ -2,13 +2,15 @@
 // The store of the cache: hit ratios beside LRU on two synthetic traces, and what a look-up costs.
 #include <chrono>
 #include <cmath>
-#include <cstdio>
+#include <cstdlib>
 #include <list>
 #include <random>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "bench/figures.hpp"
 #include "fairlead/cache/store.hpp"
 
 namespace {
@@ -95,15 +97,17 @@ double lru_ratio(const std::vector<std::uint32_t>& trace, std::size_t objects) {
   return static_cast<double>(hits) / static_cast<double>(trace.size());
 }
 
-void ratios(const char* name, const std::vector<std::uint32_t>& trace) {
+void ratios(fairlead::bench::Figures& figures, const std::string& name, const std::vector<std::uint32_t>& trace) {
   const auto entry = make_entry(4096);
   const std::size_t cost = entry->bytes() + 256 + 40 + 48 + sizeof(EntryPtr);
-  for (const std::size_t objects : {1000UL, 5000UL, 20'000UL})
-    std::printf("%-8s room for %5zu of %zu objects: LRU %.3f, store %.3f\n", name, objects, kObjects,
-                lru_ratio(trace, objects), store_ratio(trace, objects, entry, cost));
+  for (const std::size_t objects : {1000UL, 5000UL, 20'000UL}) {
+    const auto what = name + ", room for " + std::to_string(objects) + " of 100000 objects, share of hits: ";
+    figures.add(what + "LRU", lru_ratio(trace, objects), "");
+    figures.add(what + "store", store_ratio(trace, objects, entry, cost), "");
+  }
 }
 
-void lookups() {
+void lookups(fairlead::bench::Figures& figures) {
   Store store(64 << 20, 1 << 20);
   const auto entry = make_entry(100);
   std::vector<std::string> texts;
@@ -120,13 +124,15 @@ void lookups() {
   for (int round = 0; round < kRounds; ++round)
     for (const auto& text : texts) found += store.find(key_of(text)) != nullptr ? 1U : 0U;
   const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
-  std::printf("look-up with hash, one thread: %.0f ns (%zu found)\n", took.count() / (kRounds * 1000.0), found);
+  if (found != kRounds * texts.size()) std::abort();
+  figures.add("look-up with hash, one thread", took.count() / (kRounds * 1000.0), "ns");
 }
 
 }  // namespace
 
-int main() {
-  ratios("popular", popular());
-  ratios("crawled", crawled());
-  lookups();
+int main(int argc, char** argv) {
+  fairlead::bench::Figures figures(argc > 1 && std::string_view(argv[1]) == "--json");
+  ratios(figures, "popular", popular());
+  ratios(figures, "crawled", crawled());
+  lookups(figures);
 }
