@@ -143,8 +143,8 @@ void TlsStream::handshake() {
 }
 
 void TlsStream::finish_handshake() {
-  // TLS 1.3: what is held now are session tickets (server) or our Finished (client). Both go with the first data, in
-  // one segment; TLS 1.2's last message is what the peer waits for.
+  // TLS 1.3: what is held now are session tickets (server) or our Finished (client). Where there are data at once both
+  // go with them, in one segment; TLS 1.2's last message is what the peer waits for.
   holding_ = false;
   if (SSL_version(ssl_) < TLS1_3_VERSION) flush_held();
   fill_facts();
@@ -156,8 +156,9 @@ void TlsStream::finish_handshake() {
 
 void TlsStream::report_open() {
   if (!tell([](net::StreamHandler& handler) { handler.on_writable(); })) return;
-  if (client_ && !held_.empty()) flush_held();  // nothing to say yet, but the server waits for Finished
-  if (SSL_has_pending(ssl_) == 0 && received_.empty() && tcp_->may_read().status == IoStatus::kAgain) return;
+  const bool quiet = SSL_has_pending(ssl_) == 0 && received_.empty() && tcp_->may_read().status == IoStatus::kAgain;
+  if (client_ || quiet) flush_held();  // nothing to say yet, but the peer waits: see read()
+  if (quiet) return;
   dry_ = false;
   tell([](net::StreamHandler& handler) { handler.on_readable(); });
 }

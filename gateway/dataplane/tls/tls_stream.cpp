@@ -97,7 +97,12 @@ IoResult TlsStream::read(std::span<char> into) {
       continue;
     }
     switch (SSL_get_error(ssl_, result)) {
-      case SSL_ERROR_WANT_READ: dry_ = true; break;
+      case SSL_ERROR_WANT_READ:
+        dry_ = true;
+        // A client with Nagle's algorithm (RFC 896) keeps its request until its Finished is acknowledged: by tickets
+        // that wait for data no longer, or by the kernel alone 40 ms later.
+        if (filled == 0) flush_held();
+        break;
       case SSL_ERROR_WANT_WRITE: read_wants_write_ = dry_ = true; break;
       case SSL_ERROR_ZERO_RETURN: ended_ = true; break;
       default:

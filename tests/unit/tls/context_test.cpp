@@ -323,6 +323,15 @@ TEST_F(ContextTest, KeepsNoMoreSessionsThanAsked) {
   EXPECT_GT(client->sessions(), 0u);
 }
 
+// What acknowledges the client's Finished to its kernel, without which Nagle's algorithm holds back the request.
+TEST_F(ContextTest, TicketsDoNotWaitForData) {
+  const auto server = serve(authority_.load({.names = "DNS:a.example"}), {}, make_tickets());
+  const auto client = trust(authority_.pem(), "a.example");
+  Link link(*reactor_, server, client);
+  ASSERT_TRUE(link.establish());
+  EXPECT_TRUE(link.run([&] { return client->sessions() > 0; }));
+}
+
 // Works the same where kernel TLS is asked for, whether the kernel has it or not.
 TEST_F(ContextTest, KernelTlsIsProbedAndOptional) {
   const auto support = probe_ktls();
