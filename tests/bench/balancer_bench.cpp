@@ -130,18 +130,26 @@ double on_threads(std::uint32_t threads, auto&& work) {
   return median(all);
 }
 
+/// Of one worker, on cache lines of its own as in a cluster.
+struct alignas(64) WorkersBreakers {
+  WorkersBreakers(std::shared_ptr<SharedBreakers> shared, std::uint32_t worker) : of(std::move(shared), worker) {}
+  Breakers of;
+};
+
 /// In and out, with a few in, as requests do.
 void measure_breakers(Figures& figures) {
   for (const std::uint32_t limit : {0u, 1024u, 12u})
     for (const std::uint32_t threads : {1u, 2u}) {
       const auto shared = std::make_shared<SharedBreakers>(threads);
-      std::deque<Breakers> breakers;
+      std::deque<WorkersBreakers> breakers;
       for (std::uint32_t worker = 0; worker < threads; ++worker) {
-        breakers.emplace_back(shared, worker).set_limits({.max_requests = limit});
-        for (int i = 0; i < 5; ++i) (void)breakers.back().try_enter(Breaker::kRequests);
+        auto& of = breakers.emplace_back(shared, worker).of;
+        of.set_limits({.max_requests = limit});
+        for (int i = 0; i < 5; ++i) (void)of.try_enter(Breaker::kRequests);
       }
       const auto cost = on_threads(threads, [&](std::uint32_t worker) {
-        if (breakers[worker].try_enter(Breaker::kRequests)) breakers[worker].leave(Breaker::kRequests);
+        auto& of = breakers[worker].of;
+        if (of.try_enter(Breaker::kRequests)) of.leave(Breaker::kRequests);
       });
       const auto name = limit == 0 ? std::string("no limit") : "limit " + std::to_string(limit);
       figures.add("breaker, in and out: " + name + ", threads: " + std::to_string(threads), cost, "ns");

@@ -108,7 +108,7 @@ TEST(BreakersTest, BothOrNeither) {
 }
 
 constexpr std::uint32_t kContenders = 4;
-constexpr int kSteps = 400'000;
+constexpr int kSteps = 1'500'000;
 
 /// Runs work(worker, random) on each of some threads, at the same time.
 void on_threads(auto&& work) {
