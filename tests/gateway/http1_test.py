@@ -81,6 +81,11 @@ class Http1Test(unittest.TestCase):
         self.assertNotIn(b"transfer-encoding", head.lower())
         self.assertEqual(body, pattern(5000))
 
+    def test_http_10_may_have_no_host_and_the_backend_gets_its_own(self):
+        raw(self.gateway.port, b"GET /name HTTP/1.0\r\nx-mark: none\r\n\r\n")
+        head = next(head for _, head, _ in reversed(self.backend.requests("/name")) if b"x-mark: none" in head)
+        self.assertIn(b"\r\nhost: 127.0.0.1:%d\r\n" % self.backend.port, head)
+
     def test_continue_comes_before_the_body_is_sent(self):
         with Wire(self.gateway.port) as wire:
             wire.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n")

@@ -40,10 +40,11 @@ void Exchange::on_backend_stream(http::ClientStream& stream) {
   send_request(stream);
 }
 
-/// Host for that backend: its own name where the cluster says so, with a port that is not the scheme's.
+/// Host for that backend: its own name where the cluster says so, or where an HTTP/1.0 client has sent none, which
+/// HTTP/1.1 must have (RFC 9112 section 3.2); with a port that is not the scheme's.
 std::string_view Exchange::authority_for(const upstream::Backend& backend) {
   const auto& spec = cluster_->spec();
-  if (!spec.host_of_backend) return head_.authority;
+  if (!spec.host_of_backend && !head_.authority.empty()) return head_.authority;
   const auto& [address, port] = backend.endpoint().address;
   auto host = backend.endpoint().hostname;
   if (host.empty()) host = address.is_v4() ? address.text() : "[" + address.text() + "]";

@@ -21,7 +21,7 @@ struct KindTable;
 /// What reading the directory gave.
 struct Update {
   model::ChangeSet changes;  ///< against what was given before; empty where nothing changed
-  model::ConsumerChanges consumers;  ///< the same, of Consumers; sorted by namespace and name
+  model::ConsumerChanges consumers{};  ///< the same, of Consumers; sorted by namespace and name
   Diagnostics diagnostics;   ///< all that stand now, not only the new ones; sorted by file and line
   std::uint64_t files = 0;
   std::uint64_t documents = 0;         ///< items of Lists count each
