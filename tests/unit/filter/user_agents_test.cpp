@@ -61,7 +61,7 @@ TEST(UserAgents, BotsAreKnown) {
                             "some indexer/1",
                             "Archiver 3",
                             "Y!J-BRX/1.0",
-                            "Xenus Link Sleuth",
+                            "Xenu's Link Sleuth",
                             "Yandex1",
                             "archive xyz.org_bot"})
     EXPECT_TRUE(is_known_bot(agent)) << agent;

@@ -437,7 +437,7 @@ TEST(KongConvert, OtherPluginsOfASectionStayForAConsumer) {
   const Served served(std::string(kServices) +
                       "- {name: s, host: 10.0.0.1, routes: [{name: a, paths: [/a]}, {name: b, paths: [/b]}]}\n"
                       "consumers: [{username: u}]\nplugins:\n"
-                      "- {name: response-transformer, route: a, config: {add: {headers: ['y:1']}}}\n"
+                      "- {name: response-transformer, route: a, config: {add: {headers: ['w:1']}}}\n"
                       "- {name: request-transformer, config: {add: {headers: ['x:1']}}}\n"
                       "- {name: request-transformer, consumer: u, config: {add: {headers: ['x:2']}}}\n"
                       "- {name: rate-limiting, consumer: u, config: {hour: 5}}\n"
@@ -450,12 +450,12 @@ TEST(KongConvert, OtherPluginsOfASectionStayForAConsumer) {
     const auto text = object(served.yaml, "RequestPolicy", policy->metadata.name);
     if (policy->targets.front().name == "route-a" && policy->settings->transform != nullptr) {
       ++on_a;
-      EXPECT_NE(text.find("name: y\n"), std::string::npos) << text;
+      EXPECT_NE(text.find("name: w\n"), std::string::npos) << text;
       EXPECT_NE(text.find("value: \"2\""), std::string::npos) << text;
     }
-    if (policy->settings->rate_limits != nullptr)
-      EXPECT_EQ(policy->settings->rate_limits->limits.front().requests,
-                policy->targets.front().name == "route-a" ? 5U : 6U);
+    if (policy->settings->rate_limits == nullptr) continue;
+    const bool a = policy->targets.front().name == "route-a";
+    EXPECT_NE(text.find(a ? "requests: 5" : "requests: 6"), std::string::npos) << text;
   }
   EXPECT_EQ(on_a, 1) << served.yaml;
 }
