@@ -147,8 +147,9 @@ void add_options(CLI::App& app, Arguments& arguments) {
                  "milliseconds that requests may wait for a worker; beyond, they get 503; 0: no limit")
       ->type_name("MS")
       ->capture_default_str();
-  app.add_option("--kernel-tls", arguments.kernel_tls,
-                 "auto: the kernel seals TLS records where it can, so that long bodies are moved without a copy; off: never")
+  app.add_option(
+         "--kernel-tls", arguments.kernel_tls,
+         "auto: the kernel seals TLS records where it can, so that long bodies are moved without a copy; off: never")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "off"}));
   app.add_option("--log-level", arguments.log_level, "trace, debug, info, warn, err")

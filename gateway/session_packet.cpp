@@ -56,7 +56,9 @@ std::string session_packet(const proxy::DatagramSession& session) {
 }
 
 Result<proxy::DatagramSession> read_session_packet(std::string_view text) {
-  const auto bad = [&] { return fail("the other gateway: found \"" + std::string(text) + "\", expected a UDP session"); };
+  const auto bad = [&] {
+    return fail("the other gateway: found \"" + std::string(text) + "\", expected a UDP session");
+  };
   const auto json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object()) return bad();
   try {

@@ -78,7 +78,8 @@ std::optional<std::vector<Choice>> distributed(std::span<const Candidate> candid
     std::uint64_t total = 0;
     for (const auto i : members[to]) total += candidates[i].weight;
     for (const auto i : members[to]) {
-      const auto share = static_cast<std::uint32_t>(percent * kWeightScale * std::uint64_t{candidates[i].weight} / total);
+      const auto share =
+          static_cast<std::uint32_t>(percent * kWeightScale * std::uint64_t{candidates[i].weight} / total);
       choices.push_back({.candidate = i, .level = 0, .weight = std::max(1U, share)});
     }
   }
@@ -140,7 +141,9 @@ std::optional<std::vector<Choice>> hinted(std::span<const Candidate> candidates,
   const bool zones = all([&](auto i) { return !hints(i).zones.empty(); }) && any(for_zone);
   const bool nodes = all([&](auto i) { return !hints(i).nodes.empty(); }) && any(for_node);
   if (!zones && !nodes) return std::nullopt;
-  return levelled(candidates, indexes, [&](auto i) { return nodes && for_node(i) ? 0U : zones && for_zone(i) ? 1U : 2U; });
+  return levelled(candidates, indexes, [&](auto i) {
+    return nodes && for_node(i) ? 0U : zones && for_zone(i) ? 1U : 2U;
+  });
 }
 
 std::optional<std::vector<Choice>> by_policy(std::span<const Candidate> candidates,

@@ -209,7 +209,8 @@ certificates:
             left.append(fields["x-ratelimit-remaining-hour"])
         self.assertEqual(left, ["2", "1", "0"])
         status, fields, body = ask(http, "/keyed", "-H", "x-key: key-of-alice")
-        self.assertEqual((status, json.loads(body)), (429, {"message": "API rate limit exceeded"}))
+        self.assertEqual((status, json.loads(body)), (429, {"message": "API rate limit exceeded",
+                                                            "request_id": fields["x-kong-request-id"]}))
         self.assertTrue(0 < int(fields["retry-after"]) <= 3600)
         status, fields, _ = ask(http, "/keyed", "-H", "x-key: key-of-often")
         self.assertEqual((status, fields["x-ratelimit-limit-hour"]), (200, "100"))

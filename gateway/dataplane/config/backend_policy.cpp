@@ -231,37 +231,36 @@ model::BackendPolicy read_backend_policy(Reader& reader, View root) {
   auto settings = std::make_shared<model::BackendSettings>();
   auto& s = *settings;
   read_spec(reader, root, [&](View spec) {
-    read_mapping(reader, spec,
-                 required("targetRefs", "at least one Service",
-                          [&](View v) {
-                            const auto good = [](const auto& kind) { return kind.kind == model::RefKind::kService; };
-                            read_targets(reader, v, out.targets, good, "Service, of group \"\"");
-                          }),
-                 field("loadBalancer", [&](View v) { read_balancing(reader, v, s.balancing); }),
-                 field("slowStart", [&](View v) { read_slow_start(reader, v, s.slow_start); }),
-                 field("locality", [&](View v) { read_locality(reader, v, s.locality); }),
-                 field("healthCheck", [&](View v) { read_health(reader, v, s); }),
-                 field("circuitBreaker",
-                       [&](View v) {
-                         read_breaker(reader, v, s.breaker,
-                                      field("perBackend", [&](View b) { read_breaker(reader, b, s.backend_breaker); }));
-                       }),
-                 field("connectionPool", [&](View v) { read_pool(reader, v, s.pool); }),
-                 field("retry", [&](View v) { read_retry(reader, v, s.retry); }),
-                 field("retryBudget", [&](View v) { read_budget(reader, v, s.budget); }),
-                 field("hedging",
-                       [&](View v) {
-                         read_mapping(
-                             reader, v,
+    read_mapping(
+        reader, spec,
+        required("targetRefs", "at least one Service",
+                 [&](View v) {
+                   const auto good = [](const auto& kind) { return kind.kind == model::RefKind::kService; };
+                   read_targets(reader, v, out.targets, good, "Service, of group \"\"");
+                 }),
+        field("loadBalancer", [&](View v) { read_balancing(reader, v, s.balancing); }),
+        field("slowStart", [&](View v) { read_slow_start(reader, v, s.slow_start); }),
+        field("locality", [&](View v) { read_locality(reader, v, s.locality); }),
+        field("healthCheck", [&](View v) { read_health(reader, v, s); }),
+        field("circuitBreaker",
+              [&](View v) {
+                read_breaker(reader, v, s.breaker,
+                             field("perBackend", [&](View b) { read_breaker(reader, b, s.backend_breaker); }));
+              }),
+        field("connectionPool", [&](View v) { read_pool(reader, v, s.pool); }),
+        field("retry", [&](View v) { read_retry(reader, v, s.retry); }),
+        field("retryBudget", [&](View v) { read_budget(reader, v, s.budget); }),
+        field("hedging",
+              [&](View v) {
+                read_mapping(reader, v,
                              required("delay", "a duration", [&](View d) { read_time(reader, d, s.hedging.delay); }),
                              number_field(reader, "maxRequests", s.hedging.max_requests, 1, 10));
-                       }),
-                 field("timeouts", [&](View v) { read_timeouts(reader, v, s.timeouts); }),
-                 field("protocol", [&](View v) { read_protocol_of(reader, v, s); }),
-                 field("proxyProtocol", [&](View v) { read_proxy_protocol(reader, v, s); }),
-                 field("hostHeader", [&](View v) {
-                   if (const auto found = reader.one_of(v, {"Request", "Backend"})) s.host_of_backend = *found == 1;
-                 }));
+              }),
+        field("timeouts", [&](View v) { read_timeouts(reader, v, s.timeouts); }),
+        field("protocol", [&](View v) { read_protocol_of(reader, v, s); }),
+        field("proxyProtocol", [&](View v) { read_proxy_protocol(reader, v, s); }), field("hostHeader", [&](View v) {
+          if (const auto found = reader.one_of(v, {"Request", "Backend"})) s.host_of_backend = *found == 1;
+        }));
   });
   out.settings = std::move(settings);
   return out;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <charconv>
 
 #include "fairlead/base/ascii.hpp"
 #include "gateway/dataplane/config/kinds.hpp"
@@ -166,17 +165,3 @@ model::EndpointSlice read_endpoint_slice(Reader& reader, View root) {
 }
 
 }  // namespace fairlead::config
-
-namespace fairlead::model {
-
-std::optional<std::uint32_t> weight_of(const EndpointSlice& slice) {
-  constexpr std::uint32_t kMost = 65535;
-  const auto* text = find_label(slice.metadata.annotations, "fairlead.io/weight");
-  if (text == nullptr) return 1;
-  std::uint32_t weight = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), weight);
-  if (error != std::errc() || end != text->data() + text->size() || weight > kMost) return std::nullopt;
-  return weight;
-}
-
-}  // namespace fairlead::model

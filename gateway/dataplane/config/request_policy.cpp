@@ -68,7 +68,7 @@ model::RequestPolicy read_request_policy(Reader& reader, View root) {
                                 "Gateway, ListenerSet, HTTPRoute or GRPCRoute of group "
                                 "gateway.networking.k8s.io, Service of group \"\", or Consumer of group "
                                 "fairlead.io",
-                               kMostRequestTargets);
+                                kMostRequestTargets);
                  }),
         names_field(reader, "consumers", out.consumers), section(reader, "addresses", s.addresses, read_addresses),
         section(reader, "userAgents", s.user_agents, read_user_agents),

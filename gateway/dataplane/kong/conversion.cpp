@@ -405,9 +405,9 @@ void Conversion::add_policies() {
 void Conversion::add_rate_limits(std::size_t plugin, const std::vector<std::string>& targets) {
   if (targets.empty()) return;
   if (targets.size() > kMostTargets)
-    notes_.unserved(file_.plugins[plugin].at.find("name"),
-                    "at most " + std::to_string(kMostTargets) + " routes that count together, found " +
-                        std::to_string(targets.size()));
+    notes_.unserved(file_.plugins[plugin].at.find("name"), "at most " + std::to_string(kMostTargets) +
+                                                               " routes that count together, found " +
+                                                               std::to_string(targets.size()));
   else
     add_policy(file_.plugins[plugin].at, plugin_names_[plugin], "HTTPRoute", targets, plugins_[plugin].sections,
                file_.plugins[plugin].consumer ? file_.consumers[*file_.plugins[plugin].consumer].object : "");

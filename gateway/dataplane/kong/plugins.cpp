@@ -93,8 +93,7 @@ void convert_correlation_id(Notes& notes, ConfigView& config, PluginParts& out) 
   section["request"]["headers"]["add"] =
       list_of({{"name", name}, {"value", generator == "uuid" ? "{{ uuid }}" : "{{ counted }}"}});
   if (config.flag("echo_downstream", false))
-    section["response"]["headers"]["set"] =
-        list_of({{"name", name}, {"value", "{{ request.header." + name + " }}"}});
+    section["response"]["headers"]["set"] = list_of({{"name", name}, {"value", "{{ request.header." + name + " }}"}});
 }
 
 /// The fields of `redis`, or those of before it (redis_host and its likes).
@@ -105,8 +104,8 @@ void convert_redis(Notes& notes, ConfigView& config, const std::string& name, bo
   Json settings;
   const auto host = redis.text("host", config.text("redis_host", "127.0.0.1"));
   const auto port = redis.number("port", config.number("redis_port", 6379, 1, 65535), 1, 65535);
-  settings["addresses"] = list_of((host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" +
-                                  std::to_string(port));
+  settings["addresses"] =
+      list_of((host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" + std::to_string(port));
   settings["timeout"] =
       std::to_string(redis.number("timeout", config.number("redis_timeout", 2000, 1, 10'000), 1, 10'000)) + "ms";
   settings["database"] = redis.number("database", config.number("redis_database", 0, 0, 65535), 0, 65535);
@@ -117,8 +116,7 @@ void convert_redis(Notes& notes, ConfigView& config, const std::string& name, bo
     settings["tls"] = Json::object();
     if (!server.empty()) settings["tls"]["hostname"] = server;
     if (!verifies)
-      notes.unserved(at ? at : config.find("redis_ssl"),
-                     "ssl_verify: true, as certificates are always verified here");
+      notes.unserved(at ? at : config.find("redis_ssl"), "ssl_verify: true, as certificates are always verified here");
   }
   const auto user = redis.text("username", config.text("redis_username"));
   const auto password = redis.text("password", config.text("redis_password"));
@@ -159,10 +157,15 @@ void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& 
   section["headers"] = config.flag("hide_client_headers", false)
                            ? Json::array()
                            : Json::array({"XRateLimitPeriod", "RateLimitFields", "RetryAfter"});
-  section["refusal"] = {
-      {"status", config.number("error_code", 429, 400, 599)},
-      {"body", "{\"message\":" + json_text(config.text("error_message", "API rate limit exceeded")) + "}"},
-      {"contentType", "application/json; charset=utf-8"}};
+  // Without words of its own the Gateway's answers are Kong's, with the request's id.
+  constexpr const char* kMessage = "API rate limit exceeded";
+  const auto status = config.number("error_code", 429, 400, 599);
+  const auto message = config.text("error_message", kMessage);
+  section["refusal"] = {{"status", status}};
+  if (status != 429 || message != kMessage) {
+    section["refusal"]["body"] = "{\"message\":" + json_text(message) + "}";
+    section["refusal"]["contentType"] = "application/json; charset=utf-8";
+  }
   convert_limit_store(notes, config, name, section, out);
 }
 

@@ -86,16 +86,17 @@ void read_passive(FileReader& file, View at, PassiveCheck& out) {
   const auto count = [&](const char* name, std::uint32_t& to) {
     return field(name, [&](View v) { config::read_number(reader, v, 0, 255, to); });
   };
-  config::read_mapping(
-      reader, at, file.ignored("type"), file.ignored("healthy"), field("unhealthy", [&](View v) {
-        config::read_mapping(reader, v, file.ignored("http_statuses"), count("tcp_failures", out.tcp_failures),
-                             count("timeouts", out.timeouts), count("http_failures", out.http_failures));
-      }));
+  config::read_mapping(reader, at, file.ignored("type"), file.ignored("healthy"), field("unhealthy", [&](View v) {
+                         config::read_mapping(reader, v, file.ignored("http_statuses"),
+                                              count("tcp_failures", out.tcp_failures), count("timeouts", out.timeouts),
+                                              count("http_failures", out.http_failures));
+                       }));
 }
 
 void read_healthchecks(FileReader& file, View at, Upstream& out) {
   config::read_mapping(file.notes().reader(), at, field("active", [&](View v) { read_active(file, v, out.active); }),
-                       field("passive", [&](View v) { read_passive(file, v, out.passive); }), field("threshold", [&](View v) {
+                       field("passive", [&](View v) { read_passive(file, v, out.passive); }),
+                       field("threshold", [&](View v) {
                          if (v.text() != "0") file.notes().unserved(v, "0, the default");
                        }));
 }

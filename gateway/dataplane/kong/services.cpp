@@ -98,17 +98,16 @@ std::optional<Json> passive_check(const PassiveCheck& check) {
               {"maxEjectionPercent", 100}};
 }
 
-void add_backend_policy(const Service& service, const std::string& name, Json balancer_settings,
-                        Json health, bool host_of_backend, Output& out) {
+void add_backend_policy(const Service& service, const std::string& name, Json balancer_settings, Json health,
+                        bool host_of_backend, Output& out) {
   const Json none = {
       {"maxConnections", 0}, {"maxPendingRequests", 0}, {"maxParallelRequests", 0}, {"maxParallelRetries", 0}};
-  Json spec = {
-      {"targetRefs", list_of({{"group", ""}, {"kind", "Service"}, {"name", name}})},
-      {"loadBalancer", std::move(balancer_settings)},
-      {"timeouts",
-       {{"connect", milliseconds(service.connect_ms)},
-        {"streamIdle", milliseconds(std::max(service.read_ms, service.write_ms))}}},
-      {"circuitBreaker", none}};
+  Json spec = {{"targetRefs", list_of({{"group", ""}, {"kind", "Service"}, {"name", name}})},
+               {"loadBalancer", std::move(balancer_settings)},
+               {"timeouts",
+                {{"connect", milliseconds(service.connect_ms)},
+                 {"streamIdle", milliseconds(std::max(service.read_ms, service.write_ms))}}},
+               {"circuitBreaker", none}};
   spec["retry"] = {{"attempts", std::min<std::uint32_t>(service.retries, 100)}};
   if (service.retries > 0) spec["retry"]["retryOn"] = Json::array({"connect-failure", "refused-stream", "reset"});
   spec["retryBudget"] = {{"percent", 100}};
@@ -193,7 +192,8 @@ bool leaves_host(Notes& notes, const File& file, const Service& service, const U
     if (!route.preserve_host) ++leave;
   }
   if (leave != 0 && leave != routes)
-    notes.unserved(upstream.at, "host_header, or the same preserve_host in all routes, as each target has its own name");
+    notes.unserved(upstream.at,
+                   "host_header, or the same preserve_host in all routes, as each target has its own name");
   return leave != 0;
 }
 

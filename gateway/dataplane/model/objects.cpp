@@ -2,6 +2,7 @@
 #include "fairlead/model/objects.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace fairlead::model {
 namespace {
@@ -63,6 +64,16 @@ bool Selector::matches(const Labels& labels) const {
     if (found == nullptr || *found != value) return false;
   }
   return std::ranges::all_of(match_expressions, [&](const auto& requirement) { return holds(requirement, labels); });
+}
+
+std::optional<std::uint32_t> weight_of(const EndpointSlice& slice) {
+  constexpr std::uint32_t kMost = 65535;
+  const auto* text = find_label(slice.metadata.annotations, "fairlead.io/weight");
+  if (text == nullptr) return 1;
+  std::uint32_t weight = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), weight);
+  if (error != std::errc() || end != text->data() + text->size() || weight > kMost) return std::nullopt;
+  return weight;
 }
 
 }  // namespace fairlead::model

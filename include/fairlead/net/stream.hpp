@@ -88,7 +88,7 @@ class Stream {
   [[nodiscard]] virtual bool takes_raw() const { return is_raw(); }
   [[nodiscard]] virtual const TlsFacts* tls() const { return nullptr; }  ///< after the handshake
 
-  Endpoint peer;   ///< as the PROXY protocol says, where it is accepted
+  Endpoint peer;  ///< as the PROXY protocol says, where it is accepted
   Endpoint local;  ///< the same
 
  protected:
