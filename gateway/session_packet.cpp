@@ -67,12 +67,14 @@ Result<proxy::DatagramSession> read_session_packet(std::string_view text) {
     auto control = from_hex(json.at("control").get<std::string>());
     const auto address = Address::parse(json.at("address").get<std::string>());
     if (!client || !control || !address || !set_address(session.client, *client)) return bad();
-    session.port = json.at("port");
+    json.at("port").get_to(session.port);
     session.control = std::move(*control);
-    session.cluster = json.at("cluster");
-    session.backend = {*address, json.at("backendPort"), json.at("hostname")};
-    session.silent_ms = json.at("silentMs");
-    session.answered = json.at("answered");
+    json.at("cluster").get_to(session.cluster);
+    session.backend.address = *address;
+    json.at("backendPort").get_to(session.backend.port);
+    json.at("hostname").get_to(session.backend.hostname);
+    json.at("silentMs").get_to(session.silent_ms);
+    json.at("answered").get_to(session.answered);
     return session;
   } catch (const nlohmann::json::exception&) {
     return bad();

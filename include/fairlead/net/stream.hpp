@@ -85,7 +85,7 @@ class Stream {
   /// True where what the descriptor gives is the stream's, so that it may be spliced out of it: plain TCP.
   [[nodiscard]] virtual bool is_raw() const = 0;
   /// True where what the descriptor is given is the stream's: plain TCP, or TLS whose records the kernel makes.
-  [[nodiscard]] virtual bool takes_raw() const { return is_raw(); }
+  [[nodiscard]] virtual bool takes_raw() const { return false; }
   [[nodiscard]] virtual const TlsFacts* tls() const { return nullptr; }  ///< after the handshake
 
   Endpoint peer;  ///< as the PROXY protocol says, where it is accepted

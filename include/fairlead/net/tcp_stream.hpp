@@ -44,6 +44,7 @@ class TcpStream final : public Stream, private event::IoHandler {
 
   [[nodiscard]] int fd() const override { return fd_.get(); }
   [[nodiscard]] bool is_raw() const override { return true; }
+  [[nodiscard]] bool takes_raw() const override { return true; }
   [[nodiscard]] bool connecting() const { return connecting_; }
 
   /// What read() and write() would have to answer without a system call: kAgain, kEnd, kError, or kOk where not.

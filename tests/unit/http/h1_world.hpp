@@ -34,6 +34,7 @@ struct CountingStream final : net::Stream, private net::StreamHandler {
   void close(bool reset) override { stream->close(reset); }
   [[nodiscard]] int fd() const override { return stream->fd(); }
   [[nodiscard]] bool is_raw() const override { return stream->is_raw(); }
+  [[nodiscard]] bool takes_raw() const override { return stream->takes_raw(); }
   void on_readable() override {
     if (handler_ != nullptr) handler_->on_readable();
   }

@@ -33,6 +33,7 @@ struct Sink final : Stream {
   void close(bool) override {}
   [[nodiscard]] int fd() const override { return -1; }
   [[nodiscard]] bool is_raw() const override { return true; }
+  [[nodiscard]] bool takes_raw() const override { return true; }
 
   std::string got;
   std::size_t room = SIZE_MAX;
