@@ -125,7 +125,10 @@ class Completion(unittest.TestCase):
 
     def test_bash(self):
         script = self.script("bash", "c.bash")
-        terminal = Terminal(["bash", "--norc", "--noprofile", "-i"], columns=200, PS1="", TERM="dumb", HISTFILE="")
+        # What is typed before the shell has its terminal may be lost: it says when it reads.
+        terminal = Terminal(["bash", "--norc", "--noprofile", "-i"], columns=200, PS1="", TERM="dumb", HISTFILE="",
+                            PROMPT_COMMAND="unset PROMPT_COMMAND; echo here")
+        terminal.until("here\r?\n")
         terminal.type(f"bind 'set enable-bracketed-paste off'; source {script}; echo rea''dy\r")
         terminal.until("ready\r?\n")
         self.type_all(terminal)
