@@ -160,8 +160,11 @@ std::vector<DatagramSession> Worker::hold_datagrams() {
 Result<> Worker::take_datagrams(std::vector<DatagramSession>& sessions) {
   for (const auto& port : datagrams_) {
     const auto own = net::socket_cookie(port->fd());
-    for (auto& session : sessions)
-      if (session.fd && session.port == own) port->take(std::move(session), set_->find(session.cluster));
+    for (auto& session : sessions) {
+      if (!session.fd || session.port != own) continue;
+      auto* const cluster = set_->find(session.cluster);  // not in the call: which argument comes first is open
+      port->take(std::move(session), cluster);
+    }
     FL_CHECK(port->resume());
   }
   return {};
