@@ -10,12 +10,11 @@ import json
 import pathlib
 import statistics
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "gateway"))
 from loads import paced
 from objects import CLASS, gateway, http, route, service
-from proxies import OTHER_CPU, Process, built, free_port, start_configured, wait_open
+from proxies import OTHER_CPU, Process, built, free_port, start_configured, wait_open, workplace
 from report import Report
 from support import Wire
 
@@ -66,14 +65,8 @@ def measure(report: Report, work: pathlib.Path, started: list) -> None:
 
 def main() -> int:
     report = Report("aggregate_bench", __doc__)
-    started = []
-    with tempfile.TemporaryDirectory(prefix="fl-aggregate-bench.") as text:
-        work = pathlib.Path(text)
-        try:
-            report.row(f"aggregate of {CALLS} calls", lambda: measure(report, work, started), "slow_backend", "paced_load")
-        finally:
-            for process in reversed(started):
-                process.stop()
+    with workplace("aggregate_bench") as (work, started):
+        report.row(f"aggregate of {CALLS} calls", lambda: measure(report, work, started), "slow_backend", "paced_load")
     return report.finish()
 
 

@@ -6,12 +6,12 @@ The two take turns in each round; a figure is the median over the rounds of the 
 """
 import pathlib
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "gateway"))
 from loads import wrk
 from objects import CLASS, gateway, http, route, service, to
-from proxies import (PATHS, PROXY_CPU, Process, free_port, lacking, nginx_text, start_backend, start_configured, wait_open)
+from proxies import (PATHS, PROXY_CPU, Process, free_port, lacking, nginx_text, start_backend, start_configured,
+                     wait_open, workplace)
 from report import Report, cost, median_of, ratio
 
 POLICY = """apiVersion: fairlead.io/v1alpha1
@@ -53,24 +53,18 @@ def measure(path: str, proxies: dict, backend: Process, report: Report) -> None:
 
 def main() -> int:
     report = Report("cache_bench", __doc__)
-    started, proxies = [], {}
-    with tempfile.TemporaryDirectory(prefix="fl-cache-bench.") as text:
-        work = pathlib.Path(text)
-        work.chmod(0o755)
-        try:
-            if not lacking("nginx", "wrk"):
-                backend, at = start_backend(work)
-                started.append(backend)
-                for name, start in (("nginx", start_nginx), ("fairlead", start_fairlead)):
-                    port = free_port()
-                    started.append(start(work, at, port))
-                    wait_open(port, name, work)
-                    proxies[name] = started[-1], port
-            for path in ("100", "16k"):
-                report.row(f"cache hit, {path}", lambda path=path: measure(path, proxies, started[0], report), "nginx", "wrk")
-        finally:
-            for process in reversed(started):
-                process.stop()
+    proxies = {}
+    with workplace("cache_bench") as (work, started):
+        if not lacking("nginx", "wrk"):
+            backend, at = start_backend(work)
+            started.append(backend)
+            for name, start in (("nginx", start_nginx), ("fairlead", start_fairlead)):
+                port = free_port()
+                started.append(start(work, at, port))
+                wait_open(port, name, work)
+                proxies[name] = started[-1], port
+        for path in ("100", "16k"):
+            report.row(f"cache hit, {path}", lambda path=path: measure(path, proxies, started[0], report), "nginx", "wrk")
     return report.finish()
 
 

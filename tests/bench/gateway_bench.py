@@ -11,11 +11,10 @@ import resource
 import socket
 import ssl
 import sys
-import tempfile
 
 from loads import h2load, s_time, wrk
 from proxies import (LIMIT_S, PATHS, PROXY_CPU, Process, built, certificate, free_port, lacking, pss_kib, start_backend,
-                     start_peers, wait_open)
+                     start_peers, wait_open, workplace)
 from report import Report, best, cost, median_of, ratio
 
 # (row, work, kind of port, goal, against: a peer or "best", unit)
@@ -128,28 +127,22 @@ def start_floor(work: pathlib.Path) -> tuple:
 
 def main() -> int:
     report = Report("gateway_bench", __doc__)
-    started, proxies = [], {}
-    with tempfile.TemporaryDirectory(prefix="fl-gateway-bench.") as text:
-        work = pathlib.Path(text)
-        work.chmod(0o755)
-        try:
-            if not lacking("nginx", "openssl"):
-                certificate(work)
-                backend, port = start_backend(work)
-                started.append(backend)
-                proxies = start_peers(work, port, report, started)
-                if not lacking("tls_floor"):
-                    proxies["OpenSSL alone"] = start_floor(work)
-                    started += proxies["OpenSSL alone"][0]
-            for row in ROWS:
-                client = {"h1": "wrk", "h2": "h2load"}.get(row[1][:2], "openssl")
-                report.row(row[0], lambda row=row: measure(row, proxies, report, work), "nginx", "openssl", client)
-            for kind, count, goal in IDLE:
-                report.row(f"idle {kind} connections", lambda of=(kind, count, goal): measure_idle(*of, proxies, report),
-                           "nginx", "openssl")
-        finally:
-            for process in reversed(started):
-                process.stop()
+    proxies = {}
+    with workplace("gateway_bench") as (work, started):
+        if not lacking("nginx", "openssl"):
+            certificate(work)
+            backend, port = start_backend(work)
+            started.append(backend)
+            proxies = start_peers(work, port, report, started)
+            if not lacking("tls_floor"):
+                proxies["OpenSSL alone"] = start_floor(work)
+                started += proxies["OpenSSL alone"][0]
+        for row in ROWS:
+            client = {"h1": "wrk", "h2": "h2load"}.get(row[1][:2], "openssl")
+            report.row(row[0], lambda row=row: measure(row, proxies, report, work), "nginx", "openssl", client)
+        for kind, count, goal in IDLE:
+            report.row(f"idle {kind} connections", lambda of=(kind, count, goal): measure_idle(*of, proxies, report),
+                       "nginx", "openssl")
     return report.finish()
 
 

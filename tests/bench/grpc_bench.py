@@ -9,11 +9,10 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 
 from loads import h2load
 from proxies import (ENVOY, GATEWAY, NO_ENVOY, OTHER_CPU, PROXY_CPU, Process, built, envoy_text, free_port, haproxy_text,
-                     nginx_text, wait_open)
+                     nginx_text, wait_open, workplace)
 from report import Report, cost, median_of, ratio
 
 CALL = ["-H", "content-type: application/grpc", "-H", "te: trailers"]
@@ -88,15 +87,8 @@ def measure(report: Report, work: pathlib.Path, started: list) -> None:
 
 def main() -> int:
     report = Report("grpc_bench", __doc__)
-    started = []
-    with tempfile.TemporaryDirectory(prefix="fl-grpc-bench.") as text:
-        work = pathlib.Path(text)
-        work.chmod(0o755)
-        try:
-            report.row("gRPC unary", lambda: measure(report, work, started), "nginx", "h2load", "nghttp", "grpc_backend")
-        finally:
-            for process in reversed(started):
-                process.stop()
+    with workplace("grpc_bench") as (work, started):
+        report.row("gRPC unary", lambda: measure(report, work, started), "nginx", "h2load", "nghttp", "grpc_backend")
     return report.finish()
 
 

@@ -7,12 +7,10 @@ wrk, 64 connections, answers of 100 B. Then paced_load sends at half of the best
 connections; a latency counts from when the request was to be sent, so that waiting for a proxy that lags is in it. The
 proxies take turns; a p99 is the median over the rounds.
 """
-import pathlib
 import sys
-import tempfile
 
 from loads import paced, wrk
-from proxies import certificate, start_backend, start_peers
+from proxies import certificate, start_backend, start_peers, workplace
 from report import Report, best, cost, median_of
 
 PERCENTILES = ("p50_us", "p99_us", "p999_us")
@@ -41,21 +39,13 @@ def measure(proxies: dict, backend: int, report: Report) -> None:
 
 def main() -> int:
     report = Report("latency_bench", __doc__, seconds=5, rounds=7)
-    started = []
-    with tempfile.TemporaryDirectory(prefix="fl-latency-bench.") as text:
-        work = pathlib.Path(text)
-        work.chmod(0o755)
-
+    with workplace("latency_bench") as (work, started):
         def run() -> None:
             certificate(work)
             backend, at = start_backend(work)
             started.append(backend)
             measure(start_peers(work, at, report, started), at, report)
-        try:
-            report.row("p99 at half of the best peer's rate", run, "nginx", "wrk", "openssl", "paced_load")
-        finally:
-            for process in reversed(started):
-                process.stop()
+        report.row("p99 at half of the best peer's rate", run, "nginx", "wrk", "openssl", "paced_load")
     return report.finish()
 
 

@@ -3,12 +3,14 @@
 
 Peers are HAProxy and nginx where they are installed, and Envoy where `envoy` is in PATH or ENVOY names it.
 """
+import contextlib
 import os
 import pathlib
 import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -37,6 +39,20 @@ def lacking(*programs: str) -> str:
     others = sorted({PACKAGES.get(name, name) for name in gone if name not in ours})
     return "; ".join((["no " + ", ".join(gone)] if gone else []) + ([f"apt-get install {' '.join(others)}"] if others else [])
                      + (["scripts/build"] if ours else []))
+
+
+@contextlib.contextmanager
+def workplace(program: str):
+    """(folder, started): a folder that nginx's workers may read, and a list; the processes put into it end with it."""
+    started = []
+    with tempfile.TemporaryDirectory(prefix=f"fl-{program}.") as text:
+        work = pathlib.Path(text)
+        work.chmod(0o755)
+        try:
+            yield work, started
+        finally:
+            for process in reversed(started):
+                process.stop()
 
 
 def free_port() -> int:

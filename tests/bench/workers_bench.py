@@ -8,11 +8,10 @@ figure would be theirs, and is not given. One and two workers take turns.
 import os
 import pathlib
 import sys
-import tempfile
 import time
 
 from loads import wrk
-from proxies import CPUS, GATEWAY, Process, free_port, start_backend, wait_open
+from proxies import CPUS, GATEWAY, Process, free_port, start_backend, wait_open, workplace
 from report import Report, median_of, ratio
 
 NAME = "HTTP/1.1 keep-alive, 100 B, requests/s with two workers by those with one"
@@ -64,15 +63,8 @@ def main() -> int:
     if len(CPUS) < 4:
         report.lack(NAME, f"{len(CPUS)} CPUs: two for the workers and at least two for the load")
         return report.finish()
-    started = []
-    with tempfile.TemporaryDirectory(prefix="fl-workers-bench.") as text:
-        work = pathlib.Path(text)
-        work.chmod(0o755)
-        try:
-            report.row("two workers", lambda: measure(report, work, started), "nginx", "wrk")
-        finally:
-            for process in reversed(started):
-                process.stop()
+    with workplace("workers_bench") as (work, started):
+        report.row("two workers", lambda: measure(report, work, started), "nginx", "wrk")
     return report.finish()
 
 

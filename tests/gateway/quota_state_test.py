@@ -11,7 +11,7 @@ import unittest
 from backend import Backend
 from limits_test import ask, policy
 from objects import CLASS, free_port, gateway, http, of, route, service, to
-from support import Gateway, Wire, curl, curl_status, eventually
+from support import Gateway, curl, curl_status, eventually
 
 LIMITS = ("rateLimits: {limits: [{name: monthly, algorithm: FixedWindow, requests: 10, per: Month, timeZone: Europe/Berlin, "
           "key: [{type: Header, name: x-id}]}, {name: all, algorithm: FixedWindow, requests: 1000, per: 744h, key: [{type: Route}]}]}")
