@@ -8,6 +8,8 @@
 #include <functional>
 #include <utility>
 
+#include "gateway/dataplane/config/quick_reader.hpp"
+
 namespace fairlead::config {
 namespace {
 
@@ -36,7 +38,7 @@ Tree::Id Tree::append(const Node& node) {
   return static_cast<Id>(nodes_.size() - 1);
 }
 
-TreeReader::TreeReader(std::string_view text, bool json) : text_(text) {
+void TreeReader::start() {
   fy_diag_cfg diag_config{};
   fy_diag_cfg_default(&diag_config);
   diag_config.fp = nullptr;
@@ -44,9 +46,9 @@ TreeReader::TreeReader(std::string_view text, bool json) : text_(text) {
   diag_ = fy_diag_create(&diag_config);
   fy_diag_set_collect_errors(diag_, true);
   fy_parse_cfg config{};
-  config.flags = static_cast<fy_parse_cfg_flags>(FYPCF_QUIET | (json ? FYPCF_JSON_FORCE : FYPCF_JSON_NONE));
+  config.flags = static_cast<fy_parse_cfg_flags>(FYPCF_QUIET | (json_ ? FYPCF_JSON_FORCE : FYPCF_JSON_NONE));
   config.diag = diag_;
-  if (json) plain_json();
+  if (json_) plain_json();
   refuse_encoding();
   refuse_directive();
   if (!error_.message.empty()) return;
@@ -56,7 +58,7 @@ TreeReader::TreeReader(std::string_view text, bool json) : text_(text) {
 
 TreeReader::~TreeReader() {
   if (parser_ != nullptr) fy_parser_destroy(parser_);
-  fy_diag_destroy(diag_);
+  if (diag_ != nullptr) fy_diag_destroy(diag_);
 }
 
 bool TreeReader::refuse(std::uint32_t line, std::uint32_t column, std::string message) {
@@ -111,6 +113,16 @@ void TreeReader::take_diagnostics() {
 }
 
 TreeReader::Outcome TreeReader::next(Tree& tree) {
+  if (std::exchange(begun_, true)) {
+    if (parser_ == nullptr && error_.message.empty()) return Outcome::kEnd;  // the quick reader took the whole text
+  } else {
+    if (quick_ && read_quick(text_, json_, tree)) return Outcome::kDocument;
+    start();
+  }
+  return next_event(tree);
+}
+
+TreeReader::Outcome TreeReader::next_event(Tree& tree) {
   tree.clear();
   open_.clear();
   anchors_.clear();

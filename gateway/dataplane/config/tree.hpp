@@ -61,7 +61,8 @@ struct SyntaxError {
 /// Owner: a parse. Thread: any, one at a time.
 class TreeReader {
  public:
-  TreeReader(std::string_view text, bool json);
+  /// quick: whether what the quick reader understands is left to it.
+  TreeReader(std::string_view text, bool json, bool quick = true) : text_(text), json_(json), quick_(quick) {}
   ~TreeReader();
   TreeReader(const TreeReader&) = delete;
   TreeReader& operator=(const TreeReader&) = delete;
@@ -80,6 +81,8 @@ class TreeReader {
     bool merges = false;          // has a merge key
   };
 
+  void start();
+  Outcome next_event(Tree& tree);
   bool take(fy_event* event, Tree& tree);
   bool take_key(fy_event* event, Tree& tree);
   bool take_alias(fy_event* event, Tree& tree);
@@ -101,6 +104,9 @@ class TreeReader {
 
   std::string changed_;  // the text, where it cannot be parsed as it stands
   std::string_view text_;
+  bool json_;
+  bool quick_;
+  bool begun_ = false;
   fy_diag* diag_ = nullptr;
   fy_parser* parser_ = nullptr;
   std::vector<Open> open_;
