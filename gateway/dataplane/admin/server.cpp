@@ -9,10 +9,14 @@
 
 #include <cerrno>
 #include <charconv>
+#include <condition_variable>
 #include <cstring>
+#include <deque>
 #include <filesystem>
 #include <future>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 #include "fairlead/base/fd.hpp"
 
@@ -22,6 +26,50 @@ namespace {
 /// Followers hold a thread each; the rest is for questions.
 constexpr std::size_t kThreads = 16;
 constexpr std::chrono::seconds kLoopLimit{5};
+
+/// Threads that begin as they are needed: most of the time nobody asks, and each costs some 20 KiB.
+/// Owner: an httplib::Server. Thread: enqueue() and shutdown() of the one that listens.
+class Threads final : public httplib::TaskQueue {
+ public:
+  void enqueue(std::function<void()> task) override {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+    if (tasks_.size() > idle_ && threads_.size() < kThreads) threads_.emplace_back([this] { run(); });
+    else wake_.notify_one();
+  }
+
+  void shutdown() override {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+    }
+    wake_.notify_all();
+    for (auto& thread : threads_) thread.join();
+  }
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      ++idle_;
+      wake_.wait(lock, [this] { return ending_ || !tasks_.empty(); });
+      --idle_;
+      if (tasks_.empty()) return;
+      const auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task();
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> tasks_;
+  std::vector<std::thread> threads_;
+  std::size_t idle_ = 0;
+  bool ending_ = false;
+};
 
 Request request_of(const httplib::Request& from) {
   Request request{.path = from.path, .parameters = {}, .accept = from.get_header_value("Accept")};
@@ -58,7 +106,7 @@ struct Server::State {
 };
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {
-  state_->http.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+  state_->http.new_task_queue = [] { return new Threads; };
   state_->http.set_keep_alive_timeout(5);
   state_->http.set_read_timeout(5);
   state_->http.set_write_timeout(5);

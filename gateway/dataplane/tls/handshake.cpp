@@ -10,6 +10,7 @@
 #include "fairlead/tls/tls_stream.hpp"
 #include "identity_names.hpp"
 #include "openssl.hpp"
+#include "sealed.hpp"
 #include "stream_bio.hpp"
 
 namespace fairlead::tls {
@@ -27,6 +28,7 @@ TlsStream::~TlsStream() {
   if (destroyed_ != nullptr) *destroyed_ = true;
   close(false);
   // Else OpenSSL would spoil the session, which may be kept for resumption, where the stream was reset.
+  X509_free(peer_);
   if (ssl_ != nullptr && failure_ == TlsFailure::kNone)
     SSL_set_shutdown(ssl_, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   SSL_free(ssl_);
@@ -61,6 +63,9 @@ bool TlsStream::attach(ssl_st* ssl, bool ktls) {
   SSL_set_bio(ssl_, bio, bio);
   if (ktls) kernel_ = BIO_new_socket(tcp_->fd(), BIO_NOCLOSE);
   holding_ = kernel_ == nullptr;
+  if (!server_ || kernel_ != nullptr) return true;
+  keys_ = std::make_unique<HandshakeKeys>();
+  HandshakeKeys::follow(ssl_, keys_.get());
   return true;
 }
 
@@ -148,6 +153,7 @@ void TlsStream::finish_handshake() {
   holding_ = false;
   if (SSL_version(ssl_) < TLS1_3_VERSION) flush_held();
   fill_facts();
+  seal_off();
   server_.reset();
   if (client_) client_->established(ssl_);
   state_ = State::kOpen;
@@ -156,7 +162,8 @@ void TlsStream::finish_handshake() {
 
 void TlsStream::report_open() {
   if (!tell([](net::StreamHandler& handler) { handler.on_writable(); })) return;
-  const bool quiet = SSL_has_pending(ssl_) == 0 && received_.empty() && tcp_->may_read().status == IoStatus::kAgain;
+  const bool empty = sealed_ ? sealed_->raw.empty() : SSL_has_pending(ssl_) == 0 && received_.empty();
+  const bool quiet = empty && tcp_->may_read().status == IoStatus::kAgain;
   if (client_ || quiet) flush_held();  // nothing to say yet, but the peer waits: see read()
   if (quiet) return;
   dry_ = false;
@@ -167,7 +174,8 @@ void TlsStream::fill_facts() {
   const unsigned char* alpn = nullptr;
   unsigned size = 0;
   SSL_get0_alpn_selected(ssl_, &alpn, &size);
-  facts_.alpn = {reinterpret_cast<const char*>(alpn), size};
+  alpn_.assign(reinterpret_cast<const char*>(alpn), size);
+  facts_.alpn = alpn_;
   if (client_) {
     const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name);
     if (name != nullptr) server_name_ = name;
@@ -251,6 +259,7 @@ void TlsStream::on_writable() {
   const bool flushed = flush_pending() && flush_held();
   if (state_ == State::kFailed) return tell_failure();
   if (!flushed) return;
+  if (sealed_) answer_update();
   if (shut_) finish_shutdown();
   if (std::exchange(read_wants_write_, false)) {
     dry_ = false;

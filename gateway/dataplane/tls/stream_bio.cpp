@@ -31,11 +31,15 @@ BIO* StreamBio::create(TlsStream& stream) {
 int StreamBio::read(BIO* bio, char* out, int size) {
   auto& stream = *static_cast<TlsStream*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
+  if (stream.keys_ && stream.received_.empty() && !receive(bio, stream)) return stream.tcp_ended_ ? 0 : -1;
   if (!stream.received_.empty()) {
     const auto part = std::min(static_cast<std::size_t>(size), stream.received_.size() - stream.received_at_);
     std::memcpy(out, stream.received_.data() + stream.received_at_, part);
     stream.received_at_ += static_cast<std::uint32_t>(part);
-    if (stream.received_at_ == stream.received_.size()) std::string().swap(stream.received_);
+    if (stream.received_at_ == stream.received_.size()) {
+      std::string().swap(stream.received_);
+      stream.received_at_ = 0;
+    }
     return static_cast<int>(part);
   }
   if (stream.kernel_ != nullptr) return read_kernel(bio, stream, out, size);
@@ -47,6 +51,17 @@ int StreamBio::read(BIO* bio, char* out, int size) {
     case IoStatus::kError: stream.error_ = result.error; return -1;
   }
   return -1;
+}
+
+/// During a server's handshake OpenSSL is given what it asks for and no more: what follows may not be for it.
+bool StreamBio::receive(BIO* bio, TlsStream& stream) {
+  std::array<char, 4096> part;
+  const auto result = stream.tcp_->read(part);
+  if (result.status == IoStatus::kOk) stream.received_.assign(part.data(), result.bytes);
+  if (result.status == IoStatus::kAgain) BIO_set_retry_read(bio);
+  if (result.status == IoStatus::kEnd) stream.tcp_ended_ = true;
+  if (result.status == IoStatus::kError) stream.error_ = result.error;
+  return result.status == IoStatus::kOk;
 }
 
 int StreamBio::write(BIO* bio, const char* data, int size) {

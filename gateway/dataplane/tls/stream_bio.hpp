@@ -15,6 +15,7 @@ struct StreamBio {
  private:
   static const BIO_METHOD* method();
   static int read(BIO* bio, char* out, int size);
+  static bool receive(BIO* bio, TlsStream& stream);
   static int write(BIO* bio, const char* data, int size);
   static int write_with_held(TlsStream& stream, const char* data, std::size_t size);
   static int read_kernel(BIO* bio, TlsStream& stream, char* out, int size);

@@ -5,9 +5,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 #include "fairlead/tls/client_hello.hpp"
 #include "openssl.hpp"
+#include "sealed.hpp"
 #include "stream_bio.hpp"
 
 namespace fairlead::tls {
@@ -19,16 +21,17 @@ namespace {
 
 constexpr std::size_t kRecord = SSL3_RT_MAX_PLAIN_LENGTH;
 
-// For what is gathered and gone within one call; not per connection.
+// For what is gathered and gone within one call: a thread's, of those that serve TLS.
 std::array<char, kRecord>& scratch() {
-  static thread_local std::array<char, kRecord> bytes;
-  return bytes;
+  using Record = std::array<char, kRecord>;
+  static thread_local const std::unique_ptr<Record> bytes(new Record);
+  return *bytes;
 }
 
 // Takes up to a record from the pieces: in place where one piece has it all, else gathered.
-class Records {
+class RecordCutter {
  public:
-  explicit Records(std::span<const iovec> pieces) : pieces_(pieces) { skip_empty(); }
+  explicit RecordCutter(std::span<const iovec> pieces) : pieces_(pieces) { skip_empty(); }
 
   [[nodiscard]] bool done() const { return pieces_.empty(); }
   /// Passes over up to `bytes`; how many it were.
@@ -81,6 +84,7 @@ IoResult TlsStream::read(std::span<char> into) {
                                                                 : IoResult{IoStatus::kAgain, 0, 0};
   }
   if (ended_) return {IoStatus::kEnd, 0, 0};
+  if (sealed_) return dry_ && sealed_->plain.empty() ? IoResult{IoStatus::kAgain, 0, 0} : read_sealed(into);
   if (dry_) return {IoStatus::kAgain, 0, 0};
   std::size_t filled = 0;
   while (filled < into.size()) {
@@ -90,7 +94,7 @@ IoResult TlsStream::read(std::span<char> into) {
     if (result == 1) {
       filled += got;
       // Asking once more would make OpenSSL allocate a buffer to find that there is nothing.
-      if (SSL_has_pending(ssl_) == 0 && tcp_->may_read().status == IoStatus::kAgain) {
+      if (SSL_has_pending(ssl_) == 0 && received_.empty() && tcp_->may_read().status == IoStatus::kAgain) {
         dry_ = true;
         break;
       }
@@ -117,21 +121,27 @@ IoResult TlsStream::read(std::span<char> into) {
 }
 
 // Where TCP does not take the record, OpenSSL keeps it, and it has to go before any other.
-int TlsStream::write_record(const void* data, std::size_t size) {
+int TlsStream::write_record(std::span<const char> data) {
+  if (sealed_) return write_sealed(data);
   ERR_clear_error();
   std::size_t written = 0;
-  const int result = SSL_write_ex(ssl_, data, size, &written);
+  const int result = SSL_write_ex(ssl_, data.data(), data.size(), &written);
   if (result == 1) return SSL_ERROR_NONE;
   const int why = SSL_get_error(ssl_, result);
-  if (why == SSL_ERROR_WANT_WRITE) pending_ = static_cast<std::uint32_t>(size);
+  if (why == SSL_ERROR_WANT_WRITE) pending_ = static_cast<std::uint32_t>(data.size());
   return why;
 }
 
 // OpenSSL looks at the length only when a record is to be written again, not at the bytes.
 bool TlsStream::flush_pending() {
+  if (sealed_) {
+    if (flush_sealed()) return true;
+    if (error_ != 0) fail_sealed(TlsFailure::kReset, "connection failed");
+    return false;
+  }
   if (pending_ == 0) return true;
   const auto size = pending_;
-  const int why = write_record(scratch().data(), size);
+  const int why = write_record(std::span(scratch()).first(size));
   if (why == SSL_ERROR_NONE) {
     pending_ = 0;
     sent_ahead_ += size;
@@ -153,18 +163,18 @@ IoResult TlsStream::write(std::span<const iovec> from) {
   if (state_ != State::kOpen) return blocked();
   if (shut_) return {IoStatus::kError, 0, EPIPE};
   if (!flush_pending()) return state_ == State::kFailed ? IoResult{IoStatus::kError, 0, error_} : blocked();
-  Records records(from);
+  RecordCutter records(from);
   std::size_t taken = records.skip(sent_ahead_);
   sent_ahead_ -= static_cast<std::uint32_t>(taken);
   while (!records.done()) {
     const auto record = records.next();
-    const int why = write_record(record.data(), record.size());
+    const int why = write_record(record);
     if (why == SSL_ERROR_WANT_WRITE) {
       if (taken == 0) return blocked();
       blocked_ = true;
       break;
     }
-    if (why != SSL_ERROR_NONE) return note_failure();
+    if (why != SSL_ERROR_NONE) return sealed_ ? fail_sealed(TlsFailure::kReset, "connection failed") : note_failure();
     taken += record.size();
   }
   return {IoStatus::kOk, taken, 0};
@@ -179,17 +189,20 @@ void TlsStream::shutdown_write() {
 // close_notify, then FIN, as soon as what was written before has left.
 void TlsStream::finish_shutdown() {
   if (fin_ || state_ != State::kOpen || !flush_pending()) return;
+  if (!(sealed_ ? say_close_sealed() : say_close()) || !flush_held()) return;
+  fin_ = true;
+  tcp_->shutdown_write();
+}
+
+bool TlsStream::say_close() {
   ERR_clear_error();
   if ((SSL_get_shutdown(ssl_) & SSL_SENT_SHUTDOWN) == 0) {
     const int result = SSL_shutdown(ssl_);
-    if (result < 0 && SSL_get_error(ssl_, result) == SSL_ERROR_WANT_WRITE) return;
-  } else if (SSL_want_write(ssl_)) {
-    SSL_shutdown(ssl_);
-    if (SSL_want_write(ssl_)) return;
+    return result >= 0 || SSL_get_error(ssl_, result) != SSL_ERROR_WANT_WRITE;
   }
-  if (!flush_held()) return;
-  fin_ = true;
-  tcp_->shutdown_write();
+  if (!SSL_want_write(ssl_)) return true;
+  SSL_shutdown(ssl_);
+  return !SSL_want_write(ssl_);
 }
 
 void TlsStream::close(bool reset) {
@@ -216,7 +229,7 @@ IoResult TlsStream::write_from_pipe(int pipe, std::size_t bytes) {
 }
 
 std::optional<PeerCertificate> TlsStream::peer_certificate() const {
-  const X509* certificate = ssl_ == nullptr ? nullptr : SSL_get0_peer_certificate(ssl_);
+  const X509* certificate = ssl_ == nullptr ? peer_ : SSL_get0_peer_certificate(ssl_);
   if (certificate == nullptr) return std::nullopt;
   return describe(certificate);
 }

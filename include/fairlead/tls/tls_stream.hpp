@@ -15,8 +15,12 @@
 
 struct bio_st;
 struct ssl_st;
+struct x509_st;
 
 namespace fairlead::tls {
+
+struct HandshakeKeys;
+struct Sealed;
 
 /// Why a stream failed, for counters; text_of() is its label.
 enum class TlsFailure : std::uint8_t {
@@ -38,12 +42,12 @@ enum class TlsFailure : std::uint8_t {
 [[nodiscard]] std::string_view text_of(TlsFailure failure);
 
 /// TLS over a TcpStream, either side. Nothing is allocated for the handshake before a whole ClientHello is there, and
-/// an idle connection holds no buffer. A write makes records of up to 16 KiB from
-/// whatever pieces it is given. What it does not take has to be offered again, first and unchanged, as a record of it
-/// may be sealed already (of at most 16 KiB). An end without close_notify is an error (RFC 8446 section 6.1),
-/// renegotiation and early data are refused. Time-outs are the owner's. The handler's on_writable says that the
-/// handshake is done; before that, read and write answer kAgain. The handler may destroy the stream within any call.
-/// Owner: a session. Thread: its worker's.
+/// an idle connection holds no buffer; of TLS 1.3 a server holds, behind the handshake, little more than its keys. A
+/// write makes records of up to 16 KiB from whatever pieces it is given. What it does not take has to be offered again,
+/// first and unchanged, as a record of it may be sealed already (of at most 16 KiB). An end without close_notify is an
+/// error (RFC 8446 section 6.1), renegotiation and early data are refused. Time-outs are the owner's. The handler's
+/// on_writable says that the handshake is done; before that, read and write answer kAgain. The handler may destroy the
+/// stream within any call. Owner: a session. Thread: its worker's.
 class TlsStream final : public net::Stream, private net::StreamHandler {
  public:
   /// The server's side of an accepted connection. `received`: what was read of it already (behind a PROXY header).
@@ -85,6 +89,16 @@ class TlsStream final : public net::Stream, private net::StreamHandler {
   void on_failed(int error, std::string_view what) override;
 
   bool attach(ssl_st* ssl, bool ktls);
+  void seal_off();
+  net::IoResult read_sealed(std::span<char> into);
+  net::IoResult read_raw(std::span<char>& have, std::size_t room);
+  std::size_t take_data(std::span<const char> data, std::span<char> into);
+  void answer_update();
+  int write_sealed(std::span<const char> data);
+  bool flush_sealed();
+  bool say_close_sealed();
+  bool say_close();
+  net::IoResult fail_sealed(TlsFailure failure, std::string_view what);
   void read_hello();
   bool look_at_hello();
   void handshake();
@@ -95,7 +109,7 @@ class TlsStream final : public net::Stream, private net::StreamHandler {
   bool flush_pending();
   net::IoResult blocked();
   bool flush_held();
-  int write_record(const void* data, std::size_t size);
+  int write_record(std::span<const char> data);
   void refuse(TlsFailure failure, std::uint8_t alert, std::string_view what);
   net::IoResult note_failure();
   void fail_handshake();
@@ -107,17 +121,21 @@ class TlsStream final : public net::Stream, private net::StreamHandler {
   std::shared_ptr<const ServerContext> server_;  // until the handshake is over
   std::shared_ptr<ClientContext> client_;
   ssl_st* ssl_ = nullptr;
+  std::unique_ptr<HandshakeKeys> keys_;  // a server's, until its handshake is over
+  std::unique_ptr<Sealed> sealed_;  // behind it, in place of ssl_
+  x509_st* peer_ = nullptr;  // the client's certificate, where ssl_ is gone
   bio_st* kernel_ = nullptr;  // OpenSSL's own socket BIO, where kernel TLS is asked for
   std::string received_;  // not yet seen by OpenSSL
   std::string held_;  // made by OpenSSL, not yet written: what goes best along with the next record
   std::string server_name_;
+  std::string alpn_;
   std::string identity_;
   std::string what_;
   net::TlsFacts facts_;
   bool* destroyed_ = nullptr;  // while a handler is called: where to say that it has destroyed us
   int error_ = 0;
   std::uint32_t received_at_ = 0;
-  std::uint32_t pending_ = 0;     // bytes of a record that OpenSSL keeps until TCP takes it
+  std::uint32_t pending_ = 0;  // bytes of a record that is kept until TCP takes it
   std::uint32_t sent_ahead_ = 0;  // bytes of such a record that has left, to be offered to us once more
   State state_;
   TlsFailure failure_ = TlsFailure::kNone;

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "openssl.hpp"
+#include "records.hpp"
+
+namespace fairlead::tls {
+
+class TlsStream;
+
+/// What a server's handshake tells of its keys as it goes: OpenSSL gives them to a callback that exists for debuggers,
+/// and counts records only for itself.
+struct HandshakeKeys {
+  Secret client;
+  Secret server;
+  std::uint64_t written = 0;  ///< records since `server` is in use: tickets
+
+  /// From now on the context's connections fill the keys that they were given by follow().
+  static void watch(SSL_CTX* context);
+  static void follow(SSL* ssl, HandshakeKeys* keys);
+};
+
+/// A TLS 1.3 connection of a server behind its handshake, in place of an SSL.
+struct Sealed {
+  std::unique_ptr<Records> records;
+  std::string raw;     ///< received, the begin of a record; empty while nothing comes
+  std::string plain;   ///< opened, not taken yet
+  std::size_t plain_at = 0;
+  std::string unsent;  ///< sealed, not taken by TCP yet: at most a record
+  bool said_close = false;
+
+  std::size_t take_plain(std::span<char> into);
+  void keep_raw(std::span<const char> bytes);
+};
+
+}  // namespace fairlead::tls
