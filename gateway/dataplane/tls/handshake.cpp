@@ -12,6 +12,7 @@
 #include "openssl.hpp"
 #include "sealed.hpp"
 #include "stream_bio.hpp"
+#include "traffic_secrets.hpp"
 
 namespace fairlead::tls {
 
@@ -64,8 +65,8 @@ bool TlsStream::attach(ssl_st* ssl, bool ktls) {
   if (ktls) kernel_ = BIO_new_socket(tcp_->fd(), BIO_NOCLOSE);
   holding_ = kernel_ == nullptr;
   if (!server_ || kernel_ != nullptr) return true;
-  keys_ = std::make_unique<HandshakeKeys>();
-  HandshakeKeys::follow(ssl_, keys_.get());
+  feeding_ = TrafficSecrets::available();
+  if (feeding_) SealedRecords::follow(ssl_, &sealed_records_);
   return true;
 }
 

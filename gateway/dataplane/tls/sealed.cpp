@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fairlead/tls/tls_stream.hpp"
+#include "traffic_secrets.hpp"
 
 namespace fairlead::tls {
 
@@ -27,50 +28,28 @@ Buffers& buffers() {
   return *bytes;
 }
 
-int keys_index() {
+int count_index() {
   static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
   return index;
 }
 
-HandshakeKeys* keys_of(const SSL* ssl) { return static_cast<HandshakeKeys*>(SSL_get_ex_data(ssl, keys_index())); }
-
-/// The last word of a line of NSS' key log format: in hexadecimal digits.
-Secret secret_of(std::string_view line) {
-  const auto digits = line.substr(line.rfind(' ') + 1);
-  std::array<std::uint8_t, Secret::kMost> bytes{};
-  const auto size = std::min(digits.size() / 2, bytes.size());
-  for (std::size_t i = 0; i < size; ++i)
-    bytes[i] = static_cast<std::uint8_t>(OPENSSL_hexchar2int(static_cast<unsigned char>(digits[2 * i])) << 4 |
-                                         OPENSSL_hexchar2int(static_cast<unsigned char>(digits[2 * i + 1])));
-  Secret secret{std::span(bytes).first(size)};
-  OPENSSL_cleanse(bytes.data(), bytes.size());
-  return secret;
-}
-
-void note_secret(const SSL* ssl, const char* text) {
-  auto* const keys = keys_of(ssl);
-  const std::string_view line(text);
-  if (keys == nullptr) return;
-  if (line.starts_with("CLIENT_TRAFFIC_SECRET_0 ")) keys->client = secret_of(line);
-  if (!line.starts_with("SERVER_TRAFFIC_SECRET_0 ")) return;
-  keys->server = secret_of(line);
-  keys->written = 0;
-}
-
-void note_message(int written, int, int type, const void*, std::size_t, SSL* ssl, void*) {
-  auto* const keys = written == 1 && type == SSL3_RT_HEADER ? keys_of(ssl) : nullptr;
-  if (keys != nullptr) ++keys->written;
+void note_message(int written, int, int type, const void* bytes, std::size_t size, SSL* ssl, void*) {
+  auto* const count = written == 1 ? static_cast<std::uint32_t*>(SSL_get_ex_data(ssl, count_index())) : nullptr;
+  if (count == nullptr) return;
+  if (type == SSL3_RT_HEADER) ++*count;
+  // What follows our Finished goes by the keys for data.
+  const bool finished = type == SSL3_RT_HANDSHAKE && size > 0 && *static_cast<const char*>(bytes) == SSL3_MT_FINISHED;
+  if (finished) *count = 0;
 }
 
 }  // namespace
 
-void HandshakeKeys::watch(SSL_CTX* context) {
-  SSL_CTX_set_keylog_callback(context, note_secret);
+void SealedRecords::watch(SSL_CTX* context) {
   SSL_CTX_set_msg_callback(context, note_message);
   SSL_CTX_set_read_ahead(context, 0);  // what follows the handshake may not be OpenSSL's
 }
 
-void HandshakeKeys::follow(SSL* ssl, HandshakeKeys* keys) { SSL_set_ex_data(ssl, keys_index(), keys); }
+void SealedRecords::follow(SSL* ssl, std::uint32_t* count) { SSL_set_ex_data(ssl, count_index(), count); }
 
 std::size_t Sealed::take_plain(std::span<char> into) {
   const auto part = std::min(into.size(), plain.size() - plain_at);
@@ -90,13 +69,13 @@ void Sealed::keep_raw(std::span<const char> bytes) {
 
 /// OpenSSL's part is over where nothing of what follows has reached it: records are left to us then.
 void TlsStream::seal_off() {
-  const auto keys = std::exchange(keys_, nullptr);
-  if (keys == nullptr) return;
-  HandshakeKeys::follow(ssl_, nullptr);
+  if (!std::exchange(feeding_, false)) return;
+  SealedRecords::follow(ssl_, nullptr);
   const auto rest = std::string_view(received_).substr(std::min<std::size_t>(received_at_, received_.size()));
-  if (SSL_version(ssl_) == TLS1_3_VERSION && SSL_has_pending(ssl_) == 0 && rest.size() <= buffers().in.size()) {
+  const auto secrets = TrafficSecrets::of(ssl_);
+  if (secrets && SSL_has_pending(ssl_) == 0 && rest.size() <= buffers().in.size()) {
     const auto suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_));
-    if (auto records = Records::create(suite, keys->client, keys->server, keys->written)) {
+    if (auto records = Records::create(suite, secrets->client, secrets->server, sealed_records_)) {
       sealed_ = std::make_unique<Sealed>(Sealed{.records = std::move(records), .raw = {}, .plain = {}, .unsent = {}});
       sealed_->raw = rest;
       std::string().swap(received_);

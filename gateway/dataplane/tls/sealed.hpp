@@ -11,16 +11,12 @@ namespace fairlead::tls {
 
 class TlsStream;
 
-/// What a server's handshake tells of its keys as it goes: OpenSSL gives them to a callback that exists for debuggers,
-/// and counts records only for itself.
-struct HandshakeKeys {
-  Secret client;
-  Secret server;
-  std::uint64_t written = 0;  ///< records since `server` is in use: tickets
-
-  /// From now on the context's connections fill the keys that they were given by follow().
+/// Counts the records that a server seals with its keys for data within the handshake: tickets. OpenSSL counts them
+/// too, but only for itself.
+struct SealedRecords {
+  /// From now on the context's connections count where follow() says.
   static void watch(SSL_CTX* context);
-  static void follow(SSL* ssl, HandshakeKeys* keys);
+  static void follow(SSL* ssl, std::uint32_t* count);
 };
 
 /// A TLS 1.3 connection of a server behind its handshake, in place of an SSL.

@@ -10,6 +10,7 @@
 #include "context.hpp"
 #include "pem.hpp"
 #include "sealed.hpp"
+#include "traffic_secrets.hpp"
 
 namespace fairlead::tls {
 namespace {
@@ -62,7 +63,7 @@ Result<std::unique_ptr<ServerTemplate>> ServerTemplate::create(const ServerPolic
                                                                unsigned tickets_per_handshake, bool ktls) {
   std::unique_ptr<ServerTemplate> made(new ServerTemplate);
   FL_TRY(made->context_, make_context(TLS_server_method(), policy.protocol, ktls));
-  if (!ktls) HandshakeKeys::watch(made->context_.get());
+  if (!ktls && TrafficSecrets::available()) SealedRecords::watch(made->context_.get());
   made->tickets_ = std::move(tickets);
   FL_CHECK(made->set_up(policy, tickets_per_handshake));
   return made;

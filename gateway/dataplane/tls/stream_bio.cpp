@@ -31,7 +31,7 @@ BIO* StreamBio::create(TlsStream& stream) {
 int StreamBio::read(BIO* bio, char* out, int size) {
   auto& stream = *static_cast<TlsStream*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
-  if (stream.keys_ && stream.received_.empty() && !receive(bio, stream)) return stream.tcp_ended_ ? 0 : -1;
+  if (stream.feeding_ && stream.received_.empty() && !receive(bio, stream)) return stream.tcp_ended_ ? 0 : -1;
   if (!stream.received_.empty()) {
     const auto part = std::min(static_cast<std::size_t>(size), stream.received_.size() - stream.received_at_);
     std::memcpy(out, stream.received_.data() + stream.received_at_, part);

@@ -19,7 +19,6 @@ struct x509_st;
 
 namespace fairlead::tls {
 
-struct HandshakeKeys;
 struct Sealed;
 
 /// Why a stream failed, for counters; text_of() is its label.
@@ -121,8 +120,7 @@ class TlsStream final : public net::Stream, private net::StreamHandler {
   std::shared_ptr<const ServerContext> server_;  // until the handshake is over
   std::shared_ptr<ClientContext> client_;
   ssl_st* ssl_ = nullptr;
-  std::unique_ptr<HandshakeKeys> keys_;  // a server's, until its handshake is over
-  std::unique_ptr<Sealed> sealed_;  // behind it, in place of ssl_
+  std::unique_ptr<Sealed> sealed_;  // behind a server's handshake of TLS 1.3, in place of ssl_
   x509_st* peer_ = nullptr;  // the client's certificate, where ssl_ is gone
   bio_st* kernel_ = nullptr;  // OpenSSL's own socket BIO, where kernel TLS is asked for
   std::string received_;  // not yet seen by OpenSSL
@@ -135,10 +133,12 @@ class TlsStream final : public net::Stream, private net::StreamHandler {
   bool* destroyed_ = nullptr;  // while a handler is called: where to say that it has destroyed us
   int error_ = 0;
   std::uint32_t received_at_ = 0;
+  std::uint32_t sealed_records_ = 0;  // by OpenSSL, with our keys for data
   std::uint32_t pending_ = 0;  // bytes of a record that is kept until TCP takes it
   std::uint32_t sent_ahead_ = 0;  // bytes of such a record that has left, to be offered to us once more
   State state_;
   TlsFailure failure_ = TlsFailure::kNone;
+  bool feeding_ = false;  // OpenSSL gets what it asks for and no more: see seal_off()
   bool holding_ = false;  // handshake messages are gathered to be written at once
   bool dry_ = false;  // nothing to read until TCP says so
   bool blocked_ = false;  // a write took less than all
