@@ -157,6 +157,28 @@ TEST(Records, KeysChangeWhereThePeerSaysSo) {
   EXPECT_EQ(pair.opened(pair.server->seal_alert(1, 0)), std::string("\1\0\x15", 3));
 }
 
+// Section 5.5: no more than 2^24.5 records by one key of AES-GCM.
+TEST(Records, KeysAreRenewedByAge) {
+  const auto secret = secret_from(std::string(32, 's'));
+  constexpr std::uint64_t kMost = 1ULL << 24;
+  auto records = Records::create(0x1301, secret, secret, kMost - 1);
+  auto peer = RecordKey::create(RecordKey::Use::kOpen, 0x1301, secret, kMost - 1);
+  EXPECT_FALSE(records->update_due());
+  std::string record(1 + Records::kOverhead, '\0'), out(100, '\0');
+  const auto open = [&](std::span<const char> all) {
+    return peer->open(all.first(Records::kHeader), all.subspan(Records::kHeader), out.data());
+  };
+  ASSERT_TRUE(records->seal(std::string_view("a"), record.data()));
+  EXPECT_TRUE(open(record));
+  ASSERT_TRUE(records->update_due());
+  EXPECT_TRUE(open(records->seal_update()));
+  EXPECT_FALSE(records->update_due());
+  ASSERT_TRUE(peer->update());
+  ASSERT_TRUE(records->seal(std::string_view("b"), record.data()));
+  EXPECT_TRUE(open(record));
+  EXPECT_EQ(out.substr(0, 2), "b\x17");
+}
+
 TEST(Records, EndsAndWarnings) {
   Pair pair;
   EXPECT_EQ(pair.open_only(pair.sealed(21, std::string("\1\x5a", 2))), Opened::kData);  // user_canceled
