@@ -106,7 +106,10 @@ Result<> Gateway::Parts::follow() {
   publisher = std::make_unique<Publisher>(*workers, *watch);
   FL_TRY(const auto first, config->load());
   FL_CHECK(publisher->publish(*first));
-  if (!publisher->failures().empty()) return fail(publisher->failures().front());
+  // What one Gateway asks for and cannot have is no reason not to serve the others; Kong serves all of its ports or none.
+  const auto& failures = publisher->failures();
+  if (!failures.empty() && (kong != nullptr || !publisher->serves_any())) return fail(failures.front());
+  config->set_unusable(publisher->unusable());
   if (first->snapshot->listeners.empty())
     spdlog::warn("{}: found no listener that can be served; waiting for one", arguments.config);
   loop->every(kTick, [this] { config->tick(); });

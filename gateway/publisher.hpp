@@ -21,6 +21,7 @@ class Publisher {
   Result<> publish(const proxy::Update& update);
   /// Tries again what could not be opened.
   void retry();
+  [[nodiscard]] bool serves_any() const { return !open_.empty(); }
   /// What could not be opened, and why.
   [[nodiscard]] const std::vector<std::string>& failures() const { return failures_; }
   /// The same, where.

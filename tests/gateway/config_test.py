@@ -480,6 +480,13 @@ class CheckTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("none", done.stderr)
 
+    def test_a_start_without_a_port_ends(self):
+        (self.folder / "all.yaml").write_text(CLASS + "---\n" + gateway(http(free_port()), address="192.0.2.1"))
+        done = subprocess.run([PROGRAM, "--config", str(self.folder), "--admin", ""], capture_output=True, text=True,
+                              timeout=LIMIT, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("192.0.2.1", done.stderr)
+
     def test_one_of_the_two_ways(self):
         done = subprocess.run([PROGRAM, "--config", str(self.folder), "--listen", ":0"], capture_output=True, text=True,
                               timeout=LIMIT, check=False)

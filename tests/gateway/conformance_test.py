@@ -250,6 +250,15 @@ class AloneTest(unittest.TestCase):
         self.assertTrue(eventually(lambda: programmed()[0][0] == "True"))
         self.assertEqual(programmed()[1], ["127.0.0.1"])
 
+    def test_a_start_serves_what_can_be_opened(self):
+        nobodys = gateway(listener(self.port)).replace("name: edge", "name: other", 1).replace("127.0.0.1", "192.0.2.1")
+        followed = self.follow(nobodys)
+        self.assertEqual(self.status(), 200)
+        reasons = {one["metadata"]["name"]: condition["reason"] for one in yaml.safe_load_all(followed.conditions())
+                   if one and one["kind"] == "Gateway"
+                   for condition in one["status"]["conditions"] if condition["type"] == "Programmed"}
+        self.assertEqual(reasons, {"edge": "Programmed", "other": "AddressNotUsable"})
+
     def handshake(self, client=None, name="a.example", host="a.example"):
         """The status of a request over TLS to one name for a host, or the error."""
         context = ssl.create_default_context(cafile=self.folder / "site.pem")
