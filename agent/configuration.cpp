@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/configuration.hpp"
 
+#include <arpa/inet.h>
 #include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
@@ -61,7 +62,7 @@ Configuration::Configuration(FirstReading first, std::unique_ptr<policy::Policie
     : first_(std::move(first)), policies_(std::move(policies)), services_(std::move(services)) {}
 
 Result<std::unique_ptr<Configuration>> Configuration::open(FirstReading first, const std::string& node_name,
-                                                           const std::string& pin_dir, const kernel::Datapath& datapath,
+                                                           const std::string& pin_dir, kernel::Datapath& datapath,
                                                            policy::PoliciesOptions policy_options) {
   const auto map_of = [&](const std::string& name) { return datapath.map(name); };
   FL_TRY(auto policy_tables, policy::PolicyTables::open(map_of, pin_dir));
@@ -70,6 +71,8 @@ Result<std::unique_ptr<Configuration>> Configuration::open(FirstReading first, c
   FL_TRY(auto tables, datapath::ServiceTables::open(map_of, pin_dir));
   datapath::ServicesOptions options;
   options.node_name = node_name;
+  options.node_port_low = ntohs(datapath.settings().node_port_low);
+  options.node_port_high = ntohs(datapath.settings().node_port_high);
   for (const char* loopback : {"127.0.0.1", "::1"}) options.node_addresses.push_back(*Address::parse(loopback));
   options.workload_of = [known = policies.get()](const Address& address) { return known->workload_id(address); };
   std::unique_ptr<Configuration> self(new Configuration(std::move(first), std::move(policies),

@@ -49,7 +49,8 @@ void add_frontends(PortSpec& spec, const std::vector<Address>& addresses, std::u
 }
 
 std::vector<Frontend> frontends_of(const model::Service& service, const model::ServicePort& port, PortSpec spec) {
-  add_frontends(spec, service.cluster_ips, FL_FRONTEND_CLUSTER_IP);
+  if (!spec.outside) add_frontends(spec, service.cluster_ips, FL_FRONTEND_CLUSTER_IP);
+  if (service.internal_local && !spec.outside) return std::move(spec.frontends);
   add_frontends(spec, service.external_ips, FL_FRONTEND_EXTERNAL_IP);
   add_frontends(spec, service.load_balancer_ips, FL_FRONTEND_LOAD_BALANCER);
   const auto of_family = [&](const Address& address) { return address.is_v4() == spec.v4; };
@@ -145,12 +146,13 @@ PortSpec port_rows(const model::Service& service, const model::ServicePort& port
   spec.service.algorithm = algorithm_of(policy, warnings);
   if (policy != nullptr) set_limits(spec.service, *policy);
   if (rule != nullptr) read_limits(rule->metadata.annotations, spec.service, warnings);
-  if (service.internal_local) spec.service.flags |= FL_SERVICE_LOCAL_ONLY;
+  const bool local_only = service.internal_local && !spec.outside;
+  if (local_only) spec.service.flags |= FL_SERVICE_LOCAL_ONLY;
   if (service.affinity_seconds != 0) spec.service.flags |= FL_SERVICE_AFFINITY;
   spec.service.affinity_seconds = service.affinity_seconds;
   const auto candidates = candidates_of(service, port, spec.v4, slices);
   add_backends(spec, candidates, topology);
-  const auto choices = choose(service, candidates, policy, topology, warnings);
+  const auto choices = choose(service, candidates, local_only, policy, topology, warnings);
   spec.service.backend_count = static_cast<std::uint32_t>(choices.size());
   for (std::size_t begin = 0, end = 0; begin < choices.size(); begin = end) {
     while (end < choices.size() && choices[end].level == choices[begin].level) ++end;
@@ -176,6 +178,13 @@ std::uint32_t zone_number(std::string_view zone) {
 
 namespace {
 
+/// Labels by which a service is left to others, as kube-proxy has it.
+bool is_of_others(const model::Service& service) {
+  const auto& labels = service.metadata.labels;
+  return model::find_label(labels, "service.kubernetes.io/service-proxy-name") != nullptr ||
+         model::find_label(labels, "service.kubernetes.io/headless") != nullptr;
+}
+
 /// What only the gateway serves.
 void name_unserved(const model::EndpointSlice& slice, std::vector<std::string>& warnings) {
   if (!slice.names.empty())
@@ -188,7 +197,7 @@ void name_unserved(const model::EndpointSlice& slice, std::vector<std::string>& 
 Desired desired_rows(const model::Service& service, std::span<const std::shared_ptr<const model::EndpointSlice>> slices,
                      const model::DestinationRule* rule, const Topology& topology) {
   Desired desired;
-  if (service.headless || service.external_name) return desired;
+  if (service.headless || service.external_name || is_of_others(service)) return desired;
   for (const auto& slice : slices) name_unserved(*slice, desired.warnings);
   for (const auto& port : service.ports) {
     const TrafficPolicy* policy = policy_of(rule, port.port);
@@ -197,12 +206,14 @@ Desired desired_rows(const model::Service& service, std::span<const std::shared_
                                  ": loadBalancer PASSTHROUGH: the service's addresses are left untranslated");
       continue;
     }
-    for (const bool v4 : {true, false}) {
+    for (const auto& [v4, outside] : {std::pair(true, false), {true, true}, {false, false}, {false, true}}) {
+      if (outside && !service.internal_local) continue;
       PortSpec spec;
       spec.name = port.name;
       spec.port = port.port;
       spec.proto = static_cast<std::uint8_t>(port.protocol);
       spec.v4 = v4;
+      spec.outside = outside;
       spec.frontends = frontends_of(service, port, spec);
       if (spec.frontends.empty()) continue;
       desired.ports.push_back(

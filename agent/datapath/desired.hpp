@@ -46,12 +46,14 @@ struct BackendSpec {
   std::uint32_t zone = 0;
 };
 
-/// A port of a service in one address family: one row of fl_services.
+/// A port of a service in one address family: one row of fl_services; two with internalTrafficPolicy: Local, which is
+/// for the service's cluster addresses alone.
 struct PortSpec {
   std::string name;
   std::uint16_t port = 0;
   std::uint8_t proto = FL_TCP;
   bool v4 = true;
+  bool outside = false;  ///< of those two, the row of NodePort, external and load balancer addresses
   std::vector<Frontend> frontends;
   fl_service service{};               ///< levels count from 0; state_index and generation are not set
   std::vector<BackendSpec> backends;  ///< all endpoints, sorted by address and port

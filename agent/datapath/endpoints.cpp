@@ -127,8 +127,9 @@ std::vector<Choice> levelled(std::span<const Candidate> candidates, std::span<co
 }
 
 /// Hints of the EndpointSlice controller; used only if every endpoint has some and one is for us, as kube-proxy does.
+/// Which kinds there are is the controller's answer to the service's trafficDistribution: that is not asked again.
 std::optional<std::vector<Choice>> hinted(std::span<const Candidate> candidates, std::span<const std::uint32_t> indexes,
-                                          bool prefer_node, const Topology& topology) {
+                                          const Topology& topology) {
   const auto all = [&](auto has) { return std::all_of(indexes.begin(), indexes.end(), has); };
   const auto any = [&](auto has) { return std::any_of(indexes.begin(), indexes.end(), has); };
   static const model::EndpointHints kNone;
@@ -137,7 +138,7 @@ std::optional<std::vector<Choice>> hinted(std::span<const Candidate> candidates,
     return given != nullptr ? *given : kNone;
   };
   const auto for_zone = [&](auto i) { return contains(hints(i).zones, topology.zone); };
-  const auto for_node = [&](auto i) { return prefer_node && contains(hints(i).nodes, topology.node); };
+  const auto for_node = [&](auto i) { return contains(hints(i).nodes, topology.node); };
   const bool zones = all([&](auto i) { return !hints(i).zones.empty(); }) && any(for_zone);
   const bool nodes = all([&](auto i) { return !hints(i).nodes.empty(); }) && any(for_node);
   if (!zones && !nodes) return std::nullopt;
@@ -200,16 +201,16 @@ std::vector<Candidate> candidates_of(const model::Service& service, const model:
   return result;
 }
 
-std::vector<Choice> choose(const model::Service& service, std::span<const Candidate> candidates,
+std::vector<Choice> choose(const model::Service& service, std::span<const Candidate> candidates, bool local_only,
                            const model::TrafficPolicy* policy, const Topology& topology,
                            std::vector<std::string>& warnings) {
-  const auto indexes = usable(candidates, service.internal_local, topology);
-  if (indexes.empty() || service.internal_local) return flat(candidates, indexes);
+  const auto indexes = usable(candidates, local_only, topology);
+  if (indexes.empty() || local_only) return flat(candidates, indexes);
   if (policy != nullptr)
     if (auto choices = by_policy(candidates, indexes, *policy, topology, warnings)) return std::move(*choices);
-  const bool prefer_node = service.distribution == TrafficDistribution::kPreferSameNode;
-  if (auto choices = hinted(candidates, indexes, prefer_node, topology)) return std::move(*choices);
+  if (auto choices = hinted(candidates, indexes, topology)) return std::move(*choices);
   if (service.distribution == TrafficDistribution::kNone) return flat(candidates, indexes);
+  const bool prefer_node = service.distribution == TrafficDistribution::kPreferSameNode;
   return levelled(candidates, indexes, [&](auto i) {
     if (prefer_node && is_local(candidates[i], topology)) return 0U;
     return in_zone(candidates[i], topology) ? 1U : 2U;

@@ -34,9 +34,9 @@ struct Choice {
                                                    std::span<const std::shared_ptr<const model::EndpointSlice>> slices);
 
 /// Which of them get new connections, sorted by level; levels are dense and fewer than FL_LEVELS + 1.
-/// policy: of the DestinationRule, or null.
+/// local_only: those of this node alone. policy: of the DestinationRule, or null.
 [[nodiscard]] std::vector<Choice> choose(const model::Service& service, std::span<const Candidate> candidates,
-                                         const model::TrafficPolicy* policy, const Topology& topology,
+                                         bool local_only, const model::TrafficPolicy* policy, const Topology& topology,
                                          std::vector<std::string>& warnings);
 
 }  // namespace fairlead::datapath

@@ -231,6 +231,7 @@ Result<> Services::write_port(const std::string* owner, std::uint32_t id, PortSp
   row.port = spec.port;
   row.proto = spec.proto;
   row.v4 = spec.v4;
+  row.outside = spec.outside;
   FL_TRY(row.backends, write_backends(id, row, spec, batch));
   FL_TRY(const bool moved, write_slots(row, spec, row.backends, batch));
   fl_service value = spec.service;
@@ -267,6 +268,20 @@ void Services::drop(std::uint32_t id, Batch& batch) {
   row = {};
 }
 
+/// NodePorts that no client is led to.
+void Services::name_unreached(Desired& desired) const {
+  std::set<std::uint16_t> named;
+  for (const auto& spec : desired.ports)
+    for (const auto& frontend : spec.frontends) {
+      const auto port = ntohs(frontend.key.port);
+      const bool within = port >= options_.node_port_low && port <= options_.node_port_high;
+      if (within || (frontend.flags & FL_FRONTEND_NODE_PORT) == 0 || !named.insert(port).second) continue;
+      desired.warnings.push_back("nodePort " + std::to_string(port) + " is outside of node-ports " +
+                                 std::to_string(options_.node_port_low) + "-" +
+                                 std::to_string(options_.node_port_high) + ": not served");
+    }
+}
+
 Result<> Services::compile(const model::Cluster& cluster, const std::string& name, Batch& batch) {
   const auto slash = name.find('/');
   const auto ns = name.substr(0, slash), service_name = name.substr(slash + 1);
@@ -276,6 +291,7 @@ Result<> Services::compile(const model::Cluster& cluster, const std::string& nam
     const auto rule = rules_.find(ns, service_name);
     desired = desired_rows(std::get<model::Service>(*object), slices, rule.get(), topology_);
   }
+  name_unreached(desired);
   warnings_.erase("Service " + name);
   if (!desired.warnings.empty()) warnings_["Service " + name] = std::move(desired.warnings);
   contested_.erase(name);
@@ -285,7 +301,8 @@ Result<> Services::compile(const model::Cluster& cluster, const std::string& nam
   std::vector<std::uint32_t> kept;
   for (auto& spec : desired.ports) {
     const auto old = std::ranges::find_if(ids, [&](auto id) {
-      return rows_[id].port == spec.port && rows_[id].proto == spec.proto && rows_[id].v4 == spec.v4;
+      const Row& row = rows_[id];
+      return row.port == spec.port && row.proto == spec.proto && row.v4 == spec.v4 && row.outside == spec.outside;
     });
     std::uint32_t id = 0;
     if (old != ids.end()) {

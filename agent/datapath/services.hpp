@@ -41,6 +41,7 @@ struct ServiceTables {
 struct ServicesOptions {
   std::string node_name;
   std::vector<Address> node_addresses;  ///< beside those of the Node object, e.g. 127.0.0.1
+  std::uint16_t node_port_low = 1, node_port_high = 65535;  ///< the kernel looks for NodePorts in this range only
   std::string cluster_domain = "cluster.local";
   std::string root_namespace = "istio-system";
   std::chrono::milliseconds rest{10'000};  ///< how long freed rows rest at least
@@ -106,6 +107,7 @@ class Services {
     std::uint16_t port = 0;
     std::uint8_t proto = 0;
     bool v4 = true;
+    bool outside = false;  // as PortSpec's
     std::uint32_t first_slot = 0;
     std::uint32_t slot_count = 0;
     std::vector<Frontend> frontends;
@@ -143,6 +145,7 @@ class Services {
 
   // services.cpp: rows
   Result<> reserve(const model::Cluster& cluster, const Names& names);
+  void name_unreached(Desired& desired) const;
   Result<> compile(const model::Cluster& cluster, const std::string& name, Batch& batch);
   Result<> write_port(const std::string* owner, std::uint32_t id, PortSpec& spec, Batch& batch);
   Result<std::vector<std::uint32_t>> write_backends(std::uint32_t id, Row& row, const PortSpec& spec, Batch& batch);

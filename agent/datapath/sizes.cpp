@@ -21,7 +21,7 @@ void count(const model::Service& service, Rows& rows) {
     for (const auto& address : *list) (address.is_v4() ? v4 : v6) = true;
   }
   for (const auto& port : service.ports) {
-    rows.services += (v4 ? 1U : 0U) + (v6 ? 1U : 0U);
+    rows.services += ((v4 ? 1U : 0U) + (v6 ? 1U : 0U)) * (service.internal_local ? 2U : 1U);
     rows.frontends += addresses + (port.node_port != 0 ? 2U : 0U);
   }
 }

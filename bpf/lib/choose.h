@@ -184,7 +184,7 @@ __noinline int fl_choose(struct fl_choice *choice)
 
 	if (!choice)
 		return 0;
-	frontend = frontend_find(&choice->asked, choice->port, choice->proto);
+	frontend = frontend_find(&choice->asked, choice->port, choice->proto, choice->client);
 	if (!frontend)
 		return 0;
 	choice->service_id = frontend->service_id;

@@ -97,7 +97,8 @@ enum datagram_backend {
 /* Not FL_DATAGRAM_NONE: choice->backend_* says where to. */
 FL_INLINE int datagram_choose(struct bpf_sock_addr *ctx, struct fl_choice *choice)
 {
-	const struct fl_frontend *frontend = frontend_find(&choice->asked, choice->port, choice->proto);
+	const struct fl_frontend *frontend =
+		frontend_find(&choice->asked, choice->port, choice->proto, choice->client);
 	struct bpf_sock *sk = ctx->sk;
 	int given;
 

@@ -4,8 +4,10 @@
 #define FAIRLEAD_BPF_SERVICE_H
 
 #include "metric.h"
+#include "tuple.h"
 
-FL_INLINE const struct fl_frontend *frontend_find(const struct fl_addr *addr, __be16 port, __u8 proto)
+/* client: cookie of the caller's network namespace. */
+FL_INLINE const struct fl_frontend *frontend_find(const struct fl_addr *addr, __be16 port, __u8 proto, __u64 client)
 {
 	struct fl_frontend_key key = {.addr = *addr, .port = port, .proto = proto};
 	const struct fl_settings *set = settings();
@@ -19,6 +21,9 @@ FL_INLINE const struct fl_frontend *frontend_find(const struct fl_addr *addr, __
 	if (found)
 		return found;
 	if (bpf_ntohs(port) < bpf_ntohs(set->node_port_low) || bpf_ntohs(port) > bpf_ntohs(set->node_port_high))
+		return 0;
+	/* The loopback of a pod is its own, whoever listens there. */
+	if (addr_is_own(&key.addr) && client != set->host_netns)
 		return 0;
 	nodes = table_of(&fl_node_addrs_of);
 	if (!nodes || !bpf_map_lookup_elem(nodes, &key.addr))

@@ -66,6 +66,7 @@ TEST(ChooseTest, KernelAndNativeAgree) {
   fl_settings settings{};
   settings.node_port_low = __builtin_bswap16(30000);
   settings.node_port_high = __builtin_bswap16(32767);
+  settings.host_netns = 99;
   const std::uint32_t zero = 0;
   ASSERT_EQ(bpf_map_update_elem(why.map("fl_settings"), &zero, &settings, BPF_ANY), 0);
 

@@ -125,7 +125,8 @@ void World::make_levels(std::uint32_t id, fl_service& row, std::uint32_t first_b
 
 void World::make_frontends() {
   const fl_addr node = address(0xffff);
-  nodes_[bytes(node)] = 1;
+  const fl_addr loopback = Address::from_v4(htonl(0x7f000001U)).raw();
+  nodes_[bytes(node)] = nodes_[bytes(loopback)] = 1;
   for (std::uint32_t id = 1; id <= kServices; ++id) {
     const bool udp = dice_.percent(30);
     fl_frontend_key key{
@@ -136,8 +137,10 @@ void World::make_frontends() {
     key.port = htons(static_cast<std::uint16_t>(ntohs(settings_.node_port_low) + id));
     key.addr = Address(node).is_v4() ? Address::from_v4(0).raw() : fl_addr{};
     frontends_[bytes(key)] = {.service_id = id, .flags = FL_FRONTEND_NODE_PORT, .service = services_[id]};
-    key.addr = node;
-    asked_.push_back(key);
+    for (const auto& address : {node, loopback}) {
+      key.addr = address;
+      asked_.push_back(key);
+    }
   }
 }
 
@@ -150,7 +153,7 @@ fl_choice World::question() {
   choice.port = key.port;
   choice.proto = key.proto;
   choice.flags = dice_.percent(25) ? FL_CHOOSE_DRY : 0;
-  choice.client = 1 + dice_.below(40);
+  choice.client = dice_.percent(5) ? settings_.host_netns : 1 + dice_.below(40);
   choice.now_ns = kNow + dice_.word() % 30'000'000'000;
   choice.chance = dice_.word();
   return choice;

@@ -70,6 +70,17 @@ TEST_F(AddressesTest, NodePorts) {
   EXPECT_EQ(connect_tcp("127.0.0.1", 31554).error, ECONNREFUSED);
 }
 
+// What listens on a pod's own loopback is the pod's, whatever the number of its port.
+TEST_F(AddressesTest, NodePortsAtLoopbackAreTheNodesAlone) {
+  const Netns pod("pod");
+  for (const std::string address : {"127.0.0.1", "::1"}) {
+    const TestServer tcp(Protocol::kTcp, address, "own", &pod, 31555);
+    const TestServer udp(Protocol::kUdp, address, "own", &pod, 31555);
+    EXPECT_EQ(ask_tcp(address, 31555, &pod), "own");
+    EXPECT_EQ(ask_udp(address, 31555, &pod), "own");
+  }
+}
+
 TEST_F(AddressesTest, AServiceOfOneFamilyHasNoNodePortOfTheOther) {
   node().put_file(
       "single.yaml",
@@ -77,6 +88,15 @@ TEST_F(AddressesTest, AServiceOfOneFamilyHasNoNodePortOfTheOther) {
           slice("single", "single-4", "127.0.0.1", port("t", tcp4_.port())));
   EXPECT_EQ(ask_tcp("127.0.0.1", 31556), "tcp4");
   EXPECT_EQ(connect_tcp("::1", 31556).error, ECONNREFUSED);
+}
+
+TEST_F(BalanceTest, ANodePortOutOfRangeIsNamed) {
+  node().put_file("far.yaml", service("far",
+                                      "clusterIP: 10.96.2.9, type: NodePort, ports: [{name: t, port: 80, "
+                                      "nodePort: 8080}]"));
+  EXPECT_NE(node().agent().process().output().find(
+                "Service default/far: nodePort 8080 is outside of node-ports 30000-32767: not served"),
+            std::string::npos);
 }
 
 // A port's name may lead to another number in each pod: their slices have a port each.

@@ -83,6 +83,30 @@ TEST_F(DesiredTest, InternalLocalHoldsOwnEndpointsOnly) {
   EXPECT_NE(rows().ports[0].service.flags & FL_SERVICE_LOCAL_ONLY, 0U);
 }
 
+// kube-proxy: the policy is for cluster addresses; the others go by externalTrafficPolicy, which is for outside.
+TEST_F(DesiredTest, InternalLocalIsForClusterAddressesAlone) {
+  service_.internal_local = true;
+  service_.ports[0].node_port = 30080;
+  service_.external_ips = {*Address::parse("203.0.113.9")};
+  add("10.0.0.2", "n2", "z1");
+  const auto desired = rows();
+  ASSERT_EQ(desired.ports.size(), 2U);
+  EXPECT_EQ(desired.ports[0].frontends.size(), 1U);
+  EXPECT_EQ(desired.ports[0].service.backend_count, 0U);
+  EXPECT_TRUE(desired.ports[1].outside);
+  EXPECT_EQ(desired.ports[1].frontends.size(), 2U);
+  EXPECT_EQ(level(desired.ports[1], 0), Names{"10.0.0.2"});
+  EXPECT_EQ(desired.ports[1].service.flags & FL_SERVICE_LOCAL_ONLY, 0U);
+}
+
+TEST_F(DesiredTest, LabelsLeaveServicesToOthers) {
+  add("10.0.0.1", "n1", "z1");
+  for (const char* label : {"service.kubernetes.io/headless", "service.kubernetes.io/service-proxy-name"}) {
+    service_.metadata.labels = {{label, ""}};
+    EXPECT_TRUE(rows().ports.empty()) << label;
+  }
+}
+
 TEST_F(DesiredTest, SlicesHaveWeights) {
   const auto slice = [&](const char* address, const char* weight) {
     slice_.endpoints.clear();
@@ -111,6 +135,20 @@ TEST_F(DesiredTest, HintsCountOnlyIfAllEndpointsHaveThem) {
   static_cast<void>(other);
   EXPECT_EQ(level(rows().ports[0], 0), Names{"10.0.0.1"});
   EXPECT_EQ(level(rows().ports[0], 1), Names{"10.0.0.2"});
+}
+
+// The controller writes hints for nodes only where the service asks for them.
+TEST_F(DesiredTest, HintsForNodesGoBeforeThoseForZones) {
+  const auto hint = [](const char* zone, const char* node) {
+    return std::make_shared<const model::EndpointHints>(model::EndpointHints{{zone}, {node}});
+  };
+  add("10.0.0.1", "n1", "z1").hints = hint("z1", "n1");
+  add("10.0.0.2", "n2", "z1").hints = hint("z1", "n2");
+  add("10.0.0.3", "n3", "z2").hints = hint("z2", "n3");
+  const auto desired = rows();
+  EXPECT_EQ(level(desired.ports[0], 0), Names{"10.0.0.1"});
+  EXPECT_EQ(level(desired.ports[0], 1), Names{"10.0.0.2"});
+  EXPECT_EQ(level(desired.ports[0], 2), Names{"10.0.0.3"});
 }
 
 TEST_F(DesiredTest, TrafficDistributionMakesLevels) {
