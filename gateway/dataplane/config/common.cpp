@@ -205,8 +205,8 @@ void read_addresses(Reader& reader, View at, std::vector<Address>& out) {
   out.shrink_to_fit();
 }
 
-std::optional<model::Protocol> read_protocol(Reader& reader, View at, bool strict) {
-  const auto found = strict ? reader.one_of(at, {"TCP", "UDP"}) : reader.one_of(at, {"TCP", "UDP", "SCTP"});
+std::optional<model::Protocol> read_protocol(Reader& reader, View at) {
+  const auto found = reader.one_of(at, {"TCP", "UDP", "SCTP"});
   if (!found) return std::nullopt;
   if (*found == 0) return model::Protocol::kTcp;
   if (*found == 1) return model::Protocol::kUdp;

@@ -82,7 +82,7 @@ bool read_endpoint_port(Reader& reader, View at, model::EndpointPort& out) {
     } else if (field.key() == "port") {
       reader.read_port(field, out.port);
     } else if (field.key() == "protocol") {
-      const auto protocol = read_protocol(reader, field, false);
+      const auto protocol = read_protocol(reader, field);
       if (protocol) out.protocol = *protocol;
       served = protocol.has_value();
     } else if (field.key() != "appProtocol") {

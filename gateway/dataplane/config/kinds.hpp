@@ -37,8 +37,8 @@ model::Labels read_labels(Reader& reader, View at);
 model::Selector read_selector(Reader& reader, View at);
 void read_strings(Reader& reader, View at, std::vector<std::string>& out);
 void read_addresses(Reader& reader, View at, std::vector<Address>& out);
-/// TCP or UDP; nothing for SCTP (warned of, or an error where `strict`) and for what is no protocol (error).
-std::optional<model::Protocol> read_protocol(Reader& reader, View at, bool strict);
+/// TCP or UDP; nothing for SCTP (warned of) and for what is no protocol (error).
+std::optional<model::Protocol> read_protocol(Reader& reader, View at);
 /// A port number or an IANA service name.
 model::IntOrName read_int_or_name(Reader& reader, View at);
 bool is_dns_label(std::string_view text);

@@ -4,6 +4,15 @@
 namespace fairlead::config {
 namespace {
 
+/// SCTP's number. No socket of it is seen here: a port of it takes its place, and allows nothing else.
+constexpr auto kSctp = static_cast<model::Protocol>(132);
+
+void read_protocol_name(Reader& reader, View at, model::Protocol& out) {
+  const auto found = reader.one_of(at, {"TCP", "UDP", "SCTP"});
+  if (found == 2) reader.warn(at, "SCTP is not seen here: the port allows nothing, the rest of the policy holds");
+  if (found) out = *found == 0 ? model::Protocol::kTcp : *found == 1 ? model::Protocol::kUdp : kSctp;
+}
+
 void read_block(Reader& reader, View at, model::NetworkPeer& out) {
   model::IpBlock block;
   const auto cidr = at.find("cidr");
@@ -42,7 +51,7 @@ void read_rule_port(Reader& reader, View at, model::NetworkPolicyPort& out) {
   if (at.is_null()) return reader.error(at, "a mapping");
   reader.fields(at, [&](View field) {
     if (field.key() == "protocol") {
-      if (const auto protocol = read_protocol(reader, field, true)) out.protocol = *protocol;
+      read_protocol_name(reader, field, out.protocol);
     } else if (field.key() == "port") {
       out.port = read_int_or_name(reader, field);
       out.any_port = false;

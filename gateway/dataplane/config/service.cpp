@@ -48,7 +48,7 @@ bool read_port_entry(Reader& reader, View at, model::ServicePort& out) {
     } else if (key == "nodePort") {
       if (const auto value = reader.number(field, 0, 65535)) out.node_port = static_cast<std::uint16_t>(*value);
     } else if (key == "protocol") {
-      const auto protocol = read_protocol(reader, field, false);
+      const auto protocol = read_protocol(reader, field);
       if (protocol) out.protocol = *protocol;
       served = protocol.has_value();
     } else if (key == "targetPort") {

@@ -19,7 +19,7 @@ void read_container_ports(Reader& reader, View container, model::Pod& out) {
     reader.read_port(number, port.port);
     if (protocol && protocol.text() == "SCTP") return;
     if (protocol)
-      if (const auto known = read_protocol(reader, protocol, false)) port.protocol = *known;
+      if (const auto known = read_protocol(reader, protocol)) port.protocol = *known;
     out.ports.push_back(std::move(port));
   });
 }

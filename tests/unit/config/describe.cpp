@@ -12,7 +12,9 @@ std::string text(const std::string& value) { return value; }
 std::string text(std::uint16_t value) { return std::to_string(value); }
 std::string text(const Address& value) { return value.text(); }
 std::string text(const Cidr& value) { return value.text(); }
-std::string text(Protocol protocol) { return protocol == Protocol::kUdp ? "udp" : "tcp"; }
+std::string text(Protocol protocol) {
+  return protocol == Protocol::kUdp ? "udp" : protocol == Protocol::kTcp ? "tcp" : "sctp";
+}
 std::string text(const IntOrName& value) { return value.name.empty() ? std::to_string(value.number) : value.name; }
 std::string text(const std::pair<std::string, std::string>& value) { return value.first + "=" + value.second; }
 
