@@ -11,6 +11,7 @@
 #include <cerrno>
 
 #include "agent/kernel/foresee.hpp"
+#include "agent/kernel/info.hpp"
 #include "agent/kernel/layout.hpp"
 #include "agent/kernel/leaving.hpp"
 #include "agent/kernel/replaced.hpp"
@@ -276,7 +277,16 @@ Result<std::vector<Fd>> Datapath::replaced_maps(const std::string& name) const {
 }
 
 std::vector<MapSet> Datapath::replaced_agents() const {
-  return adopted_ ? std::vector<MapSet>() : agents_in_use(pins_);
+  if (adopted_) return {};
+  auto agents = agents_in_use(pins_);
+  // Pods' namespaces are guarded, and those links pinned, before all else: an agent of that kind is ourselves.
+  const auto number = [](int fd) { return info_of<bpf_map_info>(fd).value_or(bpf_map_info{}).id; };
+  const auto ours = number(bpf_object__find_map_fd_by_name(skeleton_->data->obj, kSettingsMap));
+  std::erase_if(agents, [&](const MapSet& maps) {
+    const auto settings = maps.find(kSettingsMap);
+    return settings != maps.end() && number(settings->second.get()) == ours;
+  });
+  return agents;
 }
 
 Result<Fd> Datapath::map_in_force(const std::string& name) const {
