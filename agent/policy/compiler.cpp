@@ -344,7 +344,10 @@ void Compiler::change_blocks() {
   std::map<Cidr, std::uint32_t> wanted;
   std::string text;
   for (const auto& [block, unused] : blocks_.all()) wanted[block] = take_identity(traits_of(block), text);
-  for (const auto& [block, unused] : cidrs_) give_identity(text_of(traits_of(block)));
+  for (const auto& [block, identity] : cidrs_)
+    if (identity != FL_IDENTITY_WORLD) give_identity(text_of(traits_of(block)));
+  // The kernel's table would find such a block for every address of IPv4 that is in no other.
+  if (blocks_.any_around_v4()) wanted.try_emplace(*Cidr::parse("0.0.0.0/0"), FL_IDENTITY_WORLD);
   cidrs_ = std::move(wanted);
 }
 

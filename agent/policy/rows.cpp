@@ -140,10 +140,13 @@ const Traits* Peers::find(std::uint32_t identity) const {
   return found == traits_.end() ? nullptr : &found->second;
 }
 
-/// Blocks are in the order of their first addresses, wider ones first, so those within one follow it.
+/// Blocks are in the order of their first addresses, wider ones first, so those within one follow it; those of IPv4
+/// stand amid those of IPv6, and are in none of them.
 void Peers::each_within(const Cidr& block, const Call& call) const {
-  for (auto each = by_block_.lower_bound(block); each != by_block_.end() && block.contains(each->first.address); ++each)
-    for (const auto identity : each->second) call(identity);
+  for (auto each = by_block_.lower_bound(block); each != by_block_.end(); ++each) {
+    if (block.contains(each->first.address)) std::ranges::for_each(each->second, call);
+    else if (block.address.is_v4() || !each->first.address.is_v4()) return;
+  }
 }
 
 void Peers::each_in_namespaces(const std::function<bool(const std::string&)>& wanted, const Call& call) const {

@@ -85,10 +85,18 @@ bool Blocks::remove(const Cidr& block) {
   return true;
 }
 
+bool Blocks::any_around_v4() const {
+  constexpr std::uint32_t kV4Bits = 96;
+  const auto v4 = Address::from_v4(0);
+  return std::ranges::any_of(prefixes_, [&](const auto& entry) {
+    return entry.first < kV4Bits && uses_.contains({masked(v4, entry.first), entry.first});
+  });
+}
+
 std::optional<Cidr> Blocks::narrowest(const Address& address) const {
   for (const auto& [prefix, unused] : prefixes_) {
     const Cidr block{masked(address, prefix), prefix};
-    if (uses_.contains(block)) return block;
+    if (uses_.contains(block) && block.contains(address)) return block;
   }
   return std::nullopt;
 }

@@ -46,6 +46,8 @@ class Blocks {
   void add(const Cidr& block) { ++uses_[block], ++prefixes_[block.prefix]; }
   /// True if nobody names it any more.
   bool remove(const Cidr& block);
+  /// One of IPv6 in which IPv4 is held bit by bit, as in ::/0.
+  [[nodiscard]] bool any_around_v4() const;
   [[nodiscard]] std::optional<Cidr> narrowest(const Address& address) const;
   [[nodiscard]] const std::map<Cidr, std::size_t>& all() const { return uses_; }
 

@@ -89,7 +89,10 @@ std::optional<Cidr> Cidr::parse(std::string_view text) {
   return Cidr{Address(masked(address->raw(), bits + base)), bits + base};
 }
 
-bool Cidr::contains(const Address& other) const { return equal_prefix(address.raw(), other.raw(), prefix); }
+/// IPv4 is held within ::/0, and is none of it.
+bool Cidr::contains(const Address& other) const {
+  return (prefix >= kV4Bits || !other.is_v4()) && equal_prefix(address.raw(), other.raw(), prefix);
+}
 
 bool Cidr::contains(const Cidr& other) const { return other.prefix >= prefix && contains(other.address); }
 

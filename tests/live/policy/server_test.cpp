@@ -43,6 +43,32 @@ TEST_F(ServerTest, AForbiddenConnectGetsRst) {
   EXPECT_EQ(ask(stranger_), "errno Connection refused");
 }
 
+// Of a stranger the kernel's own table of blocks knows, and it holds IPv4 within ::/0.
+TEST_F(ServerTest, AllOfV6IsNothingOfV4) {
+  const Netns& foreign = node_.add_pod("foreign", "10.244.0.77", false);
+  const auto allow = [&](const std::string& block) {
+    node_.write("policy", test::network_policy("six",
+                                               "{podSelector: {matchLabels: {app: server}}, ingress: [{from: "
+                                               "[{ipBlock: {cidr: '" +
+                                                   block + "'}}]}]}"));
+  };
+  allow("::/0");
+  node_.start_agent();
+  EXPECT_EQ(ask(foreign), "errno Connection refused");
+  EXPECT_EQ(ask(friend_), "errno Connection refused");
+  allow("0.0.0.0/0");
+  EXPECT_TRUE(test::eventually([&] { return ask(foreign) == "server"; })) << node_.agent().output();
+  EXPECT_EQ(ask(friend_), "server");
+  allow("::/0");
+  EXPECT_TRUE(test::eventually([&] { return ask(foreign) != "server"; })) << node_.agent().output();
+}
+
+// The links in the pods' namespaces are pinned before the others: they are no agent before this one.
+TEST_F(ServerTest, AFirstStartCarriesNothingOver) {
+  node_.start_agent();
+  EXPECT_EQ(node_.agent().output().find("agent before"), std::string::npos) << node_.agent().output();
+}
+
 TEST_F(ServerTest, AForbiddenDatagramGetsPortUnreachable) {
   friends_only();
   node_.start_agent();

@@ -32,6 +32,15 @@ TEST(Cidr, HoldsWhatItCovers) {
   EXPECT_TRUE(Cidr::parse("0.0.0.0/0")->contains(*Address::parse("8.8.8.8")));
 }
 
+TEST(Cidr, FamiliesAreApart) {
+  const auto six = *Cidr::parse("::/0");
+  EXPECT_TRUE(six.contains(*Address::parse("2001:db8::1")));
+  EXPECT_TRUE(six.contains(*Address::parse("::1")));
+  EXPECT_FALSE(six.contains(*Address::parse("192.0.2.1")));
+  EXPECT_FALSE(six.contains(*Cidr::parse("192.0.2.0/24")));
+  EXPECT_FALSE(Cidr::parse("0.0.0.0/0")->contains(*Address::parse("::1")));
+}
+
 TEST(Cidr, LeavesBitsBehindThePrefixOut) {
   EXPECT_EQ(Cidr::parse("10.1.2.3/8")->text(), "10.0.0.0/8");
   EXPECT_EQ(Cidr::parse("10.1.255.3/15"), Cidr::parse("10.0.0.0/15"));
