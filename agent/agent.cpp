@@ -17,6 +17,7 @@
 #include "agent/datapath/sizes.hpp"
 #include "agent/guarding.hpp"
 #include "agent/kernel/capabilities.hpp"
+#include "agent/kernel/links.hpp"
 #include "agent/kernel/netns.hpp"
 #include "agent/kernel/pins.hpp"
 #include "agent/kernel/seccomp.hpp"
@@ -83,6 +84,7 @@ struct Agent::Parts {
   void note_zone() const;
   policy::PoliciesOptions policy_options() const;
   void handle_signals();
+  void undo() const;
 };
 
 Result<> Agent::Parts::load_kernel(const model::ChangeSet& objects) {
@@ -190,13 +192,23 @@ void Agent::Parts::handle_signals() {
   }
 }
 
+/// A first start that fails leaves nothing in force. Where an agent was before, its successor's programs serve on.
+void Agent::Parts::undo() const {
+  if (datapath == nullptr || datapath->adopted() || !datapath->replaced_because().empty()) return;
+  if (const auto undone = kernel::uninstall(settings.pin_dir); !undone)
+    spdlog::error("removing what was attached: {}", undone.error().message);
+}
+
 Agent::Agent(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Agent::~Agent() = default;
 
 Result<std::unique_ptr<Agent>> Agent::start(Settings settings) {
   auto parts = std::make_unique<Parts>();
   parts->settings = std::move(settings);
-  FL_CHECK(parts->start());
+  if (const auto started = parts->start(); !started) {
+    parts->undo();
+    return fail(started.error());
+  }
   return std::unique_ptr<Agent>(new Agent(std::move(parts)));
 }
 

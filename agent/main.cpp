@@ -81,6 +81,7 @@ int run(int count, char** arguments) {
   CLI::App app("fairlead-agent: balances, authorizes, redirects and measures this node's connections in the kernel",
                "fairlead-agent");
   app.footer(kFooter);
+  app.set_version_flag("-V,--version", "fairlead-agent " FAIRLEAD_VERSION, "the version of fairlead-agent");
   std::string settings_file;
   std::map<std::string, std::string> flags;
   app.add_option("--settings", settings_file, "YAML file of the settings below; flags win over it")->type_name("FILE");
@@ -89,7 +90,8 @@ int run(int count, char** arguments) {
            std::string("--") + kind.name,
            [&flags, name = std::string(kind.name)](const std::string& value) { flags[name] = value; },
            std::string(kind.help) + " (default: " + kind.standard + ")")
-        ->type_name(kind.placeholder);
+        ->type_name(kind.placeholder)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   const auto* uninstall_command = app.add_subcommand("uninstall", "remove every program, map and pin")->fallthrough();
   auto* check_command = app.add_subcommand("check", "validate a configuration without touching the kernel");
   std::string directory;

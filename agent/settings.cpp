@@ -91,7 +91,10 @@ bool take_keep(Settings& settings, const std::string& value) {
 
 bool take_metrics(Settings& settings, const std::string& value) {
   settings.metrics = value == "off" || value == "false" ? "" : value;
-  return settings.metrics.empty() || value.rfind(':') != std::string::npos;
+  const auto colon = value.rfind(':');
+  std::uint16_t port = 0;
+  return settings.metrics.empty() ||
+         (colon != std::string::npos && colon != 0 && take_number(port, std::string_view(value).substr(colon + 1)));
 }
 
 bool take_level(Settings& settings, const std::string& value) {
@@ -139,6 +142,29 @@ constexpr SettingKind kKinds[] = {
 struct DocumentDeleter {
   void operator()(fy_document* document) const { fy_document_destroy(document); }
 };
+using Document = std::unique_ptr<fy_document, DocumentDeleter>;
+struct DiagnosticsDeleter {
+  void operator()(fy_diag* diagnostics) const { fy_diag_destroy(diagnostics); }
+};
+
+/// Keys that are given twice are let through: take_pair() says where.
+Result<Document> parse(const std::string& file, const std::string& text) {
+  fy_diag_cfg how{};
+  fy_diag_cfg_default(&how);
+  const std::unique_ptr<fy_diag, DiagnosticsDeleter> diagnostics(fy_diag_create(&how));
+  fy_diag_set_collect_errors(diagnostics.get(), true);
+  fy_parse_cfg config{};
+  config.diag = diagnostics.get();
+  config.flags = static_cast<fy_parse_cfg_flags>(FYPCF_QUIET | FYPCF_ALLOW_DUPLICATE_KEYS);
+  Document document(fy_document_build_from_string(&config, text.data(), text.size()));
+  if (document) return document;
+  void* cursor = nullptr;
+  const auto* error = fy_diag_errors_iterate(diagnostics.get(), &cursor);
+  if (error == nullptr || error->msg == nullptr) return fail(file + ": cannot be read as YAML");
+  std::string message = error->msg;
+  while (message.ends_with('\n')) message.pop_back();
+  return fail(file + ":" + std::to_string(std::max(error->line, 1)) + ": cannot be read as YAML: " + message);
+}
 
 Result<> take_pair(Settings& settings, std::set<std::string>& seen, const std::string& file, fy_node_pair* pair) {
   fy_node* key = fy_node_pair_key(pair);
@@ -184,10 +210,7 @@ Result<> read_settings(Settings& settings, const std::string& file) {
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   if (has_directive(text))
     return fail(file + ": found a line that begins with '%', expected no directives (%YAML, %TAG)");
-  fy_parse_cfg config{};
-  const std::unique_ptr<fy_document, DocumentDeleter> document(
-      fy_document_build_from_string(&config, text.data(), text.size()));
-  if (!document) return fail(file + ": cannot be read as YAML");
+  FL_TRY(const auto document, parse(file, text));
   fy_node* root = fy_document_root(document.get());
   if (root == nullptr) return {};
   if (!fy_node_is_mapping(root)) return fail(file + ": found no mapping, expected settings as \"name: value\"");

@@ -2,6 +2,7 @@
 #include "fairlead/admin/server.hpp"
 
 #include <httplib.h>
+#include <netdb.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -77,6 +78,15 @@ Request request_of(const httplib::Request& from) {
   return request;
 }
 
+bool resolves(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) return false;
+  ::freeaddrinfo(found);
+  return true;
+}
+
 /// Removes what a killed daemon left; fails where somebody listens.
 Result<> clear_socket(const std::string& path) {
   sockaddr_un address{};
@@ -134,16 +144,24 @@ Result<std::unique_ptr<Server>> Server::on_unix_socket(const std::string& path) 
   return server;
 }
 
-Result<std::unique_ptr<Server>> Server::on_tcp(const std::string& address) {
+Result<std::unique_ptr<Server>> Server::on_tcp(const std::string& address, Port sharing) {
   const auto colon = address.rfind(':');
   std::string host = address.substr(0, colon == std::string::npos ? 0 : colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   std::uint16_t port = 0;
   const char* end = address.data() + address.size();
-  if (host.empty() || std::from_chars(address.data() + colon + 1, end, port).ptr != end)
+  const auto number = std::from_chars(address.data() + colon + 1, end, port);
+  if (host.empty() || number.ec != std::errc{} || number.ptr != end)
     return fail("found \"" + address + "\", expected ADDRESS:PORT to listen on");
+  if (!resolves(host)) return fail("listening on " + address + ": found no address " + host);
   std::unique_ptr<Server> server(new Server(std::make_unique<State>()));
   auto& http = server->state_->http;
+  // The library's own choice is to share the port with whoever does so too, in silence.
+  if (sharing == Port::kOwn)
+    http.set_socket_options([](socket_t socket) {
+      const int on = 1;
+      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    });
   const int bound = port == 0 ? http.bind_to_any_port(host) : http.bind_to_port(host, port) ? port : -1;
   if (bound < 0) return fail(system_error("listening on " + address, errno));
   server->state_->port = static_cast<std::uint16_t>(bound);

@@ -35,8 +35,12 @@ class Server {
 
   /// A socket file that nobody listens on is replaced.
   static Result<std::unique_ptr<Server>> on_unix_socket(const std::string& path);
+  enum class Port : std::uint8_t {
+    kOwn,     ///< nobody else's: an error where somebody listens there
+    kShared,  ///< with a predecessor that is about to end, which allows it too
+  };
   /// "ADDRESS:PORT", "[ADDRESS]:PORT"; port 0: the kernel's choice.
-  static Result<std::unique_ptr<Server>> on_tcp(const std::string& address);
+  static Result<std::unique_ptr<Server>> on_tcp(const std::string& address, Port port = Port::kOwn);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -53,6 +53,35 @@ TEST_F(AgentTest, KilledAndStartedAgainAdoptsTheMaps) {
   }
 }
 
+// What it attached before would balance by a configuration that nobody follows.
+TEST_F(AgentTest, AFirstStartThatFailsLeavesNothingInForce) {
+  const auto ended = test::try_run(command({"--flow-log", folder_ / "nowhere/flows"}));
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_NE(ended.output.find("opening the flow log"), std::string::npos) << ended.output;
+  EXPECT_FALSE(fs::exists(pins_.path()));
+  auto agent = start();
+  EXPECT_EQ(agent->stop(), 0);
+  EXPECT_EQ(test::try_run(command({"--flow-log", folder_ / "nowhere/flows"})).status, 1);
+  EXPECT_TRUE(pin("fl_settings"));  // an agent was there before: its state stays
+}
+
+TEST_F(AgentTest, APortOfAnotherIsNotShared) {
+  const Fd other(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  ASSERT_EQ(::setsockopt(other.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on), 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  ASSERT_EQ(::bind(other.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
+  ASSERT_EQ(::listen(other.get(), 1), 0);
+  ASSERT_EQ(::getsockname(other.get(), reinterpret_cast<sockaddr*>(&address), &length), 0);
+  const auto place = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  const auto ended = test::try_run(command({"--metrics", place}));
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_NE(ended.output.find("listening on " + place + ": Address already in use"), std::string::npos) << ended.output;
+}
+
 TEST_F(AgentTest, TheSecondAgentSaysSoAndEnds) {
   const auto agent = start();
   const auto second = test::try_run(command());
@@ -256,12 +285,15 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         BadSettings{"policy: on\nredirect: maybe\n", ":2: redirect: found \"maybe\", expected off, opted-in or all"},
         BadSettings{"colour: red\n", ":1: colour: found an unknown setting"},
-        BadSettings{"policy: on\npolicy: off\n", ""},
+        BadSettings{"policy: on\npolicy: off\n", ":2: policy: found a second time, expected once"},
         BadSettings{"policy: [on]\n", ":1: policy: found a list or mapping, expected a single value"},
-        BadSettings{"- policy\n", ": found no mapping"}, BadSettings{"a: [\n", ": cannot be read as YAML"},
+        BadSettings{"- policy\n", ": found no mapping"},
+        BadSettings{"policy: on\na: [\n", ":3: cannot be read as YAML: "},
         BadSettings{"max-series: 5\n", ":1: max-series: found \"5\", expected a number from 16 to 1000000"},
         BadSettings{"node-ports: 9-1\n", ":1: node-ports: found \"9-1\", expected FROM-TO"},
         BadSettings{"pin-dir: here\n", ":1: pin-dir: found \"here\", expected an absolute path"},
+        BadSettings{"metrics: 127.0.0.1:99999\n",
+                    ":1: metrics: found \"127.0.0.1:99999\", expected ADDRESS:PORT or off"},
         BadSettings{"metrics: nine\n", ":1: metrics: found \"nine\", expected ADDRESS:PORT or off"}));
 
 }  // namespace
