@@ -160,11 +160,11 @@ Result<> Agent::Parts::start() {
   FL_TRY(redirect, Redirect::open(*datapath, *loop, settings.redirect, settings.redirect_programs));
   FL_CHECK(redirect->follow(configuration->policies().compiler().redirected(), true));
   configuration->on_applied(
-      [this](const model::ChangeSet&, const datapath::Applied& services, const policy::Applied& policies) {
+      [this](const model::ChangeSet& changes, const datapath::Applied& services, const policy::Applied& policies) {
         if (guarding != nullptr && policies.verdicts_changed) guarding->look();
         if (services.backends_removed != 0 || policies.verdicts_changed) upkeep->end_sockets();
         note_zone();
-        serving->refresh();
+        serving->refresh(changes);
         if (const auto followed =
                 redirect->follow(configuration->policies().compiler().redirected(), policies.redirect_changed);
             !followed)

@@ -27,7 +27,7 @@ class Serving {
     admin_->start();
   }
   /// The configuration changed.
-  void refresh() { telemetry_->invalidate(); }
+  void refresh(const model::ChangeSet& changes) { telemetry_->invalidate(changes); }
   /// SIGHUP: the flow log may have been moved away.
   void reopen();
   [[nodiscard]] telemetry::Telemetry& telemetry() { return *telemetry_; }

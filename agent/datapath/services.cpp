@@ -104,6 +104,7 @@ Result<std::uint32_t> Services::new_service(const PortSpec& spec) {
   fl_service_state state{};
   state.generation = tables_.service_states[id].generation + 1;
   tables_.service_states[id] = state;
+  former_.erase(id);
   Row& row = row_at(id);
   row = {};
   row.value.state_index = id;
@@ -260,6 +261,11 @@ Result<> Services::write_port(const std::string* owner, std::uint32_t id, PortSp
 
 void Services::drop(std::uint32_t id, Batch& batch) {
   Row& row = rows_[id];
+  if (auto info = service(id)) {
+    info->frontends.clear();
+    info->backends.clear();
+    former_.insert_or_assign(id, std::move(*info));
+  }
   for (const auto& frontend : row.frontends) release_frontend(frontend.key, id, batch);
   if (row.slot_count != 0) batch.free_slots.emplace_back(row.first_slot, row.slot_count);
   std::ranges::copy(row.backends, std::back_inserter(batch.gone_backends));

@@ -91,6 +91,8 @@ class Services {
   std::size_t refresh_workloads();
 
   [[nodiscard]] std::optional<ServiceInfo> service(std::uint32_t id) const;
+  /// What had the number last, where nothing has it: names and port only.
+  [[nodiscard]] std::optional<ServiceInfo> former_service(std::uint32_t id) const;
   [[nodiscard]] std::optional<BackendInfo> backend(std::uint32_t id) const;
   [[nodiscard]] std::vector<ServiceInfo> services() const;  ///< sorted by id
   [[nodiscard]] bool any_of_protocol(std::uint8_t proto) const;
@@ -165,6 +167,7 @@ class Services {
   RuleIndex rules_;
   RunAllocator service_ids_, backend_rows_, slot_rows_;
   std::deque<Row> rows_;  // by service id
+  std::unordered_map<std::uint32_t, ServiceInfo> former_;  // of free rows
   std::unordered_map<std::string, std::vector<std::uint32_t>> owners_;  // "ns/name" -> ids
   FrontendOwners frontends_;
   std::map<std::string, std::vector<std::string>> warnings_;

@@ -83,6 +83,11 @@ std::optional<ServiceInfo> Services::service(std::uint32_t id) const {
                      .row = row.value};
 }
 
+std::optional<ServiceInfo> Services::former_service(std::uint32_t id) const {
+  const auto found = former_.find(id);
+  return found == former_.end() ? std::nullopt : std::optional(found->second);
+}
+
 std::optional<BackendInfo> Services::backend(std::uint32_t id) const {
   if (id == 0 || id >= tables_.backends.size() || tables_.backends[id].service_id == 0) return std::nullopt;
   BackendInfo info{.id = id, .row = tables_.backends[id], .state = {}};

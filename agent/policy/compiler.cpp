@@ -402,8 +402,14 @@ std::optional<WorkloadName> Compiler::workload(std::uint32_t id) const {
   return key == nullptr ? std::nullopt : std::optional(WorkloadName::from_key(*key));
 }
 
+std::optional<WorkloadName> Compiler::former_workload(std::uint32_t id) const {
+  const auto* key = workload_ids_.former(id);
+  return key == nullptr ? std::nullopt : std::optional(WorkloadName::from_key(*key));
+}
+
 std::string Compiler::rule_name(std::uint32_t policy_id) const {
   const auto* text = policy_ids_.name(policy_id);
+  if (text == nullptr) text = policy_ids_.former(policy_id);
   return text == nullptr ? "" : *text;
 }
 

@@ -70,8 +70,11 @@ class Compiler {
   /// Whether a pod of this node, or the node, has the address.
   [[nodiscard]] bool is_local(const Address& address) const;
   [[nodiscard]] std::optional<WorkloadName> workload(std::uint32_t id) const;
+  /// Who had the number before, where nobody has it now.
+  [[nodiscard]] std::optional<WorkloadName> former_workload(std::uint32_t id) const;
   [[nodiscard]] std::optional<AddressInfo> find(const Address& address) const;
   [[nodiscard]] std::vector<AddressInfo> all() const;
+  /// Of a rule that is gone too, for a while.
   [[nodiscard]] std::string rule_name(std::uint32_t policy_id) const;
   /// Addresses that opted in to same-node redirection.
   [[nodiscard]] std::size_t redirected() const { return redirected_; }
@@ -122,7 +125,8 @@ class Compiler {
 
   CompilerOptions options_;
   MatchContext context_;
-  HashedIds workload_ids_{1}, identity_ids_{FL_IDENTITY_FIRST}, set_ids_{1}, policy_ids_{1};
+  static constexpr std::size_t kRemembered = 16384;  // names that series and flows may still need
+  HashedIds workload_ids_{1, kRemembered}, identity_ids_{FL_IDENTITY_FIRST}, set_ids_{1}, policy_ids_{1, kRemembered};
 
   // the cluster, as far as it matters here
   std::map<std::string, model::Labels> namespace_labels_;

@@ -72,6 +72,9 @@ class Policies {
   /// 0: nobody's.
   [[nodiscard]] std::uint32_t workload_id(const Address& address) const;
   [[nodiscard]] std::optional<WorkloadName> workload(std::uint32_t id) const { return compiler_->workload(id); }
+  [[nodiscard]] std::optional<WorkloadName> former_workload(std::uint32_t id) const {
+    return compiler_->former_workload(id);
+  }
   [[nodiscard]] std::optional<AddressInfo> find(const Address& address) const { return compiler_->find(address); }
   [[nodiscard]] std::vector<AddressInfo> all() const { return compiler_->all(); }
   /// Nothing: the kernel holds what is wanted. Else the last change failed, and apply() tries all of it again.

@@ -29,15 +29,18 @@ std::uint64_t Names::target(std::uint32_t workload, std::uint16_t port, std::uin
   return std::uint64_t{workload} << 32 | std::uint64_t{port} << 8 | proto;
 }
 
-void Names::invalidate() {
+void Names::invalidate(const model::ChangeSet& changes) {
+  for (const auto& change : changes) {
+    const auto* before = change.before == nullptr ? nullptr : std::get_if<model::Pod>(change.before.get());
+    const auto* now = change.object == nullptr ? nullptr : std::get_if<model::Pod>(change.object.get());
+    if (before == nullptr || (now != nullptr && !policy::own_addresses(*now).empty())) continue;
+    const auto workload = policy::workload_of(*before);
+    gone_pods_.insert_or_assign(workload.key(), labels_of(workload, before));
+  }
   for (auto& [id, labels] : workloads_)
     if (labels.known) former_workloads_.insert_or_assign(id, std::move(labels));
-  for (const auto id : asked_services_)
-    if (const auto found = services_by_id_.find(id); found != services_by_id_.end())
-      former_services_.insert_or_assign(id, std::move(found->second));
   workloads_.clear();
   services_by_id_.clear();
-  asked_services_.clear();
   targets_.clear();
   fresh_ = false;
 }
@@ -57,6 +60,10 @@ void Names::forget(std::span<const Pair> pairs) {
     workloads.insert({pair.key.source_workload, pair.key.destination_workload});
     services.insert(pair.key.service_id);
   }
+  std::unordered_set<std::string> names;
+  for (const auto id : workloads)
+    if (const auto former = policies_.former_workload(id)) names.insert(former->key());
+  std::erase_if(gone_pods_, [&](const auto& entry) { return !names.contains(entry.first); });
   std::erase_if(former_workloads_, [&](const auto& entry) { return !workloads.contains(entry.first); });
   std::erase_if(former_services_, [&](const auto& entry) { return !services.contains(entry.first); });
 }
@@ -80,14 +87,21 @@ void Names::refresh() {
   }
 }
 
+std::optional<WorkloadLabels> Names::former_workload(std::uint32_t id) const {
+  if (const auto found = former_workloads_.find(id); found != former_workloads_.end()) return found->second;
+  const auto name = policies_.former_workload(id);
+  if (!name) return std::nullopt;
+  const auto pod = gone_pods_.find(name->key());
+  return pod == gone_pods_.end() ? labels_of(*name, nullptr) : pod->second;
+}
+
 const WorkloadLabels& Names::workload(std::uint32_t id) {
   refresh();
   const auto [entry, created] = workloads_.try_emplace(id);
   if (!created || id == 0) return entry->second;
   const auto name = policies_.workload(id);
   if (!name) {
-    const auto former = former_workloads_.find(id);
-    if (former != former_workloads_.end()) entry->second = former->second;
+    if (auto former = former_workload(id)) entry->second = std::move(*former);
     return entry->second;
   }
   const auto pod = pods_.find(name->key());
@@ -96,12 +110,10 @@ const WorkloadLabels& Names::workload(std::uint32_t id) {
 
 const ServiceLabels* Names::service(std::uint32_t id) {
   refresh();
-  if (const auto found = services_by_id_.find(id); found != services_by_id_.end()) {
-    asked_services_.insert(id);
-    return &found->second;
-  }
-  const auto former = former_services_.find(id);
-  return former == former_services_.end() ? nullptr : &former->second;
+  if (const auto found = services_by_id_.find(id); found != services_by_id_.end()) return &found->second;
+  const auto former = services_.former_service(id);
+  if (!former) return nullptr;
+  return &(former_services_[id] = {id, former->ns, former->name, former->port_name, former->port});
 }
 
 const ServiceLabels* Names::service_at(std::uint32_t workload, std::uint16_t port, std::uint8_t proto) {

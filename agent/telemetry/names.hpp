@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -51,8 +52,9 @@ class Names {
   Names(const policy::Policies& policies, const datapath::Services& services, const model::Cluster& cluster)
       : policies_(policies), services_(services), cluster_(cluster) {}
 
-  /// The configuration changed. What is gone now is still called what it was, until forget().
-  void invalidate();
+  /// The configuration changed. What is gone now is still called what it was, whether or not somebody asked while it
+  /// was there, until forget().
+  void invalidate(const model::ChangeSet& changes);
   /// Whether a series has an end or a service that the configuration does not have (any more).
   [[nodiscard]] bool is_gone(const fl_pair_key& key);
   /// Names of what is gone are kept only where one of these series needs them.
@@ -69,6 +71,7 @@ class Names {
 
  private:
   void refresh();
+  [[nodiscard]] std::optional<WorkloadLabels> former_workload(std::uint32_t id) const;
   static std::uint64_t target(std::uint32_t workload, std::uint16_t port, std::uint8_t proto);
 
   const policy::Policies& policies_;
@@ -77,8 +80,8 @@ class Names {
   std::unordered_map<std::uint32_t, WorkloadLabels> workloads_;
   std::unordered_map<std::uint32_t, ServiceLabels> services_by_id_;
   std::unordered_map<std::uint32_t, WorkloadLabels> former_workloads_;
-  std::unordered_map<std::uint32_t, ServiceLabels> former_services_;  // of series; ids rest longer than series are kept
-  std::unordered_set<std::uint32_t> asked_services_;
+  std::unordered_map<std::string, WorkloadLabels> gone_pods_;  // by workload
+  std::unordered_map<std::uint32_t, ServiceLabels> former_services_;  // ids rest longer than series are kept
   std::unordered_map<std::uint64_t, std::uint32_t> targets_;  // workload, port, protocol -> service
   std::unordered_map<std::string, const model::Pod*> pods_;  // by workload; the cluster keeps them until invalidate()
   bool fresh_ = false;

@@ -53,8 +53,8 @@ void Telemetry::follow_udp() {
     spdlog::error("counting the bytes of UDP: {}", followed.error().message);
 }
 
-void Telemetry::invalidate() {
-  names_.invalidate();
+void Telemetry::invalidate(const model::ChangeSet& changes) {
+  names_.invalidate(changes);
   follow_udp();
 }
 

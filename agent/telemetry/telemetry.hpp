@@ -33,7 +33,7 @@ class Telemetry {
                                                  const model::Cluster& cluster, event::Loop& loop);
 
   /// The configuration changed: names are looked up anew.
-  void invalidate();
+  void invalidate(const model::ChangeSet& changes);
   /// The page of /metrics.
   [[nodiscard]] Result<std::string> page(metrics::Format format);
 

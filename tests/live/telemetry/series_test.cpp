@@ -30,6 +30,22 @@ class SeriesTest : public ::testing::Test {
            "ports: [{port: 53, protocol: UDP}]}\n";
   }
 
+  /// A service of port 80 with the server as its endpoint.
+  static std::string service(const char* protocol, std::uint16_t port, const char* name, const char* address) {
+    return std::string("apiVersion: v1\nkind: Service\nmetadata: {name: ") + name +
+           ", namespace: default}\nspec: {clusterIP: " + address +
+           ", ports: [{name: p, port: 80, protocol: " + protocol +
+           "}]}\n---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: " + name +
+           "-1, namespace: default, labels: {kubernetes.io/service-name: " + name +
+           "}}\naddressType: IPv4\nports: [{name: p, port: " + std::to_string(port) + ", protocol: " + protocol +
+           "}]\nendpoints: [{addresses: [10.244.0.3]}]\n";
+  }
+  void friends_only() {
+    node_.write("policy", network_policy("friends",
+                                         "{podSelector: {matchLabels: {app: server}}, ingress: [{from: "
+                                         "[{podSelector: {matchLabels: {app: client}}}]}]}"));
+  }
+
   PolicyNode node_;
   Netns& client_ = node_.add_pod("client", "10.244.0.2");
   Netns& server_ = node_.add_pod("server", kServer);
@@ -50,20 +66,9 @@ TEST_F(SeriesTest, OfAWorkloadThatIsGoneGoAfterAWhile) {
 
 TEST_F(SeriesTest, OfDeniedConnectsShowNoConnection) {
   const TestServer tcp(Protocol::kTcp, kServer, "server", &server_), udp(Protocol::kUdp, kServer, "server", &server_);
-  const auto service = [](const char* protocol, std::uint16_t port, const char* name, const char* address) {
-    return std::string("apiVersion: v1\nkind: Service\nmetadata: {name: ") + name +
-           ", namespace: default}\nspec: {clusterIP: " + address +
-           ", ports: [{name: p, port: 80, protocol: " + protocol +
-           "}]}\n---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: " + name +
-           "-1, namespace: default, labels: {kubernetes.io/service-name: " + name +
-           "}}\naddressType: IPv4\nports: [{name: p, port: " + std::to_string(port) + ", protocol: " + protocol +
-           "}]\nendpoints: [{addresses: [10.244.0.3]}]\n";
-  };
   node_.write("tcp", service("TCP", tcp.port(), "t", "10.96.0.1"));
   node_.write("udp", service("UDP", udp.port(), "u", "10.96.0.2"));
-  node_.write("policy", network_policy("friends",
-                                       "{podSelector: {matchLabels: {app: server}}, ingress: [{from: "
-                                       "[{podSelector: {matchLabels: {app: client}}}]}]}"));
+  friends_only();
   node_.start_agent();
   ASSERT_EQ(ask_tcp("10.96.0.1", 80, &client_), "server");
   ASSERT_EQ(ask_udp("10.96.0.2", 80, &client_), "server");
@@ -88,6 +93,26 @@ TEST_F(SeriesTest, KeepTheirNamesUntilThen) {
   ASSERT_TRUE(eventually([&] { return node_.workload("10.244.0.2").workload_id == 0; }));
   EXPECT_TRUE(comes_to(node_.process(), kOpened, from("client"), 1));
   EXPECT_EQ(shown("fairlead_retired_series_total"), 0);
+}
+
+// A job may come, call and go between two scrapes.
+TEST_F(SeriesTest, KeepTheirNamesThoughNobodyAskedWhileTheyWereThere) {
+  const TestServer tcp(Protocol::kTcp, kServer, "server", &server_);
+  node_.write("tcp", service("TCP", tcp.port(), "t", "10.96.0.1"));
+  friends_only();
+  node_.start_agent();
+  ASSERT_EQ(ask_tcp("10.96.0.1", 80, &client_), "server");
+  ASSERT_EQ(ask_tcp("10.96.0.1", 80, &other_), error_of(EACCES));
+  for (const char* file : {"policy", "tcp", "pod-other", "pod-client"}) node_.write(file, "");
+  ASSERT_TRUE(eventually([&] { return node_.workload("10.244.0.2").workload_id == 0; }));
+  EXPECT_EQ(shown(kOpened, {{"reporter", "source"}, {"source", "default/client"}, {"service", "default/t"}}), 1);
+  EXPECT_EQ(shown("istio_tcp_connections_opened_total",
+                  {{"reporter", "source"}, {"source_canonical_service", "client"}, {"destination_service_name", "t"}}),
+            1);
+  const auto denied = node_.process().ctl({"flows", "--type", "deny", "-o", "json"});
+  for (const char* name :
+       {"\"workload\":\"other\"", "\"name\":\"t\"", "NetworkPolicy default/friends, no ingress rule"})
+    EXPECT_NE(denied.find(name), std::string::npos) << name << denied;
 }
 
 TEST_F(SeriesTest, BeyondTheCapAreSummedAndCounted) {
