@@ -106,10 +106,11 @@ PairNames names_of(const fl_pair_key& key, Names& names) {
 std::string istio_labels(const fl_pair_key& key, const PairNames& names, const std::string& domain) {
   const auto& [source, destination, has_service, service] = names;
   const std::string unknown = "unknown";
+  const auto of_node = [&](const std::string& ns) { return ns.empty() ? unknown : ns; };  // which is in no namespace
   return label_text({
       {"reporter", reporter_name(key.reporter)},
       {"source_workload", source.name},
-      {"source_workload_namespace", source.ns},
+      {"source_workload_namespace", of_node(source.ns)},
       {"source_canonical_service", source.canonical_service},
       {"source_canonical_revision", source.canonical_revision},
       {"source_principal", unknown},
@@ -118,9 +119,9 @@ std::string istio_labels(const fl_pair_key& key, const PairNames& names, const s
       {"source_cluster", "Kubernetes"},
       {"destination_service", has_service ? service.host(domain) : unknown},
       {"destination_service_name", has_service ? service.name : unknown},
-      {"destination_service_namespace", has_service ? service.ns : destination.ns},
+      {"destination_service_namespace", has_service ? service.ns : of_node(destination.ns)},
       {"destination_workload", destination.name},
-      {"destination_workload_namespace", destination.ns},
+      {"destination_workload_namespace", of_node(destination.ns)},
       {"destination_canonical_service", destination.canonical_service},
       {"destination_canonical_revision", destination.canonical_revision},
       {"destination_principal", unknown},

@@ -18,14 +18,18 @@ using metrics::Type;
 
 bool was_used(const fl_backend_state& state) { return state.total != 0 || state.active != 0 || state.pending != 0; }
 
+std::string endpoint_text(const fl_backend& row) {
+  const Address address(row.addr);
+  return (address.is_v4() ? address.text() : "[" + address.text() + "]") + ":" + std::to_string(ntohs(row.port));
+}
+
 void add_backend(metrics::Page& page, const datapath::ServiceInfo& service, const datapath::BackendInfo& backend,
                  std::uint64_t now_ns) {
   const auto& state = backend.state;
-  const auto labels =
-      label_text({{"service", service.ns + "/" + service.name},
-                  {"port", std::to_string(service.port)},
-                  {"protocol", service.proto == FL_UDP ? "udp" : "tcp"},
-                  {"backend", Address(backend.row.addr).text() + ":" + std::to_string(ntohs(backend.row.port))}});
+  const auto labels = label_text({{"service", service.ns + "/" + service.name},
+                                  {"port", std::to_string(service.port)},
+                                  {"protocol", service.proto == FL_UDP ? "udp" : "tcp"},
+                                  {"backend", endpoint_text(backend.row)}});
   const auto gauge = [&](const char* name, const char* help, double value) {
     page.family(name, Type::kGauge, help).add(labels, value);
   };

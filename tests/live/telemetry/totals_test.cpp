@@ -37,6 +37,15 @@ TEST_F(TotalsTest, ARefusedConnectIsNoConnection) {
   EXPECT_EQ(sample(node().agent(), "fairlead_service_over_limit_total", {{"service", "default/limited-total"}}), 3);
 }
 
+TEST_F(TotalsTest, V6BackendsStandInBrackets) {
+  const TestServer server(Protocol::kTcp, "::1", "six");
+  const auto address = node().put({.name = "six-total", .endpoints = {endpoint_of(server, "::1")}, .v6 = true});
+  ASSERT_EQ(ask_tcp(address, BalancedNode::kPort), "six");
+  EXPECT_EQ(sample(node().agent(), "fairlead_backend_connections_total",
+                   {{"service", "default/six-total"}, {"backend", "[::1]:" + std::to_string(server.port())}}),
+            1);
+}
+
 TEST_F(TotalsTest, UnconnectedUdpIsGivenItsBackendOnce) {
   const TestServer server(Protocol::kUdp, "127.0.0.1", "dgram");
   const auto address =

@@ -64,6 +64,16 @@ TEST(Names, WhatIsUnknownSaysSo) {
     EXPECT_NE(labels.find(part), std::string::npos) << part << labels;
 }
 
+// Prometheus takes an empty label for none, and Kiali leaves out series that lack one.
+TEST(Names, ANodeIsInNoNamespace) {
+  const auto node = labels_of({.kind = "Node", .ns = {}, .name = "worker-1", .service_account = {}}, nullptr);
+  const auto labels = istio_labels(key_of(FL_REPORTER_SOURCE),
+                                   {.source = node, .destination = node, .has_service = false, .service = {}}, "x");
+  EXPECT_NE(labels.find("source_workload=\"worker-1\",source_workload_namespace=\"unknown\""), std::string::npos)
+      << labels;
+  EXPECT_EQ(labels.find("=\"\""), std::string::npos) << labels;
+}
+
 TEST(Names, AServiceHasItsHostName) {
   const PairNames names = {.source = {},
                            .destination = with({}),
