@@ -59,22 +59,30 @@ bool is_called(const policy::AddressInfo& info, const std::string& name) {
          name == workload.ns + "/" + workload.name;
 }
 
+/// What the devices of pods have by themselves, and the next hop that some networks give to all of them.
+bool is_link_local(const Address& address) {
+  const auto text = address.text();
+  return text.starts_with("fe80:") || text.starts_with("169.254.");
+}
+
 /// The caller's address of the target's family where it has one; null: none of that name.
 std::optional<policy::AddressInfo> find_caller(const Sources& sources, const std::string& name, bool v4) {
   if (const auto address = Address::parse(name)) {
     if (auto found = sources.policies.find(*address)) return found;
     return policy::AddressInfo{.address = *address, .object = {}, .workload = {}, .row = {}, .policies = {}};
   }
-  std::optional<policy::AddressInfo> other;
+  std::optional<policy::AddressInfo> best;
+  int most = -1;
   for (auto& info : sources.policies.all()) {
     const bool fits = name.empty()
                           ? (info.row.flags & FL_WORKLOAD_HOST) != 0 && (info.row.flags & FL_WORKLOAD_LOCAL) != 0
                           : is_called(info, name);
-    if (!fits) continue;
-    if (info.address.is_v4() == v4) return info;
-    other = info;
+    const int fitness = (info.address.is_v4() == v4 ? 2 : 0) + (is_link_local(info.address) ? 0 : 1);
+    if (!fits || fitness <= most) continue;
+    most = fitness;
+    best = info;
   }
-  return other;
+  return best;
 }
 
 /// The cookie of the namespace in which an address was seen; 0: never seen.
@@ -157,9 +165,12 @@ Json choice_flags(std::uint32_t flags) {
 
 Json policy_json(const Sources& sources, const policy::AddressInfo& caller, const Target& to, std::uint8_t proto) {
   if (sources.datapath.settings().policy == 0) return {{"allowed", true}, {"why", "policy is off"}};
-  const auto decision =
-      policy::decide(sources.policies.compiler(),
-                     {.source = caller.address, .destination = to.address, .port = to.port, .proto = proto});
+  // Of a caller that nobody knows here only the called side can judge, by its address.
+  const auto decision = policy::decide(sources.policies.compiler(), {.source = caller.address,
+                                                                     .destination = to.address,
+                                                                     .port = to.port,
+                                                                     .proto = proto,
+                                                                     .server = caller.row.workload_id == 0});
   const auto rule = sources.policies.rule_name(decision.policy_id);
   Json json = {{"allowed", decision.allowed}};
   if (!rule.empty()) json["rule"] = rule;

@@ -22,7 +22,7 @@ std::string reasons_of(const Edge& edge) {
 }
 
 std::string numbers_of(const Edge& edge) {
-  std::string text = count_text(edge.opened) + " conns, " + bytes_text(edge.bytes);
+  std::string text = count_text(edge.opened) + (edge.opened == 1 ? " conn, " : " conns, ") + bytes_text(edge.bytes);
   if (edge.redirected > 0) text += " (" + bytes_text(edge.redirected) + " redirected)";
   if (edge.opened_rate > 0 || edge.bytes_rate > 0)
     text +=
@@ -33,8 +33,9 @@ std::string numbers_of(const Edge& edge) {
 
 using Uses = std::map<std::string, Use>;  // by service, or by destination where there is none
 
+/// A workload may be called as its service is.
 std::string target_of(const Edge& edge) {
-  return edge.service.empty() ? edge.destination + ":" + edge.port : edge.service;
+  return edge.service.empty() ? edge.destination + ":" + edge.port + " (no service)" : edge.service;
 }
 
 std::map<std::string, Uses> uses_of(const std::vector<Edge>& edges) {

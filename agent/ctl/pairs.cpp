@@ -122,6 +122,7 @@ std::string json_of(const std::vector<Edge>& edges) {
     list.push_back({{"source", edge.source},
                     {"service", edge.service},
                     {"destination", edge.destination},
+                    {"port", std::stoul(edge.port)},
                     {"protocol", edge.protocol},
                     {"opened", edge.opened},
                     {"open", edge.open()},

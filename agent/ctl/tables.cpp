@@ -132,26 +132,29 @@ int print_status(const Json& json) {
 }
 
 std::string frontends(const Json& list) {
-  if (list.empty()) return "-";
-  const auto more = list.size() > 1 ? " +" + std::to_string(list.size() - 1) : std::string();
-  return text(list[0].at("address")) + more;
+  constexpr std::size_t kMost = 4;
+  std::string all;
+  for (std::size_t i = 0; i < list.size() && i < kMost; ++i) all += (i == 0 ? "" : ", ") + text(list[i].at("address"));
+  if (list.size() > kMost) all += " +" + std::to_string(list.size() - kMost);
+  return all.empty() ? "-" : all;
 }
 
 int print_services(const Json& json) {
   Table table;
-  for (const char* title : {"NAMESPACE", "SERVICE", "ADDRESS", "PROTOCOL", "BALANCING"}) table.column(title);
+  for (const char* title : {"NAMESPACE", "SERVICE", "PORT", "ADDRESSES", "BALANCING"}) table.column(title);
   for (const char* title : {"READY", "ACTIVE", "CONNECTIONS", "NO BACKEND", "OVER LIMIT"})
     table.column(title, Align::kRight);
   for (const auto& service : json.at("services")) {
     const auto ready = service.at("ready").get<unsigned>();
     const auto endpoints = service.at("endpoints").get<unsigned>();
     std::string balancing = text(service.at("algorithm"));
+    if (service.at("local_only").get<bool>()) balancing += ", this node only";
     if (service.at("affinity_seconds").get<unsigned>() != 0) balancing += ", affinity";
     if (service.at("outlier_detection").get<bool>()) balancing += ", ejection";
     table.row({{text(service.at("namespace"))},
                {text(service.at("name"))},
+               {service.at("port").dump() + "/" + text(service.at("protocol"))},
                {frontends(service.at("frontends"))},
-               {text(service.at("protocol"))},
                {balancing},
                {std::to_string(ready) + "/" + std::to_string(endpoints), ready == 0          ? Colour::kRed
                                                                          : ready < endpoints ? Colour::kYellow
@@ -207,7 +210,7 @@ std::string joined(const Json& list) {
 
 int print_workloads(const Json& json) {
   Table table;
-  for (const char* title : {"NAMESPACE", "WORKLOAD", "KIND", "ADDRESS", "HERE", "REDIRECT", "POLICIES"})
+  for (const char* title : {"NAMESPACE", "WORKLOAD", "KIND", "POD", "ADDRESS", "HERE", "REDIRECT", "POLICIES"})
     table.column(title);
   for (const auto& workload : json.at("workloads")) {
     const bool closed = workload.at("closed").get<bool>();
@@ -215,6 +218,7 @@ int print_workloads(const Json& json) {
     table.row({{text(workload.at("namespace"))},
                {text(workload.at("workload"))},
                {text(workload.at("kind"))},
+               {text(workload.at("pod"))},
                {text(workload.at("address"))},
                {workload.at("local").get<bool>() ? "yes" : "-"},
                {workload.at("redirect").get<bool>() ? "yes" : "-"},

@@ -48,7 +48,7 @@ std::string table_of(std::vector<Edge> edges, const std::string& column, std::si
     const double share = edge.bytes > 0 ? 100 * edge.redirected / edge.bytes : 0;
     table.row({{edge.source},
                {edge.service.empty() ? "-" : edge.service},
-               {edge.destination},
+               {edge.service.empty() ? edge.destination + ":" + edge.port : edge.destination},
                {count_text(edge.opened_rate), edge.opened_rate > 0 ? Colour::kGreen : Colour::kDim},
                {bytes_text(edge.bytes_rate), edge.bytes_rate > 0 ? Colour::kGreen : Colour::kDim},
                {count_text(edge.open())},

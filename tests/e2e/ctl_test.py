@@ -16,6 +16,7 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts/demo"))
 import lab as lab_module  # noqa: E402
+from objects import NODE_ADDRESS  # noqa: E402
 
 FAIRCTL = str(ROOT / "build/bin/fairctl")
 ISTIO = {"reporter", "request_protocol", "response_flags", "connection_security_policy", "destination_service",
@@ -230,14 +231,15 @@ class AgentTest(unittest.TestCase):
         services = {service["name"]: service for service in self.ask_json("services")["services"] if service["port"] != 91}
         self.assertEqual((services["exact"]["connections"], services["exact"]["ready"]), (CONNECTIONS, 1))
         self.assertEqual(services["empty"]["no_backend"], 1)
-        self.assertRegex(self.ask("services"), r"default +exact +10\.96\.7\.7:90 +tcp ")
+        self.assertRegex(self.ask("services"), r"default +exact +90/tcp +10\.96\.7\.7:90 +random ")
         backends = {backend["address"]: backend for backend in self.ask_json("backends")["backends"]}
         self.assertEqual(backends["10.244.0.11:9001"]["connect_failures"], 1)
         self.assertEqual(backends["10.244.0.11:9000"]["workload"], "default/web-1")
         self.assertNotIn("redis", self.ask("backends", "--service", "web"))
         workloads = {workload["address"]: workload for workload in self.ask_json("workloads")["workloads"]}
         self.assertEqual(workloads["10.244.0.21"]["policies"], ["NetworkPolicy default/redis-for-shop-only"])
-        self.assertIn("shop", self.ask("workloads"))
+        self.assertRegex(self.ask("workloads"), r"default +web-1 +Pod +web-1 +10\.244\.0\.11 +yes ")
+        self.assertEqual((workloads["10.244.0.21"]["pod"], workloads[NODE_ADDRESS]["pod"]), ("redis-1", ""))
         self.assertEqual(self.ask_json("policy")["policies"][0]["state"], "in force")
         self.assertIn("redis-for-shop-only", self.ask("policy"))
         maps = {one["name"]: one for one in self.ask_json("maps")["maps"]}
@@ -273,6 +275,10 @@ class AgentTest(unittest.TestCase):
         edges = [edge for edge in self.ask_json("graph", "-i", "0")["edges"] if edge["service"] == "default/exact:90"]
         self.assertEqual([(edge["opened"], edge["bytes"]) for edge in edges], [(CONNECTIONS, CONNECTIONS * (REQUEST + RESPONSE))])
         self.assertIn("default/intruder\n└─ default/redis:6379", self.ask("graph", "-i", "0"))
+        self.assertEqual(self.lab.run("shop", "curl", "-sS", "http://10.244.0.11:8080/"), (0, "web-1"))
+        self.assertIn("─ default/web-1:8080 (no service)  1 conn, ", self.ask("graph", "-i", "0"))
+        self.assertRegex(self.ask("top", "--once", "-i", "0"), r"default/shop +- +default/web-1:8080 ")
+        self.assertEqual([edge["port"] for edge in self.ask_json("graph", "-i", "0")["edges"] if not edge["service"]], [8080])
         picture = xml.etree.ElementTree.fromstring(self.ask("graph", "-i", "0", "-F", "svg"))
         names = [title.text for title in picture.iter("{http://www.w3.org/2000/svg}title")]
         self.assertIn("default/exact:90", names)
@@ -289,6 +295,10 @@ class AgentTest(unittest.TestCase):
         self.assertEqual([one["chosen"] for one in why["service"]["candidates"]].count(True), 1)
         self.assertIn("ECONNREFUSED", self.ask("why", "10.96.7.8:80"))
         self.assertIsNone(self.ask_json("why", "192.0.2.200:80")["service"])
+        stranger = self.ask_json("why", "--from", "198.51.100.7", "10.96.0.20:6379")["policy"]
+        self.assertEqual((stranger["allowed"], stranger.get("side")), (False, "ingress of the called"))
+        self.assertTrue(self.ask_json("why", "--from", "198.51.100.7", "10.96.0.10:80")["policy"]["allowed"])
+        self.assertEqual(self.ask_json("why", "10.96.0.10:80")["from_address"], NODE_ADDRESS)
         status, _, errors = ctl("why", "--from", "nobody", "10.96.0.10:80", socket_path=self.lab.socket)
         self.assertEqual(status, 1)
         self.assertIn("nobody", errors)
