@@ -33,6 +33,13 @@ struct Describe {
   void operator()(const Other& /*other*/) const {}
 };
 
+/// Of a policy whose last version is refused the one before holds, if there was one.
+const config::Diagnostic* refusal_of(const Sources& sources, const model::ObjectKey& key) {
+  for (const auto& diagnostic : sources.diagnostics())
+    if (diagnostic.severity == config::Severity::kError && diagnostic.object == key.text()) return &diagnostic;
+  return nullptr;
+}
+
 }  // namespace
 
 Json policy_view(const Sources& sources) {
@@ -44,6 +51,10 @@ Json policy_view(const Sources& sources) {
     for (const auto& [key, object] : sources.cluster.objects(kind)) {
       Json json = {{"namespace", key.ns}, {"name", key.name}, {"kind", model::kind_name(kind)}};
       std::visit(Describe{json}, *object);
+      if (const auto* refusal = refusal_of(sources, key); refusal != nullptr && !json.contains("reason")) {
+        json["state"] = "in force as it was: its last version is refused";
+        json["reason"] = refusal->text();
+      }
       json["selects"] = selected[key];
       list.push_back(std::move(json));
     }

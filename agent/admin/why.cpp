@@ -163,6 +163,17 @@ Json choice_flags(std::uint32_t flags) {
   return list;
 }
 
+/// The refused policies that close a workload.
+std::string closed_by(const Sources& sources, const std::optional<policy::AddressInfo>& who) {
+  std::string result;
+  for (const auto& key : who ? who->policies : std::vector<model::ObjectKey>()) {
+    const auto object = sources.cluster.find(key);
+    if (object == nullptr || !std::holds_alternative<model::RefusedPolicy>(*object)) continue;
+    result += (result.empty() ? "" : ", ") + key.text();
+  }
+  return result.empty() ? result : result + " was refused, and closes what it selects";
+}
+
 Json policy_json(const Sources& sources, const policy::AddressInfo& caller, const Target& to, std::uint8_t proto) {
   if (sources.datapath.settings().policy == 0) return {{"allowed", true}, {"why", "policy is off"}};
   // Of a caller that nobody knows here only the called side can judge, by its address.
@@ -179,6 +190,11 @@ Json policy_json(const Sources& sources, const policy::AddressInfo& caller, cons
     json["why"] = rule.empty() ? "no policy restricts it" : rule;
   } else {
     json["side"] = decision.by_egress ? "egress of the caller" : "ingress of the called";
+    const auto refused = closed_by(sources, decision.by_egress ? caller : sources.policies.find(to.address));
+    if (decision.reason == FL_R_POLICY_MISSING && !refused.empty()) {
+      json["why"] = refused;
+      return json;
+    }
     json["why"] =
         rule.empty()
             ? std::string(telemetry::reason_text(decision.reason)) + " (" +

@@ -3,6 +3,7 @@
 #ifndef FAIRLEAD_BPF_SERVER_H
 #define FAIRLEAD_BPF_SERVER_H
 
+#include "account.h"
 #include "policy.h"
 
 /* A datagram that comes in: an allowed one may be answered, a denied one may be an answer. 1: it passes. */
@@ -57,16 +58,36 @@ FL_INLINE void lookup_ends(struct bpf_sk_lookup *ctx, struct fl_policy_query *qu
 	query->proto = ctx->protocol;
 }
 
-/* Counters and events of a decision on the server's side. 1: goes on. */
-FL_INLINE int server_answer(const struct fl_policy_query *query, int allowed, __u32 counter)
+/* The series of a denial: the caller may be on no node that reports it. A global function: verified once, by itself. */
+__noinline int fl_denied(struct fl_policy_query *query)
+{
+	const struct fl_settings *set = settings();
+	struct fl_pair_key key = {.reporter = FL_REPORTER_DESTINATION};
+
+	if (!query || !set || !set->metrics)
+		return 0;
+	key.source_workload = query->decision.source_workload;
+	key.destination_workload = query->decision.destination_workload;
+	key.proto = query->proto;
+	key.port = bpf_htons(query->port);
+	if (set->label_unknown && !key.source_workload)
+		key.source_addr = query->source_addr;
+	pair_fail(pair_row(&key), query->decision.reason);
+	return 1;
+}
+
+/* Counters, series and events of a decision on the server's side. 1: goes on. */
+FL_INLINE int server_answer(struct fl_policy_query *query, int allowed, __u32 counter)
 {
 	if (query->decision.flags & FL_DECISION_AUDIT)
 		count(FL_C_AUDITED);
 	else if (allowed)
 		return 1;
 	decision_event(&query->decision, query, 0, allowed ? FL_EVENT_AUDIT : FL_EVENT_DENY, FL_REPORTER_DESTINATION);
-	if (!allowed)
+	if (!allowed) {
 		count(counter);
+		fl_denied(query);
+	}
 	return allowed;
 }
 

@@ -40,6 +40,27 @@ TEST_F(CasesTest, APolicyThatCannotBeEnforcedClosesItsPods) {
   EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &node_.netns()), "server");
 }
 
+TEST_F(CasesTest, ARefusedVersionIsTold) {
+  const std::string broken = test::network_policy("friends",
+                                                  "{podSelector: {matchLabels: {app: server}}, ingress: [{from: "
+                                                  "[{ipBlock: {cidr: 300.0.0.0/8}}]}]}");
+  const auto comes = [&](const std::vector<std::string>& words, const char* text) {
+    return test::eventually([&] { return node_.process().ctl(words).find(text) != std::string::npos; });
+  };
+  friends_only();
+  node_.start_agent();
+  node_.write("policy", broken);
+  EXPECT_TRUE(comes({"policy"}, "in force as it was: its last version is refused")) << node_.process().ctl({"policy"});
+  EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &friend_), "server");
+  node_.write("policy", "");
+  EXPECT_TRUE(comes({"policy"}, "no policies"));
+  node_.write("policy", broken);
+  EXPECT_TRUE(comes({"policy"}, "refused: closes what it selects"));
+  const auto why = node_.process().ctl({"why", "--from", "friend", std::string(kServer) + ":80"});
+  EXPECT_NE(why.find("NetworkPolicy default/friends was refused, and closes what it selects"), std::string::npos)
+      << why;
+}
+
 TEST_F(CasesTest, APodsFirstConnectIsDecidedWithoutTheAgent) {
   node_.write("policy",
               test::network_policy("silent", "{podSelector: {matchLabels: {app: late}}, policyTypes: [Egress]}"));

@@ -95,6 +95,23 @@ TEST_F(SeriesTest, KeepTheirNamesUntilThen) {
   EXPECT_EQ(shown("fairlead_retired_series_total"), 0);
 }
 
+// The caller's node, if it has an agent at all, does not tell this one.
+TEST_F(SeriesTest, OfDenialsOnTheServersSideAreItsReport) {
+  const TestServer tcp(Protocol::kTcp, kServer, "server", &server_);
+  friends_only();
+  node_.start_agent();
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(node_.outside([&] { return ask_tcp(kServer, tcp.port(), &other_); }), error_of(ECONNREFUSED));
+  const Labels denied = {{"reporter", "destination"},
+                         {"source", "default/other"},
+                         {"destination", "default/server"},
+                         {"port", std::to_string(tcp.port())}};
+  EXPECT_EQ(shown(kOpened, denied), 0);
+  auto by_reason = denied;
+  by_reason["reason"] = "policy";
+  EXPECT_EQ(shown("fairlead_connections_failed_total", by_reason), 2);
+}
+
 // A job may come, call and go between two scrapes.
 TEST_F(SeriesTest, KeepTheirNamesThoughNobodyAskedWhileTheyWereThere) {
   const TestServer tcp(Protocol::kTcp, kServer, "server", &server_);
