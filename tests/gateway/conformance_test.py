@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import http.server
+import json
 import os
 import pathlib
 import re
@@ -18,7 +19,7 @@ import yaml
 from backend import Backend
 from objects import (CLASS, Followed, free_port, gateway, http as listener, https, make_certificate, of, route, secret,
                      service, to)
-from support import LIMIT, Wire, eventually
+from support import LIMIT, Wire, curl, eventually
 
 
 def redirect(path, more):
@@ -66,6 +67,9 @@ class FeaturesTest(unittest.TestCase):
                       hostnames=["time.example"]),
                 route("cors", to("one", more=cors), hostnames=["cors.example"]),
                 route("named", to("one", more="name: first"), hostnames=["named.example"]),
+                route("grpc-named", to("one", more="name: first"), hostnames=["grpc-named.example"], kind="GRPCRoute"),
+                route("retries", to("one", more="retry: {codes: [503], attempts: 2, backoff: 1ms}, "
+                                                "timeouts: {backendRequest: 100ms}"), hostnames=["retry.example"]),
                 route("mirrors", to("one", more="filters: [%s]" % ", ".join(
                     f"{{type: RequestMirror, requestMirror: {{backendRef: {{name: {name}, port: 80}}}}}}"
                     for name in ("one", "two"))), hostnames=["mirrors.example"]),
@@ -155,6 +159,27 @@ class FeaturesTest(unittest.TestCase):
         self.assertEqual(self.ask("named.example")[::2], (200, "one"))
         self.assertEqual(self.followed.status()["errors"], 0)
 
+    def test_GRPCRouteNamedRouteRule(self):
+        asked = f"http://{self.followed.gateway.admin}/v1/gateway/why?method=POST&url=" \
+                f"http://grpc-named.example:{self.port}/a.Service/Method&headers=content-type:%20application/grpc"
+        told = json.loads(curl(asked))
+        self.assertEqual(told["route"], "GRPCRoute default/grpc-named")
+        self.assertEqual(self.followed.status()["errors"], 0)
+
+    def tries(self, path, **fields):
+        status = self.ask("retry.example", path, **fields)[0]
+        return status, len(self.one.requests(path))
+
+    def test_HTTPRouteRetry(self):
+        self.assertEqual(self.tries("/status/503?retry"), (503, 3))
+        self.assertEqual(self.tries("/status/501?retry"), (501, 1))
+
+    def test_HTTPRouteRetryConnectionError(self):
+        self.assertEqual(self.tries("/reset?retry"), (502, 3))
+
+    def test_HTTPRouteRetryBackendTimeout(self):
+        self.assertEqual(self.tries("/hang?retry"), (504, 3))
+
     def test_HTTPRouteRequestMultipleMirrors(self):
         self.assertEqual(self.ask("mirrors.example", "/name?mirrored")[::2], (200, "one"))
         for backend, count in ((self.one, 2), (self.two, 1)):
@@ -210,7 +235,7 @@ class AloneTest(unittest.TestCase):
             wire.send(b"GET /name HTTP/1.1\r\nhost: a.example\r\n\r\n")
             return wire.answer()[0]
 
-    def test_GatewayListenerSet(self):
+    def test_ListenerSet(self):
         more = free_port()
         allowing = gateway(listener(self.port)).replace("spec:\n", "spec:\n  allowedListeners: {namespaces: {from: Same}}\n")
         of_set = "apiVersion: gateway.networking.k8s.io/v1\nkind: ListenerSet\nmetadata: {name: set, namespace: default}\n" \

@@ -311,9 +311,8 @@ void GatewayState::Impl::rebuild_listeners(const model::Cluster& cluster) {
   }
   for (auto& [key, set] : sets) {
     if (!set.allowed || !set.parent_accepted) continue;
-    const bool any = std::ranges::any_of(set.set->listeners, [&](const auto& spec) {
-      return listeners.at({key, spec.name}).fault == ListenerFault::kNone;
-    });
+    const bool any = std::ranges::any_of(set.set->listeners,
+                                         [&](const auto& spec) { return listeners.at({key, spec.name}).serving; });
     if (any) ++gateways.at(set.gateway).listener_sets;
   }
 }

@@ -104,8 +104,11 @@ struct Tally {
   std::size_t good = 0;
   std::size_t serving = 0;
   bool unresolved = false;
-  std::string faulty;  // names
+  std::string faulty;    // names
+  std::string unserved;  // names of those too that what they refer to keeps from being served
 };
+
+void append_name(std::string& names, const std::string& name) { names.append(names.empty() ? "" : ", ").append(name); }
 
 Tally add_listeners(const std::map<ListenerKey, CompiledListener>& listeners, const ObjectKey& owner,
                     std::int64_t generation, ObjectStatus& out) {
@@ -117,8 +120,8 @@ Tally add_listeners(const std::map<ListenerKey, CompiledListener>& listeners, co
     tally.good += listener.fault == ListenerFault::kNone ? 1 : 0;
     tally.serving += listener.serving ? 1 : 0;
     tally.unresolved = tally.unresolved || listener.ref_fault != ListenerRefFault::kNone;
-    if (listener.fault != ListenerFault::kNone)
-      tally.faulty.append(tally.faulty.empty() ? "" : ", ").append(it->first.name);
+    if (listener.fault != ListenerFault::kNone) append_name(tally.faulty, it->first.name);
+    if (!listener.serving) append_name(tally.unserved, it->first.name);
   }
   return tally;
 }
@@ -206,14 +209,14 @@ ObjectStatus set_status(const GatewayState::Impl& state, const ObjectKey& key, c
   order_by_spec(out.listeners, entry.set->listeners);
   if (!entry.parent_accepted) {
     both(false, "ParentNotAccepted", "ParentNotProgrammed", "the Gateway is not accepted");
-  } else if (tally.good == 0) {
-    both(false, "ListenersNotValid", "ListenersNotValid", "listeners that are not valid: " + tally.faulty);
+  } else if (tally.serving == 0) {
+    // One none of whose certificates can be used adds nothing to its Gateway either.
+    both(false, "ListenersNotValid", "ListenersNotValid", "listeners that are not valid: " + tally.unserved);
   } else {
-    const bool whole = tally.good == tally.all;
+    const bool whole = tally.unserved.empty();
     add(out.conditions, "Accepted", true, whole ? "Accepted" : "ListenersNotValid",
-        whole ? "the ListenerSet is accepted" : "listeners that are not valid: " + tally.faulty, generation);
-    add(out.conditions, "Programmed", tally.serving > 0, tally.serving > 0 ? "Programmed" : "Invalid",
-        tally.serving > 0 ? "the ListenerSet is programmed" : "no listener can be served", generation);
+        whole ? "the ListenerSet is accepted" : "listeners that are not valid: " + tally.unserved, generation);
+    add(out.conditions, "Programmed", true, "Programmed", "the ListenerSet is programmed", generation);
   }
   return out;
 }

@@ -29,6 +29,10 @@ TEST_P(GatewayRule, SetsTheCondition) {
 
 std::string parent(const std::string& more = "") { return "parentRefs: [{name: g" + more + "}], "; }
 
+// Its certificate is in another namespace, and nothing grants it.
+const std::string kHttpsOfOther =
+    "{name: x, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: s, namespace: other}]}}";
+
 const Case kCases[] = {
     // GatewayClass, Gateway
     {"Gateway", gateway(kHttp80), Kind::kGateway, "g", "Accepted", "True Accepted"},
@@ -143,6 +147,22 @@ const Case kCases[] = {
          route("ListenerSet", "s",
                "parentRef: {name: g}, listeners: [{name: x, port: 80, protocol: HTTP}, {name: y, "
                "port: 81, protocol: HTTP}]"),
+     Kind::kListenerSet, "s", "Accepted", "True ListenersNotValid"},
+    {"ListenerSet",
+     gateway(kHttp80, ", allowedListeners: {namespaces: {from: Same}}") +
+         route("ListenerSet", "s", "parentRef: {name: g}, listeners: [" + kHttpsOfOther + "]") +
+         tls_secret("s", "other"),
+     Kind::kListenerSet, "s", "Accepted", "False ListenersNotValid"},
+    {"ListenerSet",
+     gateway(kHttp80, ", allowedListeners: {namespaces: {from: Same}}") +
+         route("ListenerSet", "s", "parentRef: {name: g}, listeners: [" + kHttpsOfOther + "]") +
+         tls_secret("s", "other"),
+     Kind::kListenerSet, "s", "Programmed", "False ListenersNotValid"},
+    {"ListenerSet",
+     gateway(kHttp80, ", allowedListeners: {namespaces: {from: Same}}") +
+         route("ListenerSet", "s",
+               "parentRef: {name: g}, listeners: [" + kHttpsOfOther + ", {name: y, port: 81, protocol: HTTP}]") +
+         tls_secret("s", "other"),
      Kind::kListenerSet, "s", "Accepted", "True ListenersNotValid"},
     {"ListenerSet",
      gateway(kHttp80, ", allowedListeners: {namespaces: {from: Same}}") +
