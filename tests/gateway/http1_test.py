@@ -2,12 +2,15 @@
 """HTTP/1.1 in, HTTP/1.1 out, without any configuration: --listen and --to."""
 import hashlib
 import pathlib
+import re
 import signal
 import socket
 import struct
 import subprocess
 import threading
+import time
 import unittest
+from email.utils import parsedate_to_datetime
 
 from backend import Backend, pattern
 from support import LIMIT, PROGRAM, Gateway, Wire, curl, curl_status, eventually, raw
@@ -107,6 +110,63 @@ class Http1Test(unittest.TestCase):
                 self.backend.release()
                 wire.until(b"data: %d\n\n\r\n" % number)
             wire.until(b"0\r\n\r\n")
+
+    def test_answers_have_a_date(self):
+        """RFC 9110 6.6.1: of our own and of backends that send none; theirs is kept."""
+        for path, method in (("/name", "GET"), ("/status/204", "GET"), ("/name", "OPTIONS"), ("/short%zz", "GET")):
+            with self.subTest(path=path), Wire(self.gateway.port) as wire:
+                wire.send(f"{method} {path} HTTP/1.1\r\nhost: a\r\nmax-forwards: 0\r\n\r\n".encode())
+                head = wire.until(b"\r\n\r\n").decode().lower()
+                dates = re.findall(r"\ndate: (.*)\r\n", head)
+                self.assertEqual(len(dates), 1, head)
+                self.assertLess(abs(parsedate_to_datetime(dates[0]).timestamp() - time.time()), LIMIT)
+        old = "Tue, 15 Nov 1994 08:12:31 GMT"
+        self.answer_with(f"HTTP/1.1 200 OK\r\nDate: {old}\r\nContent-Length: 0\r\n\r\n")
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            self.assertEqual(re.findall(r"\ndate: (.*)\r\n", wire.until(b"\r\n\r\n").decode()), [old])
+
+    def answer_with(self, text):
+        """Until the test ends."""
+        self.backend.answer = lambda conversation, *unused: conversation.peer.sendall(text.encode())
+        self.addCleanup(setattr, self.backend, "answer", None)
+
+    def test_max_forwards_counts_hops_of_options_and_trace(self):
+        """RFC 9110 7.6.2."""
+        rows = [("OPTIONS", "5", b"max-forwards: 4"), ("TRACE", "1", b"max-forwards: 0"), ("GET", "0", b"max-forwards: 0"),
+                ("OPTIONS", "x", b"max-forwards: x")]
+        for method, sent, told in rows:
+            with self.subTest(method=method, sent=sent), Wire(self.gateway.port) as wire:
+                wire.send(f"{method} /head HTTP/1.1\r\nhost: a\r\nmax-forwards: {sent}\r\n\r\n".encode())
+                self.assertIn(told, wire.answer()[2].lower())
+        with Wire(self.gateway.port) as wire:
+            before = len(self.backend.requests())
+            wire.send(b"OPTIONS * HTTP/1.1\r\nhost: a\r\nmax-forwards: 0\r\n\r\n")
+            self.assertEqual(wire.answer()[::2], (200, b""))
+            wire.send(b"TRACE /x?y HTTP/1.1\r\nhost: a\r\nmax-forwards: 00\r\ncookie: a=b\r\nx-mine: 1\r\n\r\n")
+            status, head, body = wire.answer()
+            self.assertEqual((status, body), (200, b"TRACE /x?y HTTP/1.1\r\nhost: a\r\nmax-forwards: 00\r\nx-mine: 1\r\n\r\n"))
+            self.assertIn(b"content-type: message/http", head.lower())
+            self.assertEqual(len(self.backend.requests()), before)
+
+    def test_options_of_the_whole_server_pass(self):
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"OPTIONS * HTTP/1.1\r\nhost: a\r\nx-mark: star\r\n\r\n")
+            wire.answer()
+        head = next(head for _, head, _ in reversed(self.backend.requests("*")) if b"x-mark: star" in head)
+        self.assertTrue(head.startswith(b"OPTIONS * HTTP/1.1\r\n"))
+
+    def test_a_204_ends_with_its_head(self):
+        """Whatever its fields say (RFC 9112 6.3), and nothing behind it is taken for an answer."""
+        for framing in ("Content-Length: 2\r\n\r\nno", "Transfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n"):
+            with self.subTest(framing=framing), Wire(self.gateway.port) as wire:
+                self.answer_with("HTTP/1.1 204 No Content\r\n" + framing)
+                for _ in range(2):
+                    wire.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                    head = wire.until(b"\r\n\r\n").lower()
+                    self.assertTrue(head.startswith(b"http/1.1 204 "))
+                    self.assertNotIn(b"content-length", head)
+                    self.assertNotIn(b"transfer-encoding", head)
 
     def test_fields_of_the_connection_stay_on_it(self):
         with Wire(self.gateway.port) as wire:

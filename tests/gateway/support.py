@@ -149,17 +149,21 @@ class Wire:
         out, self.buffer = self.buffer[:end], self.buffer[end:]
         return out
 
-    def answer(self):
-        """(status, head, body) of one response with a Content-Length."""
-        head = self.until(b"\r\n\r\n")
-        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
-        count = int(length.group(1)) if length else 0
+    def take(self, count):
+        """That many bytes."""
         while len(self.buffer) < count:
             got = self.socket.recv(65536)
             if not got:
                 raise EOFError(self.buffer)
             self.buffer += got
-        body, self.buffer = self.buffer[:count], self.buffer[count:]
+        out, self.buffer = self.buffer[:count], self.buffer[count:]
+        return out
+
+    def answer(self):
+        """(status, head, body) of one response with a Content-Length."""
+        head = self.until(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        body = self.take(int(length.group(1)) if length else 0)
         return int(head.split(b" ")[1]), head, body
 
     def at_end(self):

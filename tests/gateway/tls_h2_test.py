@@ -5,13 +5,14 @@ import pathlib
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 import tempfile
 import unittest
 
 import websockets
 from backend import Backend, pattern
-from support import LIMIT, Gateway, curl
+from support import LIMIT, Gateway, Wire, curl
 
 
 def make_certificate(folder, name="localhost"):
@@ -130,6 +131,16 @@ class BackendTlsTest(unittest.TestCase):
         self.assertEqual(backend.requests(), [])
 
 
+def frame(kind, flags=0, stream=0, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+def read_frame(wire):
+    """(kind, stream, payload)"""
+    size, kind, _, stream = struct.unpack(">IBBI", b"\0" + wire.take(9))
+    return kind, stream, wire.take(size)
+
+
 class WebSocketTest(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self):
         async def echo(connection):
@@ -160,6 +171,23 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
         outer = Gateway("--listen", "127.0.0.1:0", "--to", f"h2c://127.0.0.1:{inner.port}")
         self.addCleanup(outer.close)
         await self.talk(outer.port)
+
+    async def test_who_does_not_switch_has_not_accepted(self):
+        """In HTTP/2 any 2xx would have: a client would take the page for its tunnel."""
+        backend = Backend()
+        self.addCleanup(backend.close)
+        gateway = Gateway("--listen", "127.0.0.1:0", "--to", backend.url)
+        self.addCleanup(gateway.close)
+        fields = {":method": "CONNECT", ":protocol": "websocket", ":scheme": "http", ":path": "/name", ":authority": "a",
+                  "sec-websocket-version": "13"}
+        section = b"".join(b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+                           for name, value in fields.items())  # literals without indexing
+        with Wire(gateway.port) as wire:
+            wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4) + frame(1, 4, 1, section))
+            while (got := read_frame(wire))[:2] != (1, 1):
+                pass
+            self.assertNotEqual(got[2][0], 0x88)  # :status 200 of the static table
+            self.assertEqual(backend.requests("/name")[0][1].split(b" ")[0], b"GET")
 
 
 if __name__ == "__main__":

@@ -157,6 +157,8 @@ void H1ClientSession::send_head(const RequestHead& head, bool end) {
     if (upgrade_ == "websocket") {
       line.websocket_key = key = h1::websocket_key();
       accept_ = h1::websocket_accept(key);
+    }
+    if (head.method == Method::kConnect) {
       // HTTP/2 asks by CONNECT what is a GET here (RFC 8441 5).
       upgrading = head;
       upgrading.method = Method::kGet;

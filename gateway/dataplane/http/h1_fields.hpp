@@ -78,12 +78,22 @@ void remove_named(Fields& fields, const std::vector<std::string_view>& named);
   return grammar::is(found, grammar::kContent) ? H1Refusal::kFieldName : H1Refusal::kLineEnd;
 }
 
+/// Whether white space may stand between a name and its colon: never in requests, and taken off responses (RFC
+/// 9112 5.1).
+enum class Names : std::uint8_t { kStrict, kSpaced };
+
 /// One line at `at`, which begins neither with CR nor with white space. kDone: `at` is behind it.
-inline H1Step parse_line(char*& at, char* end, Field& field, H1Refusal& refusal) {
-  const FieldScan line = scan->field(at, end);
-  if (line.colon == end) return H1Step::kMore;
-  if (*line.colon != ':' || line.colon == at) {
-    refusal = refusal_at(*line.colon);
+template <Names names = Names::kStrict>
+H1Step parse_line(char*& at, char* end, Field& field, H1Refusal& refusal) {
+  FieldScan line = scan->field(at, end);
+  char* colon = line.colon;
+  if constexpr (names == Names::kSpaced) {
+    if (colon != at) colon = skip_white(colon, end);
+    if (colon != end && colon != line.colon) line.value = skip_white(colon + 1, end);
+  }
+  if (colon == end) return H1Step::kMore;
+  if (*colon != ':' || colon == at) {
+    refusal = refusal_at(*colon);
     return H1Step::kRefused;
   }
   char* value_end = line.value_end;
@@ -102,7 +112,7 @@ inline H1Step parse_line(char*& at, char* end, Field& field, H1Refusal& refusal)
 
 /// The lines from `at` to the empty one. take(field) gives a refusal or kNone. Never looks beyond limits.fields_bytes,
 /// so that a section that is too long is refused for that, however it came.
-template <class Take>
+template <Names names = Names::kStrict, class Take>
 H1Step parse_section(char*& at, char* end, const HeadLimits& limits, H1Refusal& refusal, Take take) {
   const auto refuse = [&](H1Refusal why) {
     refusal = why;
@@ -122,7 +132,7 @@ H1Step parse_section(char*& at, char* end, const HeadLimits& limits, H1Refusal& 
     if (*at == ' ' || *at == '\t') return refuse(H1Refusal::kFolded);
     if (count == limits.fields) return refuse(H1Refusal::kTooManyFields);
     Field field;
-    if (const auto step = parse_line(at, end, field, refusal); step != H1Step::kDone) {
+    if (const auto step = parse_line<names>(at, end, field, refusal); step != H1Step::kDone) {
       return step == H1Step::kMore ? more() : step;
     }
     if (const auto why = take(field); why != H1Refusal::kNone) return refuse(why);

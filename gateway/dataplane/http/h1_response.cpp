@@ -45,8 +45,8 @@ H1Step ResponseParser::run() {
   char* at = begin_;
   auto step = status_line(at);
   if (step != H1Step::kDone) return step;
-  step =
-      h1::parse_section(at, end_, limits_.head, out_.facts.refusal, [this](const Field& field) { return take(field); });
+  step = h1::parse_section<h1::Names::kSpaced>(at, end_, limits_.head, out_.facts.refusal,
+                                               [this](const Field& field) { return take(field); });
   if (step != H1Step::kDone) return step;
   out_.facts.used = static_cast<std::size_t>(at - begin_);
   if (const auto why = finish(); why != H1Refusal::kNone) return refuse(why);
@@ -72,12 +72,13 @@ H1Step ResponseParser::status_line(char*& at) {
   return H1Step::kDone;
 }
 
-/// SP 3DIGIT SP: the last space is there even where the reason is empty (RFC 9112 4).
+/// SP 3DIGIT SP: the last space belongs there even where the reason is empty (RFC 9112 4), but not all servers send it.
 H1Step ResponseParser::status(const char*& at) {
   unsigned status = 0;
   for (std::size_t i = 0; i < 5; ++i) {
     if (at + i == end_) return H1Step::kMore;
     const char c = at[i];
+    if (i == 4 && c == '\r') break;
     if (i == 0 || i == 4) {
       if (c != ' ') return refuse(H1Refusal::kStatusLine);
     } else if (!grammar::is(c, grammar::kDigit) || (i == 1 && (c < '1' || c > '5'))) {
@@ -87,7 +88,7 @@ H1Step ResponseParser::status(const char*& at) {
     }
   }
   head_.status = static_cast<std::uint16_t>(status);
-  at += 5;
+  at += at[4] == ' ' ? 5 : 4;
   return H1Step::kDone;
 }
 
@@ -109,7 +110,9 @@ H1Refusal ResponseParser::take(const Field& field) {
 H1Refusal ResponseParser::finish() {
   if (const auto why = finish_body(); why != H1Refusal::kNone) return why;
   auto& facts = out_.facts;
-  facts.keep_alive = !framing_.close && (head_.version == Version::kHttp11 || framing_.keep_alive) &&
+  // Behind a 204 that told of a body there may be one.
+  const bool surplus = head_.status == 204 && (framing_.has_coding || framing_.length > 0);
+  facts.keep_alive = !surplus && !framing_.close && (head_.version == Version::kHttp11 || framing_.keep_alive) &&
                      (head_.body != Body::kStream || facts.chunked) && head_.body != Body::kTunnel;
   if (!out_.named.empty()) h1::remove_named(head_.fields, out_.named);
   return H1Refusal::kNone;
@@ -125,7 +128,8 @@ H1Refusal ResponseParser::finish_body() {
     head_.body = Body::kTunnel;  // whatever the fields say of a length is to be ignored
     return H1Refusal::kNone;
   }
-  if (status < 200 || status == 204) {
+  if (status == 204) return H1Refusal::kNone;  // ends with its head, whatever the fields say
+  if (status < 200) {
     // Neither may be sent (RFC 9110 8.6, RFC 9112 6.1); a length of 0 says nothing wrong.
     if (framing_.has_coding) return H1Refusal::kTransferEncoding;
     return framing_.has_length && framing_.length > 0 ? H1Refusal::kContentLength : H1Refusal::kNone;

@@ -15,11 +15,6 @@ namespace {
 
 using grammar::is;
 
-char* skip_white(char* at, const char* end) {
-  while (at < end && (*at == ' ' || *at == '\t')) ++at;
-  return at;
-}
-
 FieldScan scalar_field(char* at, char* end) {
   FieldScan scan{};
   for (; at < end && is(*at, grammar::kToken); ++at) *at = grammar::lower(*at);

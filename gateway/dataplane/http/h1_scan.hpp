@@ -25,6 +25,11 @@ struct ScanKernels {
 
 inline constexpr std::size_t kScanSlack = 32;
 
+[[nodiscard]] inline char* skip_white(char* at, const char* end) {
+  while (at < end && (*at == ' ' || *at == '\t')) ++at;
+  return at;
+}
+
 extern const ScanKernels kScalarScan;
 /// The quickest that this CPU has.
 [[nodiscard]] const ScanKernels& best_scan();

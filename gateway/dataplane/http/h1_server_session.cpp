@@ -1,25 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cassert>
-#include <ctime>
 #include <string>
 
+#include "fairlead/http/date.hpp"
 #include "gateway/dataplane/http/h1_connection.hpp"
 #include "gateway/dataplane/http/h1_websocket.hpp"
 
 namespace fairlead::http {
 
 namespace {
-
-/// IMF-fixdate, RFC 9110 5.6.7.
-std::string http_date() {
-  const std::time_t now = std::time(nullptr);
-  tm utc{};
-  gmtime_r(&now, &utc);
-  char text[40];
-  const auto size = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc);
-  return {text, size};
-}
 
 /// A client's connection and the one exchange on it: the session is its stream.
 /// Owner: a ServerSessionOwner. Thread: its worker's.
@@ -271,13 +261,12 @@ void H1ServerSession::refuse_stream() {
 
 /// An answer of our own, after which the connection ends. What the client still sends is dropped meanwhile.
 void H1ServerSession::write_answer(std::uint16_t status, std::string_view text, std::string_view version) {
-  const std::string date = http_date();
   std::string body = std::to_string(status) + " ";
   body.append(reason_of(status)).append(": ").append(text).append("\n");
   ResponseHead head;
   head.status = status;
   head.content_length = body.size();
-  head.fields = {{"date", date}, {"content-type", "text/plain; charset=utf-8"}};
+  head.fields = {{"date", date_now()}, {"content-type", "text/plain; charset=utf-8"}};
   if (!version.empty()) head.fields.push_back({"sec-websocket-version", version});
   H1Line line;
   line.framing = H1Framing::kLength;

@@ -3,6 +3,8 @@
 
 #include <charconv>
 
+#include "fairlead/http/date.hpp"
+
 namespace fairlead::http {
 namespace {
 
@@ -51,6 +53,7 @@ void H2Section::response(const ResponseHead& head, bool copied) {
 void H2Section::refusal(std::uint16_t status) {
   begin(true);
   add_status(status);
+  add("date", date_now());
   add_length(0);
 }
 

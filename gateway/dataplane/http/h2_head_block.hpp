@@ -20,6 +20,7 @@ enum class H2Fault : std::uint8_t {
   kMalformed,      ///< RFC 9113 8.1.1: a stream error
   kTargetTooLong,  ///< 414
   kTooLarge,       ///< 431
+  kExpectation,    ///< 417
   kConnect,        ///< 501: CONNECT, or a protocol, that is not allowed
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A request's field section, RFC 9113 8.3.1 and RFC 8441 4.
+#include <algorithm>
 #include <utility>
 
 #include "gateway/dataplane/http/grammar.hpp"
@@ -7,6 +8,14 @@
 #include "gateway/dataplane/http/h2_head_block.hpp"
 
 namespace fairlead::http {
+
+namespace {
+
+bool same_host(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, grammar::lower, grammar::lower);
+}
+
+}  // namespace
 
 struct H2HeadBlock::Pseudo {
   // Views without data: not sent. Empty values have data.
@@ -55,13 +64,14 @@ struct H2HeadBlock::Special {
   std::uint64_t length = 0;
   bool has_length = false;
   bool has_cookie = false;
+  bool unknown_expectation = false;
   std::size_t cookie_at = 0;
 
   const char* finish(const Pseudo& pseudo, bool end, RequestHead& head) const {
     head.authority = pseudo.authority.data() == nullptr ? host : pseudo.authority;
     if (head.authority.empty()) return "neither :authority nor Host";
     // RFC 9113 8.3.1: they may not differ, else two recipients may take it for two different requests.
-    if (host.data() != nullptr && host != head.authority) return "Host differs from :authority";
+    if (host.data() != nullptr && !same_host(host, head.authority)) return "Host differs from :authority";
     if (head.body == Body::kTunnel) return has_length ? "CONNECT with Content-Length" : nullptr;
     if (end && has_length && length != 0) return "Content-Length without a body";
     if (end) return nullptr;
@@ -88,7 +98,7 @@ const char* H2HeadBlock::take_request_field(const Raw& raw, Special& special, Re
     if (!parse_length(field.value, special.length)) return "invalid Content-Length";
     special.has_length = true;
   } else if (field.name == "expect") {
-    if (!grammar::equals_ignoring_case(field.value, "100-continue")) return "unknown expectation";
+    special.unknown_expectation |= !grammar::equals_ignoring_case(field.value, "100-continue");
     head.expects_continue = true;
   } else if (field.name == "cookie" && special.has_cookie) {
     if (cookies_.empty()) joined_cookie(head.fields[special.cookie_at].value);
@@ -149,6 +159,7 @@ H2Fault H2HeadBlock::request(bool end, const H2Limits& limits, RequestHead& head
   head.protocol = pseudo.protocol;
   if (head.method == Method::kConnect) head.body = Body::kTunnel;
   if ((why = special.finish(pseudo, end, head)) != nullptr) return H2Fault::kMalformed;
+  if (special.unknown_expectation) return why = "unknown expectation", H2Fault::kExpectation;
   return allowed(head, regular, limits, why);
 }
 

@@ -88,6 +88,7 @@ void Server::on_request(const nghttp2_frame& frame, H2HeadBlock& block) {
       return count_malformed();
     case H2Fault::kTargetTooLong: return refuse(id, 414, why);
     case H2Fault::kTooLarge: return refuse(id, 431, why);
+    case H2Fault::kExpectation: return refuse(id, 417, why);
     case H2Fault::kConnect: return refuse(id, 501, why);
   }
 }

@@ -194,6 +194,7 @@ void Exchange::on_response_head(http::ResponseHead& head, bool end) {
   if (grpc != nullptr) std::from_chars(grpc->value.data(), grpc->value.data() + grpc->value.size(), grpc_status);
   if (retry(outcome, grpc != nullptr ? &grpc_status : nullptr)) return;
   observe(outcome);
+  if (!switched(head)) return reply(502, Flag::kUpstreamProtocolError, "the backend has not switched protocols");
   moved();
   drop_hedges();
   response_started_ = true;
@@ -210,6 +211,12 @@ void Exchange::on_response_head(http::ResponseHead& head, bool end) {
   change_response(head);
   if (filters_ != nullptr && filters_->active() && !filters_->on_response(head, !end)) return;
   send_head(head, end);
+}
+
+/// In HTTP/2 any 2xx takes an extended CONNECT (RFC 8441 5), while a backend of HTTP/1 may answer so without a 101.
+bool Exchange::switched(const http::ResponseHead& head) const {
+  const bool asked = tunnel_ && head_.version == http::Version::kHttp2;
+  return !asked || head.body == http::Body::kTunnel || head.status / 100 != 2;
 }
 
 void Exchange::on_response_body(std::string_view data, bool end) {

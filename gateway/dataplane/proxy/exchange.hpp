@@ -96,7 +96,9 @@ class Exchange final : public http::ServerHandler {
   void name_request();
   void prepare_head(std::string_view prefix);
   void change_response(http::ResponseHead& head);
-  void answer(const http::ResponseHead& head);
+  void answer(http::ResponseHead head);
+  void answer_as_last();
+  [[nodiscard]] bool switched(const http::ResponseHead& head) const;
   void find_client();
   void tell_identity();
   void on_slow_request();
@@ -187,7 +189,7 @@ class Exchange final : public http::ServerHandler {
   void record_time(std::uint64_t telemetry::RequestTimes::* stage);
   void record_try(http::ClientStream& stream);
   void record_ends();
-  void send_head(const http::ResponseHead& head, bool end);
+  void send_head(http::ResponseHead& head, bool end);
   void tell();
 
   Worker& worker_;

@@ -2,6 +2,7 @@
 // What an exchange remembers of itself for counters, log and spans.
 #include <charconv>
 
+#include "fairlead/http/date.hpp"
 #include "fairlead/net/listener.hpp"
 #include "gateway/dataplane/proxy/connection.hpp"
 #include "gateway/dataplane/proxy/exchange.hpp"
@@ -65,7 +66,8 @@ void Exchange::record_response(const http::ResponseHead& head) {
 }
 
 /// The answer's head, on its way to the client.
-void Exchange::send_head(const http::ResponseHead& head, bool end) {
+void Exchange::send_head(http::ResponseHead& head, bool end) {
+  if (http::find(head.fields, "date") == nullptr) head.fields.push_back({"date", http::date_now()});  // RFC 9110 6.6.1
   const bool upgraded = head.body == http::Body::kTunnel && !head_.protocol.empty();
   record_.status = upgraded && head_.version != http::Version::kHttp2 ? 101 : head.status;
   record_.bytes.response_head = head_bytes(head);

@@ -9,6 +9,7 @@
 #include "gateway/dataplane/proxy/connection.hpp"
 #include "gateway/dataplane/proxy/exchange.hpp"
 #include "gateway/dataplane/proxy/kong_answers.hpp"
+#include "gateway/dataplane/proxy/last_hop.hpp"
 #include "gateway/dataplane/proxy/worker.hpp"
 
 namespace fairlead::proxy {
@@ -58,8 +59,9 @@ bool Exchange::misdirected() const {
 
 void Exchange::route() {
   if (misdirected()) return reply(421, Flag::kNoRouteFound, "another listener has this host name");
-  const auto match =
-      listener_->router->match({.host = host_, .path = target_.path, .query = target_.query, .head = &head_});
+  // OPTIONS * asks for the server as a whole, so it belongs to who has its root.
+  const std::string_view path = target_.path == "*" ? "/" : target_.path;
+  const auto match = listener_->router->match({.host = host_, .path = path, .query = target_.query, .head = &head_});
   if (!match || match.route->data == nullptr) return reply(404, Flag::kNoRouteFound, "no route matches");
   route_ = static_cast<const RouteAction*>(match.route->data.get());
   action_ = &route_->rules[match.rule];
@@ -73,12 +75,22 @@ void Exchange::route() {
 
 /// To the backend, by whatever filters have made of the request.
 void Exchange::forward() {
+  if (ends_here(head_, arena_)) return answer_as_last();
   if (target_backend_ == nullptr || target_backend_->cluster == WeightedBackend::kInvalid)
     return reply(500, Flag::kNoClusterFound, "the rule has no valid backend");
   on_backend_writable();  // the client was held back while filters waited
   prepare_head(prefix_);
   begin_mirrors();
   attempt();
+}
+
+/// Max-Forwards lets the request go no further.
+void Exchange::answer_as_last() {
+  record_.details = "direct_response";
+  http::ResponseHead head;
+  const bool trace = head_.method == http::Method::kTrace;
+  if (trace) head.fields.push_back({"content-type", "message/http"});
+  send_whole(head, trace ? arena_.copy(traced(head_)) : std::string_view());
 }
 
 /// Redirects and preflights are answered here; so is what a rule asks for and nobody serves. An ExternalAuth that is
@@ -96,8 +108,10 @@ bool Exchange::answered_by_filter(const route::Match& match) {
   }
   const auto* redirect = find_filter<model::RequestRedirect>(filters);
   if (redirect == nullptr) return false;
-  const route::RedirectContext context{.target = target_,
-                                       .prefix = match.prefix(target_.path),
+  auto target = target_;
+  if (target.path == "*") target.path = "/";
+  const route::RedirectContext context{.target = target,
+                                       .prefix = match.prefix(target.path),
                                        .listener_port = connection_->port().address.endpoint().port};
   answer(route::redirect(*redirect, context, head_, arena_));
   return true;
@@ -193,7 +207,7 @@ void Exchange::change_response(http::ResponseHead& head) {
 }
 
 /// A whole answer of ours, without a body.
-void Exchange::answer(const http::ResponseHead& head) {
+void Exchange::answer(http::ResponseHead head) {
   record_.details = "direct_response";
   response_started_ = response_ended_ = true;
   if (client_ != nullptr) send_head(head, true);

@@ -371,6 +371,18 @@ TEST_F(H1ClientTest, AWebSocketOfHttp2IsAnUpgradeHere) {
   EXPECT_EQ(world_.context->counts.refused.at(static_cast<std::size_t>(H1Refusal::kNotAccepted)), 1U);
 }
 
+TEST_F(H1ClientTest, SoIsAnyOtherProtocolOfHttp2) {
+  start();
+  RequestHead head = get("/x");
+  head.method = Method::kConnect;
+  head.method_text = "CONNECT";
+  head.protocol = "x-proto";
+  head.body = Body::kTunnel;
+  stream_->send_head(head, false);
+  ASSERT_TRUE(until_sent("\r\n\r\n"));
+  EXPECT_EQ(world_.received, "GET /x HTTP/1.1\r\nhost: h\r\nupgrade: x-proto\r\nconnection: upgrade\r\n\r\n");
+}
+
 TEST_F(H1ClientTest, AnAcceptedUpgradeIsATunnelBothWays) {
   start();
   RequestHead head = get("/x");

@@ -311,6 +311,10 @@ TEST(H1Response, FramesAsRfc9112Has) {
       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", {.head = true}, Body::kNone, true, false},
       {"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", {}, Body::kNone, true, true},
       {"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", {}, Body::kNone, true, false},
+      {"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", {}, Body::kNone, false, false},
+      {"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", {}, Body::kNone, false, false},
+      {"HTTP/1.1 200\r\nContent-Length: 5\r\n\r\n", {}, Body::kLength, true, false},
+      {"HTTP/1.1 200 OK\r\nContent-Length \t: 5\r\n\r\n", {}, Body::kLength, true, false},
       {"HTTP/1.1 100 Continue\r\n\r\n", {}, Body::kNone, true, false},
       {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n", {}, Body::kLength, false, false},
       {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", {.tunnel = true}, Body::kTunnel, false, false},
@@ -330,6 +334,19 @@ TEST(H1Response, FramesAsRfc9112Has) {
     EXPECT_EQ(response.facts.keep_alive, row.keep_alive) << row.text;
     EXPECT_EQ(response.head.has_length, row.has_length) << row.text;
     EXPECT_EQ(response.facts.used, row.text.size());
+  }
+}
+
+TEST(H1Response, TakesOffWhatStandsBetweenANameAndItsColon) {
+  Bytes bytes("HTTP/1.1 200\r\nA : b\r\nB\t :\r\nC :: d\r\nContent-Length: 0\r\n\r\n");
+  H1Response response;
+  ASSERT_EQ(response.parse(bytes.span(), H1Limits{}, {}), H1Step::kDone);
+  EXPECT_EQ(response.head.reason, "");
+  ASSERT_EQ(response.head.fields.size(), 3U);
+  const std::pair<std::string_view, std::string_view> kWanted[] = {{"a", "b"}, {"b", ""}, {"c", ": d"}};
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(response.head.fields[i].name, kWanted[i].first);
+    EXPECT_EQ(response.head.fields[i].value, kWanted[i].second);
   }
 }
 

@@ -206,6 +206,7 @@ TEST(H2Protocol, AnswersWhatIsNotAllowedWithAStatus) {
       {changed(":path", long_path), 414},
       {with(get(), {{"a", large}, {"b", large}}), 431},
       {many, 431},
+      {with(get(), {{"expect", "200-ok"}}), 417},
       {{{":method", "CONNECT"}, {":authority", "a.example:1"}}, 501},
   };
   for (const auto& [list, status] : cases) {

@@ -55,7 +55,13 @@ TEST(H2Server, MapsHostBodiesAndTunnels) {
   world.open();
   world.peer.send(headers(1, {{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {"host", "h.example"}}, true) +
                   headers(3, kPost, false) +
-                  headers(5, {{":method", "OPTIONS"}, {":scheme", "http"}, {":path", "*"}, {":authority", "a"}}, true) +
+                  headers(5,
+                          {{":method", "OPTIONS"},
+                           {":scheme", "http"},
+                           {":path", "*"},
+                           {":authority", "a"},
+                           {"host", "A"}},  // the same host
+                          true) +
                   headers(7, {{":method", "CONNECT"}, {":authority", "c.example:443"}}, false) +
                   headers(9,
                           {{":method", "CONNECT"},
