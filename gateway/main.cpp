@@ -183,6 +183,7 @@ void add_options(CLI::App& app, Arguments& arguments) {
 int run(int count, char** words) {
   CLI::App app("fairlead-gateway: HTTP/1.1 and HTTP/2, TLS, balanced over backends", "fairlead-gateway");
   app.footer(kFooter);
+  app.set_version_flag("-V,--version", "fairlead-gateway " FAIRLEAD_VERSION, "the version of fairlead-gateway");
   Arguments arguments;
   add_options(app, arguments);
   auto* check_command = app.add_subcommand("check", "validate a configuration without serving it");

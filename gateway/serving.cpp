@@ -179,7 +179,9 @@ Result<std::unique_ptr<Serving>> Serving::open(const Arguments& arguments, Worke
                                                const ConfigPlan* plan, const QuotaKeeper* quotas) {
   std::unique_ptr<Serving> self(new Serving(workers, watch, loop, telemetry, plan, quotas));
   if (!arguments.admin.empty()) {
-    FL_TRY(self->tcp_, admin::Server::on_tcp(arguments.admin, admin::Server::Port::kShared));
+    auto opened = admin::Server::on_tcp(arguments.admin, admin::Server::Port::kShared);
+    if (!opened) return fail("--admin: " + opened.error().message);
+    self->tcp_ = std::move(*opened);
     self->address_ = arguments.admin.substr(0, arguments.admin.rfind(':') + 1) + std::to_string(self->tcp_->port());
     self->add_handlers(*self->tcp_);
     add_page(*self->tcp_);

@@ -318,6 +318,17 @@ class LifeTest(unittest.TestCase):
                 self.assertNotEqual(done.returncode, 0)
                 self.assertIn(word, done.stderr)
 
+    def test_the_version_is_told(self):
+        for option in ("--version", "-V"):
+            done = subprocess.run([PROGRAM, option], capture_output=True, text=True, timeout=LIMIT, check=True)
+            self.assertRegex(done.stdout, r"^fairlead-gateway \d+\.\d+\.\d+\n$")
+
+    def test_a_wrong_admin_address_is_named(self):
+        done = subprocess.run([PROGRAM, "--listen", "127.0.0.1:0", "--to", "http://127.0.0.1:1", "--socket", "", "--admin", "x"],
+                              capture_output=True, text=True, timeout=LIMIT, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('--admin: found "x", expected ADDRESS:PORT', done.stderr)
+
     def test_a_port_that_is_taken_is_named(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
