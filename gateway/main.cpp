@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 
 #include "fairlead/config/report.hpp"
@@ -42,8 +43,10 @@ Result<> check(const Arguments& arguments) {
   if (!arguments.config.empty() && by_flags)
     return fairlead::fail("--config: found beside --listen, --to, --cert or --key, expected one of the two ways");
   if (!arguments.config.empty()) return {};
-  for (const auto& text : arguments.listen) {
-    FL_TRY([[maybe_unused]] const auto listen, fairlead::gateway::ListenArgument::parse(text));
+  for (auto text = arguments.listen.begin(); text != arguments.listen.end(); ++text) {
+    FL_TRY(const auto listen, fairlead::gateway::ListenArgument::parse(*text));
+    if (listen.port != 0 && std::find(arguments.listen.begin(), text, *text) != text)
+      return fairlead::fail("--listen: found " + *text + " more than once, expected an address once");
   }
   for (const auto& text : arguments.to) {
     FL_TRY([[maybe_unused]] const auto target, fairlead::gateway::TargetArgument::parse(text));
@@ -180,6 +183,20 @@ void add_options(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(0.0, 100.0));
 }
 
+/// "--admin=" is an option with an empty value, where CLI11 would take the next word for it.
+std::vector<std::string> split_empty_values(int count, char** words) {
+  std::vector<std::string> out;
+  for (int i = count - 1; i > 0; --i) {  // CLI11 takes them last first
+    std::string word = words[i];
+    if (word.starts_with("--") && word.ends_with('=')) {
+      out.emplace_back();
+      word.pop_back();
+    }
+    out.push_back(std::move(word));
+  }
+  return out;
+}
+
 int run(int count, char** words) {
   CLI::App app("fairlead-gateway: HTTP/1.1 and HTTP/2, TLS, balanced over backends", "fairlead-gateway");
   app.footer(kFooter);
@@ -199,7 +216,11 @@ int run(int count, char** words) {
   kong_command->fallthrough();
   kong_command->add_option("FILE", path, "YAML or JSON with _format_version")->type_name("")->required();
   check_command->fallthrough();
-  CLI11_PARSE(app, count, words);
+  try {
+    app.parse(split_empty_values(count, words));
+  } catch (const CLI::ParseError& error) {  // --help and --version too
+    return app.exit(error);
+  }
   if (kong_command->parsed()) return convert_kong(path, arguments);
   if (check_command->parsed() && fairlead::gateway::is_kong_file(path)) return check_kong(path, arguments);
   if (check_command->parsed()) return check_objects(path, output == "json");

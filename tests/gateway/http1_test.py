@@ -311,7 +311,8 @@ class LifeTest(unittest.TestCase):
 
     def test_a_wrong_command_line_says_what_is_expected(self):
         rows = [(["--listen", "x"], "--listen"), (["--listen", ":0", "--to", "ftp://a"], "--to"),
-                (["--listen", ":0"], "--to"), ([], "--listen")]
+                (["--listen", ":0"], "--to"), ([], "--listen"),
+                (["--listen", ":9", "--listen", ":9", "--to", "http://a"], "more than once")]
         for arguments, word in rows:
             with self.subTest(arguments=arguments):
                 done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=LIMIT, check=False)
@@ -328,6 +329,13 @@ class LifeTest(unittest.TestCase):
                               capture_output=True, text=True, timeout=LIMIT, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn('--admin: found "x", expected ADDRESS:PORT', done.stderr)
+
+    def test_an_option_may_have_an_empty_value(self):
+        backend = Backend()
+        self.addCleanup(backend.close)
+        gateway = Gateway("--listen", "127.0.0.1:0", "--to", backend.url, "--zone=", "--session-key=")
+        self.addCleanup(gateway.close)
+        self.assertEqual(curl(gateway.url + "/name"), b"backend")
 
     def test_a_port_that_is_taken_is_named(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:

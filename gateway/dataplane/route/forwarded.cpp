@@ -171,6 +171,18 @@ void set(http::Fields& fields, std::string_view name, std::string_view value) {
   fields.push_back({name, value});
 }
 
+/// "x_forwarded_for" and the like: what passes fields on by CGI's rules takes them for ours (RFC 3875 4.1.18). Nobody
+/// may say them, not even a trusted hop.
+bool is_twin(const http::Field& field) {
+  const auto name = field.name;
+  if (!name.starts_with('x') || name.find('_') == std::string_view::npos) return false;
+  const auto is = [&](std::string_view text, std::string_view ours) {
+    return std::ranges::equal(text, ours, [](char a, char b) { return a == b || (a == '_' && b == '-'); });
+  };
+  constexpr std::string_view kPrefix = "x-forwarded-";
+  return is(name.substr(0, kPrefix.size()), kPrefix) || is(name, "x-real-ip") || is(name, "x-request-id");
+}
+
 /// What came under the name, if it may be believed, with `own` behind it.
 std::string_view appended(const http::Fields& fields, std::string_view name, bool keep, std::string_view own,
                           Arena& arena) {
@@ -277,6 +289,7 @@ void set_forwarded(const Client& client, const net::Endpoint& peer, const net::E
                    const ForwardedOptions& options, http::RequestHead& head, Arena& arena) {
   auto& fields = head.fields;
   const bool keep = client.trusted_peer;
+  std::erase_if(fields, is_twin);
   set(fields, kFor, appended(fields, kFor, keep, peer.address.text(), arena));
   set(fields, "x-real-ip", arena.copy(client.address.text()));
   set_unless_trusted(fields, "x-forwarded-proto", head.scheme, keep);

@@ -166,6 +166,18 @@ TEST(Forwarded, BackendsAreToldWhatMayBeBelieved) {
   EXPECT_EQ(told(hops(1), sent),
             "forwarded: for=6.6.6.6\nx-forwarded-for: 1.1.1.1, 2.2.2.2, 10.0.0.1\nx-forwarded-host: evil.com\n"
             "x-forwarded-port: 1\nx-forwarded-proto: http\nx-real-ip: 2.2.2.2\n");
+  // What a backend of CGI's kind could not tell from ours.
+  const http::Fields twins{{"x_forwarded_for", "6.6.6.6"},
+                           {"x-forwarded_proto", "http"},
+                           {"x_forwarded-client_cert", "evil"},
+                           {"x_real-ip", "6.6.6.6"},
+                           {"x_request_id", "evil"},
+                           {"x_real_ips", "kept"},
+                           {"x_mine", "kept"}};
+  for (const auto count : {0U, 1U})
+    EXPECT_EQ(told(hops(count), twins),
+              "x-forwarded-for: 10.0.0.1\nx-forwarded-host: a.com\nx-forwarded-port: 443\nx-forwarded-proto: https\n"
+              "x-real-ip: 10.0.0.1\nx_mine: kept\nx_real_ips: kept\n");
   auto options = hops(0);
   options.send_forwarded = true;
   EXPECT_EQ(told(options, {{"forwarded", "for=6.6.6.6"}}, "::1"),
