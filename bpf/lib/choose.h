@@ -182,9 +182,9 @@ __noinline int fl_choose(struct fl_choice *choice)
 {
 	const struct fl_frontend *frontend;
 
-	if (!choice)
+	if (!choice || addr_is_of_client(&choice->asked, choice->client))
 		return 0;
-	frontend = frontend_find(&choice->asked, choice->port, choice->proto, choice->client);
+	frontend = frontend_find(&choice->asked, choice->port, choice->proto);
 	if (!frontend)
 		return 0;
 	choice->service_id = frontend->service_id;

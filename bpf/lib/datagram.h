@@ -97,11 +97,13 @@ enum datagram_backend {
 /* Not FL_DATAGRAM_NONE: choice->backend_* says where to. */
 FL_INLINE int datagram_choose(struct bpf_sock_addr *ctx, struct fl_choice *choice)
 {
-	const struct fl_frontend *frontend =
-		frontend_find(&choice->asked, choice->port, choice->proto, choice->client);
+	const struct fl_frontend *frontend;
 	struct bpf_sock *sk = ctx->sk;
 	int given;
 
+	if (addr_is_of_client(&choice->asked, choice->client))
+		return FL_DATAGRAM_NONE;
+	frontend = frontend_find(&choice->asked, choice->port, choice->proto);
 	if (!frontend) /* most answers of servers: a datagram to somewhere else is no connect */
 		return FL_DATAGRAM_NONE;
 	if (sk && datagram_connected(bpf_sk_storage_get(&fl_socks, sk, 0, 0), choice))

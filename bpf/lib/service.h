@@ -6,8 +6,19 @@
 #include "metric.h"
 #include "tuple.h"
 
-/* client: cookie of the caller's network namespace. */
-FL_INLINE const struct fl_frontend *frontend_find(const struct fl_addr *addr, __be16 port, __u8 proto, __u64 client)
+/* The loopback of a pod is its own, whoever listens there: no NodePort of the node. client: cookie of the caller's network
+ * namespace. Asked before frontend_find(), not within, where the cookie would take room on a stack that is full. */
+FL_INLINE int addr_is_of_client(const struct fl_addr *addr, __u64 client)
+{
+	const struct fl_settings *set;
+
+	if (!addr_is_own(addr))
+		return 0;
+	set = settings();
+	return !set || client != set->host_netns;
+}
+
+FL_INLINE const struct fl_frontend *frontend_find(const struct fl_addr *addr, __be16 port, __u8 proto)
 {
 	struct fl_frontend_key key = {.addr = *addr, .port = port, .proto = proto};
 	const struct fl_settings *set = settings();
@@ -21,9 +32,6 @@ FL_INLINE const struct fl_frontend *frontend_find(const struct fl_addr *addr, __
 	if (found)
 		return found;
 	if (bpf_ntohs(port) < bpf_ntohs(set->node_port_low) || bpf_ntohs(port) > bpf_ntohs(set->node_port_high))
-		return 0;
-	/* The loopback of a pod is its own, whoever listens there. */
-	if (addr_is_own(&key.addr) && client != set->host_netns)
 		return 0;
 	nodes = table_of(&fl_node_addrs_of);
 	if (!nodes || !bpf_map_lookup_elem(nodes, &key.addr))
