@@ -33,15 +33,10 @@ std::string numbers_of(const Edge& edge) {
 
 using Uses = std::map<std::string, Use>;  // by service, or by destination where there is none
 
-/// A workload may be called as its service is.
-std::string target_of(const Edge& edge) {
-  return edge.service.empty() ? edge.destination + ":" + edge.port + " (no service)" : edge.service;
-}
-
 std::map<std::string, Uses> uses_of(const std::vector<Edge>& edges) {
   std::map<std::string, Uses> callers;
   for (const auto& edge : edges) {
-    auto& use = callers[edge.source][target_of(edge)];
+    auto& use = callers[edge.source][asked_of(edge)];
     add(use.sum, edge);
     if (!edge.service.empty()) use.given.push_back(&edge);
   }

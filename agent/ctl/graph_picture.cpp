@@ -33,10 +33,6 @@ void add(Line& line, const Edge& edge) {
   line.redirected += edge.redirected;
 }
 
-std::string middle_of(const Edge& edge) {
-  return edge.service.empty() ? edge.destination + ":" + edge.port : edge.service;
-}
-
 void take(std::vector<std::string>& column, const std::string& name) {
   if (std::find(column.begin(), column.end(), name) == column.end()) column.push_back(name);
 }
@@ -44,7 +40,7 @@ void take(std::vector<std::string>& column, const std::string& name) {
 Picture picture_of(const std::vector<Edge>& edges) {
   Picture picture;
   for (const auto& edge : edges) {
-    const auto middle = middle_of(edge);
+    const auto middle = asked_of(edge);
     take(picture.columns[0], edge.source);
     take(picture.columns[1], middle);
     add(picture.asks[{edge.source, middle}], edge);

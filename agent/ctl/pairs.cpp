@@ -38,6 +38,12 @@ Edge edge_of(const Json& pair) {
 
 }  // namespace
 
+std::string asked_of(const Edge& edge) {
+  const std::string protocol = edge.protocol == "udp" ? "/udp" : "";
+  return edge.service.empty() ? edge.destination + ":" + edge.port + protocol + " (no service)"
+                              : edge.service + protocol;
+}
+
 void add(Edge& to, const Edge& from) {
   to.opened += from.opened;
   to.closed += from.closed;

@@ -25,6 +25,10 @@ struct Edge {
   [[nodiscard]] double open() const { return opened > closed ? opened - closed : 0; }
 };
 
+/// What the caller asked for, as people read it: the service, with "/udp" where it is UDP, or the called one's port
+/// where there was none, as a workload may be called as its service is.
+[[nodiscard]] std::string asked_of(const Edge& edge);
+
 /// The larger RTT of both stays.
 void add(Edge& to, const Edge& from);
 

@@ -148,7 +148,7 @@ int print_services(const Json& json) {
     const auto ready = service.at("ready").get<unsigned>();
     const auto endpoints = service.at("endpoints").get<unsigned>();
     std::string balancing = text(service.at("algorithm"));
-    if (service.at("local_only").get<bool>()) balancing += ", this node only";
+    if (service.value("local_only", false)) balancing += ", this node only";
     if (service.at("affinity_seconds").get<unsigned>() != 0) balancing += ", affinity";
     if (service.at("outlier_detection").get<bool>()) balancing += ", ejection";
     table.row({{text(service.at("namespace"))},
@@ -218,7 +218,7 @@ int print_workloads(const Json& json) {
     table.row({{text(workload.at("namespace"))},
                {text(workload.at("workload"))},
                {text(workload.at("kind"))},
-               {text(workload.at("pod"))},
+               {workload.value("pod", "")},
                {text(workload.at("address"))},
                {workload.at("local").get<bool>() ? "yes" : "-"},
                {workload.at("redirect").get<bool>() ? "yes" : "-"},

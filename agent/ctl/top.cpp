@@ -47,7 +47,7 @@ std::string table_of(std::vector<Edge> edges, const std::string& column, std::si
     if (most-- == 0) break;
     const double share = edge.bytes > 0 ? 100 * edge.redirected / edge.bytes : 0;
     table.row({{edge.source},
-               {edge.service.empty() ? "-" : edge.service},
+               {edge.service.empty() ? "-" : asked_of(edge)},
                {edge.service.empty() ? edge.destination + ":" + edge.port : edge.destination},
                {count_text(edge.opened_rate), edge.opened_rate > 0 ? Colour::kGreen : Colour::kDim},
                {bytes_text(edge.bytes_rate), edge.bytes_rate > 0 ? Colour::kGreen : Colour::kDim},

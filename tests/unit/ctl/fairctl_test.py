@@ -263,6 +263,23 @@ class Screen(unittest.TestCase):
             self.assertIn("a-service-of-a-long-name", ctl("--socket", agent.path, "services")[1])
 
 
+class Graph(unittest.TestCase):
+    def test_protocols_and_calls_past_a_service_stand_apart(self):
+        def pair(service, protocol, opened):
+            return {"reporter": "source", "source": "default/a", "destination": "default/dns", "service": service, "port": 53,
+                    "protocol": protocol, "opened": opened, "closed": 0, "failed": {}, "request_bytes": 1, "response_bytes": 0,
+                    "redirected_bytes": 0, "retransmissions": 0, "rtt_us_sum": 0, "rtt_samples": 0, "connect_us_sum": 0}
+        pairs = [pair("default/dns", "tcp", 1), pair("default/dns", "udp", 2), pair("", "tcp", 3), pair("", "udp", 4)]
+        with tempfile.TemporaryDirectory() as folder, Agent(folder, body=json.dumps({"time_ns": 1, "pairs": pairs})) as agent:
+            graph = ctl("--socket", agent.path, "graph", "-i", "0")[1]
+            top = ctl("--socket", agent.path, "top", "--once", "-i", "0")[1]
+        for line in ("default/dns:53  1 conn, 1 B", "default/dns:53/udp  2 conns, 1 B", "default/dns:53 (no service)  3 conns",
+                     "default/dns:53/udp (no service)  4 conns"):
+            self.assertIn("─ " + line, graph)
+        for row in (r"default/dns:53 +default/dns ", r"default/dns:53/udp +default/dns ", r"- +default/dns:53 "):
+            self.assertRegex(top, row)
+
+
 class Picture(unittest.TestCase):
     def test_labels_of_crossing_lines_stand_apart(self):
         pairs = [{"reporter": "source", "source": f"default/caller-{caller}", "destination": f"default/called-{called}",
