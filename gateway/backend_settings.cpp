@@ -17,6 +17,7 @@ upstream::BreakerSpec breaker_of(const model::BackendCircuitBreaker& from) {
 upstream::EjectionSpec ejection_of(const model::BackendOutlierDetection& from) {
   upstream::EjectionSpec out;
   out.consecutive_5xx = from.consecutive_5xx;
+  out.failure_statuses = from.failure_statuses;
   out.consecutive_gateway_errors = from.consecutive_gateway_errors;
   out.consecutive_local_failures = from.consecutive_local_failures;
   out.split_local_failures = from.split_local_failures;
@@ -61,6 +62,7 @@ upstream::HashBy hash_by(model::BackendBalancing::HashBy by) {
     case model::BackendBalancing::HashBy::kHeader: return upstream::HashBy::kHeader;
     case model::BackendBalancing::HashBy::kCookie: return upstream::HashBy::kCookie;
     case model::BackendBalancing::HashBy::kQueryParam: return upstream::HashBy::kQueryParameter;
+    case model::BackendBalancing::HashBy::kPath: return upstream::HashBy::kPath;
   }
   return upstream::HashBy::kSourceAddress;
 }
@@ -79,6 +81,7 @@ void take_balancing(const model::BackendBalancing& from, upstream::BalancingSpec
   }
   to.hash_by = hash_by(from.hash_by);
   to.hash_name = from.hash_name;
+  if (from.hash_fallback) to.hash_fallback = hash_by(*from.hash_fallback);
   to.maglev_table_size = from.maglev_table_size;
   to.least_ring_size = from.least_ring_size;
   to.hash_balance_percent = from.hash_balance_percent;

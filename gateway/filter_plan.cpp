@@ -74,6 +74,8 @@ void FilterPlan::make(Entry& entry, const model::ObjectPtr& from) {
     remarks.clear();
   };
   const auto& s = *policy.settings;
+  add(Slot::kCorrelation, s.correlation, filter::make_correlation);
+  add(Slot::kCrossOrigin, s.cross_origin, filter::make_cross_origin);
   add(Slot::kAddresses, s.addresses, filter::make_addresses);
   add(Slot::kUserAgents, s.user_agents, filter::make_user_agents);
   add(Slot::kRequestSize, s.request_size, filter::make_request_size);

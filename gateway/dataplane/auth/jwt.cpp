@@ -27,6 +27,8 @@ constexpr ErrorInfo kErrors[] = {
     {"no_expiry", "the token does not expire"},
     {"nonce", "the token is of another login"},
     {"inactive", "the token is not active"},
+    {"no_start", "the token does not say when it begins"},
+    {"too_long", "the token lasts too long"},
 };
 
 constexpr std::size_t kMostClaimText = 4096;
@@ -80,12 +82,13 @@ std::shared_ptr<const Token> Token::parse(std::string_view compact, TokenError& 
   const auto first = compact.find('.');
   const auto second = first == std::string_view::npos ? first : compact.find('.', first + 1);
   if (second == std::string_view::npos || compact.find('.', second + 1) != std::string_view::npos) return nullptr;
-  const auto header = decode_base64url(compact.substr(0, first));
+  auto header = decode_base64url(compact.substr(0, first));
   auto payload = decode_base64url(compact.substr(first + 1, second - first - 1));
   auto signature = decode_base64url(compact.substr(second + 1));
   if (!header || !payload || !signature) return nullptr;
   std::shared_ptr<Token> out(new Token);
-  error = out->read_header(*header);
+  out->header_text_ = std::move(*header);
+  error = out->read_header();
   if (error != TokenError::kNone) return nullptr;
   out->signed_ = compact.substr(0, second);
   out->signature_ = std::move(*signature);
@@ -95,8 +98,9 @@ std::shared_ptr<const Token> Token::parse(std::string_view compact, TokenError& 
   return out;
 }
 
-TokenError Token::read_header(const std::string& text) {
-  const auto json = Json::parse(text);
+TokenError Token::read_header() {
+  header_ = Json::parse(header_text_);
+  const auto& json = header_;
   if (!json || json->root().type != Json::Type::kObject) return TokenError::kMalformed;
   const auto& root = json->root();
   if (json->member(root, "crit") != nullptr) return TokenError::kCritical;
@@ -143,10 +147,12 @@ bool is_for(const Json& claims, const std::vector<std::string>& audiences) {
   return false;
 }
 
-TokenError check_times(const Token& token, std::int64_t now, std::int64_t skew, bool needs_expiry) {
-  if (!token.expiry() && needs_expiry) return TokenError::kNoExpiry;
-  if (token.expiry() && now >= *token.expiry() + skew) return TokenError::kExpired;
-  if (token.not_before() && now + skew < *token.not_before()) return TokenError::kNotYet;
+TokenError check_times(const Token& token, std::int64_t now, std::int64_t skew, const TimeRules& rules) {
+  if (!token.expiry() && rules.needs_expiry) return TokenError::kNoExpiry;
+  if (rules.expiry && token.expiry() && now >= *token.expiry() + skew) return TokenError::kExpired;
+  if (!token.not_before() && rules.needs_start) return TokenError::kNoStart;
+  if (rules.start && token.not_before() && now + skew < *token.not_before()) return TokenError::kNotYet;
+  if (rules.most > 0 && token.expiry() && *token.expiry() - now > rules.most) return TokenError::kTooLong;
   return TokenError::kNone;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "fairlead/base/ascii.hpp"
 #include "gateway/dataplane/change/utf8.hpp"
 
 namespace fairlead::change {
@@ -71,6 +72,18 @@ void append_json(const Value& value, std::string& out) {
   out.push_back('"');
   append_json_escaped(value.text, out);
   out.push_back('"');
+}
+
+/// What is encoded already, as a part of a path is, stays so.
+void append_segments(std::string_view text, std::string& out) {
+  while (!text.empty()) {
+    const bool triplet = text.size() > 2 && text[0] == '%' && hex_value(text[1]) >= 0 && hex_value(text[2]) >= 0;
+    const auto size = triplet ? 3U : 1U;
+    const auto piece = text.substr(0, size);
+    if (triplet || std::string_view("/!$&'()*+,;=:@").find(piece) != std::string_view::npos) out += piece;
+    else append_percent_encoded(piece, out);
+    text.remove_prefix(size);
+  }
 }
 
 }  // namespace
@@ -195,6 +208,7 @@ void Template::put(const Piece& piece, const Value& value, bool json, std::strin
   switch (place_) {
     case Place::kText: out += text; return;
     case Place::kHeader: return append_header_value(text, out);
+    case Place::kWholePath: return append_segments(text, out);
     case Place::kPath:
     case Place::kQuery: return append_percent_encoded(text, out);
     case Place::kJson: return append_json_escaped(text, out);
@@ -223,7 +237,8 @@ RenderError Template::render(Scope& scope, std::size_t most, std::string& out) c
     }
     if (out.size() - begin > most) return RenderError::kTooLong;
   }
-  if (place_ == Place::kPath && has_dot_segment(std::string_view(out).substr(begin))) return RenderError::kUnsafe;
+  const bool path = place_ == Place::kPath || place_ == Place::kWholePath;
+  if (path && has_dot_segment(std::string_view(out).substr(begin))) return RenderError::kUnsafe;
   return RenderError::kNone;
 }
 

@@ -19,6 +19,7 @@ constexpr Word kWords[] = {
     {"request.method", Source::kMethod},
     {"request.path", Source::kPath},
     {"request.query", Source::kRawQuery},
+    {"request.target", Source::kTarget},
     {"request.host", Source::kHost},
     {"request.scheme", Source::kScheme},
     {"request.id", Source::kRequestId},
@@ -34,9 +35,8 @@ constexpr Word kWords[] = {
     {"response.status", Source::kStatus},
 };
 constexpr Word kNamed[] = {
-    {"request.header.", Source::kHeader},
-    {"request.query.", Source::kQuery},
-    {"request.cookie.", Source::kCookie},
+    {"request.header.", Source::kHeader},          {"request.query.", Source::kQuery},
+    {"request.cookie.", Source::kCookie},          {"request.capture.", Source::kCapture},
     {"response.header.", Source::kResponseHeader},
 };
 constexpr Word kDocuments[] = {
@@ -45,7 +45,8 @@ constexpr Word kDocuments[] = {
     {"claims", Source::kClaims},
 };
 constexpr std::string_view kSources =
-    "request.method, .path, .host, .scheme, .id, .query, .query.NAME, .header.NAME, .cookie.NAME, .body.PATH, "
+    "request.method, .path, .target, .host, .scheme, .id, .query, .query.NAME, .header.NAME, .cookie.NAME, "
+    ".capture.NAME, .body.PATH, "
     "response.status, .header.NAME, .body.PATH, consumer.name, .customId, .groups, claims.PATH, client.ip, route.name, "
     "route.rule, calls.NAME.status, calls.NAME.body.PATH, uuid, counted or now";
 
@@ -72,7 +73,7 @@ std::optional<Reference> read_reference(std::string_view text) {
   for (const auto& word : kNamed) {
     if (!text.starts_with(word.text) || text.size() == word.text.size()) continue;
     const auto name = text.substr(word.text.size());
-    const bool exact = word.source == Source::kQuery || word.source == Source::kCookie;
+    const bool exact = word.source != Source::kHeader && word.source != Source::kResponseHeader;
     return Reference{.source = word.source, .name = exact ? std::string(name) : lower_ascii(name), .path = {}};
   }
   if (text.starts_with("calls.")) return read_call(text.substr(6));
@@ -228,6 +229,7 @@ class TemplateCompiler {
         if (std::ranges::any_of(sample, [](char c) { return (c >= 0 && c < 0x20 && c != '\t') || c == 0x7f; }))
           return wrong("a header's value has no control characters");
         return {};
+      case Place::kWholePath:
       case Place::kPath:
         if (!sample.starts_with('/')) return wrong("a path begins with /");
         if (has_dot_segment(sample)) return wrong("a path without . and .. segments");

@@ -32,13 +32,19 @@ void read_hash(Reader& reader, View at, model::BackendBalancing& out) {
   };
   // The type first, wherever it stands.
   if (const auto v = at.find("type"))
-    if ((type = reader.one_of(v, {"SourceIP", "Header", "Cookie", "QueryParam"}))) out.hash_by = static_cast<By>(*type);
+    if ((type = reader.one_of(v, {"SourceIP", "Header", "Cookie", "QueryParam", "Path"})))
+      out.hash_by = static_cast<By>(*type);
   const auto token = [](Reader& r, View v, std::string& text) {
     read_text(r, v, text, 1, 256, is_token, "a name: letters, digits and !#$%&'*+-.^_`|~");
   };
-  read_mapping(reader, at, required("type", "SourceIP, Header, Cookie or QueryParam", [](View) {}),
+  read_mapping(reader, at, required("type", "SourceIP, Header, Cookie, QueryParam or Path", [](View) {}),
                field("header", name(By::kHeader, read_header_name)), field("cookie", name(By::kCookie, token)),
                field("queryParam", name(By::kQueryParam, token)),
+               field("fallback",
+                     [&](View v) {
+                       if (const auto found = reader.one_of(v, {"SourceIP", "Path"}))
+                         out.hash_fallback = *found == 0 ? By::kSourceIp : By::kPath;
+                     }),
                field("table",
                      [&](View v) {
                        if (const auto table = reader.one_of(v, {"Maglev", "RingHash"}))
@@ -51,8 +57,9 @@ void read_hash(Reader& reader, View at, model::BackendBalancing& out) {
                      }),
                number_field(reader, "minimumRingSize", out.least_ring_size, 1, 8388608),
                number_field(reader, "balancePercent", out.hash_balance_percent, 0, 1000));
-  constexpr std::string_view kNames[] = {"", "header", "cookie", "queryParam"};
-  if (type && *type > 0 && !at.find(kNames[*type])) reader.missing(at, kNames[*type], "a name, by the type");
+  constexpr std::string_view kNames[] = {"", "header", "cookie", "queryParam", ""};
+  if (type && !kNames[*type].empty() && !at.find(kNames[*type]))
+    reader.missing(at, kNames[*type], "a name, by the type");
 }
 
 void read_balancing(Reader& reader, View at, model::BackendBalancing& out) {
@@ -141,16 +148,19 @@ void read_active(Reader& reader, View at, std::optional<model::ActiveHealthCheck
 
 void read_outlier(Reader& reader, View at, std::optional<model::BackendOutlierDetection>& out) {
   auto& value = out.emplace();
-  read_mapping(reader, at, number_field(reader, "consecutive5xxErrors", value.consecutive_5xx),
-               number_field(reader, "consecutiveGatewayErrors", value.consecutive_gateway_errors),
-               number_field(reader, "consecutiveLocalOriginFailures", value.consecutive_local_failures),
-               field("splitExternalLocalOriginErrors", [&](View v) { reader.read(v, value.split_local_failures); }),
-               time_field(reader, "interval", value.interval),
-               time_field(reader, "baseEjectionTime", value.base_ejection_time),
-               time_field(reader, "maxEjectionTime", value.max_ejection_time),
-               number_field(reader, "maxEjectionPercent", value.max_ejection_percent, 0, 100),
-               number_field(reader, "failurePercentageThreshold", value.failure_percent, 0, 100),
-               number_field(reader, "latencyPercent", value.latency_percent, 0, 10000));
+  read_mapping(
+      reader, at, number_field(reader, "consecutive5xxErrors", value.consecutive_5xx),
+      number_field(reader, "consecutiveGatewayErrors", value.consecutive_gateway_errors),
+      number_field(reader, "consecutiveLocalOriginFailures", value.consecutive_local_failures),
+      field("splitExternalLocalOriginErrors", [&](View v) { reader.read(v, value.split_local_failures); }),
+      time_field(reader, "interval", value.interval), time_field(reader, "baseEjectionTime", value.base_ejection_time),
+      time_field(reader, "maxEjectionTime", value.max_ejection_time),
+      number_field(reader, "maxEjectionPercent", value.max_ejection_percent, 0, 100),
+      number_field(reader, "failurePercentageThreshold", value.failure_percent, 0, 100),
+      number_field(reader, "latencyPercent", value.latency_percent, 0, 10000), field("failureStatuses", [&](View v) {
+        read_list(reader, v, 1, 64, value.failure_statuses,
+                  [&](View item, std::uint16_t& one) { read_number(reader, item, 100, 599, one); });
+      }));
 }
 
 template <class... F>

@@ -102,15 +102,15 @@ void check_jwt(Reader& reader, View at, const CredentialText& text) {
   if (is_mac && text.is_public_key)
     return reader.error(at.find("publicKey"), "no publicKey: " + text.algorithm + " takes a secret");
   if (!is_mac && !text.is_public_key)
-    return reader.error(at.find("secret"), "no secret: " + text.algorithm + " takes a publicKey");
+    return reader.error(at.find(at.find("secret") ? "secret" : "secretBase64"),
+                        "no secret: " + text.algorithm + " takes a publicKey");
   if (is_mac) return;
   if (const auto key = auth::VerifyKey::from_pem(text.material, auth::bit(*algorithm)); !key)
     reader.error(value_of(at, "publicKey"), "a public key for " + text.algorithm + ": " + key.error().message);
 }
 
 void read_jwt_credential(Reader& reader, View at, const std::string& consumer, CredentialText& text) {
-  std::string key;
-  std::string held;
+  std::string key, held, encoded;
   text.id = consumer;
   text.algorithm = "HS256";
   read_mapping(
@@ -120,12 +120,18 @@ void read_jwt_credential(Reader& reader, View at, const std::string& consumer, C
               const auto known = [](std::string_view name) { return auth::algorithm_of(name).has_value(); };
               read_text(reader, v, text.algorithm, 1, 16, known, "HS, RS, PS or ES with 256, 384 or 512, or EdDSA");
             }),
-      text_field(reader, "secret", text.material), text_field(reader, "publicKey", key, kMostPem),
-      secret_field(reader, text), file_field(reader, "file", held, kMostPem));
+      text_field(reader, "secret", text.material), text_field(reader, "secretBase64", encoded),
+      text_field(reader, "publicKey", key, kMostPem), secret_field(reader, text),
+      file_field(reader, "file", held, kMostPem));
+  if (!encoded.empty()) {
+    auto decoded = auth::decode_base64url(encoded);
+    if (decoded) text.material = std::move(*decoded);
+    else reader.error(at.find("secretBase64"), "base64url without padding (RFC 4648 section 5)");
+  }
   const auto algorithm = auth::algorithm_of(text.algorithm);
   take_key(text, std::move(key), std::move(held), algorithm && *algorithm > auth::Algorithm::kHs512);
   if (at.is_mapping()) {
-    check_one(reader, at, {"secret", "publicKey", "secretRef", "file"});
+    check_one(reader, at, {"secret", "secretBase64", "publicKey", "secretRef", "file"});
     check_jwt(reader, at, text);
   }
 }

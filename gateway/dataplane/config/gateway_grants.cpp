@@ -30,12 +30,12 @@ bool comes_before(const ObjectPtr& a, const ObjectPtr& b) {
 
 /// Bits of the sections that a policy has.
 std::uint32_t sections_of(const model::RequestSettings& s) {
-  const bool has[] = {s.addresses != nullptr,   s.request_size != nullptr,   s.authentication != nullptr,
-                      s.access != nullptr,      s.external_auth != nullptr,  s.rate_limits != nullptr,
-                      s.concurrency != nullptr, s.fault != nullptr,          s.validation != nullptr,
-                      s.compression != nullptr, s.transform != nullptr,      s.answer != nullptr,
-                      s.cache != nullptr,       s.aggregate != nullptr,      s.canary != nullptr,
-                      s.user_agents != nullptr, s.response_limits != nullptr};
+  const bool has[] = {
+      s.addresses != nullptr,       s.request_size != nullptr, s.authentication != nullptr, s.access != nullptr,
+      s.external_auth != nullptr,   s.rate_limits != nullptr,  s.concurrency != nullptr,    s.fault != nullptr,
+      s.validation != nullptr,      s.compression != nullptr,  s.transform != nullptr,      s.answer != nullptr,
+      s.cache != nullptr,           s.aggregate != nullptr,    s.canary != nullptr,         s.user_agents != nullptr,
+      s.response_limits != nullptr, s.correlation != nullptr,  s.cross_origin != nullptr};
   std::uint32_t bits = 0;
   for (std::size_t i = 0; i < std::size(has); ++i)
     if (has[i]) bits |= std::uint32_t{1} << i;

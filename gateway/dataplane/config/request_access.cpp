@@ -62,7 +62,11 @@ void read_rule(Reader& reader, View at, model::AccessRule& out) {
 }  // namespace
 
 void read_addresses(Reader& reader, View at, model::AddressRules& out) {
-  read_mapping(reader, at, blocks_field(reader, "allow", out.allow), blocks_field(reader, "deny", out.deny));
+  read_mapping(reader, at, blocks_field(reader, "allow", out.allow), blocks_field(reader, "deny", out.deny),
+               field("refusal", [&](View v) {
+                 read_mapping(reader, v, field("status", [&](View n) { read_number(reader, n, 400, 599, out.status); }),
+                              field("detail", [&](View n) { read_text(reader, n, out.detail, 1, 1024); }));
+               }));
   if (at.is_mapping() && !at.find("allow") && !at.find("deny")) reader.missing(at, "allow", "allow or deny, or both");
 }
 
@@ -88,10 +92,12 @@ void read_request_size(Reader& reader, View at, model::RequestSize& out) {
   read_mapping(
       reader, at,
       required("maxBytes", "a number of bytes", [&](View v) { read_number(reader, v, 0, kMost, out.max_bytes); }),
-      field("streamed", [&](View v) {
-        if (const auto found = reader.one_of(v, {"Buffer", "Refuse", "Pass"}))
-          out.streamed = static_cast<model::RequestSize::Streamed>(*found);
-      }));
+      field("streamed",
+            [&](View v) {
+              if (const auto found = reader.one_of(v, {"Buffer", "Refuse", "Pass"}))
+                out.streamed = static_cast<model::RequestSize::Streamed>(*found);
+            }),
+      bool_field(reader, "requireLength", out.require_length));
   if (out.streamed == model::RequestSize::Streamed::kBuffer && out.max_bytes > kMostBuffered && at.is_mapping())
     reader.error(at.find("maxBytes"), "at most 67108864, or streamed: Refuse or Pass: bodies are held in memory");
 }
@@ -103,9 +109,15 @@ void read_access(Reader& reader, View at, model::AccessRules& out) {
                           read_list(reader, v, 1, 256, out.rules,
                                     [&](View item, model::AccessRule& one) { read_rule(reader, item, one); });
                         }),
-               field("otherwise", [&](View v) {
-                 if (const auto found = reader.one_of(v, {"Deny", "Allow"})) out.otherwise_allow = *found == 1;
-               }));
+               field("otherwise",
+                     [&](View v) {
+                       if (const auto found = reader.one_of(v, {"Deny", "Allow"})) out.otherwise_allow = *found == 1;
+                     }),
+               field("unknownCallers",
+                     [&](View v) {
+                       if (const auto found = reader.one_of(v, {"Forbid", "Challenge"})) out.challenges = *found == 1;
+                     }),
+               bool_field(reader, "hideGroups", out.hides_groups));
 }
 
 }  // namespace fairlead::config

@@ -68,21 +68,25 @@ void read_percent(Reader& reader, View at, std::uint32_t& out) {
 
 void read_fixed_answer(Reader& reader, View at, model::FixedAnswer& out) {
   View body;
-  read_mapping(reader, at, field("status", [&](View v) { read_number(reader, v, 200, 599, out.status); }),
-               field("headers", [&](View v) { read_named_templates(reader, v, true, out.headers); }),
-               field("body", [&](View v) { body = v; }),
-               field("json",
-                     [&](View v) {
-                       out.has_body = true;
-                       read_json_template(reader, v, out.body);
-                     }),
-               field("contentType",
-                     [&](View v) {
-                       read_text(reader, v, out.content_type, 3, 256, is_header_value,
-                                 "a content type such as text/plain");
-                     }),
-               field("delay", [&](View v) { read_bounded_delay(reader, v, out.delay); }),
-               field("maintenance", [&](View v) { read_maintenance(reader, v, out); }));
+  read_mapping(
+      reader, at, field("status", [&](View v) { read_number(reader, v, 200, 599, out.status); }),
+      field("detail", [&](View v) { read_text(reader, v, out.detail, 1, 1024); }),
+      field(
+          "trigger",
+          [&](View v) { read_text(reader, v, out.trigger, 1, 256, is_token, "the name of a header or a parameter"); }),
+      field("headers", [&](View v) { read_named_templates(reader, v, true, out.headers); }),
+      field("body", [&](View v) { body = v; }),
+      field("json",
+            [&](View v) {
+              out.has_body = true;
+              read_json_template(reader, v, out.body);
+            }),
+      field("contentType",
+            [&](View v) {
+              read_text(reader, v, out.content_type, 3, 256, is_header_value, "a content type such as text/plain");
+            }),
+      field("delay", [&](View v) { read_bounded_delay(reader, v, out.delay); }),
+      field("maintenance", [&](View v) { read_maintenance(reader, v, out); }));
   const auto json = at.is_mapping() ? at.find("json") : View{};
   if (body && json) reader.error(json, "body or json, not both");
   if (json && out.content_type.empty()) out.content_type = "application/json";
@@ -95,6 +99,8 @@ void read_fixed_answer(Reader& reader, View at, model::FixedAnswer& out) {
   }
   if (out.maintenance && (out.has_body || at.find("status")))
     reader.error(at.find("maintenance"), "maintenance, or status and body, not both");
+  if (!out.detail.empty() && (out.has_body || out.maintenance || out.status < 400))
+    reader.error(at.find("detail"), "detail only with a status from 400, and without body and maintenance");
   if (out.has_body && (out.status == 204 || out.status == 205 || out.status == 304))
     reader.error(body ? body : json, "no body, as the status has none");
   for (const auto source : {change::Source::kStatus, change::Source::kResponseHeader, change::Source::kResponseBody,

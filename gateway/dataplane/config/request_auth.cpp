@@ -17,10 +17,21 @@ constexpr std::size_t kMostJwks = 262144;
 constexpr std::string_view kMethods =
     "at least one of apiKey, basic, jwt, hmac, signature, clientCertificate, introspection, login";
 
+auto realm_field(Reader& reader, std::string& out) {
+  return field("realm", [&reader, &out](View v) {
+    const auto is_realm = [](std::string_view text) {
+      return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
+    };
+    read_text(reader, v, out, 1, 256, is_realm, "visible ASCII and blanks without '\"' and '\\'");
+  });
+}
+
 void read_api_key_method(Reader& reader, View at, model::ApiKeyMethod& out) {
   // Where a place is named, the others are not looked at.
-  if (at.is_mapping() && (at.find("headers") || at.find("query") || at.find("cookies"))) out.from = {};
-  places_fields(reader, out.from)(at, bool_field(reader, "hideCredentials", out.hide_credentials));
+  if (at.is_mapping() && (at.find("headers") || at.find("query") || at.find("cookies") || at.find("body")))
+    out.from = {};
+  places_fields(reader, out.from)(at, texts_field(reader, "body", out.body, 16), realm_field(reader, out.realm),
+                                  bool_field(reader, "hideCredentials", out.hide_credentials));
 }
 
 void read_algorithms(Reader& reader, View at, std::vector<std::string>& out) {
@@ -82,14 +93,24 @@ void read_jwt_method(Reader& reader, View at, model::JwtMethod& out) {
                        read_list(reader, v, 1, 32, out.issuers,
                                  [&](View item, model::JwtIssuer& one) { read_issuer(reader, item, one); });
                      }),
-               bool_field(reader, "consumers", out.consumers),
+               bool_field(reader, "consumers", out.consumers), realm_field(reader, out.realm),
                field("from",
                      [&](View v) {
                        out.from = {};
                        places_fields(reader, out.from)(v);
                      }),
                bool_field(reader, "hideCredentials", out.hide_credentials),
-               bool_field(reader, "requireExpiry", out.require_expiry));
+               bool_field(reader, "requireExpiry", out.require_expiry),
+               field("verify",
+                     [&](View v) {
+                       read_list(reader, v, 0, 2, out.verify.emplace(), [&](View item, std::string& one) {
+                         if (reader.one_of(item, {"exp", "nbf"})) one = item.text();
+                       });
+                     }),
+               field("keyClaim", [&](View v) { read_text(reader, v, out.key_claim, 1, 256); }),
+               time_field(reader, "maxLifetime", out.max_lifetime));
+  if (out.max_lifetime.count() % 1000 != 0 || out.max_lifetime > std::chrono::hours(24 * 366))
+    reader.error(at.find("maxLifetime"), "whole seconds, 8784h at most");
   if (out.issuers.empty() && !out.consumers) reader.error(at, "issuers, or consumers: true");
   auto item = at.is_mapping() && at.find("issuers") ? at.find("issuers").first() : View{};
   for (std::size_t i = 0; item && i < out.issuers.size(); item = item.next(), ++i)
@@ -99,7 +120,7 @@ void read_jwt_method(Reader& reader, View at, model::JwtMethod& out) {
 
 void read_hmac_method(Reader& reader, View at, model::HmacMethod& out) {
   read_mapping(
-      reader, at, time_field(reader, "clockSkew", out.clock_skew),
+      reader, at, time_field(reader, "clockSkew", out.clock_skew), realm_field(reader, out.realm),
       field("enforceHeaders",
             [&](View v) {
               const auto good = [](std::string_view name) { return name == "@request-target" || is_token(name); };
@@ -160,8 +181,9 @@ void read_methods(Reader& reader, View at, model::Authentication& out) {
   read_mapping(reader, at, field("apiKey", [&](View v) { read_api_key_method(reader, v, out.api_key.emplace()); }),
                field("basic",
                      [&](View v) {
-                       read_mapping(reader, v,
-                                    bool_field(reader, "hideCredentials", out.basic.emplace().hide_credentials));
+                       auto& basic = out.basic.emplace();
+                       read_mapping(reader, v, realm_field(reader, basic.realm),
+                                    bool_field(reader, "hideCredentials", basic.hide_credentials));
                      }),
                field("jwt", [&](View v) { read_jwt_method(reader, v, out.jwt.emplace()); }),
                field("hmac", [&](View v) { read_hmac_method(reader, v, out.hmac.emplace()); }),
@@ -207,31 +229,34 @@ void read_required_claims(Reader& reader, View at, std::vector<model::RequiredCl
 }
 
 void read_authentication(Reader& reader, View at, model::Authentication& out) {
-  const auto is_realm = [](std::string_view text) {
-    return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
-  };
-  read_mapping(
-      reader, at, required("methods", kMethods, [&](View v) { read_methods(reader, v, out); }),
-      field("mode",
-            [&](View v) {
-              if (const auto found = reader.one_of(v, {"Any", "All"}))
-                out.mode = static_cast<model::Authentication::Mode>(*found);
-            }),
-      field("realm",
-            [&](View v) {
-              read_text(reader, v, out.realm, 1, 256, is_realm, "visible ASCII and blanks without '\"' and '\\'");
-            }),
-      field("failures", [&](View v) { read_failures(reader, v, out.failures); }), field("anonymous", [&](View v) {
-        read_mapping(reader, v, bool_field(reader, "allow", out.allow_anonymous),
-                     field("consumer", [&](View c) { read_object_name(reader, c, out.anonymous_consumer); }),
-                     field("wrongCredentials", [&](View w) {
-                       if (const auto found = reader.one_of(w, {"Refuse", "Ignore"})) out.ignore_wrong = *found == 1;
-                     }));
-        if (out.ignore_wrong && !out.allow_anonymous)
-          reader.error(v.find("wrongCredentials"), "Refuse, or Ignore with allow: true");
-        if (!out.anonymous_consumer.empty() && !out.allow_anonymous)
-          reader.error(v.find("consumer"), "a consumer only with allow: true");
-      }));
+  read_mapping(reader, at, required("methods", kMethods, [&](View v) { read_methods(reader, v, out); }),
+               field("mode",
+                     [&](View v) {
+                       if (const auto found = reader.one_of(v, {"Any", "All", "Each"}))
+                         out.mode = static_cast<model::Authentication::Mode>(*found);
+                     }),
+               realm_field(reader, out.realm),
+               field("preflights",
+                     [&](View v) {
+                       if (const auto found = reader.one_of(v, {"Ask", "Pass"})) out.passes_options = *found == 1;
+                     }),
+               field("credentialIdentifier",
+                     [&](View v) {
+                       if (const auto found = reader.one_of(v, {"Name", "Id"})) out.tells_id = *found == 1;
+                     }),
+               field("failures", [&](View v) { read_failures(reader, v, out.failures); }),
+               field("anonymous", [&](View v) {
+                 read_mapping(reader, v, bool_field(reader, "allow", out.allow_anonymous),
+                              field("consumer", [&](View c) { read_object_name(reader, c, out.anonymous_consumer); }),
+                              field("wrongCredentials", [&](View w) {
+                                if (const auto found = reader.one_of(w, {"Refuse", "Ignore"}))
+                                  out.ignore_wrong = *found == 1;
+                              }));
+                 if (out.ignore_wrong && !out.allow_anonymous)
+                   reader.error(v.find("wrongCredentials"), "Refuse, or Ignore with allow: true");
+                 if (!out.anonymous_consumer.empty() && !out.allow_anonymous)
+                   reader.error(v.find("consumer"), "a consumer only with allow: true");
+               }));
 }
 
 }  // namespace fairlead::config

@@ -61,7 +61,7 @@ void read_key(Reader& reader, View at, model::CacheKey& out) {
   read_mapping(reader, at, field("query", [&](View v) { read_query(reader, v, out); }),
                field("headers", [&](View v) { read_header_names(reader, v, out.headers); }),
                field("cookies", [&](View v) { read_cookies(reader, v, out.cookies); }),
-               bool_field(reader, "consumer", out.consumer));
+               bool_field(reader, "consumer", out.consumer), bool_field(reader, "ignoreCase", out.ignore_case));
 }
 
 void read_statuses(Reader& reader, View at, std::vector<model::ResponseCache::StatusTtl>& out) {
@@ -82,15 +82,18 @@ void read_statuses(Reader& reader, View at, std::vector<model::ResponseCache::St
 
 void read_methods(Reader& reader, View at, model::ResponseCache& out) {
   out.get = out.head = false;
-  std::vector<std::string> methods;
-  read_list(reader, at, 1, 2, methods, [&](View item, std::string&) {
-    const auto found = reader.one_of(item, {"GET", "HEAD"});
+  out.methods.clear();
+  read_list(reader, at, 1, 5, out.methods, [&](View item, std::string& one) {
+    const auto found = out.by_settings ? reader.one_of(item, {"GET", "HEAD", "POST", "PATCH", "PUT"})
+                                       : reader.one_of(item, {"GET", "HEAD"});
     if (!found) return;
-    auto& method = *found == 0 ? out.get : out.head;
-    if (method) reader.error(item, "each method once");
-    method = true;
+    one = item.text();
+    if (is_repeated(out.methods, one)) reader.error(item, "each method once");
+    out.get = out.get || *found == 0;
+    out.head = out.head || *found == 1;
   });
-  if (out.head && !out.get) reader.error(at, "GET too: a HEAD is answered by what a GET has stored");
+  if (!out.by_settings && out.head && !out.get)
+    reader.error(at, "GET too: a HEAD is answered by what a GET has stored");
 }
 
 void read_coalesce(Reader& reader, View at, model::ResponseCache& out) {
@@ -102,10 +105,24 @@ void read_coalesce(Reader& reader, View at, model::ResponseCache& out) {
                }));
 }
 
+/// What only a cache by settings has, and what it needs.
+void check_settings(Reader& reader, View at, const model::ResponseCache& out) {
+  if (out.by_settings) {
+    if (!at.find("statuses")) reader.missing(at, "statuses", "statuses, by storeBy");
+    for (const char* name : {"defaultTtl", "staleWhileRevalidate", "staleIfError", "controlHeaders", "store"})
+      if (const auto there = at.find(name)) reader.error(there, "this field only with storeBy: Responses");
+    return;
+  }
+  for (const char* name : {"contentTypes", "keepFor", "keyHeader", "ageHeader"})
+    if (const auto there = at.find(name)) reader.error(there, "this field only with storeBy: Settings");
+  if (out.key.ignore_case) reader.error(at.find("key").find("ignoreCase"), "this field only with storeBy: Settings");
+}
+
 }  // namespace
 
 void read_cache(Reader& reader, View at, model::ResponseCache& out) {
   bool shared = false;
+  out.by_settings = at.is_mapping() && at.find("storeBy") && at.find("storeBy").text() == "Settings";
   auto redis = std::make_shared<model::RedisSettings>();
   read_mapping(reader, at, field("maxBytes", [&](View v) { read_number(reader, v, 65536, kMostBytes, out.max_bytes); }),
                field("maxObjectBytes", [&](View v) { read_number(reader, v, 1, kMostBytes, out.max_object_bytes); }),
@@ -123,6 +140,15 @@ void read_cache(Reader& reader, View at, model::ResponseCache& out) {
                                     }));
                      }),
                bool_field(reader, "cacheStatusHeader", out.cache_status_header),
+               field("storeBy", [&](View v) { (void)reader.one_of(v, {"Responses", "Settings"}); }),
+               field("contentTypes",
+                     [&](View v) {
+                       read_list(reader, v, 1, 64, out.content_types, [&](View item, std::string& one) {
+                         read_text(reader, item, one, 3, 256, is_header_value, "a content type such as text/plain");
+                       });
+                     }),
+               seconds_field(reader, "keepFor", out.keep_for), bool_field(reader, "ageHeader", out.age_header),
+               bool_field(reader, "keyHeader", out.key_header),
                field("tagHeader",
                      [&](View v) {
                        out.tag_headers.assign(1, {});
@@ -136,6 +162,7 @@ void read_cache(Reader& reader, View at, model::ResponseCache& out) {
                      }),
                field("redis", [&](View v) { read_cache_redis(reader, v, *redis, out.max_shared_bytes); }));
   if (!at.is_mapping()) return;
+  check_settings(reader, at, out);
   if (shared && !at.find("redis")) reader.missing(at, "redis", "a mapping, by the store");
   if (!shared && at.find("redis")) reader.error(at.find("redis"), "redis only with store Redis");
   if (shared) out.redis = std::move(redis);

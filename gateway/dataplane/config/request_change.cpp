@@ -103,9 +103,10 @@ void read_json_changes(Reader& reader, View at, model::BodyChange& out) {
   std::ranges::stable_sort(json, {}, &model::JsonChange::kind);
 }
 
-void read_body_change(Reader& reader, View at, model::BodyChange& out) {
+template <class... More>
+void read_body_change(Reader& reader, View at, model::BodyChange& out, const Field<More>&... more) {
   View text;
-  read_mapping(reader, at, field("json", [&](View v) { read_json_changes(reader, v, out); }),
+  read_mapping(reader, at, more..., field("json", [&](View v) { read_json_changes(reader, v, out); }),
                field("template", [&](View v) { text = v; }), field("contentType", [&](View v) {
                  read_text(reader, v, out.content_type, 3, 256, is_header_value, "a content type such as text/plain");
                }));
@@ -114,12 +115,25 @@ void read_body_change(Reader& reader, View at, model::BodyChange& out) {
   if (!text && at.find("contentType")) reader.missing(at, "template", "a template, as there is a contentType");
 }
 
+/// A request's may be a form, too.
+void read_request_body(Reader& reader, View at, model::RequestTransform& out) {
+  read_body_change(reader, at, out.body,
+                   field("fields", [&](View v) { read_field_changes(reader, v, false, out.body_fields); }));
+  if (at.is_mapping() && at.find("fields") && (at.find("json") || at.find("template")))
+    reader.error(at.find("fields"), "fields, json or template, one of them");
+}
+
 void read_request(Reader& reader, View at, model::RequestTransform& out) {
-  read_mapping(reader, at, field("method", [&](View v) { read_method(reader, v, out.method); }),
-               field("path", [&](View v) { read_template(reader, v, change::Place::kPath, out.path); }),
-               field("headers", [&](View v) { read_field_changes(reader, v, true, out.headers); }),
-               field("query", [&](View v) { read_field_changes(reader, v, false, out.query); }),
-               field("body", [&](View v) { read_body_change(reader, v, out.body); }));
+  read_mapping(
+      reader, at, field("method", [&](View v) { read_method(reader, v, out.method); }),
+      field("path", [&](View v) { read_template(reader, v, change::Place::kPath, out.path); }),
+      field("backendPath", [&](View v) { read_template(reader, v, change::Place::kWholePath, out.backend_path); }),
+      field("headers", [&](View v) { read_field_changes(reader, v, true, out.headers); }),
+      field("query", [&](View v) { read_field_changes(reader, v, false, out.query); }),
+      field("body", [&](View v) { read_request_body(reader, v, out); }), field("onFailure", [&](View v) {
+        if (const auto found = reader.one_of(v, {"Refuse", "Pass"})) out.pass = *found == 1;
+      }));
+  if (!out.path.empty() && !out.backend_path.empty()) reader.error(at.find("backendPath"), "path or backendPath");
 }
 
 void read_status(Reader& reader, View at, std::pair<std::uint16_t, std::uint16_t>& out) {
@@ -163,6 +177,8 @@ void check_sources(Reader& reader, View at, const model::Transform& out) {
     if (!request) break;
     fields(request, out.request.headers, source, kWhy);
     fields(request, out.request.query, source, kWhy);
+    fields(request, out.request.body_fields, source, kWhy);
+    refuse_source(reader, request, out.request.backend_path, source, kWhy);
     body(request, out.request.body, source, kWhy);
     refuse_source(reader, request, out.request.path, source, kWhy);
   }

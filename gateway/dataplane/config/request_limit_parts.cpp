@@ -26,10 +26,10 @@ void read_key_part(Reader& reader, View at, LimitKeyPart& out) {
   using enum LimitKeyPart::Type;
   read_mapping(
       reader, at,
-      required("type", "Consumer, Credential, ClientIP, Header, Query, Cookie, Claim, Path, Route or Host",
+      required("type", "Consumer, Credential, ClientIP, Header, Query, Cookie, Claim, Path, Route, Host or Everyone",
                [&](View v) {
                  if (const auto found = reader.one_of(v, {"Consumer", "Credential", "ClientIP", "Header", "Query",
-                                                          "Cookie", "Claim", "Path", "Route", "Host"}))
+                                                          "Cookie", "Claim", "Path", "Route", "Host", "Everyone"}))
                    out.type = static_cast<LimitKeyPart::Type>(*found);
                }),
       field("name",
@@ -38,7 +38,8 @@ void read_key_part(Reader& reader, View at, LimitKeyPart& out) {
       field("ipv6Prefix", [&](View v) { read_number(reader, v, 0, 128, out.v6_prefix); }));
   const bool named = out.type == kHeader || out.type == kQuery || out.type == kCookie || out.type == kClaim;
   if (named && !at.find("name")) reader.missing(at, "name", "a name, by the type");
-  if (!named && at.find("name")) reader.error(at.find("name"), "name only with types Header, Query, Cookie and Claim");
+  if (!named && out.type != kPath && at.find("name"))
+    reader.error(at.find("name"), "name only with types Header, Query, Cookie, Claim and Path");
   for (const char* prefix : {"ipv4Prefix", "ipv6Prefix"})
     if (out.type != kClientIp && at.find(prefix)) reader.error(at.find(prefix), "a prefix only with type ClientIP");
   if (out.type == kHeader && at.find("name")) read_header_name(reader, at.find("name"), out.name);

@@ -20,6 +20,8 @@ void read_required_claims(Reader& reader, View at, std::vector<model::RequiredCl
 /// 0 to 100 in parts of a million.
 void read_percent(Reader& reader, View at, std::uint32_t& out);
 
+void read_correlation(Reader& reader, View at, model::Correlation& out);
+void read_cross_origin(Reader& reader, View at, model::CrossOrigin& out);
 void read_addresses(Reader& reader, View at, model::AddressRules& out);
 void read_user_agents(Reader& reader, View at, model::UserAgentRules& out);
 void read_request_size(Reader& reader, View at, model::RequestSize& out);

@@ -37,7 +37,11 @@ class Access final : public Filter {
   explicit Access(const model::AccessRules& settings) : settings_(settings) {}
 
   Verdict on_request(Request& request) const override {
-    Claims claims(request.identity().claims);
+    const auto& identity = request.identity();
+    if (settings_.hides_groups)
+      std::erase_if(request.head().fields, [](const http::Field& field) { return field.name == "x-consumer-groups"; });
+    if (settings_.challenges && identity.consumer == nullptr && !identity.authenticated) return challenge(request);
+    Claims claims(identity.claims);
     bool allow = settings_.otherwise_allow;
     for (const auto& rule : settings_.rules) {
       if (!holds(rule, request, claims)) continue;
@@ -45,6 +49,8 @@ class Access final : public Filter {
       break;
     }
     if (allow) return Verdict::kContinue;
+    if (settings_.challenges && !identity.authenticated && identity.consumer->groups().empty())
+      return challenge(request);
     answer_problem(request, 403, "Forbidden", "the caller may not do this", telemetry::ResponseFlag::kPolicyDenied, {},
                    "access_denied");
     return Verdict::kAnswered;
@@ -52,6 +58,12 @@ class Access final : public Filter {
   Preview preview(Probe& probe) const override { return probe.ask(*this); }
 
  private:
+  /// Of somebody who might be allowed, were he known.
+  static Verdict challenge(Request& request) {
+    answer_problem(request, 401, "Unauthorized", "the caller is not known", telemetry::ResponseFlag::kPolicyDenied, {},
+                   "caller_unknown");
+    return Verdict::kAnswered;
+  }
   /// What costs least is asked first.
   static bool holds(const model::AccessRule& rule, Request& request, Claims& claims) {
     const auto& identity = request.identity();

@@ -27,13 +27,18 @@ bool contains(const std::vector<Cidr>& blocks, const Address& address) {
 class Addresses final : public Filter {
  public:
   explicit Addresses(const model::AddressRules& settings)
-      : allow_(merged(settings.allow)), deny_(merged(settings.deny)) {}
+      : allow_(merged(settings.allow)),
+        deny_(merged(settings.deny)),
+        status_(settings.status),
+        title_(http::reason_of(settings.status)),
+        detail_(settings.detail) {}
 
   Verdict on_request(Request& request) const override {
     const auto& client = request.client();
     if (!contains(deny_, client) && (allow_.empty() || contains(allow_, client))) return Verdict::kContinue;
-    answer_problem(request, 403, "Forbidden", "the client's address is not allowed",
-                   telemetry::ResponseFlag::kPolicyDenied, {}, "address_denied");
+    answer_problem(request, status_, title_.empty() ? "Error" : title_,
+                   detail_.empty() ? "the client's address is not allowed" : std::string_view(detail_),
+                   telemetry::ResponseFlag::kPolicyDenied, {}, "address_denied", {.message = detail_});
     return Verdict::kAnswered;
   }
   Preview preview(Probe& probe) const override { return probe.ask(*this); }
@@ -41,6 +46,9 @@ class Addresses final : public Filter {
  private:
   const std::vector<Cidr> allow_;
   const std::vector<Cidr> deny_;
+  const std::uint16_t status_;
+  const std::string_view title_;
+  const std::string detail_;
 };
 
 }  // namespace

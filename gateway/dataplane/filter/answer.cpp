@@ -2,10 +2,12 @@
 // Section answer: fixed answers, mocks, maintenance.
 #include <algorithm>
 
+#include "fairlead/base/ascii.hpp"
 #include "fairlead/filter/make.hpp"
 #include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/request_change.hpp"
+#include "fairlead/route/query.hpp"
 #include "gateway/dataplane/filter/pause.hpp"
 #include "gateway/dataplane/filter/problem.hpp"
 #include "gateway/dataplane/filter/request_scope.hpp"
@@ -27,6 +29,10 @@ bool same_secret(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
+bool same_letters(std::string_view lower_case, std::string_view name) {
+  return std::ranges::equal(lower_case, name, {}, {}, [](char c) { return lower_ascii(c); });
+}
+
 class AnswerFilter final : public Filter {
  public:
   explicit AnswerFilter(const model::FixedAnswer& settings)
@@ -39,6 +45,7 @@ class AnswerFilter final : public Filter {
 
   Verdict on_request(Request& request) const override {
     if (settings_.maintenance && is_allowed(request)) return Verdict::kContinue;
+    if (!settings_.trigger.empty() && !is_triggered(request)) return Verdict::kContinue;
     const auto& head = request.head();
     const bool body = head.body == http::Body::kStream || (head.body == http::Body::kLength && head.content_length > 0);
     if (body && body_.uses(change::Source::kBody) && is_json_type(head.fields)) return Verdict::kNeedBody;
@@ -78,6 +85,12 @@ class AnswerFilter final : public Filter {
     return field != nullptr && same_secret(field->value, allow.value);
   }
 
+  [[nodiscard]] bool is_triggered(Request& request) const {
+    const auto& fields = request.head().fields;
+    return std::ranges::any_of(fields, [&](const auto& one) { return same_letters(one.name, settings_.trigger); }) ||
+           route::find_query(request.target().query, settings_.trigger).has_value();
+  }
+
   void answer(Request& request, const change::Json* request_body) const {
     PlainScope scope(request);
     scope.set_body(request_body);
@@ -99,10 +112,11 @@ class AnswerFilter final : public Filter {
     }
     if (!settings_.has_body && settings_.status >= 400) {
       const auto title = http::reason_of(settings_.status);
-      return answer_problem(request, settings_.status, title.empty() ? "Error" : title, "answered by a policy",
-                            ResponseFlag::kPolicyDenied, std::move(fields));
+      return answer_problem(request, settings_.status, title.empty() ? "Error" : title,
+                            settings_.detail.empty() ? "answered by a policy" : std::string_view(settings_.detail),
+                            ResponseFlag::kPolicyDenied, std::move(fields), {}, {.message = settings_.detail});
     }
-    if (settings_.has_body && http::find(fields, "content-type") == nullptr)
+    if (!body.empty() && http::find(fields, "content-type") == nullptr)
       fields.push_back({"content-type", settings_.content_type});
     request.answer({.status = settings_.status,
                     .fields = std::move(fields),

@@ -64,12 +64,14 @@ class Basic final : public AuthMethod {
     if (answer == Answer::kWrong) return refuse(attempt, kWrong);
     return accept(attempt, {.consumer = &credential->consumer(),
                             .credential = request.arena().copy(auth::credential_name(*credential)),
+                            .credential_id = auth::credential_id(*credential),
                             .subject = request.arena().copy(name),
                             .claims = {},
                             .authenticated = true,
                             .hold = std::move(directory)});
   }
   std::string_view scheme() const override { return "Basic"; }
+  std::string_view realm() const override { return settings_.realm; }
   std::string_view name() const override { return "basic"; }
   void hide(Request& request) const override {
     if (settings_.hide_credentials) remove_authorization(request, "basic");

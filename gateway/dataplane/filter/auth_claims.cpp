@@ -43,7 +43,9 @@ AuthFailure failure_of(auth::TokenError error) {
     case kNotYet: return AuthFailure::kNotYet;
     case kClaims:
     case kNonce:
-    case kNoExpiry: return AuthFailure::kClaims;
+    case kNoExpiry:
+    case kNoStart:
+    case kTooLong: return AuthFailure::kClaims;
   }
   return AuthFailure::kWrong;
 }

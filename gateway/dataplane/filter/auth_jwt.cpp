@@ -34,6 +34,7 @@ struct Verified {
   auth::DirectoryPtr directory;
   const auth::Consumer* consumer = nullptr;
   std::string credential;
+  std::string_view credential_id{};
   const Issuer* issuer = nullptr;  ///< null: the key of a consumer
   std::uint64_t key_version = 0;   ///< of remote keys
   std::int64_t until = 0;          ///< seconds since 1970: exp with the skew
@@ -56,6 +57,7 @@ class Jwt final : public AuthMethod {
 
   AuthOutcome check(Request& request, AuthAttempt& attempt) const override;
   std::string_view scheme() const override { return "Bearer"; }
+  std::string_view realm() const override { return settings_.realm; }
   std::string_view name() const override { return "jwt"; }
   void hide(Request& request) const override {
     if (settings_.hide_credentials) places_.remove(request);
@@ -64,11 +66,13 @@ class Jwt final : public AuthMethod {
  private:
   bool stands(const Verified& known, const auth::DirectoryPtr& directory, Request& request) const;
   AuthOutcome take(VerifiedPtr verified, Request& request, AuthAttempt& attempt) const;
-  AuthOutcome refuse_token(AuthAttempt& attempt, TokenError error) const;
+  AuthOutcome refuse_token(AuthAttempt& attempt, TokenError error, std::string_view reason = {}) const;
+  [[nodiscard]] auth::TimeRules time_rules() const;
   AuthOutcome verify(Request& request, AuthAttempt& attempt, std::string_view text, Verified& out) const;
   AuthOutcome verify_by_issuer(Request& request, AuthAttempt& attempt, const Issuer& issuer, Verified& out) const;
-  AuthOutcome verify_by_consumer(AuthAttempt& attempt, Verified& out) const;
+  AuthOutcome verify_by_consumer(Request& request, AuthAttempt& attempt, Verified& out) const;
   AuthOutcome check_claims(AuthAttempt& attempt, const Issuer& issuer, Verified& out) const;
+  [[nodiscard]] std::optional<std::string_view> key_of(const auth::Token& token) const;
 
   const model::JwtMethod settings_;
   const DirectoriesPtr directories_;
@@ -78,9 +82,23 @@ class Jwt final : public AuthMethod {
   const std::shared_ptr<const int> key_ = std::make_shared<const int>(0);  // of the workers' caches
 };
 
-AuthOutcome Jwt::refuse_token(AuthAttempt& attempt, TokenError error) const {
+AuthOutcome Jwt::refuse_token(AuthAttempt& attempt, TokenError error, std::string_view reason) const {
   attempt.failed_token = auth::sentence_of(error);
-  return refuse(attempt, auth::sentence_of(error), failure_of(error));
+  const auto outcome = refuse(attempt, auth::sentence_of(error), failure_of(error));
+  attempt.reason = reason.empty() ? auth::name_of(error) : reason;
+  return outcome;
+}
+
+auth::TimeRules Jwt::time_rules() const {
+  auth::TimeRules out{.needs_expiry = settings_.require_expiry, .most = settings_.max_lifetime.count() / 1000};
+  if (!settings_.verify) return out;
+  const auto verifies = [&](const char* claim) {
+    return std::ranges::find(*settings_.verify, claim) != settings_.verify->end();
+  };
+  out.expiry = verifies("exp");
+  out.start = out.needs_start = verifies("nbf");
+  out.needs_expiry = out.needs_expiry || out.expiry;
+  return out;
 }
 
 bool Jwt::stands(const Verified& known, const auth::DirectoryPtr& directory, Request& request) const {
@@ -96,7 +114,10 @@ bool Jwt::stands(const Verified& known, const auth::DirectoryPtr& directory, Req
 AuthOutcome Jwt::check(Request& request, AuthAttempt& attempt) const {
   const auto found = places_.find(request);
   if (!found.present || (only_jwts_ && !auth::looks_like_jwt(found.text))) return AuthOutcome::kAbsent;
-  if (found.twice) return refuse(attempt, "more than one token was sent", AuthFailure::kDuplicate);
+  if (found.twice) {
+    attempt.failed_token = "more than one token was sent";
+    return refuse(attempt, attempt.failed_token, AuthFailure::kDuplicate);
+  }
   if (found.text.size() > auth::kMostToken) return refuse_token(attempt, TokenError::kMalformed);
   auto directory = directories_->current();
   auto& cache = request.local<Tokens>(key_, [] { return std::make_unique<Tokens>(); }).cache;
@@ -115,6 +136,7 @@ AuthOutcome Jwt::take(VerifiedPtr verified, Request&, AuthAttempt& attempt) cons
   for (const auto& [name, value] : verified->headers) attempt.headers.push_back({name, value});
   Identity identity{.consumer = verified->consumer,
                     .credential = verified->credential,
+                    .credential_id = verified->credential_id,
                     .subject = verified->token->subject(),
                     .claims = verified->token->payload(),
                     .authenticated = true};
@@ -125,12 +147,13 @@ AuthOutcome Jwt::take(VerifiedPtr verified, Request&, AuthAttempt& attempt) cons
 AuthOutcome Jwt::verify(Request& request, AuthAttempt& attempt, std::string_view text, Verified& out) const {
   TokenError error{};
   out.token = auth::Token::parse(text, error);
-  if (out.token == nullptr) return refuse_token(attempt, error);
+  if (out.token == nullptr)
+    return refuse_token(attempt, error, error == TokenError::kAlgorithm ? "unknown_algorithm" : "");
   const auto issuer = std::ranges::find(issuers_, out.token->issuer(),
                                         [](const Issuer& one) { return std::string_view(one.settings.issuer); });
   out.until = std::numeric_limits<std::int64_t>::max();
   if (issuer != issuers_.end()) return verify_by_issuer(request, attempt, *issuer, out);
-  return verify_by_consumer(attempt, out);
+  return verify_by_consumer(request, attempt, out);
 }
 
 AuthOutcome Jwt::verify_by_issuer(Request&, AuthAttempt& attempt, const Issuer& issuer, Verified& out) const {
@@ -155,30 +178,49 @@ AuthOutcome Jwt::check_claims(AuthAttempt& attempt, const Issuer& issuer, Verifi
   const auto& settings = issuer.settings;
   const auto& token = *out.token;
   const std::int64_t skew = settings.clock_skew.count() / 1000;
-  const auto times = auth::check_times(token, std::time(nullptr), skew, settings_.require_expiry);
+  const auto rules = time_rules();
+  const auto times = auth::check_times(token, std::time(nullptr), skew, rules);
   if (times != TokenError::kNone) return refuse_token(attempt, times);
   if (!settings.audiences.empty() && !token.is_for(settings.audiences))
     return refuse_token(attempt, TokenError::kAudience);
   if (!has_required_claims(token.claims(), settings)) return refuse_token(attempt, TokenError::kClaims);
-  if (token.expiry()) out.until = *token.expiry() + skew;
+  if (token.expiry() && rules.expiry) out.until = *token.expiry() + skew;
   out.headers = claim_headers(token.claims(), settings);
   out.credential = settings.issuer + '/' + std::string(token.subject());
   out.consumer = claimed_consumer(token.claims(), settings, *out.directory);
   return AuthOutcome::kGood;
 }
 
-AuthOutcome Jwt::verify_by_consumer(AuthAttempt& attempt, Verified& out) const {
+/// Whose key it is signed with: a text of the claims, else of the header.
+std::optional<std::string_view> Jwt::key_of(const auth::Token& token) const {
+  for (const auto* part : {&token.claims(), &token.header()})
+    if (const auto* found = part->member(part->root(), settings_.key_claim);
+        found != nullptr && found->type == auth::Json::Type::kString)
+      return found->text;
+  return std::nullopt;
+}
+
+AuthOutcome Jwt::verify_by_consumer(Request& request, AuthAttempt& attempt, Verified& out) const {
   const auto& token = *out.token;
-  if (!settings_.consumers || token.issuer().empty()) return refuse_token(attempt, TokenError::kIssuer);
-  const auto* credential = out.directory->find(auth::CredentialKind::kJwt, auth::lookup_of(token.issuer()));
-  if (credential == nullptr) return refuse_token(attempt, TokenError::kIssuer);
+  const auto refuse_key = [&](std::string_view how) {
+    return refuse_token(attempt, TokenError::kIssuer, request.arena().copy(std::string(how) + settings_.key_claim));
+  };
+  const auto key_id = key_of(token);
+  if (!key_id) return refuse_key("no_key:");
+  if (key_id->empty()) return refuse_key("empty_key:");
+  const auto* credential =
+      settings_.consumers ? out.directory->find(auth::CredentialKind::kJwt, auth::lookup_of(*key_id)) : nullptr;
+  if (credential == nullptr) return refuse_key("issuer:");
   const auto& key = *auth::details_of(*credential)->key;
   if (!key.allows(token.algorithm())) return refuse_token(attempt, TokenError::kAlgorithm);
   if (!token.signed_by(key)) return refuse_token(attempt, TokenError::kSignature);
-  const auto times = auth::check_times(token, std::time(nullptr), 0, settings_.require_expiry);
-  if (times != TokenError::kNone) return refuse_token(attempt, times);
-  if (token.expiry()) out.until = *token.expiry();
+  const auto rules = time_rules();
+  const auto times = auth::check_times(token, std::time(nullptr), 0, rules);
+  const bool neither = times == TokenError::kNoExpiry && rules.needs_start && !token.not_before();
+  if (times != TokenError::kNone) return refuse_token(attempt, times, neither ? "no_times" : "");
+  if (token.expiry() && rules.expiry) out.until = *token.expiry();
   out.consumer = &credential->consumer();
+  out.credential_id = auth::credential_id(*credential);
   out.credential = auth::credential_name(*credential);
   return AuthOutcome::kGood;
 }

@@ -55,6 +55,9 @@ struct AuthAttempt {
   bool bad = false;  ///< a credential was shown and refused
   std::string_view why{};  ///< a sentence; a literal
   AuthFailure failure = AuthFailure::kWrong;  ///< the same, for counters
+  std::string_view reason{};  ///< the same, more exactly than `failure`: "issuer:iss"; empty: by that
+  const std::string* body = nullptr;  ///< the whole, where a method has asked for it
+  bool last_counts = false;  ///< of several consumers; else all have to be of one
   std::size_t failed = 0;  ///< the method that `why` is of
   /// Of kUnavailable, for the log; a literal without white space.
   std::string_view unavailable = "authentication_unavailable";
@@ -77,11 +80,17 @@ class AuthMethod {
   [[nodiscard]] virtual AuthOutcome check(Request& request, AuthAttempt& attempt) const = 0;
   /// "Bearer": what WWW-Authenticate begins with; empty: nothing that a client could answer to.
   [[nodiscard]] virtual std::string_view scheme() const = 0;
+  /// Empty: the section's.
+  [[nodiscard]] virtual std::string_view realm() const { return {}; }
   /// As the section has it: "apiKey".
   [[nodiscard]] virtual std::string_view name() const { return scheme(); }
   /// Takes the credential off the request, where that is wanted.
   virtual void hide(Request& request) const = 0;
   [[nodiscard]] virtual std::size_t most_body() const { return 0; }  ///< beyond 0: check_body() is called
+  /// Whether the credential may stand in this request's body, so that check() wants to see it.
+  [[nodiscard]] virtual bool wants_body(Request&) const { return false; }
+  /// Takes the credential off a body; false: it stays as it was.
+  [[nodiscard]] virtual bool hide_in(Request&, std::string&) const { return false; }
   /// Whether this request was accepted by this method and its body is to be looked at.
   [[nodiscard]] virtual bool needs_body(Request&) const { return false; }
   [[nodiscard]] virtual bool check_body(Request&, const std::string&) const { return true; }
@@ -113,6 +122,7 @@ AuthMethodPtr make_login_method(const model::LoginMethod& settings, DirectoriesP
                                         AuthFailure failure = AuthFailure::kWrong) {
   attempt.why = why;
   attempt.failure = failure;
+  attempt.reason = {};
   attempt.failed = attempt.next;
   return AuthOutcome::kBad;
 }

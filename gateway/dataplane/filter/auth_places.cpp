@@ -9,9 +9,11 @@ namespace {
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
-void take(PlaceValue& out, std::string_view text) {
+void take(PlaceValue& out, std::string_view name, std::string_view text) {
   out.twice = out.twice || (out.present && out.text != text);
+  out.again = out.again || (out.present && out.name == name);
   if (!out.present) out.text = text;
+  if (!out.present) out.name = name;
   out.present = true;
 }
 
@@ -73,16 +75,16 @@ PlaceValue find_credential(Request& request, const model::CredentialPlaces& plac
   const auto& fields = request.head().fields;
   if (!places.headers.empty())
     for (const auto& field : fields)
-      if (has(places.headers, field.name)) take(out, field.value);
+      if (has(places.headers, field.name)) take(out, field.name, field.value);
   if (!places.query.empty() && !out.present)
     for_each_pair(request.target().query, '&', [&](std::string_view name, std::string_view value, std::string_view) {
-      if (has(places.query, name)) take(out, decoded(value, request.arena()));
+      if (has(places.query, name)) take(out, name, decoded(value, request.arena()));
     });
   if (!places.cookies.empty() && !out.present)
     for (const auto& field : fields)
       if (field.name == "cookie")
         for_each_pair(field.value, ';', [&](std::string_view name, std::string_view value, std::string_view) {
-          if (has(places.cookies, name)) take(out, value);
+          if (has(places.cookies, name)) take(out, name, value);
         });
   return out;
 }
@@ -128,17 +130,28 @@ void remove_authorization(Request& request, std::string_view scheme) {
 
 BearerPlaces::BearerPlaces(const model::CredentialPlaces& places) : others_(places) {
   in_authorization_ = std::erase(others_.headers, "authorization") > 0;
+  ways_[0].headers = others_.headers;
+  ways_[1].query = others_.query;
+  ways_[2].cookies = others_.cookies;
 }
 
 PlaceValue BearerPlaces::find(Request& request) const {
+  PlaceValue out;
   if (in_authorization_) {
-    auto value = authorization(request);
+    const auto value = authorization(request);
     const auto bearer = value.present ? behind_scheme(value.text, "bearer") : std::nullopt;
-    if (bearer) return {.text = *bearer, .present = true, .twice = value.twice};
+    if (bearer) out = {.text = *bearer, .present = true, .twice = value.twice};
   }
-  auto found = find_credential(request, others_);
-  if (const auto bearer = behind_scheme(found.text, "bearer")) found.text = *bearer;
-  return found;
+  // RFC 6750 section 2: in one way each. The same token in several is one.
+  for (const auto& places : ways_) {
+    auto found = find_credential(request, places);
+    if (const auto bearer = behind_scheme(found.text, "bearer")) found.text = *bearer;
+    if (!found.present || found.text.empty()) continue;
+    out.twice = out.twice || found.twice || (out.present && out.text != found.text);
+    if (!out.present) out.text = found.text;
+    out.present = true;
+  }
+  return out;
 }
 
 void BearerPlaces::remove(Request& request) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,8 @@ struct PlaceValue {
   std::string_view text;  ///< decoded; may be empty where present
   bool present = false;
   bool twice = false;  ///< two that differ: neither counts
+  bool again = false;  ///< the same name stands twice, whatever it says
+  std::string_view name{};
 };
 [[nodiscard]] PlaceValue find_credential(Request& request, const model::CredentialPlaces& places);
 /// Takes all of them off, wherever they stand.
@@ -36,6 +39,7 @@ class BearerPlaces {
 
  private:
   model::CredentialPlaces others_;  // without Authorization
+  std::array<model::CredentialPlaces, 3> ways_;  // each kind of them alone
   bool in_authorization_;
 };
 

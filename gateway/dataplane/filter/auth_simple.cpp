@@ -7,6 +7,7 @@
 #include "fairlead/auth/hmac_signature.hpp"
 #include "gateway/dataplane/filter/auth_method.hpp"
 #include "gateway/dataplane/filter/auth_places.hpp"
+#include "gateway/dataplane/filter/body_fields.hpp"
 
 namespace fairlead::filter {
 namespace {
@@ -19,19 +20,44 @@ class ApiKey final : public AuthMethod {
       : settings_(settings), directories_(std::move(directories)) {}
 
   AuthOutcome check(Request& request, AuthAttempt& attempt) const override {
-    const auto found = find_credential(request, settings_.from);
-    if (!found.present) return AuthOutcome::kAbsent;
-    if (found.twice) return refuse(attempt, "more than one API key was sent", AuthFailure::kDuplicate);
-    if (found.text.empty() || found.text.size() > kMostKey) return refuse_unknown(attempt);
+    auto found = find_credential(request, settings_.from);
+    std::string of_body;
+    if (!found.present && attempt.body != nullptr && wants_body(request)) {
+      for (const auto& name : settings_.body) {
+        auto value = BodyFields(request.head().fields, *attempt.body).value(name);
+        if (!value) continue;
+        of_body = std::move(*value);
+        found = {.text = of_body, .present = true};
+        break;
+      }
+    }
+    if (!found.present || (found.text.empty() && !found.again)) return AuthOutcome::kAbsent;
+    if (found.twice || found.again) return refuse(attempt, "more than one API key was sent", AuthFailure::kDuplicate);
+    if (found.text.size() > kMostKey) return refuse_unknown(attempt);
     auto directory = directories_->current();
     const auto* credential = directory->find(auth::CredentialKind::kApiKey, auth::sha256(found.text));
     if (credential == nullptr) return refuse_unknown(attempt);
     return accept(attempt, identity_of(*credential, std::move(directory), request.arena()));
   }
   std::string_view scheme() const override { return "Key"; }
+  std::string_view realm() const override { return settings_.realm; }
   std::string_view name() const override { return "apiKey"; }
   void hide(Request& request) const override {
     if (settings_.hide_credentials) remove_credential(request, settings_.from);
+  }
+  std::size_t most_body() const override { return settings_.body.empty() ? 0 : model::ApiKeyMethod::kMostBody; }
+  bool wants_body(Request& request) const override {
+    const auto& head = request.head();
+    if (settings_.body.empty() || head.body == http::Body::kNone || head.body == http::Body::kTunnel) return false;
+    return BodyFields::reads(head.fields) && !find_credential(request, settings_.from).present;
+  }
+  bool hide_in(Request& request, std::string& body) const override {
+    if (!settings_.hide_credentials || settings_.body.empty()) return false;
+    BodyFields fields(request.head().fields, body);
+    bool changed = false;
+    for (const auto& name : settings_.body) changed = fields.remove(name) || changed;
+    if (changed) body = fields.text();
+    return changed;
   }
 
  private:
@@ -66,12 +92,14 @@ class Hmac final : public AuthMethod {
     auto directory = directories_->current();
     const auto* credential = directory->find(auth::CredentialKind::kHmac, auth::lookup_of(header->username));
     const auto text = auth::signing_string(*header, request.head());
-    if (credential == nullptr || !text ||
+    if (credential == nullptr) return refuse(attempt, "the signature is wrong", AuthFailure::kUnknown);
+    if (!text ||
         !auth::check_hmac(header->algorithm, auth::details_of(*credential)->material, *text, header->signature))
       return refuse(attempt, "the signature is wrong");
     return accept(attempt, identity_of(*credential, std::move(directory), request.arena()));
   }
   std::string_view scheme() const override { return "hmac"; }
+  std::string_view realm() const override { return settings_.realm; }
   void hide(Request& request) const override {
     if (settings_.hide_credentials) remove_authorization(request, "hmac");
   }
@@ -149,6 +177,7 @@ AuthMethodPtr make_certificate_method(const model::CertificateMethod& settings, 
 Identity identity_of(const auth::Credential& credential, auth::DirectoryPtr directory, Arena& arena) {
   return {.consumer = &credential.consumer(),
           .credential = arena.copy(auth::credential_name(credential)),
+          .credential_id = auth::credential_id(credential),
           .subject = credential.consumer().name(),
           .claims = {},
           .authenticated = true,
@@ -157,6 +186,13 @@ Identity identity_of(const auth::Credential& credential, auth::DirectoryPtr dire
 
 AuthOutcome accept(AuthAttempt& attempt, Identity identity) {
   if (!attempt.good) {
+    attempt.identity = std::move(identity);
+  } else if (attempt.last_counts) {
+    if (!attempt.identity.claims.empty() && identity.claims.empty()) {
+      identity.claims = attempt.identity.claims;
+      identity.hold = std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(
+          std::move(attempt.identity.hold), std::move(identity.hold));
+    }
     attempt.identity = std::move(identity);
   } else if (attempt.identity.consumer == nullptr) {
     // What a token says stays; who that is, the later method adds.

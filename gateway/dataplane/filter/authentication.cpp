@@ -42,6 +42,8 @@ AuthCounters make_counters(const std::vector<AuthMethodPtr>& methods, const Cont
 }
 
 class Authentication final : public Filter {
+  using Mode = model::Authentication::Mode;
+
  public:
   Authentication(const model::Authentication& settings, std::string ns, DirectoriesPtr directories,
                  std::vector<AuthMethodPtr> methods, std::shared_ptr<auth::Failures> failures, AuthCounters counters)
@@ -62,6 +64,9 @@ class Authentication final : public Filter {
 
   Verdict on_request(Request& request) const override;
   std::size_t most_body() const override { return most_body_; }
+  [[nodiscard]] bool wants_body(Request& request) const {
+    return std::ranges::any_of(methods_, [&](const auto& method) { return method->wants_body(request); });
+  }
   Verdict on_request_body(Request& request, std::string& body) const override;
   Verdict on_response(Request& request, http::ResponseHead& head) const override;
   Preview preview(Probe& probe) const override;
@@ -79,6 +84,7 @@ class Authentication final : public Filter {
   Verdict pass_anonymous(Request& request, const AuthAttempt& attempt) const;
   void note_failure(Request& request, const AuthAttempt& attempt) const;
   Verdict refuse_request(Request& request, const AuthAttempt& attempt) const;
+  [[nodiscard]] std::string_view reason_of(Request& request, const AuthAttempt& attempt) const;
   Verdict refuse_source(Request& request, std::uint64_t wait_ms) const;
   void note(Request& request, AuthResult result) const {
     request.count(counters_.results + static_cast<telemetry::CounterId>(result));
@@ -113,11 +119,14 @@ void Authentication::strip(Request& request) const {
 Verdict Authentication::on_request(Request& request) const {
   // A CORS preflight carries no credentials (Fetch section 3.2.2): the CORS filter of its rule answers it before.
   strip(request);
+  if (settings_.passes_options && request.head().method == http::Method::kOptions) return Verdict::kContinue;
   if (failures_ != nullptr) {
     const auto wait = failures_->wait(request.client(), request.reactor().now_ms());
     if (wait > 0) return refuse_source(request, wait);
   }
+  if (wants_body(request)) return Verdict::kNeedBody;
   AuthAttempt attempt;
+  attempt.last_counts = settings_.mode == Mode::kEach;
   return run(request, attempt);
 }
 
@@ -140,14 +149,14 @@ Verdict Authentication::run(Request& request, AuthAttempt& attempt) const {
   while (attempt.next < methods_.size()) {
     switch (methods_[attempt.next]->check(request, attempt)) {
       case AuthOutcome::kAbsent:
-        if (settings_.mode == model::Authentication::Mode::kAll) return finish(request, attempt);
+        if (settings_.mode != Mode::kAny) return finish(request, attempt);
         break;
       case AuthOutcome::kGood:
-        if (settings_.mode == model::Authentication::Mode::kAny) return finish(request, attempt);
+        if (settings_.mode == Mode::kAny) return finish(request, attempt);
         break;
       case AuthOutcome::kBad:
         attempt.bad = true;
-        if (settings_.mode == model::Authentication::Mode::kAll) return finish(request, attempt);
+        if (settings_.mode != Mode::kAny) return finish(request, attempt);
         break;
       case AuthOutcome::kWait: return wait(request, attempt);
       case AuthOutcome::kUnavailable:
@@ -180,8 +189,7 @@ Verdict Authentication::wait(Request& request, AuthAttempt& attempt) const {
 
 Verdict Authentication::finish(Request& request, AuthAttempt& attempt) const {
   const bool all = attempt.next == methods_.size();
-  const bool good =
-      settings_.mode == model::Authentication::Mode::kAny ? attempt.good : attempt.good && all && !attempt.bad;
+  const bool good = settings_.mode == Mode::kAny ? attempt.good : attempt.good && all && !attempt.bad;
   if (good) return pass(request, attempt);
   // Who shows a credential that is wrong is not taken for somebody who shows none, unless the settings say so.
   if (!attempt.good && settings_.allow_anonymous && (!attempt.bad || settings_.ignore_wrong))
@@ -203,6 +211,15 @@ Verdict Authentication::pass(Request& request, AuthAttempt& attempt) const {
 }
 
 Verdict Authentication::on_request_body(Request& request, std::string& body) const {
+  if (!request.identity().authenticated && wants_body(request)) {
+    AuthAttempt attempt;
+    attempt.body = &body;
+    attempt.last_counts = settings_.mode == Mode::kEach;
+    const auto verdict = run(request, attempt);
+    if (verdict == Verdict::kContinue)
+      for (const auto& method : methods_) method->hide_in(request, body);
+    return verdict;
+  }
   for (const auto& method : methods_) {
     if (!method->needs_body(request) || method->check_body(request, body)) continue;
     request.identity() = {};
@@ -258,9 +275,11 @@ Verdict Authentication::refuse_request(Request& request, const AuthAttempt& atte
     const auto& method = methods_[i];
     const auto same = [&](const AuthMethodPtr& other) { return other->scheme() == method->scheme(); };
     const bool told = std::any_of(methods_.begin(), methods_.begin() + static_cast<std::ptrdiff_t>(i), same);
-    const bool shown = settings_.mode == model::Authentication::Mode::kAll && (attempt.accepted >> i & 1) != 0;
-    if (method->scheme().empty() || told || shown) continue;
-    std::string text = std::string(method->scheme()) + " realm=\"" + settings_.realm + '"';
+    const bool shown = settings_.mode == Mode::kAll && (attempt.accepted >> i & 1) != 0;
+    const bool later = settings_.mode == Mode::kEach && i != attempt.next;
+    if (method->scheme().empty() || told || shown || later) continue;
+    const auto realm = method->realm().empty() ? std::string_view(settings_.realm) : method->realm();
+    auto text = std::string(method->scheme()).append(" realm=\"").append(realm).append("\"");
     if (method->scheme() == "Basic") text += ", charset=\"UTF-8\"";
     if (method->scheme() == "Bearer" && !attempt.failed_token.empty())
       text.append(", error=\"invalid_token\", error_description=\"").append(attempt.failed_token).append("\"");
@@ -270,8 +289,18 @@ Verdict Authentication::refuse_request(Request& request, const AuthAttempt& atte
   if (attempt.bad) note_failure(request, attempt);
   const auto why = attempt.why.empty() ? std::string_view("no credentials were sent") : attempt.why;
   answer_problem(request, 401, "Unauthorized", why, telemetry::ResponseFlag::kPolicyDenied, std::move(fields),
-                 attempt.bad ? "credential_refused" : "no_credential");
+                 attempt.bad ? "credential_refused" : "no_credential", {.reason = reason_of(request, attempt)});
   return Verdict::kAnswered;
+}
+
+/// "jwt:expired"; "none:jwt" where nothing was shown.
+std::string_view Authentication::reason_of(Request& request, const AuthAttempt& attempt) const {
+  if (!attempt.bad) {
+    const auto first = std::min(settings_.mode == Mode::kAny ? 0 : attempt.next, methods_.size() - 1);
+    return request.arena().copy("none:" + std::string(methods_[first]->name()));
+  }
+  const auto why = attempt.reason.empty() ? kReasons[static_cast<std::size_t>(attempt.failure)] : attempt.reason;
+  return request.arena().copy(std::string(methods_[attempt.failed]->name()).append(":").append(why));
 }
 
 /// Without a look at what it shows: one who guesses learns nothing.
@@ -303,9 +332,17 @@ void Authentication::tell_backend(Request& request, const Identity& identity) co
       fields.push_back({"x-consumer-groups", arena.copy(groups)});
     }
   }
-  if (!identity.credential.empty() && is_text(identity.credential))
-    fields.push_back({"x-credential-identifier", identity.credential});
+  const auto credential = settings_.tells_id ? identity.credential_id : identity.credential;
+  if (!credential.empty() && is_text(credential)) fields.push_back({"x-credential-identifier", credential});
   if (!identity.authenticated) fields.push_back({"x-anonymous-consumer", "true"});
+}
+
+/// The last word is that of the last, by the order of Kong's plugins; others stay behind them.
+void order_methods(std::vector<AuthMethodPtr>& methods) {
+  constexpr std::string_view kOrder[] = {"jwt", "apiKey", "basic", "hmac"};
+  std::ranges::stable_sort(methods, {}, [&](const AuthMethodPtr& method) {
+    return std::ranges::find(kOrder, method->name()) - std::begin(kOrder);
+  });
 }
 
 }  // namespace
@@ -315,7 +352,8 @@ FilterPtr make_authentication(const model::Authentication& settings, Context& co
                                                               [] { return std::make_shared<auth::DirectoryStore>(); });
   const auto directories = store->directories(context.ns);
   const bool needs_body = (settings.hmac && settings.hmac->validate_body) || settings.signature;
-  if (needs_body && settings.mode == model::Authentication::Mode::kAll && (settings.basic || settings.jwt)) {
+  using Mode = model::Authentication::Mode;
+  if (needs_body && settings.mode != Mode::kAny && (settings.basic || settings.jwt)) {
     context.faults.emplace_back(
         "hmac.validateBody, or signature, together with basic or jwt is served with mode Any only");
     return nullptr;
@@ -344,6 +382,7 @@ FilterPtr make_authentication(const model::Authentication& settings, Context& co
     if (login == nullptr) return nullptr;
     methods.push_back(std::move(login));
   }
+  if (settings.mode == Mode::kEach) order_methods(methods);
   std::shared_ptr<auth::Failures> failures;
   if (settings.failures.most > 0) {
     const auto window = static_cast<std::uint64_t>(settings.failures.window.count());

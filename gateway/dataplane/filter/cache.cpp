@@ -179,6 +179,7 @@ FilterPtr make_cache(const model::ResponseCache& settings, Context& context) {
   core->counters = {.outcomes = context.counters(kOutcomeFamily),
                     .responses = context.counters(response_family()),
                     .waits = context.counters(kWaitFamily)};
+  if (settings.by_settings) return make_settings_cache(std::move(core));
   core->flights =
       context.stores.get<cache::Flights>("flights of " + name, [] { return std::make_shared<cache::Flights>(); });
   return std::make_shared<Cache>(std::move(core));

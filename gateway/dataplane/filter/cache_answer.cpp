@@ -115,7 +115,8 @@ void answer_stored(Request& request, const CacheCore& core, const cache::Entry& 
     if (!text.empty() && field.name == "content-type") continue;  // it stands with each part
     out.fields.push_back(field);
   }
-  out.fields.push_back({"age", number_text(entry.age(now) / 1000, request.arena())});
+  if (core.settings.age_header) out.fields.push_back({"age", number_text(entry.age(now) / 1000, request.arena())});
+  if (!told.key.empty()) out.fields.push_back({"x-cache-key", told.key});
   if (core.settings.cache_status_header)
     out.fields.push_back({"cache-status", stored_status(entry, told, now, request.arena())});
   request.answer(out);

@@ -65,6 +65,10 @@ using CorePtr = std::shared_ptr<const CacheCore>;
 void append_url(Request& request, const model::CacheKey& settings, std::string& out);
 /// The key of a request; its text is in `out`.
 [[nodiscard]] cache::Key make_key(Request& request, const CacheCore& core, std::string& out);
+/// The same for a cache by settings: of the method, too, and whatever the order of parameters.
+[[nodiscard]] cache::Key make_settings_key(Request& request, const CacheCore& core, std::string& out);
+/// A cache by settings.
+[[nodiscard]] FilterPtr make_settings_cache(CorePtr core);
 /// Takes query parameters away that are not in the key, so that the backend cannot answer by them.
 void strip_query(Request& request, const model::CacheKey& settings);
 /// Whether there are cookies that are not in the key.
@@ -74,6 +78,7 @@ void strip_query(Request& request, const model::CacheKey& settings);
 struct Told {
   bool collapsed = false;      ///< it waited for another request's response
   bool shared = false;         ///< it came from the shared store just now
+  std::string_view key{};      ///< for X-Cache-Key; empty: not told
   std::uint16_t status = 0;    ///< of a backend that was asked; 0: none was
 };
 /// 200, 206, 304 or 416, as the client asked: `fields` are those that it sent.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "fairlead/base/ascii.hpp"
 #include "fairlead/cache/control.hpp"
 #include "fairlead/route/forwarded.hpp"
 #include "fairlead/route/query.hpp"
@@ -132,6 +133,34 @@ cache::Key make_key(Request& request, const CacheCore& core, std::string& out) {
     if (who.consumer != nullptr) out.append("\n@").append(who.consumer->name());
     else if (who.authenticated) out.append("\n@@").append(who.subject);
   }
+  key.text = out;
+  core.store->hash(key);
+  return key;
+}
+
+cache::Key make_settings_key(Request& request, const CacheCore& core, std::string& out) {
+  const auto& settings = core.settings.key;
+  const auto& head = request.head();
+  const auto& target = request.target();
+  out.append(head.scheme).append("://").append(request.host()).append(port_of(head.authority));
+  if (settings.ignore_case) out += lower_ascii(target.path);
+  else out += target.path;
+  std::vector<std::string_view> pairs;
+  for (auto rest = target.query; !rest.empty();) {
+    const auto pair = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
+    if (is_keyed(pair, settings)) pairs.push_back(pair);
+  }
+  std::ranges::sort(pairs);
+  for (const auto pair : pairs) out.append(pair.data() == pairs.front().data() ? "?" : "&").append(pair);
+  cache::Key key;
+  key.url_size = out.size();
+  out.append("\n").append(head.method_text).append(" ");
+  out.append(request.route_name()).append("/").append(request.rule_name());
+  if (request.canary()) out.append("\n#canary");
+  append_fields(head.fields, settings, out);
+  const auto& who = request.identity();
+  if (settings.consumer && who.consumer != nullptr) out.append("\n@").append(who.consumer->name());
   key.text = out;
   core.store->hash(key);
   return key;

@@ -7,6 +7,8 @@ namespace fairlead::filter {
 
 std::string_view slot_name(Slot slot) {
   switch (slot) {
+    case Slot::kCorrelation: return "correlation";
+    case Slot::kCrossOrigin: return "crossOrigin";
     case Slot::kAddresses: return "addresses";
     case Slot::kUserAgents: return "userAgents";
     case Slot::kRequestSize: return "requestSize";

@@ -120,6 +120,25 @@ void FieldChanges::apply(const Values& values, route::Target& target, Arena& are
   target.has_query = !query.empty();
 }
 
+bool FieldChanges::apply(const Values& values, BodyFields& fields) const {
+  bool changed = false;
+  for (std::size_t i = 0; i < changes_.size(); ++i) {
+    const auto& one = changes_[i];
+    const bool present = fields.has(one.name);
+    if (one.kind == ChangeKind::kRemove || one.kind == ChangeKind::kRename) {
+      const bool done = one.kind == ChangeKind::kRemove ? fields.remove(one.name) : fields.rename(one.name, one.to);
+      changed = changed || done;
+      continue;
+    }
+    if ((one.kind == ChangeKind::kAdd && present) || (one.kind == ChangeKind::kReplace && !present)) continue;
+    if (!values[i]) continue;
+    if (one.kind == ChangeKind::kAppend) fields.append(one.name, *values[i]);
+    else fields.set(one.name, *values[i]);
+    changed = true;
+  }
+  return changed;
+}
+
 BodyChanges::BodyChanges(const model::BodyChange& changes, std::size_t most) : most_(most) {
   const auto path = [](std::string_view text) { return change::parse_json_path(text).value_or(change::JsonPath{}); };
   for (const auto& one : changes.json) {

@@ -13,6 +13,7 @@
 #include "fairlead/http/message.hpp"
 #include "fairlead/model/request_change.hpp"
 #include "fairlead/route/path.hpp"
+#include "gateway/dataplane/filter/body_fields.hpp"
 
 namespace fairlead::filter {
 
@@ -29,6 +30,7 @@ class FieldChanges {
   /// A header's value that is missing, or empty, sets nothing.
   void apply(const Values& values, http::Fields& fields, Arena& arena) const;
   void apply(const Values& values, route::Target& target, Arena& arena) const;
+  bool apply(const Values& values, BodyFields& fields) const;  ///< false: nothing has changed
   [[nodiscard]] bool uses(change::Source source) const;
   [[nodiscard]] bool empty() const { return changes_.empty(); }
 

@@ -42,6 +42,8 @@ std::string_view text_of(TokenError error) {
     case TokenError::kClaims:
     case TokenError::kNonce:     // of logins and introspection only
     case TokenError::kInactive:
+    case TokenError::kNoStart:  // not asked for here
+    case TokenError::kTooLong:
     case TokenError::kSignature:
     case TokenError::kNone: break;
   }

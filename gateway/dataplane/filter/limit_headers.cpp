@@ -73,7 +73,7 @@ void add_structured(std::span<const LimitMet> met, http::Fields& fields, Arena& 
 }  // namespace
 
 LimitText limit_text(const model::RateLimit& settings, const limit::Rule& rule) {
-  static constexpr std::string_view kPeriods[] = {"second", "minute", "hour", "day", "month", ""};
+  static constexpr std::string_view kPeriods[] = {"second", "minute", "hour", "day", "month", "year", ""};
   LimitText out{.name = settings.name,
                 .policy = {},
                 .limit_field = {},
@@ -135,7 +135,7 @@ void answer_refusal(Request& request, const model::LimitRefusal& words, std::str
   if (words.body.empty()) {
     answer_problem(request, words.status, words.title.empty() ? title : words.title,
                    words.detail.empty() ? detail : words.detail, telemetry::ResponseFlag::kRateLimited,
-                   std::move(fields));
+                   std::move(fields), {}, {.message = words.detail});
     return;
   }
   Answer answer{.status = words.status,

@@ -98,9 +98,12 @@ std::optional<std::string_view> text_of(Request& request, const LimitKeyPart& pa
     case kQuery: return query(request, part.name);
     case kCookie: return cookie(request, part.name);
     case kClaim: return claim(request, part.name);
-    case kPath: return request.target().path;
+    case kPath:
+      if (!part.name.empty() && part.name != request.target().path) return std::nullopt;
+      return request.target().path;
     case kRoute: return request.route_name();
     case kHost: return request.host();
+    case kEveryone: return std::string_view("*");
     case kClientIp: break;
   }
   return std::nullopt;

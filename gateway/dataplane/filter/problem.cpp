@@ -28,7 +28,7 @@ void append_json(std::string& out, std::string_view text) {
 }  // namespace
 
 void answer_problem(Request& request, std::uint16_t status, std::string_view title, std::string_view detail,
-                    telemetry::ResponseFlag flag, http::Fields more, std::string_view log_details) {
+                    telemetry::ResponseFlag flag, http::Fields more, std::string_view log_details, ProblemWords words) {
   std::string body = R"({"type":"about:blank","title":)";
   append_json(body, title);
   body += ",\"status\":" + std::to_string(status) + ",\"detail\":";
@@ -36,7 +36,13 @@ void answer_problem(Request& request, std::uint16_t status, std::string_view tit
   body += ",\"request_id\":";
   append_json(body, request.record().request_id);
   body += "}\n";
-  Answer answer{.status = status, .fields = std::move(more), .body = body, .flag = flag, .details = log_details};
+  Answer answer{.status = status,
+                .fields = std::move(more),
+                .body = body,
+                .flag = flag,
+                .details = log_details,
+                .reason = words.reason,
+                .message = words.message};
   answer.fields.insert(answer.fields.begin(), {"content-type", "application/problem+json"});
   request.answer(answer);
 }

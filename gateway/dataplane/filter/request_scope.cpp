@@ -66,7 +66,8 @@ void append_now(std::string& out) {
   out.append(buffer, std::strftime(buffer, sizeof buffer, "%Y-%m-%dT%H:%M:%SZ", &parts));
 }
 
-/// Version 4 (RFC 9562 section 5.4) of the worker's numbers: unique, not secret.
+}  // namespace
+
 void append_uuid(upstream::Random& random, std::string& out) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::uint64_t words[] = {random.next(), random.next()};
@@ -78,15 +79,12 @@ void append_uuid(upstream::Random& random, std::string& out) {
   }
 }
 
-/// A UUID of this worker, and how many it has made with it: cheaper to tell apart by eye than random ones.
 void append_counted(upstream::Random& random, std::string& out) {
   thread_local std::string base;
   thread_local std::uint64_t count = 0;
   if (base.empty()) append_uuid(random, base);
   out += base + "#" + std::to_string(++count);
 }
-
-}  // namespace
 
 Value RequestScope::groups() {
   const auto* consumer = request_.identity().consumer;
@@ -113,6 +111,14 @@ Value RequestScope::value(const change::Reference& reference, std::string& scrat
     case Source::kMethod: return text(head.method_text);
     case Source::kPath: return text(request_.target().path);
     case Source::kRawQuery: return text(request_.target().query);
+    case Source::kTarget:
+      scratch = request_.target().path;
+      if (request_.target().has_query) scratch.append("?").append(request_.target().query);
+      return text(scratch);
+    case Source::kCapture: {
+      const auto found = request_.capture(reference.name);
+      return found ? text(*found) : Value{};
+    }
     case Source::kHost: return text(request_.host());
     case Source::kScheme: return text(head.scheme);
     case Source::kRequestId: return text_if(request_.record().request_id);

@@ -38,6 +38,11 @@ class RequestScope : public change::Scope {
   bool claims_read_ = false;
 };
 
+/// Version 4 (RFC 9562 section 5.4) of the worker's numbers: unique, not secret.
+void append_uuid(upstream::Random& random, std::string& out);
+/// A UUID of this worker, and how many it has made with it: cheaper to tell apart by eye than random ones.
+void append_counted(upstream::Random& random, std::string& out);
+
 /// For filters that have no calls.
 class PlainScope final : public RequestScope {
  public:

@@ -6,6 +6,7 @@
 #include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/request_change.hpp"
+#include "gateway/dataplane/filter/body_fields.hpp"
 #include "gateway/dataplane/filter/changes.hpp"
 #include "gateway/dataplane/filter/coding.hpp"
 #include "gateway/dataplane/filter/problem.hpp"
@@ -35,12 +36,15 @@ struct Parts {
   explicit Parts(const model::Transform& settings);
 
   std::string method;
-  bool has_path = false;
+  bool has_path = false, has_backend_path = false;
   change::Template path;
-  FieldChanges request_headers, query, response_headers;
+  change::Template backend_path;
+  FieldChanges request_headers, query, body_fields, response_headers;
   BodyChanges request_body, response_body;
   std::vector<std::pair<std::uint16_t, std::uint16_t>> status;
   bool fail = false;
+  bool pass = false;  // of requests whose body cannot be read
+  bool makes_body = false;  // where there is none
   bool reads_body = false;  // of requests
   bool reads_response_head = false;  // for the response's body
   std::size_t most = 0;
@@ -49,15 +53,23 @@ struct Parts {
 Parts::Parts(const model::Transform& settings)
     : method(settings.request.method),
       has_path(!settings.request.path.empty()),
+      has_backend_path(!settings.request.backend_path.empty()),
       path(compiled(settings.request.path, Place::kPath)),
+      backend_path(compiled(settings.request.backend_path, Place::kWholePath)),
       request_headers(settings.request.headers, Place::kHeader),
       query(settings.request.query, Place::kQuery),
+      body_fields(settings.request.body_fields, Place::kText),
       response_headers(settings.response.headers, Place::kHeader),
       request_body(settings.request.body, settings.max_body_bytes),
       response_body(settings.response.body, settings.max_body_bytes),
       status(settings.response.status),
       fail(settings.response.fail),
+      pass(settings.request.pass),
       most(settings.max_body_bytes) {
+  makes_body = std::ranges::any_of(settings.request.body_fields, [](const model::FieldChange& one) {
+    return one.kind == model::ChangeKind::kSet || one.kind == model::ChangeKind::kAdd ||
+           one.kind == model::ChangeKind::kAppend;
+  });
   reads_body = !request_body.empty() || path.uses(Source::kBody) || request_headers.uses(Source::kBody) ||
                query.uses(Source::kBody);
   reads_response_head = response_body.uses(Source::kStatus) || response_body.uses(Source::kResponseHeader);
@@ -133,18 +145,23 @@ class TransformFilter final : public Filter {
     if (!parts_.response_body.empty()) limit_codings(head.fields, request.arena());
     const bool body = head.body == http::Body::kStream || (head.body == http::Body::kLength && head.content_length > 0);
     if (parts_.reads_body && body && is_json_type(head.fields)) return Verdict::kNeedBody;
+    if (!parts_.body_fields.empty() && (body || (parts_.makes_body && head.body != http::Body::kTunnel)) &&
+        BodyFields::reads(head.fields))
+      return Verdict::kNeedBody;
     return change(request, nullptr);
   }
 
   [[nodiscard]] std::size_t most_body() const override { return parts_.most; }
 
   Verdict on_request_body(Request& request, std::string& body) const override {
+    if (!parts_.body_fields.empty()) return change_fields(request, body);
     if (body.empty()) return change(request, nullptr);
     std::string plain;
     if (!decode_request_body(request, body, {.bytes = parts_.most}, plain)) return Verdict::kAnswered;
     const std::string_view text = plain.empty() ? std::string_view(body) : std::string_view(plain);
     change::Json document;
     if (!document.parse(text)) {
+      if (parts_.pass) return change(request, nullptr);
       answer_problem(request, 400, "Bad Request",
                      "the body is no JSON: " + std::string(document.error().what) + " at byte " +
                          std::to_string(document.error().offset),
@@ -189,6 +206,30 @@ class TransformFilter final : public Filter {
   }
 
  private:
+  /// A body of any kind that has fields. One with a coding passes as it is, as do those that cannot be read.
+  Verdict change_fields(Request& request, std::string& body) const {
+    auto& head = request.head();
+    BodyFields fields(head.fields, body);
+    const bool good = fields.good() && http::find(head.fields, "content-encoding") == nullptr;
+    if (!good && !parts_.pass) {
+      answer_problem(request, 400, "Bad Request", "the body is not what its content type says",
+                     ResponseFlag::kDownstreamProtocolError);
+      return Verdict::kAnswered;
+    }
+    if (!good) return change(request, nullptr);
+    change::Json document;
+    const bool json = BodyFields::kind_of(head.fields) == BodyFields::Kind::kJson && document.parse(body);
+    PlainScope scope(request);
+    scope.set_body(json ? &document : nullptr);
+    const auto values = parts_.body_fields.render(scope);
+    const auto verdict = change(request, json ? &document : nullptr);
+    if (verdict != Verdict::kContinue || !parts_.body_fields.apply(values, fields)) return verdict;
+    auto text = fields.text();
+    remove_digests(request.head().fields);
+    body = std::move(text);
+    return verdict;
+  }
+
   /// Head of the request; all values are those that came.
   Verdict change(Request& request, const change::Json* body) const {
     PlainScope scope(request);
@@ -199,9 +240,19 @@ class TransformFilter final : public Filter {
                      ResponseFlag::kDownstreamProtocolError);
       return Verdict::kAnswered;
     }
+    std::string whole;
+    if (parts_.has_backend_path && parts_.backend_path.render(scope, kMostPath, whole) != change::RenderError::kNone) {
+      answer_problem(request, 400, "Bad Request", "a value that the path is made of is no part of a path",
+                     ResponseFlag::kDownstreamProtocolError);
+      return Verdict::kAnswered;
+    }
     const auto headers = parts_.request_headers.render(scope), query = parts_.query.render(scope);
     auto& head = request.head();
     if (parts_.has_path) request.target().path = request.arena().copy(path);
+    if (parts_.has_backend_path) {
+      request.target().path = request.arena().copy(whole);
+      request.target().whole = true;
+    }
     parts_.query.apply(query, request.target(), request.arena());
     parts_.request_headers.apply(headers, head.fields, request.arena());
     if (!parts_.method.empty() && head.body != http::Body::kTunnel) {

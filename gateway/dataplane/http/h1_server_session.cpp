@@ -320,6 +320,10 @@ bool H1ServerSession::framed(const ResponseHead& head, bool end, H1Line& line) {
     begin_sending(Sending::kRaw, 0);
     return true;
   }
+  if (head.status == 426) {  // it must say what to upgrade to (RFC 9110 section 15.5.22)
+    const auto* protocols = find(head.fields, "upgrade");
+    if (protocols != nullptr) line.upgrade = protocols->value;
+  }
   if (head_request_ || head.status == 204 || head.status == 304) {
     const bool show = head.status != 204 && (head.has_length || head.body == Body::kLength);
     line.framing = show ? H1Framing::kLength : H1Framing::kNothing;

@@ -147,6 +147,7 @@ std::int32_t Zone::offset_s(std::int64_t unix_s) const {
 }
 
 std::int64_t calendar_begin_us(Calendar calendar, const Zone* zone, std::int64_t number) {
+  if (calendar == Calendar::kYear) return calendar_begin_us(Calendar::kMonth, zone, number * 12);
   std::int64_t day = number;
   if (calendar == Calendar::kMonth) {
     const auto year = floor_div(number, 12) + 1970;
@@ -166,9 +167,11 @@ CalendarWindow calendar_window(Calendar calendar, const Zone* zone, std::int64_t
   const auto unix_s = floor_div(unix_us, kSecond);
   const auto day = floor_div(unix_s + (zone == nullptr ? 0 : zone->offset_s(unix_s)), kDay);
   CalendarWindow out{.number = day};
-  if (calendar == Calendar::kMonth) {
+  if (calendar == Calendar::kMonth || calendar == Calendar::kYear) {
     const std::chrono::year_month_day date{std::chrono::sys_days(std::chrono::days(day))};
-    out.number = (static_cast<int>(date.year()) - 1970) * std::int64_t{12} + static_cast<unsigned>(date.month()) - 1;
+    if (calendar == Calendar::kYear) out.number = static_cast<int>(date.year()) - 1970;
+    else
+      out.number = (static_cast<int>(date.year()) - 1970) * std::int64_t{12} + static_cast<unsigned>(date.month()) - 1;
   }
   out.begin_us = calendar_begin_us(calendar, zone, out.number);
   out.end_us = calendar_begin_us(calendar, zone, out.number + 1);

@@ -260,7 +260,7 @@ void Exchange::reply(std::uint16_t status, Flag flag, std::string_view text) {
     response_started_ = response_ended_ = true;
     return reply_grpc(status, text);
   }
-  if (as_kong()) return answer_as_kong(status, flag, {}, {});
+  if (as_kong()) return answer_as_kong({.status = status, .flag = flag}, true);
   http::ResponseHead head;
   head.status = status;
   head.fields.push_back({"content-type", "text/plain; charset=utf-8"});

@@ -13,6 +13,7 @@
 #include "fairlead/http/exchange.hpp"
 #include "fairlead/proxy/snapshot.hpp"
 #include "fairlead/route/forwarded.hpp"
+#include "fairlead/route/router.hpp"
 #include "fairlead/telemetry/record.hpp"
 #include "fairlead/upstream/cluster.hpp"
 #include "fairlead/upstream/persistence.hpp"
@@ -123,6 +124,7 @@ class Exchange final : public http::ServerHandler {
   // Which backend, exchange_pick.cpp.
   [[nodiscard]] upstream::Begun begin_try();
   void hash_request(upstream::PickRequest& request) const;
+  [[nodiscard]] std::string_view hashed_text(upstream::HashBy by, std::string_view name) const;
   void read_session();
   void start_session(http::ResponseHead& head);
   [[nodiscard]] const upstream::RetrySpec& retry_spec() const;
@@ -168,7 +170,7 @@ class Exchange final : public http::ServerHandler {
   void reply_grpc(std::uint16_t status, std::string_view text);
   [[nodiscard]] bool as_kong() const { return listener_->limits->style == AnswerStyle::kKong; }
   void tell_as_kong(std::string_view prefix);
-  void answer_as_kong(std::uint16_t status, Flag flag, std::string_view details, http::Fields fields);
+  void answer_as_kong(const filter::Answer& answer, bool of_gateway);
   void reset_client(http::Reset why);
   void forget_kept();
 
@@ -222,6 +224,8 @@ class Exchange final : public http::ServerHandler {
   std::string kept_;            // of the request's body: not sent yet, or to be sent again by a retry
   std::string_view host_;       // normalised, as the next
   std::string_view prefix_;     // of the path, that the rule matched
+  route::Match match_;          // of the router of the generation
+  std::string_view matched_path_;  // filters may change the target
   route::Target target_;
   telemetry::RequestRecord record_;  // what counters, log and spans are told
   http::Fields request_fields_;      // as received; only while shown_, as the next two

@@ -71,7 +71,7 @@ void Exchange::answer_whole(const filter::Answer& answer) {
   }
   const auto* type = http::find(answer.fields, "content-type");
   if (answer.flagged && as_kong() && type != nullptr && type->value == "application/problem+json")
-    return answer_as_kong(answer.status, answer.flag, answer.details, answer.fields);
+    return answer_as_kong(answer, false);
   head.status = answer.status;
   head.fields = answer.fields;
   send_whole(head, answer.body);
@@ -103,24 +103,30 @@ bool Exchange::begin_parts(const filter::Answer& answer) {
   return client_ != nullptr;
 }
 
-/// `details`: a filter's; empty: the gateway's own. `fields`: with a type, or none.
-void Exchange::answer_as_kong(std::uint16_t status, Flag flag, std::string_view details, http::Fields fields) {
+/// `answer`: a filter's problem, or what the gateway has to say itself.
+void Exchange::answer_as_kong(const filter::Answer& answer, bool of_gateway) {
   if (!client_known_) find_client();
   if (record_.request_id.empty()) name_request();
-  const OwnAnswer own{.status = status,
-                      .flag = flag,
-                      .details = details,
-                      .fields = &fields,
+  const OwnAnswer own{.status = answer.status,
+                      .flag = answer.flag,
+                      .of_gateway = of_gateway,
+                      .details = answer.details,
+                      .reason = answer.reason,
+                      .message = answer.message,
+                      .fields = &answer.fields,
+                      .request = &head_,
                       .client = client_addr_.address,
                       .request_id = record_.request_id};
-  const auto body = kong_body(own);
+  const auto text = kong_text(own);
   http::ResponseHead head;
   head.status = record_.status = kong_status(own);
-  std::erase_if(fields, [](const http::Field& field) { return field.name == "content-type"; });
-  change_challenges(fields, arena_);
-  head.fields = std::move(fields);
-  head.fields.push_back({"content-type", kKongType});
-  send_whole(head, body);
+  head.fields = answer.fields;
+  std::erase_if(head.fields, [](const http::Field& field) { return field.name == "content-type"; });
+  change_challenges(head.fields, arena_);
+  head.fields.push_back({"content-type", text.type});
+  if (head.status == 426 && head_.version != http::Version::kHttp2)
+    head.fields.push_back({"upgrade", "TLS/1.2, HTTP/1.1"});
+  send_whole(head, text.body);
 }
 
 /// An answer of ours: filters that the request has passed see it as they see a backend's.

@@ -33,23 +33,31 @@ upstream::Begun Exchange::begin_try() {
 
 void Exchange::hash_request(upstream::PickRequest& request) const {
   const auto& spec = cluster_->spec().balancing;
+  auto text = hashed_text(spec.hash_by, spec.hash_name);
+  if (text.empty() && spec.hash_fallback) text = hashed_text(*spec.hash_fallback, {});
+  request.has_hash = !text.empty();
+  if (request.has_hash) request.hash = upstream::hash64(text);
+}
+
+/// Empty: the request has none of it.
+std::string_view Exchange::hashed_text(upstream::HashBy by, std::string_view name) const {
   std::string_view text;
-  switch (spec.hash_by) {
+  switch (by) {
     case upstream::HashBy::kSourceAddress: {
       const auto& raw = client_address_.raw();
       text = {reinterpret_cast<const char*>(&raw), sizeof raw};
       break;
     }
     case upstream::HashBy::kHeader:
-      if (const auto* field = http::find(head_.fields, spec.hash_name)) text = field->value;
+      if (const auto* field = http::find(head_.fields, name)) text = field->value;
       break;
-    case upstream::HashBy::kCookie: text = upstream::find_cookie(head_.fields, spec.hash_name); break;
+    case upstream::HashBy::kCookie: text = upstream::find_cookie(head_.fields, name); break;
     case upstream::HashBy::kQueryParameter:
-      text = route::find_query(target_.query, spec.hash_name).value_or(std::string_view());
+      text = route::find_query(target_.query, name).value_or(std::string_view());
       break;
+    case upstream::HashBy::kPath: text = matched_path_; break;
   }
-  request.has_hash = !text.empty();
-  if (request.has_hash) request.hash = upstream::hash64(text);
+  return text;
 }
 
 /// The session that the client brings; it chooses among the rule's backends before their weights do.

@@ -58,11 +58,15 @@ bool Exchange::misdirected() const {
 }
 
 void Exchange::route() {
+  if (as_kong() && head_.method == http::Method::kTrace)
+    return reply(405, Flag::kDownstreamProtocolError, "TRACE is not served");
   if (misdirected()) return reply(421, Flag::kNoRouteFound, "another listener has this host name");
   // OPTIONS * asks for the server as a whole, so it belongs to who has its root.
   const std::string_view path = target_.path == "*" ? "/" : target_.path;
   const auto match = listener_->router->match({.host = host_, .path = path, .query = target_.query, .head = &head_});
   if (!match || match.route->data == nullptr) return reply(404, Flag::kNoRouteFound, "no route matches");
+  match_ = match;
+  matched_path_ = target_.path;
   route_ = static_cast<const RouteAction*>(match.route->data.get());
   action_ = &route_->rules[match.rule];
   record_time(&telemetry::RequestTimes::route);
@@ -159,6 +163,11 @@ void Exchange::name_request() {
   const bool trusted = client_addr_.trusted_peer || listener_->limits->keep_request_id;
   record_.request_id = telemetry::request_id(own == head_.fields.end() ? std::string_view() : own->value, trusted,
                                              telemetry::UuidVersion::kV4, worker_.observer().ids(), 0, arena_);
+  if (as_kong() && (own == head_.fields.end() || own->value != record_.request_id)) {  // 32 digits, as Kong's
+    std::string digits(record_.request_id);
+    std::erase(digits, '-');
+    record_.request_id = arena_.copy(digits);
+  }
   if (own == head_.fields.end()) {
     head_.fields.push_back({"x-request-id", record_.request_id});
   } else {
@@ -196,7 +205,17 @@ void Exchange::tell_as_kong(std::string_view prefix) {
   add_kong_via(head_.fields, head_.version, arena_);
   if (!keeps && !prefix.empty() && prefix != "/") head_.fields.push_back({kPrefix, prefix});
   head_.fields.push_back({"x-kong-request-id", record_.request_id});
-  head_.fields.push_back({"x-forwarded-path", target_.path});
+  head_.fields.push_back({"x-forwarded-path", record_.target.substr(0, record_.target.find('?'))});
+  std::erase_if(head_.fields, [](const http::Field& field) { return field.name == "proxy"; });
+  if (client_addr_.trusted_peer) return;
+  std::string said;  // by somebody who is not trusted: Kong's backends see it, and count from its end
+  for (const auto& field : request_fields_)
+    if (field.name == "x-forwarded-for") said.append(field.value).append(", ");
+  for (auto& field : head_.fields) {
+    if (field.name == "x-forwarded-host") field.value = host_;  // the port stands in a field of its own
+    if (field.name == "x-forwarded-for" && !said.empty())
+      field.value = arena_.copy(said.append(connection_->ends().peer.address.text()));
+  }
 }
 
 void Exchange::change_response(http::ResponseHead& head) {

@@ -192,6 +192,9 @@ void FilterRun::end() {
 http::RequestHead& FilterRun::head() { return exchange_.head_; }
 std::string_view FilterRun::host() const { return exchange_.host_; }
 route::Target& FilterRun::target() { return exchange_.target_; }
+std::optional<std::string_view> FilterRun::capture(std::string_view name) {
+  return route::capture(exchange_.match_, exchange_.matched_path_, name);
+}
 const Address& FilterRun::client() const { return exchange_.client_addr_.address; }
 std::string_view FilterRun::route_name() const { return exchange_.route_->name; }
 std::string_view FilterRun::rule_name() const { return exchange_.action_->name; }

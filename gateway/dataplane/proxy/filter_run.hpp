@@ -52,6 +52,7 @@ class FilterRun final : public filter::Request {
   http::RequestHead& head() override;
   [[nodiscard]] std::string_view host() const override;
   route::Target& target() override;
+  std::optional<std::string_view> capture(std::string_view name) override;
   [[nodiscard]] const Address& client() const override;
   filter::Identity& identity() override { return identity_; }
   [[nodiscard]] std::string_view route_name() const override;

@@ -17,22 +17,29 @@ namespace fairlead::proxy {
 
 /// The release whose answers are kept: what Server and Via say.
 inline constexpr std::string_view kKongName = "kong/3.9.0";
-inline constexpr std::string_view kKongType = "application/json; charset=utf-8";
 
 /// What is answered, in our words.
 struct OwnAnswer {
   std::uint16_t status = 500;
   telemetry::ResponseFlag flag = telemetry::ResponseFlag::kPolicyDenied;
-  std::string_view details{};  ///< of a filter: "no_credential"; empty: the gateway's own
+  bool of_gateway = false;     ///< no filter's
+  std::string_view details{};  ///< of a filter: "no_credential"
+  std::string_view reason{}, message{};  ///< as filter::Answer has them
   const http::Fields* fields = nullptr;
+  const http::RequestHead* request = nullptr;  ///< null: it says nothing of what it takes
   Address client{};
   std::string_view request_id{};
 };
 
 /// Kong's status for it: what cannot be connected to is 502 there.
 [[nodiscard]] std::uint16_t kong_status(const OwnAnswer& answer);
-/// {"message": ..., "request_id": ...}
-[[nodiscard]] std::string kong_body(const OwnAnswer& answer);
+
+struct KongText {
+  std::string_view type;  ///< a literal
+  std::string body{};
+};
+/// The message and the request's id, in the form that the request's Accept likes best: JSON, HTML, XML or text.
+[[nodiscard]] KongText kong_text(const OwnAnswer& answer);
 /// Challenges without what Kong does not say.
 void change_challenges(http::Fields& fields, Arena& arena);
 

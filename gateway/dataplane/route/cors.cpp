@@ -86,6 +86,13 @@ bool origin_matches(std::string_view pattern, std::string_view origin) {
          equals_in_any_case(asked.host.substr(asked.host.size() - suffix.size()), suffix);
 }
 
+bool is_plain_origin(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == ':' ||
+           c == '/' || c == '-';
+  });
+}
+
 bool origin_allowed(const model::Cors& cors, std::string_view origin) {
   return std::ranges::any_of(cors.allow_origins, [&](const auto& pattern) { return origin_matches(pattern, origin); });
 }

@@ -66,7 +66,7 @@ void rewrite(const model::UrlRewrite* filter, const Target& target, std::string_
              Arena& arena) {
   auto path = target.path;
   // A path that a policy has put in the place of the one that matched has no prefix to be replaced.
-  const bool matched = path.starts_with(prefix);
+  const bool matched = !target.whole && path.starts_with(prefix);
   if (filter != nullptr && filter->path && matched) path = modified_path(*filter->path, path, prefix, arena);
   if (filter != nullptr && !filter->hostname.empty()) head.authority = filter->hostname;
   // Where path and query are what was sent, so is the target.

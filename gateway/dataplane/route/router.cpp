@@ -4,7 +4,9 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <charconv>
 #include <iterator>
 #include <unordered_map>
 
@@ -163,6 +165,22 @@ std::size_t captures(const Match& match, std::string_view path, std::span<std::s
   if (!regex->Match(text, 0, text.size(), re2::RE2::ANCHOR_BOTH, groups, static_cast<int>(count))) return 0;
   for (std::size_t i = 0; i < count; ++i) into[i] = {groups[i].data(), groups[i].size()};
   return count;
+}
+
+std::optional<std::string_view> capture(const Match& match, std::string_view path, std::string_view name) {
+  const auto* regex = match ? match.spec().path_regex.get() : nullptr;
+  if (regex == nullptr) return std::nullopt;
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error != std::errc{} || end != name.data() + name.size()) {
+    const auto& names = regex->NamedCapturingGroups();
+    const auto found = names.find(std::string(name));
+    if (found == names.end()) return std::nullopt;
+    number = static_cast<std::size_t>(found->second);
+  }
+  std::array<std::string_view, 16> groups;
+  if (number >= captures(match, path, groups) || groups[number].data() == nullptr) return std::nullopt;
+  return groups[number];
 }
 
 }  // namespace fairlead::route

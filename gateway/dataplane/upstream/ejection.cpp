@@ -37,6 +37,11 @@ double mean_latency(const EjectionState& state) {
 
 }  // namespace
 
+bool Ejector::fails(const Outcome& outcome) const {
+  if (outcome.local() || spec_.failure_statuses.empty()) return outcome.error();
+  return std::ranges::find(spec_.failure_statuses, outcome.status) != spec_.failure_statuses.end();
+}
+
 std::optional<EjectionCause> Ejector::observe(EjectionState& state, const Outcome& outcome) const {
   if (!outcome.counts()) return std::nullopt;
   if (outcome.local()) {
@@ -45,7 +50,8 @@ std::optional<EjectionCause> Ejector::observe(EjectionState& state, const Outcom
   } else {
     end(state.consecutive_local);
   }
-  if (!outcome.error()) {
+  if (!fails(outcome)) {
+    if (outcome.error()) return std::nullopt;  // no success either
     end(state.consecutive_5xx);
     end(state.consecutive_gateway);
     return std::nullopt;

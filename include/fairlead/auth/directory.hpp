@@ -34,6 +34,12 @@ using Credential = model::PackedConsumer::Credential;
 }
 /// "alice/apikey-1", or "alice/" and its name: unique in a namespace, and no secret.
 [[nodiscard]] std::string credential_name(const Credential& credential);
+/// A user name, iss or keyId; of an API key its name alone, or nothing. It lives as long as the credential.
+[[nodiscard]] inline std::string_view credential_id(const Credential& credential) {
+  const auto* details = details_of(credential);
+  if (details == nullptr) return {};
+  return details->id.empty() ? std::string_view(details->name) : std::string_view(details->id);
+}
 /// Under what an id is found; an API key's is SHA-256 of the key itself, as it may be configured by that alone.
 [[nodiscard]] inline Digest lookup_of(std::string_view id) { return sha256(id); }
 

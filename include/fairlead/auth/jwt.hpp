@@ -31,6 +31,8 @@ enum class TokenError : std::uint8_t {
   kNoExpiry,
   kNonce,        ///< of an ID token: of another login
   kInactive,     ///< its server says so (RFC 7662)
+  kNoStart,      ///< no nbf where one is needed
+  kTooLong,      ///< exp is too far away
 };
 [[nodiscard]] std::string_view name_of(TokenError error);      ///< "expired"
 [[nodiscard]] std::string_view sentence_of(TokenError error);  ///< "the token has expired"
@@ -54,6 +56,7 @@ class Token {
   [[nodiscard]] std::string_view subject() const { return subject_; }  ///< sub, or empty
   [[nodiscard]] std::string_view payload() const { return payload_; }  ///< JSON
   [[nodiscard]] const Json& claims() const { return *claims_; }
+  [[nodiscard]] const Json& header() const { return *header_; }
   [[nodiscard]] std::optional<std::int64_t> expiry() const { return expiry_; }
   [[nodiscard]] std::optional<std::int64_t> not_before() const { return not_before_; }
 
@@ -67,15 +70,15 @@ class Token {
 
  private:
   Token() = default;
-  TokenError read_header(const std::string& text);
+  TokenError read_header();
   TokenError read_claims();
 
   Algorithm algorithm_ = Algorithm::kHs256;
   std::string signed_;
   std::string key_id_;
   std::string signature_;
-  std::string payload_;
-  std::optional<Json> claims_;
+  std::string payload_, header_text_;
+  std::optional<Json> claims_, header_;
   std::string_view issuer_;
   std::string_view subject_;
   std::optional<std::int64_t> expiry_;
@@ -83,8 +86,20 @@ class Token {
 };
 using TokenPtr = std::shared_ptr<const Token>;
 
+/// Which times of a token count.
+struct TimeRules {
+  bool expiry = true;  ///< where it is there, or needed
+  bool start = true;   ///< nbf, the same
+  bool needs_expiry = false;
+  bool needs_start = false;
+  std::int64_t most = 0;  ///< seconds from now until exp; 0: any
+};
 /// kNone where `now` (seconds since 1970) is within exp and nbf, give or take `skew` seconds.
-[[nodiscard]] TokenError check_times(const Token& token, std::int64_t now, std::int64_t skew, bool needs_expiry);
+[[nodiscard]] TokenError check_times(const Token& token, std::int64_t now, std::int64_t skew, const TimeRules& rules);
+[[nodiscard]] inline TokenError check_times(const Token& token, std::int64_t now, std::int64_t skew,
+                                            bool needs_expiry) {
+  return check_times(token, now, skew, TimeRules{.needs_expiry = needs_expiry});
+}
 
 /// A claim as a header has it: texts as they are, numbers and booleans as written, lists joined by ','. Nothing for
 /// objects, null and what no header may hold.

@@ -22,6 +22,8 @@ enum class Source : std::uint8_t {
   kMethod,
   kPath,
   kRawQuery,    ///< request.query
+  kTarget,      ///< path and query
+  kCapture,     ///< of name: a group of the route's expression
   kHost,
   kScheme,
   kRequestId,
@@ -75,6 +77,7 @@ enum class Place : std::uint8_t {
   kText,    ///< as it is
   kHeader,  ///< a field's value: control characters become spaces (RFC 9110 section 5.5)
   kPath,  ///< a segment each: all but unreserved characters percent-encoded; empty values, "." and ".." are refused
+  kWholePath,  ///< as kPath, but slashes stay and values may be empty: what several segments are made of
   kQuery,  ///< all but unreserved characters percent-encoded
   kJson,  ///< escaped within the quotes of a string, a whole value elsewhere
   kHtml,  ///< & < > " ' as references; for XML too
@@ -83,7 +86,7 @@ enum class Place : std::uint8_t {
 enum class RenderError : std::uint8_t {
   kNone,
   kTooLong,
-  kUnsafe,  ///< a path's value is missing, empty, "." or ".."
+  kUnsafe,  ///< a path's value is missing, empty, "." or "..", or the whole of it is no path
 };
 
 /// How values are escaped in a body of that content type; JSON where there is none.

@@ -22,6 +22,8 @@ using FilterPtr = std::shared_ptr<const Filter>;
 /// meet them from the last to the first. Each stands at most once in a chain; what has several parts (limits) is one
 /// filter with a list.
 enum class Slot : std::uint8_t {
+  kCorrelation,     ///< names the request
+  kCrossOrigin,     ///< what browsers are told, whatever becomes of the request
   kAddresses,       ///< who may not even ask: by address
   kUserAgents,      ///< the same by what it calls itself
   kRequestSize,

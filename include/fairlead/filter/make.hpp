@@ -97,6 +97,8 @@ struct IstioObjects {
   std::function<Result<JwksServer>(const std::string& ns, const std::string& uri)> jwks_server;
 };
 
+FilterPtr make_correlation(const model::Correlation& settings, Context& context);
+FilterPtr make_cross_origin(const model::CrossOrigin& settings, Context& context);
 FilterPtr make_addresses(const model::AddressRules& settings, Context& context);
 FilterPtr make_user_agents(const model::UserAgentRules& settings, Context& context);
 FilterPtr make_request_size(const model::RequestSize& settings, Context& context);

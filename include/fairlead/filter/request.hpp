@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "fairlead/auth/consumer.hpp"
@@ -26,6 +27,7 @@ struct Identity {
   const auth::Consumer* consumer = nullptr;  ///< null: none, or not known
   std::string_view consumer_ns{};  ///< its namespace: names are unique there
   std::string_view credential;  ///< its name or id; never a secret
+  std::string_view credential_id{};  ///< of itself: a user name, a key's id, an API key's name
   std::string_view subject;     ///< a token's sub, a certificate's name
   std::string_view claims;      ///< the payload of a verified token, JSON
   bool authenticated = false;   ///< false: anonymous
@@ -40,6 +42,10 @@ struct Answer {
   telemetry::ResponseFlag flag = telemetry::ResponseFlag::kPolicyDenied;
   bool flagged = true;  ///< false: no failure (a cached answer, a mock): `flag` is not noted
   std::string_view details{};  ///< for the log: "rate_limited"; a literal
+  /// Of problem details, for those who word answers otherwise: which method of several has refused, and why
+  /// ("jwt:expired"); what settings say in the gateway's place.
+  std::string_view reason{};
+  std::string_view message{};
 };
 
 /// A part of an answer that goes out as it comes. Views are good during Request::answer_part() only.
@@ -96,6 +102,8 @@ class Request {
   [[nodiscard]] virtual std::string_view host() const = 0;
   /// The normalised path and the query, which may be replaced.
   [[nodiscard]] virtual route::Target& target() = 0;
+  /// What a group of the expression has matched by which the path was chosen: by its name, or its number.
+  [[nodiscard]] virtual std::optional<std::string_view> capture(std::string_view /*name*/) { return std::nullopt; }
   /// Behind trusted hops.
   [[nodiscard]] virtual const Address& client() const = 0;
   [[nodiscard]] virtual Identity& identity() = 0;

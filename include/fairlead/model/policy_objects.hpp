@@ -26,10 +26,11 @@ using std::chrono::milliseconds;
 
 struct BackendBalancing {
   enum class Type : std::uint8_t { kLeastRequest, kRoundRobin, kRandom, kPeakEwma, kConsistentHash };
-  enum class HashBy : std::uint8_t { kSourceIp, kHeader, kCookie, kQueryParam };
+  enum class HashBy : std::uint8_t { kSourceIp, kHeader, kCookie, kQueryParam, kPath };
   enum class HashTable : std::uint8_t { kMaglev, kRingHash };
   Type type = Type::kLeastRequest;
   HashBy hash_by = HashBy::kSourceIp;
+  std::optional<HashBy> hash_fallback;  ///< where a request has none of it: kSourceIp or kPath
   std::string hash_name;  ///< of the header (lower case), cookie or query parameter
   HashTable table = HashTable::kMaglev;
   std::uint32_t maglev_table_size = 65537;  ///< a prime
@@ -77,6 +78,7 @@ struct BackendOutlierDetection {
   std::uint32_t max_ejection_percent = 10;
   std::uint32_t failure_percent = 0;  ///< 0: off
   std::uint32_t latency_percent = 0;  ///< of the median backend's mean; 0: off
+  std::vector<std::uint16_t> failure_statuses;  ///< that count as 5xx; empty: 5xx do
 };
 
 /// Concurrency limits; 0: none.

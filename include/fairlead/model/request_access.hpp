@@ -15,6 +15,8 @@ namespace fairlead::model {
 struct AddressRules {
   std::vector<Cidr> allow;
   std::vector<Cidr> deny;
+  std::uint16_t status = 403;  ///< of the refusal
+  std::string detail;          ///< what it says; empty: the gateway's words
 };
 
 /// Of the field User-Agent: expressions of RE2 that are found somewhere in it. Allow goes before deny and bots;
@@ -34,6 +36,7 @@ struct RequestSize {
   };
   std::uint64_t max_bytes = 0;
   Streamed streamed = Streamed::kBuffer;
+  bool require_length = false;  ///< 411 to requests that say neither a length nor that they come in chunks
 };
 
 struct AccessPath {
@@ -58,6 +61,8 @@ struct AccessRule {
 struct AccessRules {
   std::vector<AccessRule> rules;
   bool otherwise_allow = false;
+  bool challenges = false;   ///< who is refused, and not known, gets 401
+  bool hides_groups = false;  ///< from backends
 };
 
 }  // namespace fairlead::model

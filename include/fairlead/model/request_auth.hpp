@@ -55,11 +55,15 @@ struct CredentialPlaces {
 };
 
 struct ApiKeyMethod {
+  static constexpr std::size_t kMostBody = 1024 * 1024;
   CredentialPlaces from{.headers = {"apikey"}, .query = {"apikey"}, .cookies = {}};
+  std::vector<std::string> body;  ///< members of a JSON body, parameters of a form
+  std::string realm;  ///< empty: the section's; and so below
   bool hide_credentials = false;
 };
 
 struct BasicMethod {
+  std::string realm;
   bool hide_credentials = false;
 };
 
@@ -100,10 +104,15 @@ struct JwtIssuer : ClaimUse {
 
 struct JwtMethod {
   std::vector<JwtIssuer> issuers;
+  std::string realm;
   bool consumers = true;  ///< credentials of consumers count too
   CredentialPlaces from{.headers = {"authorization"}, .query = {}, .cookies = {}};
   bool hide_credentials = false;
   bool require_expiry = false;
+  /// Claims that must be there and hold, and no other is looked at; nothing: those that are there.
+  std::optional<std::vector<std::string>> verify;
+  std::string key_claim = "iss";  ///< whose value finds a consumer's key: of the claims, else of the header
+  std::chrono::milliseconds max_lifetime{0};  ///< from now until exp; 0: any
 };
 
 /// What the gateway is to an OAuth 2.0 server.
@@ -163,6 +172,7 @@ struct LoginMethod : ClaimUse {
 
 /// The older `Authorization: hmac` scheme, as Kong has it.
 struct HmacMethod {
+  std::string realm;
   std::chrono::milliseconds clock_skew{300'000};
   std::vector<std::string> enforce_headers;  ///< in lower case; must be signed
   std::vector<std::string> algorithms{"hmac-sha256", "hmac-sha384", "hmac-sha512"};
@@ -195,7 +205,11 @@ struct FailureLimit {
 };
 
 struct Authentication {
-  enum class Mode : std::uint8_t { kAny, kAll };
+  enum class Mode : std::uint8_t {
+    kAny,
+    kAll,
+    kEach,  ///< all, of any consumers: the last of jwt, apiKey, basic, hmac says who it is
+  };
   Mode mode = Mode::kAny;
   std::string realm = "fairlead";
   std::optional<ApiKeyMethod> api_key;
@@ -210,6 +224,8 @@ struct Authentication {
   FailureLimit failures;
   std::string anonymous_consumer;  ///< who that is then; may be empty
   bool ignore_wrong = false;  ///< who shows wrong ones only is anonymous, too
+  bool passes_options = false;  ///< OPTIONS requests are not asked who calls
+  bool tells_id = false;  ///< backends: the credential's own id in place of its name
 };
 
 }  // namespace fairlead::model

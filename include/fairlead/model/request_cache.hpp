@@ -32,6 +32,7 @@ struct CacheKey {
   std::vector<std::string> headers;  ///< in lower case
   std::vector<std::string> cookies;
   bool consumer = false;
+  bool ignore_case = false;  ///< of paths; with ResponseCache::by_settings
 };
 
 struct ResponseCache {
@@ -45,12 +46,20 @@ struct ResponseCache {
   std::vector<StatusTtl> statuses;
   bool get = true;
   bool head = true;
+  /// What is stored, and for how long, is said by the fields below alone, whatever responses and clients say; with
+  /// honour_request_directives by both. Else by RFC 9111.
+  bool by_settings = false;
+  std::vector<std::string> methods{"GET", "HEAD"};  ///< with by_settings
+  std::vector<std::string> content_types;  ///< the same; of them "*" stands for any part; empty: all
+  std::chrono::milliseconds keep_for{};    ///< the same: what is older than this has not been there
   CacheKey key;
   std::chrono::milliseconds stale_while_revalidate{};
   std::chrono::milliseconds stale_if_error{};
   bool honour_request_directives = false;
   std::vector<std::string> bypass_headers;  ///< in lower case
   bool cache_status_header = true;
+  bool age_header = true;
+  bool key_header = false;  ///< X-Cache-Key; with by_settings
   std::vector<std::string> tag_headers = {"surrogate-key", "cache-tag"};  ///< in lower case
   std::vector<std::string> control_headers;  ///< before Cache-Control and Expires (RFC 9213); in lower case
   bool coalesce = true;

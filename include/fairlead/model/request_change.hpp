@@ -48,9 +48,12 @@ struct BodyChange {
 struct RequestTransform {
   std::string method;  ///< empty: unchanged, and so below
   std::string path;    ///< a template
+  std::string backend_path;  ///< a template of the path that the backend gets, whatever the route makes of it
   std::vector<FieldChange> headers;
   std::vector<FieldChange> query;
   BodyChange body;
+  std::vector<FieldChange> body_fields;  ///< of JSON, a form or multipart/form-data; names are those at its top
+  bool pass = false;  ///< a body that cannot be read passes as it is; else 400
 };
 
 struct ResponseTransform {
@@ -78,6 +81,8 @@ struct FixedAnswer {
   std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case, templates
   std::string body;  ///< a template
   std::string content_type;  ///< empty: text/plain for a body
+  std::string detail;  ///< of problem details; empty: the gateway's words
+  std::string trigger;  ///< answers requests with this header or parameter only; empty: all
   bool has_body = false;  ///< false: problem details for 4xx and 5xx, else nothing
   std::chrono::milliseconds delay{0};
   bool maintenance = false;

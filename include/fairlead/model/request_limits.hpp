@@ -28,9 +28,10 @@ struct LimitKeyPart {
     kPath,
     kRoute,
     kHost,
+    kEveryone,  ///< all requests count as one client's
   };
   Type type = Type::kConsumer;
-  std::string name{};  ///< of the header (lower case), parameter, cookie or claim
+  std::string name{};  ///< of the header (lower case), parameter, cookie or claim; of kPath the only path that counts
   std::uint8_t v4_prefix = 32;
   std::uint8_t v6_prefix = 64;
   bool operator==(const LimitKeyPart&) const = default;
@@ -39,8 +40,8 @@ struct LimitKeyPart {
 /// Where a request has none of a part.
 enum class LimitMissing : std::uint8_t {
   kClientIp,  ///< its address takes the part's place
-  kShared,    ///< all such requests are one client
-  kSkip,      ///< the limit does not concern it
+  kShared,  ///< all such requests are one client
+  kSkip,  ///< the limit does not concern it
 };
 
 /// Other numbers for a group of consumers.
@@ -59,20 +60,20 @@ struct LimitWhen {
 /// Where a response says what the request has cost. At most one of the two is not empty; both are: nowhere.
 struct ResponseCost {
   std::string header{};  ///< lower case
-  std::string json{};    ///< path of a field of a JSON body: "usage.total_tokens"
-  std::string entry{};   ///< of a header that lists NAME=NUMBER: the name; section responseLimits only
+  std::string json{};  ///< path of a field of a JSON body: "usage.total_tokens"
+  std::string entry{};  ///< of a header that lists NAME=NUMBER: the name; section responseLimits only
   [[nodiscard]] bool used() const { return !header.empty() || !json.empty(); }
 };
 
 struct RateLimit {
   enum class Algorithm : std::uint8_t { kTokenBucket, kFixedWindow, kSlidingWindow };
-  enum class Period : std::uint8_t { kSecond, kMinute, kHour, kDay, kMonth, kSpan };
+  enum class Period : std::uint8_t { kSecond, kMinute, kHour, kDay, kMonth, kYear, kSpan };
   std::string name{};
   Algorithm algorithm = Algorithm::kTokenBucket;
   std::uint64_t requests = 0;
   std::uint64_t burst = 0;  ///< 0: requests
   Period period = Period::kSecond;
-  std::chrono::milliseconds per{1000};  ///< of kMonth: 30 days, for people only
+  std::chrono::milliseconds per{1000};  ///< of kMonth and kYear: 30 and 365 days, for people only
   std::string time_zone{};  ///< empty: UTC
   std::vector<LimitKeyPart> key{};  ///< never empty
   LimitMissing missing = LimitMissing::kClientIp;
@@ -95,7 +96,7 @@ struct LimitRefusal {
 struct RedisTls {
   bool enabled = false;
   std::string hostname{};  ///< empty: that of the address
-  SecretSource ca{};          ///< PEM; not given: the system's authorities
+  SecretSource ca{};  ///< PEM; not given: the system's authorities
   SecretSource certificate{};  ///< ours, PEM, with its key; not given: none
   SecretSource key{};
 };
@@ -121,13 +122,13 @@ struct RedisSettings {
 };
 
 struct RateLimits {
-  static constexpr unsigned kRateLimit = 1;    ///< RateLimit, RateLimit-Policy
-  static constexpr unsigned kXRateLimit = 2;   ///< X-RateLimit-Limit, -Remaining, -Reset
-  static constexpr unsigned kPerPeriod = 4;    ///< X-RateLimit-Limit-Minute, ...
-  static constexpr unsigned kRetryAfter = 8;   ///< with refusals
+  static constexpr unsigned kRateLimit = 1;  ///< RateLimit, RateLimit-Policy
+  static constexpr unsigned kXRateLimit = 2;  ///< X-RateLimit-Limit, -Remaining, -Reset
+  static constexpr unsigned kPerPeriod = 4;  ///< X-RateLimit-Limit-Minute, ...
+  static constexpr unsigned kRetryAfter = 8;  ///< with refusals
   static constexpr unsigned kThreeFields = 16;  ///< RateLimit-Limit, -Remaining, -Reset
   std::vector<RateLimit> limits{};  ///< quotas too
-  bool quotas = false;              ///< there are some
+  bool quotas = false;  ///< there are some
   unsigned headers = kRateLimit | kRetryAfter;
   LimitRefusal refusal{};
   std::uint32_t most_keys = 1'000'000;  ///< of each limit in memory

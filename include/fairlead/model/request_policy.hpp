@@ -20,6 +20,8 @@ struct SecretKey {
   std::string key{};
 };
 
+struct Correlation;     // request_origin.hpp
+struct CrossOrigin;     // request_origin.hpp
 struct AddressRules;    // request_access.hpp
 struct UserAgentRules;  // request_access.hpp
 struct RequestSize;     // request_access.hpp
@@ -56,6 +58,8 @@ struct RequestSettings {
   std::shared_ptr<const FixedAnswer> answer;
   std::shared_ptr<const ResponseCache> cache;
   std::shared_ptr<const Aggregate> aggregate;
+  std::shared_ptr<const Correlation> correlation;
+  std::shared_ptr<const CrossOrigin> cross_origin;
 };
 
 struct RequestPolicy {

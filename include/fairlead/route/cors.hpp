@@ -15,6 +15,9 @@ namespace fairlead::route {
 /// "https://*.example"). A missing port is the scheme's; "*" stands for one or more characters, dots too.
 [[nodiscard]] bool origin_matches(std::string_view pattern, std::string_view origin);
 
+/// Whether it has nothing in it that only expressions have: letters, digits and ". : / -".
+[[nodiscard]] bool is_plain_origin(std::string_view text);
+
 [[nodiscard]] bool origin_allowed(const model::Cors& cors, std::string_view origin);
 
 /// OPTIONS with Origin and Access-Control-Request-Method: answered by the filter, never sent on.

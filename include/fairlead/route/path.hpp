@@ -56,6 +56,7 @@ struct Target {
   std::string_view path;   ///< normal; begins with '/', or is "*"
   std::string_view query;  ///< behind the first '?', as sent
   bool has_query = false;  ///< tells "/a?" from "/a"
+  bool whole = false;      ///< the path is the backend's already: a route's rewrite leaves it
 };
 
 /// Splits `target` ("/a?b") and makes its path normal: triplets in upper case, unreserved characters decoded, dot

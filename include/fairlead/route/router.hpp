@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -54,6 +55,9 @@ struct Match {
 
 /// The groups of a path's expression: whole match first. Answers how many were filled; 0 where the match has none.
 [[nodiscard]] std::size_t captures(const Match& match, std::string_view path, std::span<std::string_view> into);
+
+/// The same of one group, by its name or its number.
+[[nodiscard]] std::optional<std::string_view> capture(const Match& match, std::string_view path, std::string_view name);
 
 class HostRouter;
 

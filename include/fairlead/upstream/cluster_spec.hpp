@@ -52,12 +52,14 @@ struct DnsSpec {
 
 enum class Balancing : std::uint8_t { kRoundRobin, kRandom, kLeastRequest, kPeakEwma, kRingHash, kMaglev };
 
-/// What of a request a hash policy hashes; a request that has none of it goes to any backend.
-enum class HashBy : std::uint8_t { kSourceAddress, kHeader, kCookie, kQueryParameter };
+/// What of a request a hash policy hashes; a request that has none of it, nor of what stands in for it, goes to any
+/// backend.
+enum class HashBy : std::uint8_t { kSourceAddress, kHeader, kCookie, kQueryParameter, kPath };
 
 struct BalancingSpec {
   Balancing policy = Balancing::kLeastRequest;
   HashBy hash_by = HashBy::kSourceAddress;
+  std::optional<HashBy> hash_fallback{};  ///< one without a name
   std::string hash_name{};  ///< of the header (lower case), cookie or query parameter
   std::uint32_t least_ring_size = 1024;
   std::uint32_t greatest_ring_size = 8388608;
@@ -124,6 +126,7 @@ struct EjectionSpec {
   milliseconds max_time{300000};
   milliseconds max_jitter{0};  ///< added, so that many do not return at once
   std::uint32_t max_percent = 10;  ///< of the cluster; one may always be ejected where there are two or more
+  std::vector<std::uint16_t> failure_statuses{};  ///< that count as 5xx; empty: 5xx do
   bool operator==(const EjectionSpec&) const = default;
 };
 

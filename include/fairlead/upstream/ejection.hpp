@@ -71,6 +71,7 @@ class Ejector {
   [[nodiscard]] std::vector<Verdict> judge(std::span<EjectionState* const> states) const;
 
  private:
+  [[nodiscard]] bool fails(const Outcome& outcome) const;
   void judge_success_rate(std::span<EjectionState* const> states, std::vector<Verdict>& out) const;
   void judge_failure_percent(std::span<EjectionState* const> states, std::vector<Verdict>& out) const;
   void judge_latency(std::span<EjectionState* const> states, std::vector<Verdict>& out) const;

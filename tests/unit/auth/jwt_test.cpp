@@ -81,6 +81,17 @@ TEST(Jwt, TimesCountWithSkew) {
   EXPECT_EQ(check_times(*unlimited, 5, 0, true), TokenError::kNoExpiry);
 }
 
+TEST(Jwt, TimesThatDoNotCountAreNotLookedAt) {
+  TokenError error{};
+  const auto parsed = Token::parse(token(kHeader, R"({"exp":2000,"nbf":1000})"), error);
+  const auto unlimited = Token::parse(token(kHeader, "{}"), error);
+  EXPECT_EQ(check_times(*parsed, 3000, 0, TimeRules{.expiry = false}), TokenError::kNone);
+  EXPECT_EQ(check_times(*parsed, 5, 0, TimeRules{.start = false}), TokenError::kNone);
+  EXPECT_EQ(check_times(*unlimited, 5, 0, TimeRules{.needs_start = true}), TokenError::kNoStart);
+  EXPECT_EQ(check_times(*parsed, 1500, 0, TimeRules{.most = 499}), TokenError::kTooLong);
+  EXPECT_EQ(check_times(*parsed, 1500, 0, TimeRules{.most = 500}), TokenError::kNone);
+}
+
 TEST(Jwt, RefusesHostileTokens) {
   const auto good = token(kHeader, "{}");
   const auto dot = good.rfind('.');

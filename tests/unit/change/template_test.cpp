@@ -140,6 +140,8 @@ TEST(Template, LetsNoValueBecomeStructure) {
       {"{{ request.header.x | json }}", Place::kHeader, "\r\n"sv, R"("\r\n")"},
       // paths
       {"/u/{{ request.header.x }}/p", Place::kPath, "a/b?c#d e%2f"sv, "/u/a%2Fb%3Fc%23d%20e%252f/p"},
+      {"/u/{{ request.header.x }}/p", Place::kWholePath, "a/b?c#d e%2f:@"sv, "/u/a/b%3Fc%23d%20e%2f:@/p"},
+      {"/u{{ request.header.x }}", Place::kWholePath, ""sv, "/u"},
       {"/u/{{ request.header.x }}/p", Place::kPath, "..", "! unsafe"},
       {"/u/{{ request.header.x }}/p", Place::kPath, ".", "! unsafe"},
       {"/u/.{{ request.header.x }}/p", Place::kPath, ".", "! unsafe"},

@@ -37,7 +37,7 @@ constexpr BadSection kBadChange[] = {
      "at least 1"},
     // answer
     {"answer: {status: 99}}", "spec.answer.status", "99", "200 to 599"},
-    {"answer: {text: a}}", "spec.answer.text", "an unknown field", "status, headers, body"},
+    {"answer: {text: a}}", "spec.answer.text", "an unknown field", "status, detail, trigger, headers, body"},
     {"answer: {body: \"{{ a }}\"}}", "spec.answer.body", "\"{{ a }}\"", "\"a\" is no value"},
     {"answer: {body: a, json: {}}}", "spec.answer.json", "a mapping", "not both"},
     {"answer: {json: {}, contentType: text/plain}}", "spec.answer.contentType", "\"text/plain\"",

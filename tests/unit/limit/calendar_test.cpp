@@ -26,6 +26,8 @@ TEST(CalendarWindows, BeginAtLocalMidnight) {
       {"UTC", Calendar::kDay, utc_s(2026, 11, 28, 19, 30), utc_s(2026, 11, 28), utc_s(2026, 11, 29)},
       {"UTC", Calendar::kMonth, utc_s(2024, 2, 29, 23, 59), utc_s(2024, 2, 1), utc_s(2024, 3, 1)},
       {"UTC", Calendar::kMonth, utc_s(2026, 12, 31), utc_s(2026, 12, 1), utc_s(2027, 1, 1)},
+      {"UTC", Calendar::kYear, utc_s(2024, 12, 31, 23, 59), utc_s(2024, 1, 1), utc_s(2025, 1, 1)},
+      {"-03:00", Calendar::kYear, utc_s(2026, 1, 1, 2, 59), utc_s(2025, 1, 1, 3), utc_s(2026, 1, 1, 3)},
       {"+05:30", Calendar::kDay, utc_s(2026, 1, 1, 18, 30), utc_s(2026, 1, 1, 18, 30), utc_s(2026, 1, 2, 18, 30)},
       {"-03:00", Calendar::kMonth, utc_s(2026, 3, 1, 2, 59), utc_s(2026, 2, 1, 3), utc_s(2026, 3, 1, 3)},
       // Summer time: days of 23 and 25 hours, and a month with one of them
@@ -48,7 +50,7 @@ TEST(CalendarWindows, BeginAtLocalMidnight) {
 TEST(CalendarWindows, FollowOneAnother) {
   const auto zone = Zone::find("Europe/Berlin");
   ASSERT_TRUE(zone);
-  for (const auto calendar : {Calendar::kDay, Calendar::kMonth}) {
+  for (const auto calendar : {Calendar::kDay, Calendar::kMonth, Calendar::kYear}) {
     auto window = calendar_window(calendar, zone->get(), utc_s(2026, 1, 1) * 1'000'000);
     for (int i = 0; i < 400; ++i) {
       const auto last = calendar_window(calendar, zone->get(), window.end_us - 1);

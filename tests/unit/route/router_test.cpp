@@ -237,6 +237,10 @@ TEST(Router, CapturesAreTheExpressionsGroups) {
   EXPECT_EQ(groups[0], "/u/me/a/b");
   EXPECT_EQ(groups[1], "me");
   EXPECT_EQ(groups[2], "a/b");
+  EXPECT_EQ(capture(match, asked.request.path, "rest"), "a/b");
+  EXPECT_EQ(capture(match, asked.request.path, "1"), "me");
+  for (const auto* name : {"other", "3", "99999999999999999999", ""})
+    EXPECT_EQ(capture(match, asked.request.path, name), std::nullopt) << name;
   Asked plain("GET", "x", "/p/q");
   const auto other = router->match(plain.request);
   EXPECT_EQ(captures(other, plain.request.path, groups), 0u);

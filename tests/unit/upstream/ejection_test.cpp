@@ -88,6 +88,18 @@ TEST(EjectorTest, ARunOfSeveralThreadsReachesItsLimitOnceForEachSoMany) {
   EXPECT_EQ(state.consecutive_5xx, 0u);
 }
 
+TEST(EjectorTest, StatusesThatAreNamedTakeThePlaceOf5xx) {
+  const Ejector ejector({.consecutive_5xx = 2, .failure_statuses = {429, 503}});
+  EjectionState state;
+  EXPECT_EQ(feed(ejector, state, answered(429), 2), EjectionCause::kConsecutive5xx);
+  EXPECT_FALSE(ejector.observe(state, answered(503)));
+  EXPECT_FALSE(ejector.observe(state, answered(500))) << "counts neither way";
+  EXPECT_EQ(ejector.observe(state, answered(503)), EjectionCause::kConsecutive5xx);
+  EXPECT_FALSE(ejector.observe(state, answered(503)));
+  EXPECT_FALSE(ejector.observe(state, answered(404)));
+  EXPECT_FALSE(ejector.observe(state, answered(429))) << "a good answer ended the run";
+}
+
 TEST(EjectorTest, GatewayErrorsAreARunOfTheirOwn) {
   const Ejector ejector({.consecutive_5xx = 0, .consecutive_gateway_errors = 3});
   EjectionState state;
