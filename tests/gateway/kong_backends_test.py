@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Backends, listeners and shared limits of Kong's own file: what its users write, served as they expect."""
+import json
 import pathlib
 import shutil
+import socket
 import ssl
 import tempfile
+import threading
 import unittest
 
 from backend import Backend
@@ -73,6 +76,63 @@ class KongBackendsTest(unittest.TestCase):
         self.start(self.pool([(f"127.0.0.1:{one.port}", 100)],
                              "  healthchecks: {passive: {unhealthy: {http_failures: 3}}}\n"))
         self.assertEqual([ask(self.http, "/status/500")[0] for _ in range(5)], [500, 500, 500, 503, 503])
+
+    def test_statuses_that_count_are_those_of_the_file(self):
+        one = self.backend("one")
+        self.start(self.pool([(f"127.0.0.1:{one.port}", 100)], "  healthchecks: {passive: {unhealthy: "
+                             "{http_failures: 2, http_statuses: [429, 404]}}}\n"))
+        asked = [500, 500, 500, 404, 500, 429, 429]
+        self.assertEqual([ask(self.http, f"/status/{status}")[0] for status in asked], [500, 500, 500, 404, 500, 429, 503])
+
+    def test_requests_stay_at_what_their_path_cookie_or_caller_hashes_to(self):
+        targets = [(f"127.0.0.1:{self.backend(name).port}", 100) for name in ("one", "two", "three")]
+        keys = "".join(f"- {{username: c{number}, keyauth_credentials: [{{key: '{number}'}}]}}\n" for number in range(12))
+        keyed = f"consumers:\n{keys}plugins: [{{name: key-auth, config: {{anonymous: nobody}}}}]\n"
+        nobody = "- {username: nobody}\nplugins"
+        for hash_on, more, of in (("hash_on: path", "", lambda n: [f"/path/{n}"]),
+                                  ("hash_on: cookie, hash_on_cookie: c", "", lambda n: ["/", "-H", f"cookie: c={n}"]),
+                                  ("hash_on: consumer", keyed.replace("plugins", nobody), lambda n: ["/", "-H", f"apikey: {n}"]),
+                                  ("hash_on: header, hash_on_header: x-k", "", lambda n: ["/", "-H", f"x-k: {n}"]),
+                                  ("hash_on: header, hash_on_header: x-k, hash_fallback: path", "", lambda n: [f"/path/{n}"])):
+            with self.subTest(hash_on):
+                rows = "".join(f"  {row}\n" for row in hash_on.split(", "))
+                gateway = self.start(self.pool(targets, "  algorithm: consistent-hashing\n" + rows) + more)
+                asked = [{ask(self.http, *of(number))[1]["x-backend"] for _ in range(3)} for number in range(12)]
+                self.assertEqual({len(names) for names in asked}, {1})
+                self.assertGreater(len(set().union(*asked)), 1)
+                gateway.close()
+
+    def test_a_client_gets_the_cookie_that_it_is_hashed_by(self):
+        targets = [(f"127.0.0.1:{self.backend(name).port}", 100) for name in ("one", "two", "three")]
+        self.start(self.pool(targets, "  hash_on: cookie\n  hash_on_cookie: stay\n  hash_on_cookie_path: /\n"))
+        fields = ask(self.http, "/")[1]
+        cookie = fields["set-cookie"].split(";")[0]
+        self.assertRegex(cookie, "^stay=.+")
+        self.assertEqual({ask(self.http, "/", "-H", f"cookie: {cookie}")[1]["x-backend"] for _ in range(5)},
+                         {fields["x-backend"]})
+
+    def test_grpc(self):
+        one, grpc = self.backend("one"), ("--http2-prior-knowledge", "-X", "POST", "-H", "content-type: application/grpc")
+        inner = Gateway("--listen", "127.0.0.1:0", "--to", f"http://127.0.0.1:{one.port}")
+        self.addCleanup(inner.close)
+        first = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(first.close)
+        row = "- {{name: {0}, protocol: grpc, host: 127.0.0.1, port: {1}, routes: [{{paths: [/{0}.], protocols: [{2}]}}]}}\n"
+        self.start("services:\n" + row.format("a", inner.ports[0], "grpc, grpcs")
+                   + row.format("b", first.getsockname()[1], "grpc") + row.format("c", inner.ports[0], "grpcs"))
+        self.assertEqual(ask(self.http, "/a.Service/Call", *grpc)[0], 200)
+        self.assertEqual(last(one)[0][0], "/a.Service/Call")
+        status, fields, body = ask(self.http, "/a.Service/Call", "-H", "content-type: application/json")
+        self.assertEqual((status, json.loads(body)["message"]), (415, "Non-gRPC request matched gRPC route"))
+        self.assertEqual(ask(self.http, "/c.Service/Call")[0], 426)
+        self.assertEqual(ask(self.https, "/c.Service/Call", "-X", "POST", "-H", grpc[-1], "--http2", scheme="https")[0], 200)
+        asking = threading.Thread(target=ask, args=(self.http, "/b.Service/Call", *grpc))
+        asking.start()
+        connection = first.accept()[0]
+        self.assertEqual(connection.recv(14), b"PRI * HTTP/2.0")
+        connection.close()
+        first.close()
+        asking.join()
 
     def test_a_certificate_is_there_where_the_file_has_none(self):
         one = self.backend("one")

@@ -14,7 +14,9 @@ from objects import free_port
 from support import PROGRAM, Gateway
 
 
-class KongPlugins(unittest.TestCase):
+class KongCase(unittest.TestCase):
+    """A backend, and gateways before it by either way."""
+
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-kong-"))
         self.addCleanup(shutil.rmtree, self.folder)
@@ -53,6 +55,8 @@ class KongPlugins(unittest.TestCase):
         self.assertEqual((answer[0], json.loads(answer[2])["message"]), (status, message))
         self.assertEqual(json.loads(answer[2])["request_id"], answer[1]["x-kong-request-id"])
 
+
+class KongPlugins(KongCase):
     def test_bot_detection(self):
         text = self.service("name: own, paths: [/own], plugins: [{name: bot-detection, config: {allow: ['^ours/'], deny: [curl]}}]",
                             "name: all, paths: [/all]", "name: keyed, paths: [/keyed], plugins: [{name: key-auth}]")

@@ -198,7 +198,7 @@ certificates:
         self.assertEqual((status, json.loads(body)["message"]),
                          (502, "An invalid response was received from the upstream server"))
         for expected in ("Miss", "Hit"):
-            self.assertEqual(ask(http, "/cached/name")[1]["x-cache-status"], expected)
+            self.assertEqual(ask(http, "/cached/head")[1]["x-cache-status"], expected)
         self.check_limits(http)
 
     def check_limits(self, http):
@@ -221,7 +221,7 @@ certificates:
 
     def test_metrics_by_kongs_names(self):
         self.start(self.file())
-        for path in ("/cached/name", "/cached/name", "/keyed", "/nowhere"):
+        for path in ("/cached/head", "/cached/head", "/keyed", "/nowhere"):
             ask(self.http, path)
         seen = Metrics(curl(f"http://{self.gateway.admin}/metrics").decode())
         place = {"service": "Stored", "route": "Cached", "workspace": "default"}

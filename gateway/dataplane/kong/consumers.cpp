@@ -10,7 +10,7 @@ namespace fairlead::kong {
 /// Whether it is for all routes alike, whatever else the file has: then a policy of the consumer says it.
 bool Conversion::is_alone(std::size_t index) const {
   const auto& own = file_.plugins[index];
-  if (own.route || own.service) return false;
+  if (own.route || own.service || plugins_[index].by_service) return false;
   const auto shares = [&](std::size_t other) {
     return std::ranges::any_of(plugins_[index].sections.items(),
                                [&](const auto& one) { return plugins_[other].sections.contains(one.key()); });
@@ -39,7 +39,7 @@ void Conversion::add_consumer_policies() {
 /// Of some of his plugins; routes on which he has the same share a policy.
 void Conversion::add_consumer_routes(std::size_t consumer, const std::set<std::size_t>& plugins) {
   std::map<std::string, std::pair<Json, std::vector<std::string>>> groups;
-  std::map<std::size_t, std::vector<std::string>> counting;
+  Counted counting;
   for (std::size_t route = 0; route < routes_.size(); ++route) {
     const auto& objects = routes_[route].objects;
     if (objects.empty()) continue;
@@ -49,7 +49,7 @@ void Conversion::add_consumer_routes(std::size_t consumer, const std::set<std::s
     for (const auto& [name, index] : chosen) {
       if (!plugins.contains(index)) continue;
       if (counts_together(name)) {
-        counting[index].insert(counting[index].end(), objects.begin(), objects.end());
+        count_on(route, name, index, counting);
         continue;
       }
       for (const auto& [key, value] : plugins_[index].sections.items()) sections[key] = all.at(key);
@@ -59,7 +59,7 @@ void Conversion::add_consumer_routes(std::size_t consumer, const std::set<std::s
     group.first = sections;
     group.second.insert(group.second.end(), objects.begin(), objects.end());
   }
-  for (const auto& [plugin, objects] : counting) add_rate_limits(plugin, objects);
+  add_rate_limits(counting);
   const auto& one = file_.consumers[consumer];
   for (const auto& [text, group] : groups)
     add_policy(one.at, names_.make("consumer-", one.object), "HTTPRoute", group.second, group.first, one.object);

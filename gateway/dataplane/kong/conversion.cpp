@@ -31,14 +31,22 @@ Json secret_of(const Certificate& one) {
   return {{"type", "kubernetes.io/tls"}, {"stringData", {{"tls.crt", one.cert}, {"tls.key", one.key}}}};
 }
 
-Json credential_of(const Credential& one) {
+/// Base64 of either alphabet as base64url without padding.
+std::string base64url_of(std::string text) {
+  for (auto& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
+  while (text.ends_with('=')) text.pop_back();
+  return text;
+}
+
+Json credential_of(const Credential& one, bool encoded_secrets) {
   switch (one.kind) {
-    case Credential::Kind::kKey: return {{"apiKey", {{"key", one.secret}}}};
+    case Credential::Kind::kKey: return {{"apiKey", {{"name", id_of(one)}, {"key", one.secret}}}};
     case Credential::Kind::kBasic: return {{"basic", {{"username", one.id}, {"password", one.secret}}}};
     case Credential::Kind::kHmac: return {{"hmac", {{"keyId", one.id}, {"secret", one.secret}}}};
     case Credential::Kind::kJwt: {
       Json jwt = {{"key", one.id}, {"algorithm", one.algorithm}};
       if (!one.public_key.empty() && !one.algorithm.starts_with("HS")) jwt["publicKey"] = one.public_key;
+      else if (encoded_secrets) jwt["secretBase64"] = base64url_of(one.secret);
       else jwt["secret"] = one.secret;
       return {{"jwt", jwt}};
     }
@@ -131,7 +139,7 @@ void Conversion::add_consumers() {
     if (!one.custom_id.empty()) spec["customId"] = one.custom_id;
     for (const auto* credential : of[i]) {
       if (credential->kind == Credential::Kind::kGroup) groups.push_back(credential->id);
-      else credentials.push_back(credential_of(*credential));
+      else credentials.push_back(credential_of(*credential, encoded_secrets_));
     }
     if (!groups.empty()) spec["groups"] = groups;
     if (!credentials.empty()) spec["credentials"] = credentials;
@@ -141,6 +149,7 @@ void Conversion::add_consumers() {
 
 void Conversion::convert_plugins() {
   std::map<std::string, View> scopes;
+  bool jwt = false;
   for (const auto& plugin : file_.plugins) {
     auto& name = plugin_names_.emplace_back(names_.make("", plugin.name));
     auto& parts = plugins_.emplace_back();
@@ -149,6 +158,13 @@ void Conversion::convert_plugins() {
     if (!parts.metrics.empty()) metrics_ = parts.metrics;
     logs_ = logs_ || !parts.log.is_null();
     if (parts.tracing) out_.tracing = parts.tracing;
+    if (plugin.name == "jwt") {
+      if (jwt && encoded_secrets_ != parts.encoded_secrets)
+        notes_.unserved(plugin.config.find("secret_is_base64") ? plugin.config.find("secret_is_base64") : plugin.at,
+                        "the same secret_is_base64 in all plugins jwt, as they share the consumers' secrets");
+      encoded_secrets_ = parts.encoded_secrets;
+      jwt = true;
+    }
     for (const auto& [secret, data] : parts.secrets)
       out_.add(plugin.at, "v1", "Secret", secret, {{"stringData", data}});
     const auto text = [](const Index& index) { return index ? std::to_string(*index) : std::string("-"); };
@@ -220,28 +236,34 @@ Json Conversion::merged(const Chosen& plugins) const {
   return out;
 }
 
-/// Without `anonymous` Kong asks for all of them; where each has it, for any.
-void Conversion::join_authentication(std::size_t route, const std::vector<std::size_t>& callers) {
-  // The last that Kong runs has the last word on who is anonymous.
+/// Kong asks one after the other, and goes on without a credential where a plugin has `anonymous`: so those that have
+/// none decide, where there are such; else the first that succeeds.
+void Conversion::join_authentication(std::size_t route, std::vector<std::size_t> callers) {
   auto& sections = routes_[route].sections;
+  const auto named = [&](std::size_t index) {
+    return plugins_[index].sections.at("authentication").contains("anonymous");
+  };
+  const bool all_asked = !std::ranges::all_of(callers, named);
+  if (all_asked) std::erase_if(callers, named);
+  if (callers.empty()) return;
   bool body = false, before_body = false;
-  std::size_t anonymous = 0;
+  std::size_t passing = 0;
+  // The last that Kong runs has the last word on who is anonymous.
   for (const char* name : {"hmac-auth", "basic-auth", "key-auth", "jwt"})
     for (const auto index : callers) {
       if (file_.plugins[index].name != name) continue;
-      const auto& section = plugins_[index].sections.at("authentication");
-      if (section.contains("anonymous")) ++anonymous;
-      body = body || (section["methods"].contains("hmac") && section["methods"]["hmac"]["validateBody"] == true);
-      before_body = before_body || section["methods"].contains("basic") || section["methods"].contains("jwt");
+      const auto& methods = plugins_[index].sections.at("authentication")["methods"];
+      if (plugins_[index].passes_options) ++passing;
+      body = body || (methods.contains("hmac") && methods["hmac"]["validateBody"] == true);
+      before_body = before_body || methods.contains("basic") || methods.contains("jwt");
       merge(sections, plugins_[index].sections);
     }
-  if (callers.size() < 2) return;
   const auto at = file_.plugins[callers.back()].at.find("name");
-  if (anonymous == 0) sections["authentication"]["mode"] = "All";
-  if (anonymous != 0 && anonymous != callers.size())
-    notes_.unserved(at, "anonymous in all plugins of a route that authenticate, or in none");
-  if (anonymous == 0 && body && before_body)
-    notes_.unserved(at, "hmac-auth without validate_request_body beside basic-auth or jwt");
+  if (passing != 0 && passing != callers.size())
+    notes_.unserved(at, "run_on_preflight alike in all plugins of a route that authenticate");
+  if (callers.size() < 2 || !all_asked) return;
+  sections["authentication"]["mode"] = "Each";
+  if (body && before_body) notes_.unserved(at, "hmac-auth without validate_request_body beside basic-auth or jwt");
 }
 
 void Conversion::merge_plugins(std::size_t route) {
@@ -252,12 +274,12 @@ void Conversion::merge_plugins(std::size_t route) {
   for (const auto& [name, index] : parts.plugins) {
     const auto& plugin = plugins_[index];
     parts.answers = parts.answers || plugin.answers;
-    if (!plugin.cors.is_null()) parts.cors = plugin.cors;
+    if (!plugin.host.empty()) parts.host = plugin.host;
     if (plugin.authenticates) callers.push_back(index);
   }
   join_authentication(route, callers);
-  if (parts.sections.contains("access") && callers.empty())
-    notes_.error(file_.plugins[parts.plugins.at("acl")].at.find("name"), "acl beside a plugin that authenticates");
+  if (!file_.routes[route].service && !parts.answers && !parts.sections.contains("answer"))
+    parts.sections["answer"] = {{"status", 503}, {"detail", "no Service found with those values"}};
 }
 
 void Conversion::add_routes() {
@@ -279,8 +301,6 @@ void Conversion::add_routes() {
       backends_[*entity.service] = convert_service(notes_, file_, service, names_.make("service-", service.name), out_);
     }
     merge_plugins(route);
-    if (!entity.service && !routes_[route].answers)
-      notes_.unserved(entity.at, "a service, or the plugin request-termination or redirect");
     add_route(route, of[route], plan.ranked, time_of(place));
   }
 }
@@ -305,15 +325,16 @@ void Conversion::add_route(std::size_t index, const std::vector<RouteMatch>& mat
   const auto has = [&](const char* protocol) {
     return std::ranges::find(route.protocols, protocol) != route.protocols.end();
   };
+  const bool http = http_ && (has("http") || has("grpc")), https = https_ && (has("https") || route.grpc());
+  const std::string section = http && https ? "" : http ? "http" : "https";
   for (const auto& group : groups)
     for (const bool replaces : {true, false}) {
       Json all = Json::array();
       const auto flush = [&] {
         if (all.empty()) return;
-        const bool http = http_ && has("http"), https = https_ && has("https");
-        if (http || https)
-          add_http_route(index, http && https ? "" : http ? "http" : "https", all, replaces, group.hostnames, created);
-        if (http_ && !has("http")) add_https_only(index, "http", all, group.hostnames, created);
+        if ((http || https) && route.grpc()) add_grpc(index, section, all, replaces, group.hostnames, created);
+        else if (http || https) add_http_route(index, section, all, replaces, group.hostnames, created);
+        if (http_ && !http) add_https_only(index, all, group.hostnames, created);
         all = Json::array();
       };
       for (const auto& match : matches) {
@@ -336,18 +357,19 @@ void Conversion::add_http_route(std::size_t index, const std::string& section, c
   auto& parts = routes_[index];
   const auto name = names_.make("route-", route.name.empty() ? std::to_string(index) : route.name);
   Json filters = Json::array();
-  if (!parts.cors.is_null()) filters.push_back({{"type", "CORS"}, {"cors", parts.cors}});
   Json rule = {{"name", "kong"}, {"matches", matches}};
   if (route.service) {
     const auto& backend = backends_.at(*route.service);
-    if (!route.preserve_host && !backend.host.empty())
+    const auto& host = !parts.host.empty() ? parts.host : route.preserve_host ? std::string() : backend.host;
+    if (!host.empty())
       filters.push_back({{"type", "RequestHeaderModifier"},
-                         {"requestHeaderModifier", {{"set", list_of({{"name", "host"}, {"value", backend.host}})}}}});
+                         {"requestHeaderModifier", {{"set", list_of({{"name", "host"}, {"value", host}})}}}});
     if (replaces) {
       const Json path = {{"type", "ReplacePrefixMatch"}, {"replacePrefixMatch", base_of(file_, route)}};
       filters.push_back({{"type", "URLRewrite"}, {"urlRewrite", {{"path", path}}}});
     }
     rule["backendRefs"] = list_of({{"name", backend.service}, {"port", backend.port}});
+    if (!backend.session.empty()) rule["sessionPersistence"] = {{"sessionName", backend.session}, {"type", "Cookie"}};
   }
   if (!filters.empty()) rule["filters"] = filters;
   Json parent = {{"name", "kong"}};
@@ -365,26 +387,47 @@ void Conversion::add_http_route(std::size_t index, const std::string& section, c
   parts.objects.push_back(name);
 }
 
-/// What a route for https says to http.
-void Conversion::add_https_only(std::size_t index, const std::string& section, const Json& matches,
-                                const Json& hostnames, const std::string& created) {
+std::string Conversion::add_answering(std::size_t index, const char* kind, const std::string& section,
+                                      const Json& matches, const Json& hostnames, const std::string& created,
+                                      Json rule) {
   const auto& route = file_.routes[index];
-  const auto name = names_.make("https-", route.name.empty() ? std::to_string(index) : route.name);
-  Json rule = {{"name", "kong"}, {"matches", matches}};
+  const auto name = names_.make(kind, route.name.empty() ? std::to_string(index) : route.name);
+  rule["name"] = "kong";
+  rule["matches"] = matches;
+  Json parent = {{"name", "kong"}};
+  if (!section.empty()) parent["sectionName"] = section;
+  Json spec = {{"parentRefs", list_of(std::move(parent))}};
+  if (!hostnames.empty()) spec["hostnames"] = hostnames;
+  spec["rules"] = list_of(std::move(rule));
+  out_.add(route.at, kGatewayApiV1, "HTTPRoute", name, {{"spec", std::move(spec)}}, created);
+  return name;
+}
+
+/// What a route for https says to http.
+void Conversion::add_https_only(std::size_t index, const Json& matches, const Json& hostnames,
+                                const std::string& created) {
+  const auto& route = file_.routes[index];
+  Json rule = Json::object();
   const bool redirects = route.https_redirect != 426;
   if (redirects)
     rule["filters"] = list_of({{"type", "RequestRedirect"},
                                {"requestRedirect", {{"scheme", "https"}, {"statusCode", route.https_redirect}}}});
-  Json spec = {{"parentRefs", list_of({{"name", "kong"}, {"sectionName", section}})}};
-  if (!hostnames.empty()) spec["hostnames"] = hostnames;
-  spec["rules"] = list_of(std::move(rule));
-  out_.add(route.at, kGatewayApiV1, "HTTPRoute", name, {{"spec", std::move(spec)}}, created);
+  const auto name = add_answering(index, "https-", "http", matches, hostnames, created, std::move(rule));
   if (redirects) return;
   add_policy(route.at, name, "HTTPRoute", {name},
-             {{"answer",
-               {{"status", 426},
-                {"body", R"({"message":"Please use HTTPS protocol","request_id":"{{ request.id }}"})"},
-                {"contentType", "application/json; charset=utf-8"}}}});
+             {{"answer", {{"status", 426}, {"detail", "Please use HTTPS protocol"}}}});
+}
+
+/// What a route for gRPC serves, and what it says to the rest.
+void Conversion::add_grpc(std::size_t index, const std::string& section, Json matches, bool replaces,
+                          const Json& hostnames, const std::string& created) {
+  const auto name = add_answering(index, "grpc-", section, matches, hostnames, created, Json::object());
+  add_policy(file_.routes[index].at, name, "HTTPRoute", {name},
+             {{"answer", {{"status", 415}, {"detail", "Non-gRPC request matched gRPC route"}}}});
+  for (auto& match : matches)
+    match["headers"].push_back(
+        {{"type", "RegularExpression"}, {"name", "content-type"}, {"value", "application/grpc.*"}});
+  add_http_route(index, section, matches, replaces, hostnames, created);
 }
 
 void Conversion::add_policies() {
@@ -393,24 +436,35 @@ void Conversion::add_policies() {
     if (parts.objects.empty()) continue;
     add_policy(file_.routes[i].at, parts.objects.front(), "HTTPRoute", parts.objects, parts.sections);
   }
-  std::map<std::size_t, std::vector<std::string>> targets;  // of plugins that count
-  for (const auto& parts : routes_)
-    for (const auto& [name, plugin] : parts.plugins)
-      if (counts_together(name))
-        targets[plugin].insert(targets[plugin].end(), parts.objects.begin(), parts.objects.end());
-  for (const auto& [plugin, objects] : targets) add_rate_limits(plugin, objects);
+  Counted counted;
+  for (std::size_t i = 0; i < routes_.size(); ++i)
+    for (const auto& [name, plugin] : routes_[i].plugins) count_on(i, name, plugin, counted);
+  add_rate_limits(counted);
 }
 
-/// One policy for all routes of a plugin, as they count together.
-void Conversion::add_rate_limits(std::size_t plugin, const std::vector<std::string>& targets) {
-  if (targets.empty()) return;
-  if (targets.size() > kMostTargets)
-    notes_.unserved(file_.plugins[plugin].at.find("name"), "at most " + std::to_string(kMostTargets) +
-                                                               " routes that count together, found " +
-                                                               std::to_string(targets.size()));
-  else
-    add_policy(file_.plugins[plugin].at, plugin_names_[plugin], "HTTPRoute", targets, plugins_[plugin].sections,
-               file_.plugins[plugin].consumer ? file_.consumers[*file_.plugins[plugin].consumer].object : "");
+/// Those of a route belong to what a plugin counts together.
+void Conversion::count_on(std::size_t route, const std::string& name, std::size_t plugin, Counted& out) const {
+  if (!counts_together(name)) return;
+  const auto service = plugins_[plugin].by_service ? file_.routes[route].service : Index();
+  auto& targets = out[{plugin, service}];
+  targets.insert(targets.end(), routes_[route].objects.begin(), routes_[route].objects.end());
+}
+
+/// One policy for all routes of a plugin, as they count together; or of a plugin and a service.
+void Conversion::add_rate_limits(const Counted& counted) {
+  for (const auto& [of, targets] : counted) {
+    const auto plugin = of.first;
+    const auto& entity = file_.plugins[plugin];
+    if (targets.empty()) continue;
+    const auto name = of.second ? names_.make("", plugin_names_[plugin] + "-of-service") : plugin_names_[plugin];
+    if (targets.size() > kMostTargets)
+      notes_.unserved(entity.at.find("name"), "at most " + std::to_string(kMostTargets) +
+                                                  " routes that count together, found " +
+                                                  std::to_string(targets.size()));
+    else
+      add_policy(entity.at, name, "HTTPRoute", targets, plugins_[plugin].sections,
+                 entity.consumer ? file_.consumers[*entity.consumer].object : "");
+  }
 }
 
 void Conversion::add_not_found(View root) {
@@ -418,10 +472,7 @@ void Conversion::add_not_found(View root) {
            {{"spec", {{"parentRefs", list_of({{"name", "kong"}})}, {"rules", list_of({{"name", "kong"}})}}}},
            "2100-01-01T00:00:00Z");
   add_policy(root, "no-route", "HTTPRoute", {"no-route"},
-             {{"answer",
-               {{"status", 404},
-                {"body", R"({"message":"no Route matched with those values","request_id":"{{ request.id }}"})"},
-                {"contentType", "application/json; charset=utf-8"}}}});
+             {{"answer", {{"status", 404}, {"detail", "no Route matched with those values"}}}});
 }
 
 Output Conversion::run(View root) {

@@ -24,7 +24,7 @@ class Conversion {
   struct RouteParts {
     std::vector<std::string> objects;  ///< its HTTPRoutes
     Json sections = Json::object();    ///< but rateLimits
-    Json cors;
+    std::string host;  ///< of requests, in place of the service's
     bool answers = false;
     Chosen plugins;
   };
@@ -36,15 +36,22 @@ class Conversion {
   [[nodiscard]] Chosen choose_plugins(std::size_t route, Index consumer) const;
   [[nodiscard]] Json merged(const Chosen& plugins) const;
   void merge_plugins(std::size_t route);
-  void join_authentication(std::size_t route, const std::vector<std::size_t>& callers);
+  void join_authentication(std::size_t route, std::vector<std::size_t> callers);
   void add_routes();
   void add_route(std::size_t route, const std::vector<RouteMatch>& matches, bool ranked, const std::string& created);
   void add_http_route(std::size_t route, const std::string& section, const Json& matches, bool replaces,
                       const Json& hostnames, const std::string& created);
-  void add_https_only(std::size_t route, const std::string& section, const Json& matches, const Json& hostnames,
-                      const std::string& created);
+  void add_https_only(std::size_t route, const Json& matches, const Json& hostnames, const std::string& created);
+  void add_grpc(std::size_t route, const std::string& section, Json matches, bool replaces, const Json& hostnames,
+                const std::string& created);
+  /// One that answers in place of a route. Returns its name.
+  std::string add_answering(std::size_t route, const char* kind, const std::string& section, const Json& matches,
+                            const Json& hostnames, const std::string& created, Json rule);
   void add_policies();
-  void add_rate_limits(std::size_t plugin, const std::vector<std::string>& targets);
+  /// HTTPRoutes by the plugin that counts on them, and by the service where it counts each for itself.
+  using Counted = std::map<std::pair<std::size_t, Index>, std::vector<std::string>>;
+  void count_on(std::size_t route, const std::string& name, std::size_t plugin, Counted& out) const;
+  void add_rate_limits(const Counted& counted);
   void add_consumer_policies();
   [[nodiscard]] bool is_alone(std::size_t plugin) const;
   void add_consumer_routes(std::size_t consumer, const std::set<std::size_t>& plugins);
@@ -60,6 +67,7 @@ class Conversion {
   Names names_;
   bool http_ = false, https_ = false;
   bool logs_ = false;    // some plugin tells of requests
+  bool encoded_secrets_ = false;  // of consumers' JWT credentials
   std::string metrics_;  // of Kong's families, those that are shown
   std::vector<PluginParts> plugins_;
   std::vector<std::string> plugin_names_;

@@ -29,6 +29,8 @@ struct Service {
   bool enabled = true;
 };
 
+[[nodiscard]] inline bool is_grpc(std::string_view protocol) { return protocol == "grpc" || protocol == "grpcs"; }
+
 struct HeaderCondition {
   std::string name;
   std::vector<std::string> values;
@@ -53,7 +55,10 @@ struct Route {
   std::uint16_t https_redirect = 426;
   bool strip_path = true;
   bool preserve_host = false;
+  View joins_as_it_is;  ///< path_handling v1: no slash is put between the service's path and what is left
   std::uint32_t regex_priority = 0;
+
+  [[nodiscard]] bool grpc() const { return !protocols.empty() && is_grpc(protocols.front()); }  ///< all are, or none
 };
 
 struct ActiveCheck {
@@ -67,11 +72,13 @@ struct ActiveCheck {
 /// What requests meet; 0: never.
 struct PassiveCheck {
   std::uint32_t tcp_failures = 0, timeouts = 0, http_failures = 0;
+  std::vector<std::uint32_t> http_statuses{429, 500, 503};
 };
 
 struct Upstream {
   View at;
   std::string name, algorithm = "round-robin", hash_on = "none", hash_header, hash_cookie, hash_query, host_header;
+  std::string hash_fallback = "none";
   ActiveCheck active;
   PassiveCheck passive;
 };

@@ -37,14 +37,17 @@ std::string text_of(const Uuid& uuid) {
   return out;
 }
 
-}  // namespace
-
 /// kong/db/schema/others/declarative_config.lua: of a namespace of its own for each kind of entity.
-std::string id_of(const Consumer& consumer) {
-  if (const auto id = consumer.at.find("id"); id && !id.is_null()) return std::string(id.text());
+std::string made_id(View at, const char* kind, const std::string& name) {
+  if (const auto id = at.find("id"); id && !id.is_null()) return std::string(id.text());
   constexpr Uuid kEntities = {0xfd, 0x02, 0x80, 0x1f, 0x09, 0x57, 0x4a, 0x15,
                               0xa5, 0x5a, 0xc8, 0xd9, 0x60, 0x6f, 0x30, 0xb5};
-  return text_of(uuid_v5(uuid_v5(kEntities, "consumers"), consumer.called()));
+  return text_of(uuid_v5(uuid_v5(kEntities, kind), name));
 }
+
+}  // namespace
+
+std::string id_of(const Consumer& consumer) { return made_id(consumer.at, "consumers", consumer.called()); }
+std::string id_of(const Credential& key) { return made_id(key.at, "keyauth_credentials", key.secret); }
 
 }  // namespace fairlead::kong

@@ -54,7 +54,8 @@ void set_path(RouteMatch& out, const Route& route, const PathCondition* path, co
     return;
   }
   if (out.regex) {
-    out.path = !out.replaces ? "(?:" + text + ").*" : strip ? "(" + text + ").*" : "()(?:" + text + ").*";
+    // Its own groups stand behind one of ours, wherever it is.
+    out.path = strip ? "(" + text + ").*" : "()(?:" + text + ").*";
     return;
   }
   if (!out.replaces) out.path = quote(text) + "(.*)";
@@ -291,6 +292,8 @@ RoutePlan plan_matches(Notes& notes, const File& file) {
     const auto& route = file.routes[i];
     const auto headers = headers_of(notes, route);
     const auto base = base_of(file, route);
+    if (route.joins_as_it_is && base != "/")
+      notes.unserved(route.joins_as_it_is, "v0, the default, as the service has a path: a slash parts the two");
     std::vector<const PathCondition*> paths;
     for (const auto& path : route.paths) paths.push_back(&path);
     if (paths.empty()) paths.push_back(nullptr);

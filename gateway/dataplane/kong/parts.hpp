@@ -38,8 +38,11 @@ struct Output {
 /// What a plugin adds to the routes it is for.
 struct PluginParts {
   Json sections = Json::object();  ///< of a RequestPolicy
-  Json cors;                       ///< of an HTTPRoute's filter
+  std::string host;                ///< what backends get as Host; empty: as the route says
   bool authenticates = false;
+  bool passes_options = false;     ///< of those that authenticate: OPTIONS requests are not asked
+  bool encoded_secrets = false;    ///< of the plugin jwt: consumers' secrets are in base64
+  bool by_service = false;         ///< of those that count: each service for itself
   bool answers = false;            ///< no backend is asked
   std::vector<std::pair<std::string, Json>> secrets;  ///< name and stringData
   std::optional<Tracing> tracing{};
@@ -70,6 +73,7 @@ struct Backend {
   std::string service;  ///< empty: none
   std::uint16_t port = 80;
   std::string host;     ///< what Host is without preserve_host
+  std::string session;  ///< the cookie that keeps a client at its target; empty: none
 };
 
 /// Makes the objects of a service's backends.
@@ -104,6 +108,8 @@ struct RoutePlan {
 
 /// The file's, or the one that Kong makes of the user name.
 [[nodiscard]] std::string id_of(const Consumer& consumer);
+/// The same of an API key.
+[[nodiscard]] std::string id_of(const Credential& key);
 
 /// YAML in block style.
 [[nodiscard]] std::string to_yaml(const Json& object);

@@ -5,54 +5,29 @@
 #include <charconv>
 
 #include "gateway/dataplane/config/fields.hpp"
+#include "gateway/dataplane/kong/read.hpp"
 
 namespace fairlead::kong {
 namespace {
 
-/// "name:value"; a template of Kong's cannot stand in it, and none of ours is made of it.
-bool split(Notes& notes, View at, std::string& name, std::string& value) {
-  const auto text = at.text();
-  const auto colon = text.find(':');
-  if (at.is_mapping() || at.is_sequence() || colon == std::string_view::npos || colon == 0)
-    return notes.error(at, "NAME:VALUE"), false;
-  name = text.substr(0, colon);
-  value = text.substr(colon + 1);
-  if (value.find("$(") != std::string::npos || value.find("{{") != std::string::npos)
-    return notes.unserved(at, "a value without templates"), false;
-  return true;
-}
-
-/// headers or querystring of remove, rename, replace, add and append.
-void convert_changes(Notes& notes, ConfigView& config, std::string_view list, Json& out) {
-  for (const char* kind : {"remove", "rename", "replace", "add", "append"}) {
-    const auto items = config.find(kind).find(list);
-    if (!items) continue;
-    Json all = Json::array();
-    notes.reader().items(items, [&](View item) {
-      std::string name, value;
-      if (std::string_view(kind) == "remove") {
-        all.push_back(std::string(item.text()));
-      } else if (split(notes, item, name, value)) {
-        if (std::string_view(kind) == "rename") all.push_back({{"from", name}, {"to", value}});
-        else all.push_back({{"name", name}, {"value", value}});
-      }
-    });
-    if (!all.empty()) out[kind] = all;
-  }
-}
-
-/// What of these mappings is not served.
-void check_changes(Notes& notes, ConfigView& config, std::initializer_list<std::string_view> served) {
-  for (const char* kind : {"remove", "rename", "replace", "add", "append"})
-    notes.reader().fields(config.find(kind), [&](View child) {
-      const bool empty = child.is_sequence() && !child.first();
-      if (std::ranges::find(served, child.key()) == served.end() && !empty)
-        notes.unserved(child, "changes of headers" + std::string(served.size() > 1 ? " and querystring" : ""));
-    });
-}
-
 std::string json_text(const std::string& text) {
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// As OpenTelemetry's variables have them, where a ',' parts two.
+std::string pairs_of(Notes& notes, View at) {
+  std::string out;
+  notes.reader().fields(at, [&](View field) {
+    if (field.is_mapping() || field.is_sequence()) return notes.error(field, "a text");
+    out.append(out.empty() ? "" : ",").append(field.key()).append("=");
+    for (const char c : field.text()) {
+      constexpr std::string_view kHex = "0123456789ABCDEF";
+      const auto byte = static_cast<unsigned char>(c);
+      if (c > ' ' && c <= '~' && std::string_view("%,;=\"\\").find(c) == std::string_view::npos) out += c;
+      else out.append("%").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
+    }
+  });
+  return out;
 }
 
 /// An answer's text is a template.
@@ -65,34 +40,41 @@ bool is_no_template(Notes& notes, View at, const std::string& text) {
 }  // namespace
 
 void convert_cors(Notes& notes, ConfigView& config, PluginParts& out) {
-  const auto origins = config.texts("origins", {"*"});
-  config.only("preflight_continue", "false");
-  config.only("private_network", "false");
-  config.only("allow_origin_absent", "true");
-  for (const auto& origin : origins)
-    if (origin != "*" && !origin.starts_with("http://") && !origin.starts_with("https://"))
-      return config.give_up(),
-             notes.unserved(config.find("origins"), "origins such as https://a.example, or *: no expressions");
-  auto methods =
-      config.texts("methods", {"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT"});
-  Json cors = {{"allowOrigins", origins}, {"allowMethods", methods}};
-  const auto headers = config.texts("headers");
-  cors["allowHeaders"] = headers.empty() ? std::vector<std::string>{"*"} : headers;
-  if (auto exposed = config.texts("exposed_headers"); !exposed.empty()) cors["exposeHeaders"] = exposed;
-  if (config.flag("credentials", false)) cors["allowCredentials"] = true;
-  if (const auto age = config.number("max_age", 0, 0, 0x7fffffff); age > 0) cors["maxAge"] = age;
-  out.cors = std::move(cors);
+  Json cors = Json::object();
+  for (const auto& [from, to] : {std::pair("origins", "origins"), std::pair("methods", "methods"),
+                                 std::pair("headers", "headers"), std::pair("exposed_headers", "exposedHeaders")})
+    if (auto all = config.texts(from); !all.empty()) cors[to] = std::move(all);
+  if (cors.contains("origins"))
+    for (const auto& origin : cors["origins"])
+      if (origin != "*" && !is_regex(origin.get<std::string>()))
+        return config.give_up(), notes.unserved(config.find("origins"), "origins, or expressions that RE2 takes");
+  for (const auto& [from, to] :
+       {std::pair("credentials", "credentials"), std::pair("private_network", "privateNetwork")})
+    if (config.flag(from, false)) cors[to] = true;
+  if (config.flag("preflight_continue", false)) cors["preflights"] = "Pass";
+  if (!config.flag("allow_origin_absent", true)) cors["withoutOrigin"] = false;
+  if (config.find("max_age")) cors["maxAge"] = config.number("max_age", 0, 0, 0x7fffffff);
+  out.sections["crossOrigin"] = std::move(cors);
 }
 
-void convert_correlation_id(Notes& notes, ConfigView& config, PluginParts& out) {
+void convert_correlation_id(Notes& notes, ConfigView& config, const Plugin& plugin, PluginParts& out) {
   const auto name = config::lower(config.text("header_name", "Kong-Request-ID"));
   const auto generator = config.text("generator", "uuid#counter");
-  if (generator != "uuid" && generator != "uuid#counter")
-    notes.unserved(config.find("generator"), "uuid or uuid#counter");
+  const bool echo = config.flag("echo_downstream", false);
+  constexpr std::pair<std::string_view, const char*> kGenerators[] = {
+      {"uuid", "UUID"}, {"uuid#counter", "Counter"}, {"tracker", "Tracker"}};
+  const auto* found = std::ranges::find(kGenerators, generator, &std::pair<std::string_view, const char*>::first);
+  if (found == std::end(kGenerators)) return notes.error(config.find("generator"), "uuid, uuid#counter or tracker");
+  if (!plugin.consumer) {
+    out.sections["correlation"] = {{"header", name}, {"generator", found->second}, {"echo", echo}};
+    return;
+  }
+  // Who calls is known behind authentication only.
+  if (generator == "tracker") return notes.unserved(config.find("generator"), "uuid or uuid#counter for a consumer");
   auto& section = out.sections["transform"];
   section["request"]["headers"]["add"] =
       list_of({{"name", name}, {"value", generator == "uuid" ? "{{ uuid }}" : "{{ counted }}"}});
-  if (config.flag("echo_downstream", false))
+  if (echo)
     section["response"]["headers"]["set"] = list_of({{"name", name}, {"value", "{{ request.header." + name + " }}"}});
 }
 
@@ -131,41 +113,35 @@ void convert_redis(Notes& notes, ConfigView& config, const std::string& name, bo
 }
 
 void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& name, PluginParts& out) {
-  constexpr std::pair<const char*, const char*> kPeriods[] = {
-      {"second", "Second"}, {"minute", "Minute"}, {"hour", "Hour"}, {"day", "Day"}, {"month", "Month"}};
+  constexpr std::pair<const char*, const char*> kPeriods[] = {{"second", "Second"}, {"minute", "Minute"},
+                                                              {"hour", "Hour"},     {"day", "Day"},
+                                                              {"month", "Month"},   {"year", "Year"}};
   Json key;
   const auto by = config.text("limit_by", "consumer");
   if (by == "consumer") key = {{"type", "Consumer"}};
   else if (by == "credential") key = {{"type", "Credential"}};
   else if (by == "ip") key = {{"type", "ClientIP"}, {"ipv6Prefix", 128}};
   else if (by == "header") key = {{"type", "Header"}, {"name", config::lower(config.text("header_name"))}};
-  else return config.give_up(), notes.unserved(config.find("limit_by"), "consumer, credential, ip or header");
-  config.ignore("header_name");
-  config.only("year", "", "second, minute, hour, day or month");
-  config.only("path", "");
-  config.only("sync_rate", "-1");
+  else if (by == "path") key = {{"type", "Path"}, {"name", config.text("path")}};
+  else if (by == "service") key = {{"type", "Everyone"}};
+  else
+    return config.give_up(), notes.error(config.find("limit_by"), "consumer, credential, ip, service, header or path");
+  out.by_service = by == "service";
+  for (const char* of_key : {"header_name", "path", "sync_rate"}) config.ignore(of_key);
   Json limits = Json::array();
   for (const auto& [period, per] : kPeriods)
     if (const auto most = config.number(period, 0, 1, 1'000'000'000); most > 0)
       limits.push_back(
           {{"name", period}, {"algorithm", "FixedWindow"}, {"requests", most}, {"per", per}, {"key", list_of(key)}});
-  if (limits.empty() && !config.find("year"))
-    return config.give_up(), notes.error(config.at(), "second, minute, hour, day or month");
-  if (limits.empty()) return config.give_up();
+  if (limits.empty()) return config.give_up(), notes.error(config.at(), "second, minute, hour, day, month or year");
   auto& section = out.sections["rateLimits"];
   section["limits"] = limits;
   section["headers"] = config.flag("hide_client_headers", false)
                            ? Json::array()
                            : Json::array({"XRateLimitPeriod", "RateLimitFields", "RetryAfter"});
-  // Without words of its own the Gateway's answers are Kong's, with the request's id.
-  constexpr const char* kMessage = "API rate limit exceeded";
-  const auto status = config.number("error_code", 429, 400, 599);
-  const auto message = config.text("error_message", kMessage);
-  section["refusal"] = {{"status", status}};
-  if (status != 429 || message != kMessage) {
-    section["refusal"]["body"] = "{\"message\":" + json_text(message) + "}";
-    section["refusal"]["contentType"] = "application/json; charset=utf-8";
-  }
+  // Without words of its own the Gateway's answers are Kong's.
+  section["refusal"] = {{"status", config.number("error_code", 429, 400, 599)},
+                        {"detail", config.text("error_message", "API rate limit exceeded")}};
   convert_limit_store(notes, config, name, section, out);
 }
 
@@ -185,15 +161,20 @@ void convert_opentelemetry(Notes& notes, ConfigView& config, const Plugin& plugi
     notes.unserved(plugin.at.find("name"), "opentelemetry for all routes: traces are the whole gateway's");
   const auto traces = config.text("traces_endpoint"), older = config.text("endpoint");
   config.only("logs_endpoint", "");
-  config.only("headers", "", "no headers: the variable OTEL_EXPORTER_OTLP_HEADERS says them");
-  config.only("resource_attributes", "", "no resource_attributes: the variable OTEL_RESOURCE_ATTRIBUTES says them");
-  config.only("propagation", "", "no propagation: --trace-headers says it");
+  config.ignore("sampling_strategy");
+  const auto propagation = config.find("propagation");
+  notes.reader().fields(propagation, [&](View field) {
+    const bool usual = field.key() == "default_format" ? field.text() == "w3c" : field.is_null() || !field.first();
+    if (!usual) notes.unserved(propagation, "no propagation but by w3c: --trace-headers says it");
+  });
   config.only("header_type", "preserve");
   config.only("http_response_header_for_traceid", "");
   for (const char* pace :
        {"queue", "batch_span_count", "batch_flush_delay", "connect_timeout", "send_timeout", "read_timeout"})
     config.ignore(pace);
   Tracing tracing{.endpoint = traces.empty() ? older : traces};
+  tracing.headers = pairs_of(notes, config.find("headers"));
+  tracing.resource_attributes = pairs_of(notes, config.find("resource_attributes"));
   if (tracing.endpoint.empty()) return notes.reader().missing(config.at(), "traces_endpoint", "a URL");
   if (!tracing.endpoint.starts_with("http://") && !tracing.endpoint.starts_with("https://"))
     return notes.error(config.find(traces.empty() ? "endpoint" : "traces_endpoint"), "a URL of http or https");
@@ -218,11 +199,16 @@ void convert_prometheus(Notes& notes, ConfigView& config, PluginParts& out) {
 }
 
 void convert_redirect(Notes& notes, ConfigView& config, PluginParts& out) {
-  const auto status = config.number("status_code", 301, 300, 399);
-  const auto location = config.text("location");
-  config.only("keep_incoming_path", "false");
+  const auto status = config.number("status_code", 301, 200, 599);
+  auto location = config.text("location");
+  const bool keeps = config.flag("keep_incoming_path", false);
   if (location.empty()) return notes.reader().missing(config.at(), "location", "a URL");
   if (!is_no_template(notes, config.find("location"), location)) return;
+  if (keeps) {
+    const auto scheme = location.find("://");
+    location = location.substr(0, scheme == std::string::npos ? scheme : location.find_first_of("/?#", scheme + 3)) +
+               "{{ request.target }}";
+  }
   out.answers = true;
   out.sections["answer"] = {{"status", status},
                             {"headers", list_of({{"name", "location"}, {"value", location}})},
@@ -230,6 +216,7 @@ void convert_redirect(Notes& notes, ConfigView& config, PluginParts& out) {
                             {"contentType", "text/plain; charset=utf-8"}};
 }
 
+/// Above what is held in memory a body without a length is not limited.
 void convert_request_size(Notes& notes, ConfigView& config, PluginParts& out) {
   constexpr std::uint64_t kMostHeld = 67'108'864;
   const auto size = config.number("allowed_payload_size", 128, 0, 1'000'000);
@@ -237,52 +224,33 @@ void convert_request_size(Notes& notes, ConfigView& config, PluginParts& out) {
   if (unit != "megabytes" && unit != "kilobytes" && unit != "bytes")
     return config.give_up(), notes.error(config.find("size_unit"), "megabytes, kilobytes or bytes");
   const auto bytes = size * (unit == "megabytes" ? 1'048'576 : unit == "kilobytes" ? 1024 : 1);
-  const bool length = config.flag("require_content_length", false);
-  if (!length && bytes > kMostHeld)
-    return notes.unserved(config.find("allowed_payload_size") ? config.find("allowed_payload_size") : config.at(),
-                          "at most 64 megabytes, or require_content_length: true");
-  out.sections["requestSize"] = {{"maxBytes", bytes}, {"streamed", length ? "Refuse" : "Buffer"}};
+  out.sections["requestSize"] = {{"maxBytes", bytes}, {"streamed", bytes > kMostHeld ? "Pass" : "Buffer"}};
+  if (config.flag("require_content_length", false)) out.sections["requestSize"]["requireLength"] = true;
 }
 
 void convert_request_termination(Notes& notes, ConfigView& config, PluginParts& out) {
+  constexpr std::pair<std::uint64_t, const char*> kWords[] = {
+      {401, "Unauthorized"},       {404, "Not found"},
+      {405, "Method not allowed"}, {500, "An unexpected error occurred"},
+      {502, "Bad Gateway"},        {503, "Service unavailable"}};
+  constexpr const char* kType = "application/json; charset=utf-8";
   const auto status = config.number("status_code", 503, 200, 599);
   config.only("echo", "false");
-  config.only("trigger", "", "no trigger");
+  const auto trigger = config.text("trigger");
   const auto message = config.text("message"), body = config.text("body"), type = config.text("content_type");
-  if (!message.empty() && !body.empty()) return notes.error(config.find("message"), "message or body, not both");
-  const auto& text = body.empty() ? message : body;
-  if (!is_no_template(notes, config.find(body.empty() ? "message" : "body"), text)) return;
-  out.answers = true;
+  if (!message.empty() && (!body.empty() || !type.empty()))
+    return notes.error(config.find("message"), "message, or body and content_type, not both");
+  if (!type.empty() && body.empty()) return notes.error(config.find("content_type"), "a body with content_type");
+  if (!is_no_template(notes, config.find(body.empty() ? "message" : "body"), body.empty() ? message : body)) return;
+  out.answers = trigger.empty();
   auto& answer = out.sections["answer"];
   answer["status"] = status;
-  if (!body.empty()) {
-    answer["body"] = body;
-    answer["contentType"] = type.empty() ? "application/json; charset=utf-8" : type;
-    return;
-  }
-  std::string said = message;
-  if (said.empty()) said = status == 503 ? "Service unavailable" : "";
-  answer["body"] = "{\"message\":" + json_text(said) + ",\"request_id\":\"{{ request.id }}\"}";
-  answer["contentType"] = "application/json; charset=utf-8";
-}
-
-void convert_request_transformer(Notes& notes, ConfigView& config, PluginParts& out) {
-  Json request = Json::object();
-  if (const auto method = config.text("http_method"); !method.empty()) request["method"] = method;
-  Json headers = Json::object(), query = Json::object();
-  convert_changes(notes, config, "headers", headers);
-  convert_changes(notes, config, "querystring", query);
-  check_changes(notes, config, {"headers", "querystring"});
-  if (!headers.empty()) request["headers"] = headers;
-  if (!query.empty()) request["query"] = query;
-  if (!request.empty()) out.sections["transform"]["request"] = std::move(request);
-}
-
-void convert_response_transformer(Notes& notes, ConfigView& config, PluginParts& out) {
-  Json headers = Json::object();
-  convert_changes(notes, config, "headers", headers);
-  check_changes(notes, config, {"headers"});
-  if (!headers.empty()) out.sections["transform"]["response"]["headers"] = std::move(headers);
+  if (!trigger.empty()) answer["trigger"] = trigger;
+  if (status == 204 || status == 205 || status == 304) return;
+  const auto* words = std::ranges::find(kWords, status, &std::pair<std::uint64_t, const char*>::first);
+  const auto said = !message.empty() ? message : words == std::end(kWords) ? std::string() : words->second;
+  answer["body"] = !body.empty() ? body : said.empty() ? "" : "{\"message\":" + json_text(said) + "}";
+  answer["contentType"] = !type.empty() ? type : answer["body"] == "" ? "text/plain" : kType;
 }
 
 PluginParts convert_plugin(Notes& notes, const Plugin& plugin, const File& file, const std::string& object_name) {
@@ -297,7 +265,7 @@ PluginParts convert_plugin(Notes& notes, const Plugin& plugin, const File& file,
   else if (name == "ip-restriction") convert_ip_restriction(notes, config, out);
   else if (name == "bot-detection") convert_bot_detection(notes, config, out);
   else if (name == "cors") convert_cors(notes, config, out);
-  else if (name == "correlation-id") convert_correlation_id(notes, config, out);
+  else if (name == "correlation-id") convert_correlation_id(notes, config, plugin, out);
   else if (name == "rate-limiting") convert_rate_limiting(notes, config, object_name, out);
   else if (name == "response-ratelimiting") convert_response_limits(notes, config, object_name, out);
   else if (name == "redirect") convert_redirect(notes, config, out);

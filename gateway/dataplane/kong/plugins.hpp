@@ -16,7 +16,7 @@ void convert_ip_restriction(Notes& notes, ConfigView& config, PluginParts& out);
 void convert_bot_detection(Notes& notes, ConfigView& config, PluginParts& out);
 
 void convert_cors(Notes& notes, ConfigView& config, PluginParts& out);
-void convert_correlation_id(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_correlation_id(Notes& notes, ConfigView& config, const Plugin& plugin, PluginParts& out);
 void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& name, PluginParts& out);
 void convert_response_limits(Notes& notes, ConfigView& config, const std::string& name, PluginParts& out);
 void convert_limit_store(Notes& notes, ConfigView& config, const std::string& name, Json& section, PluginParts& out);

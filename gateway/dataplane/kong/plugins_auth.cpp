@@ -12,13 +12,22 @@ std::vector<std::string> lowered(std::vector<std::string> all) {
   return all;
 }
 
-Json& begin(ConfigView& config, PluginParts& out, const std::string& realm) {
+/// The settings of a method.
+Json& begin(ConfigView& config, PluginParts& out, const char* name, const char* realm) {
   out.authenticates = true;
   auto& section = out.sections["authentication"];
-  const auto own = config.text("realm");
-  if (!own.empty()) section["realm"] = own;
-  else if (!realm.empty()) section["realm"] = realm;
-  return section["methods"];
+  section["credentialIdentifier"] = "Id";
+  auto& method = section["methods"][name];
+  method = Json::object();
+  const auto own = config.text("realm", realm);
+  if (!own.empty()) method["realm"] = own;
+  return method;
+}
+
+/// Whether OPTIONS requests are asked, too.
+void take_preflights(ConfigView& config, PluginParts& out) {
+  out.passes_options = !config.flag("run_on_preflight", true);
+  if (out.passes_options) out.sections["authentication"]["preflights"] = "Pass";
 }
 
 /// Who requests are whose credentials are none, or wrong.
@@ -37,47 +46,46 @@ void take_anonymous(Notes& notes, ConfigView& config, const File& file, PluginPa
 void convert_key_auth(Notes& notes, ConfigView& config, const File& file, PluginParts& out) {
   const auto names = lowered(config.texts("key_names", {"apikey"}));
   const bool header = config.flag("key_in_header", true), query = config.flag("key_in_query", true);
-  config.only("key_in_body", "false", "false: keys are not looked for in bodies");
-  config.only("run_on_preflight", "true");
+  const bool body = config.flag("key_in_body", false);
   config.only("identity_realms", "");
-  auto& method = begin(config, out, "")["apiKey"];
-  method = Json::object();
+  auto& method = begin(config, out, "apiKey", "");
   if (header) method["headers"] = names;
   if (query) method["query"] = config.texts("key_names", {"apikey"});
-  if (!header && !query) notes.error(config.at(), "key_in_header or key_in_query");
+  if (body) method["body"] = config.texts("key_names", {"apikey"});
+  if (!header && !query && !body) notes.error(config.at(), "key_in_header, key_in_query or key_in_body");
   method["hideCredentials"] = config.flag("hide_credentials", false);
+  take_preflights(config, out);
   take_anonymous(notes, config, file, out);
 }
 
 void convert_basic_auth(Notes& notes, ConfigView& config, const File& file, PluginParts& out) {
-  config.only("run_on_preflight", "true");
-  auto& method = begin(config, out, "service")["basic"];
+  auto& method = begin(config, out, "basic", "service");
   method["hideCredentials"] = config.flag("hide_credentials", false);
+  take_preflights(config, out);
   take_anonymous(notes, config, file, out);
 }
 
 void convert_jwt(Notes& notes, ConfigView& config, const File& file, PluginParts& out) {
-  auto& method = begin(config, out, "")["jwt"];
+  auto& method = begin(config, out, "jwt", "");
   Json from = Json::object();
   if (auto names = lowered(config.texts("header_names", {"authorization"})); !names.empty()) from["headers"] = names;
   if (auto names = config.texts("uri_param_names", {"jwt"}); !names.empty()) from["query"] = names;
   if (auto names = config.texts("cookie_names"); !names.empty()) from["cookies"] = names;
   method["from"] = from;
-  config.only("key_claim_name", "iss");
-  config.only("secret_is_base64", "false", "false: secrets as they are");
-  config.only("maximum_expiration", "0", "0: no most");
-  config.only("run_on_preflight", "true");
-  bool expiry = false;
-  for (const auto& claim : config.texts("claims_to_verify")) {
-    expiry = expiry || claim == "exp";
+  if (const auto claim = config.text("key_claim_name", "iss"); claim != "iss") method["keyClaim"] = claim;
+  out.encoded_secrets = config.flag("secret_is_base64", false);
+  if (const auto most = config.number("maximum_expiration", 0, 0, 31'536'000); most > 0)
+    method["maxLifetime"] = std::to_string(most) + "s";
+  const auto claims = config.texts("claims_to_verify");
+  for (const auto& claim : claims)
     if (claim != "exp" && claim != "nbf") notes.error(config.find("claims_to_verify"), "exp and nbf");
-  }
-  method["requireExpiry"] = expiry;
+  method["verify"] = claims;
+  take_preflights(config, out);
   take_anonymous(notes, config, file, out);
 }
 
 void convert_hmac_auth(Notes& notes, ConfigView& config, const File& file, PluginParts& out) {
-  auto& method = begin(config, out, "")["hmac"];
+  auto& method = begin(config, out, "hmac", "");
   method["clockSkew"] = std::to_string(config.number("clock_skew", 300, 1, 86'400)) + "s";
   if (auto names = lowered(config.texts("enforce_headers")); !names.empty()) method["enforceHeaders"] = names;
   method["algorithms"] = config.texts("algorithms", {"hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512"});
@@ -88,22 +96,23 @@ void convert_hmac_auth(Notes& notes, ConfigView& config, const File& file, Plugi
 
 void convert_acl(Notes& notes, ConfigView& config, PluginParts& out) {
   const auto allow = config.texts("allow"), deny = config.texts("deny");
-  config.only("always_use_authenticated_groups", "false");
+  config.ignore("always_use_authenticated_groups");  // of plugins that are not served
   config.only("include_consumer_groups", "false");
-  config.only("hide_groups_header", "false", "false: backends see X-Consumer-Groups");
   if (allow.empty() == deny.empty()) return notes.error(config.at(), "allow or deny, one of them");
   const Json rule = {{"action", allow.empty() ? "Deny" : "Allow"}, {"groups", allow.empty() ? deny : allow}};
-  out.sections["access"] = {{"rules", list_of(rule)}, {"otherwise", allow.empty() ? "Allow" : "Deny"}};
+  out.sections["access"] = {
+      {"rules", list_of(rule)}, {"otherwise", allow.empty() ? "Allow" : "Deny"}, {"unknownCallers", "Challenge"}};
+  if (config.flag("hide_groups_header", false)) out.sections["access"]["hideGroups"] = true;
 }
 
 void convert_ip_restriction(Notes& notes, ConfigView& config, PluginParts& out) {
   const auto allow = config.texts("allow"), deny = config.texts("deny");
-  config.only("status", "403");
-  config.only("message", "", "no message: problem details say it");
   if (allow.empty() && deny.empty()) return notes.error(config.at(), "allow, deny or both");
   auto& section = out.sections["addresses"];
   if (!allow.empty()) section["allow"] = allow;
   if (!deny.empty()) section["deny"] = deny;
+  if (config.find("status")) section["refusal"]["status"] = config.number("status", 403, 400, 599);
+  if (const auto message = config.text("message"); !message.empty()) section["refusal"]["detail"] = message;
 }
 
 void convert_bot_detection(Notes& notes, ConfigView& config, PluginParts& out) {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// proxy-cache, as far as a cache by RFC 9111 does the same.
+// proxy-cache: a cache by settings.
+#include <algorithm>
+
+#include "gateway/dataplane/config/fields.hpp"
 #include "gateway/dataplane/kong/plugins.hpp"
 
 namespace fairlead::kong {
 namespace {
 
-/// Statuses whose responses are fresh for `ttl` seconds where they do not say for how long.
+/// Statuses whose responses are stored, for `ttl` seconds.
 Json statuses_of(Notes& notes, ConfigView& config, std::uint64_t ttl) {
   Json out = Json::array();
   for (const auto& text : config.texts("response_code", {"200", "301", "404"})) {
@@ -26,29 +29,37 @@ void convert_proxy_cache(Notes& notes, ConfigView& config, PluginParts& out) {
   if (config.text("strategy") != "memory")
     return config.give_up(),
            notes.error(config.find("strategy") ? config.find("strategy") : config.at(), "strategy: memory");
-  Json cache = Json::object();
-  auto statuses = statuses_of(notes, config, config.number("cache_ttl", 300, 1, kMostSeconds));
-  if (!statuses.empty()) cache["statuses"] = std::move(statuses);
-  Json methods = Json::array();
-  for (const auto& method : config.texts("request_method", {"GET", "HEAD"})) {
-    if (method == "GET" || method == "HEAD") methods.push_back(method);
-    else notes.unserved(config.find("request_method"), "GET and HEAD");
-  }
-  if (methods.size() == 1) cache["methods"] = methods;
-  // Which types are stored is left to what responses say; so is how long.
-  config.ignore("content_type");
-  config.only("ignore_uri_case", "false");
-  config.ignore("storage_ttl");
+  Json cache = {{"storeBy", "Settings"}};
+  cache["statuses"] = statuses_of(notes, config, config.number("cache_ttl", 300, 1, kMostSeconds));
+  if (cache["statuses"].empty()) return config.give_up();  // which is in the notes
+  constexpr std::string_view kMethods[] = {"GET", "HEAD", "POST", "PATCH", "PUT"};
+  cache["methods"] = config.texts("request_method", {"GET", "HEAD"});
+  for (const auto& method : cache["methods"])
+    if (std::ranges::find(kMethods, method.get<std::string>()) == std::end(kMethods))
+      notes.error(config.find("request_method"), "GET, HEAD, POST, PATCH and PUT");
+  cache["contentTypes"] = config.texts("content_type", {"text/plain", "application/json"});
+  if (config.find("storage_ttl"))
+    cache["keepFor"] = std::to_string(config.number("storage_ttl", 1, 1, kMostSeconds)) + "s";
   config.ignore("memory");
   cache["honourRequestDirectives"] = config.flag("cache_control", false);
   Json key = {{"consumer", true}};
-  if (auto names = config.texts("vary_headers"); !names.empty()) key["headers"] = names;
+  if (config.flag("ignore_uri_case", false)) key["ignoreCase"] = true;
+  if (auto names = config.texts("vary_headers"); !names.empty()) {
+    for (auto& name : names) name = config::lower(name);
+    key["headers"] = names;
+  }
   if (auto names = config.texts("vary_query_params"); !names.empty()) key["query"] = {{"include", names}};
   cache["key"] = std::move(key);
-  if (const auto fields = config.find("response_headers"))
-    notes.reader().fields(fields, [&](View field) {
-      if (field.text() == "false") notes.unserved(field, "true: Age and X-Cache-Status are always told");
-    });
+  cache["keyHeader"] = true;
+  notes.reader().fields(config.find("response_headers"), [&](View field) {
+    bool told = true;
+    notes.reader().read(field, told);
+    const auto name = config::lower(field.key());
+    if (name == "age") cache["ageHeader"] = told;
+    else if (name == "x-cache-status") cache["cacheStatusHeader"] = told;
+    else if (name == "x-cache-key") cache["keyHeader"] = told;
+    else notes.reader().unknown_field(field, "age, X-Cache-Status or X-Cache-Key");
+  });
   out.sections["cache"] = std::move(cache);
 }
 

@@ -8,8 +8,9 @@
 namespace fairlead::kong {
 
 void convert_response_limits(Notes& notes, ConfigView& config, const std::string& name, PluginParts& out) {
-  constexpr std::pair<const char*, const char*> kPeriods[] = {
-      {"second", "Second"}, {"minute", "Minute"}, {"hour", "Hour"}, {"day", "Day"}, {"month", "Month"}};
+  constexpr std::pair<const char*, const char*> kPeriods[] = {{"second", "Second"}, {"minute", "Minute"},
+                                                              {"hour", "Hour"},     {"day", "Day"},
+                                                              {"month", "Month"},   {"year", "Year"}};
   auto& section = out.sections["responseLimits"];
   section["header"] = config::lower(config.text("header_name", "x-kong-limit"));
   const auto by = config.text("limit_by", "consumer");
@@ -26,7 +27,6 @@ void convert_response_limits(Notes& notes, ConfigView& config, const std::string
     for (const auto& [period, per] : kPeriods)
       if (const auto most = numbers.number(period, 0, 1, 1'000'000'000); most > 0)
         limits.push_back({{"name", std::string(one.key())}, {"requests", most}, {"per", per}});
-    numbers.only("year", "", "second, minute, hour, day or month");
     numbers.finish("a limit");
   });
   convert_limit_store(notes, config, name, section, out);

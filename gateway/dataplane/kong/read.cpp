@@ -18,6 +18,10 @@ bool is_regular_path(std::string_view text) {
   return text.starts_with('/') && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~' && c != '?'; });
 }
 
+bool is_served(std::string_view protocol) {
+  return protocol == "http" || protocol == "https" || protocol == "grpc" || protocol == "grpcs";
+}
+
 /// scheme://host[:port][/path] in place of these four fields.
 void read_url(FileReader& file, View at, Service& out) {
   constexpr const char* kExpected = "a URL such as http://backend.example:8080/base";
@@ -37,13 +41,22 @@ void read_url(FileReader& file, View at, Service& out) {
   const auto colon = rest.find(':', bracket);
   out.host = rest.substr(0, colon);
   if (out.host.starts_with('[')) out.host = out.host.substr(1, out.host.size() - 2);
-  bool good = !out.host.empty() && (out.protocol == "http" || out.protocol == "https") && is_regular_path(out.path);
+  bool good = !out.host.empty() && is_served(out.protocol) && is_regular_path(out.path);
   if (colon != std::string_view::npos) {
     const auto port = rest.substr(colon + 1);
     const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
     good = good && error == std::errc{} && end == port.data() + port.size() && out.port != 0;
   }
   if (!good) file.notes().error(at, kExpected);
+}
+
+auto statuses_field(FileReader& file, std::vector<std::uint32_t>& out) {
+  return field("http_statuses", [&file, &out](View list) {
+    auto& reader = file.notes().reader();
+    out.clear();
+    config::read_list(reader, list, 1, 32, out,
+                      [&](View item, std::uint32_t& one) { config::read_number(reader, item, 100, 599, one); });
+  });
 }
 
 void read_active(FileReader& file, View at, ActiveCheck& out) {
@@ -63,15 +76,7 @@ void read_active(FileReader& file, View at, ActiveCheck& out) {
       field("healthy",
             [&](View v) {
               config::read_mapping(reader, v, seconds("interval", out.healthy_interval),
-                                   field("http_statuses",
-                                         [&](View list) {
-                                           out.healthy_statuses.clear();
-                                           config::read_list(reader, list, 1, 32, out.healthy_statuses,
-                                                             [&](View item, std::uint32_t& one) {
-                                                               config::read_number(reader, item, 100, 599, one);
-                                                             });
-                                         }),
-                                   count("successes", out.successes));
+                                   statuses_field(file, out.healthy_statuses), count("successes", out.successes));
             }),
       field("unhealthy", [&](View v) {
         config::read_mapping(reader, v, seconds("interval", out.unhealthy_interval), file.ignored("http_statuses"),
@@ -80,14 +85,13 @@ void read_active(FileReader& file, View at, ActiveCheck& out) {
       }));
 }
 
-/// Which statuses count is not read: 5xx do.
 void read_passive(FileReader& file, View at, PassiveCheck& out) {
   auto& reader = file.notes().reader();
   const auto count = [&](const char* name, std::uint32_t& to) {
     return field(name, [&](View v) { config::read_number(reader, v, 0, 255, to); });
   };
   config::read_mapping(reader, at, file.ignored("type"), file.ignored("healthy"), field("unhealthy", [&](View v) {
-                         config::read_mapping(reader, v, file.ignored("http_statuses"),
+                         config::read_mapping(reader, v, statuses_field(file, out.http_statuses),
                                               count("tcp_failures", out.tcp_failures), count("timeouts", out.timeouts),
                                               count("http_failures", out.http_failures));
                        }));
@@ -151,8 +155,8 @@ void FileReader::service(View at) {
          field("plugins",
                [&](View v) { reader.items(v, [&](View one) { plugin(one, index, std::nullopt, std::nullopt); }); }));
   if (out.host.empty() && at.is_mapping()) reader.missing(at, "host", "a host, or url");
-  if (out.protocol != "http" && out.protocol != "https" && at.find("protocol"))
-    notes_.unserved(at.find("protocol"), "http or https");
+  if (!is_served(out.protocol) && at.find("protocol"))
+    notes_.unserved(at.find("protocol"), "http, https, grpc or grpcs");
   file_.services[index] = std::move(out);
 }
 
@@ -167,9 +171,10 @@ void FileReader::route(View at, Index parent) {
          field("protocols",
                [&](View v) {
                  texts(v, out.protocols);
-                 for (const auto& one : out.protocols)
-                   if (one != "http" && one != "https")
-                     return notes_.unserved(v, "http, https or both: other protocols are not served from Kong's file");
+                 if (!std::ranges::all_of(out.protocols, is_served))
+                   return notes_.unserved(v, "http and https, or grpc and grpcs: no others from Kong's file");
+                 if (!std::ranges::all_of(out.protocols, [&](const auto& one) { return is_grpc(one) == out.grpc(); }))
+                   notes_.error(v, "http and https, or grpc and grpcs, but not of both");
                }),
          field("methods", [&](View v) { texts(v, out.methods); }), field("hosts", [&](View v) { hosts(v, out); }),
          field("paths", [&](View v) { paths(v, out); }), field("headers", [&](View v) { headers(v, out); }),
@@ -190,11 +195,16 @@ void FileReader::route(View at, Index parent) {
          field("regex_priority", [&](View v) { config::read_number(reader, v, 0, 0xffffffff, out.regex_priority); }),
          field("path_handling",
                [&](View v) {
-                 if (v.text() != "v0") notes_.unserved(v, "v0, the default");
+                 if (v.text() == "v1") out.joins_as_it_is = v;
+                 else if (v.text() != "v0") notes_.error(v, "v0 or v1");
                }),
          field("service", [&](View v) { out.service_at = v; }), field("plugins", [&](View v) {
            reader.items(v, [&](View one) { plugin(one, std::nullopt, index, std::nullopt); });
          }));
+  if (out.grpc()) {
+    if (out.strip_path && at.find("strip_path")) notes_.error(at.find("strip_path"), "false: gRPC's paths are methods");
+    out.strip_path = false;
+  }
   file_.routes[index] = std::move(out);
 }
 
@@ -259,10 +269,8 @@ void FileReader::upstream(View at) {
          choice("algorithm", out.algorithm, {"round-robin", "consistent-hashing", "least-connections", "latency"}),
          choice("hash_on", out.hash_on,
                 {"none", "consumer", "ip", "header", "cookie", "path", "query_arg", "uri_capture"}),
-         field("hash_fallback",
-               [&](View v) {
-                 if (v.text() != "none") notes_.unserved(v, "none: without the value a backend is chosen at random");
-               }),
+         choice("hash_fallback", out.hash_fallback,
+                {"none", "consumer", "ip", "header", "cookie", "path", "query_arg", "uri_capture"}),
          text_field("hash_on_header", out.hash_header), text_field("hash_on_cookie", out.hash_cookie),
          ignored("hash_on_cookie_path"), text_field("hash_on_query_arg", out.hash_query),
          ignored("hash_on_uri_capture"), ignored("hash_fallback_header"), ignored("hash_fallback_query_arg"),

@@ -55,7 +55,8 @@ class FileReader {
   template <class... F>
   void entity(View at, const config::Field<F>&... fields) {
     config::read_mapping(notes_.reader(), at, ignored("id"), ignored("tags"), ignored("_comment"), ignored("_ignore"),
-                         ignored("created_at"), ignored("updated_at"), fields...);
+                         ignored("created_at"), ignored("updated_at"), ignored("cache_key"), ignored("ws_id"),
+                         fields...);
   }
   void service(View at);
   void route(View at, Index parent);

@@ -42,11 +42,18 @@ Json balancer(Notes& notes, const Upstream& upstream) {
     if (hash == "ip") settings = {{"type", "SourceIP"}};
     else if (hash == "header") settings = {{"type", "Header"}, {"header", upstream.hash_header}};
     else if (hash == "query_arg") settings = {{"type", "QueryParam"}, {"queryParam", upstream.hash_query}};
+    else if (hash == "consumer") settings = {{"type", "Header"}, {"header", "x-consumer-id"}};  // as filters set it
+    else if (hash == "cookie") settings = {{"type", "Cookie"}, {"cookie", upstream.hash_cookie}};
+    else if (hash == "path") settings = {{"type", "Path"}};
     else if (hash == "none") return {{"type", "RoundRobin"}};
     else {
-      notes.unserved(upstream.at.find("hash_on"), "none, ip, header or query_arg");
+      notes.unserved(upstream.at.find("hash_on"), "none, consumer, ip, header, cookie, path or query_arg");
       return {{"type", "RoundRobin"}};
     }
+    const auto& fallback = upstream.hash_fallback;
+    if (fallback == "ip") settings["fallback"] = "SourceIP";
+    else if (fallback == "path") settings["fallback"] = "Path";
+    else if (fallback != "none") notes.unserved(upstream.at.find("hash_fallback"), "none, ip or path");
     return table;
   }
   if (upstream.algorithm == "least-connections") return {{"type", "LeastRequest"}};
@@ -66,7 +73,7 @@ Number least(std::initializer_list<Number> numbers) {
 /// One interval and one number of failures stand for Kong's several: the smallest of them.
 std::optional<Json> active_check(Notes& notes, const ActiveCheck& check, bool tls) {
   const auto interval = least({check.healthy_interval, check.unhealthy_interval});
-  const bool tcp = check.type == "tcp";
+  const bool tcp = check.type == "tcp" || is_grpc(check.type);  // for which Kong does no more than connect
   const auto fails = least({check.tcp_failures, check.timeouts, tcp ? 0 : check.http_failures});
   if (interval == 0 || fails == 0) return std::nullopt;
   if (!tcp && check.type != (tls ? "https" : "http")) {
@@ -94,6 +101,7 @@ std::optional<Json> passive_check(const PassiveCheck& check) {
   const auto lost = least({check.tcp_failures, check.timeouts});
   if (lost == 0 && check.http_failures == 0) return std::nullopt;
   return Json{{"consecutive5xxErrors", check.http_failures},
+              {"failureStatuses", check.http_statuses},
               {"consecutiveLocalOriginFailures", lost},
               {"maxEjectionPercent", 100}};
 }
@@ -106,7 +114,7 @@ void add_backend_policy(const Service& service, const std::string& name, Json ba
                {"loadBalancer", std::move(balancer_settings)},
                {"timeouts",
                 {{"connect", milliseconds(service.connect_ms)},
-                 {"streamIdle", milliseconds(std::max(service.read_ms, service.write_ms))}}},
+                 {"streamIdle", milliseconds(service.read_ms)}}},  // which is what users wait for
                {"circuitBreaker", none}};
   spec["retry"] = {{"attempts", std::min<std::uint32_t>(service.retries, 100)}};
   if (service.retries > 0) spec["retry"]["retryOn"] = Json::array({"connect-failure", "refused-stream", "reset"});
@@ -200,18 +208,19 @@ bool leaves_host(Notes& notes, const File& file, const Service& service, const U
 }  // namespace
 
 Backend convert_service(Notes& notes, const File& file, const Service& service, const std::string& name, Output& out) {
-  const bool tls = service.protocol == "https";
+  const bool grpc = is_grpc(service.protocol), tls = service.protocol == (grpc ? "grpcs" : "https");
   const auto upstream = std::ranges::find(file.upstreams, service.host, &Upstream::name);
   const bool balanced = upstream != file.upstreams.end();
   std::vector<Endpoint> endpoints;
   Json settings = {{"type", "RoundRobin"}};
   Json health;
-  Backend backend{.service = name, .port = service.port, .host = {}};
+  Backend backend{.service = name, .port = service.port, .host = {}, .session = {}};
   auto tls_name = service.host;
   bool own_names = false;
   if (balanced) {
     endpoints = targets_of(notes, file, static_cast<std::size_t>(upstream - file.upstreams.begin()));
     settings = balancer(notes, *upstream);
+    if (upstream->hash_on == "cookie") backend.session = upstream->hash_cookie;
     if (auto check = active_check(notes, upstream->active, tls)) health["active"] = std::move(*check);
     if (auto check = passive_check(upstream->passive)) health["passive"] = std::move(*check);
     if (!upstream->host_header.empty()) {
@@ -232,7 +241,9 @@ Backend convert_service(Notes& notes, const File& file, const Service& service, 
   Json spec;
   const bool external = endpoints.size() == 1 && !Address::parse(endpoints[0].host);
   if (external) backend.port = endpoints[0].port;
-  spec["ports"] = list_of({{"name", "http"}, {"port", backend.port}});
+  Json port = {{"name", "http"}, {"port", backend.port}};
+  if (grpc) port["appProtocol"] = "grpc";
+  spec["ports"] = list_of(std::move(port));
   if (external) {
     spec["type"] = "ExternalName";
     spec["externalName"] = endpoints[0].host;

@@ -28,6 +28,8 @@ struct Options {
 struct Tracing {
   std::string endpoint;
   double sample_percent = -1;  ///< less than 0: not said
+  /// As OpenTelemetry's variables have them: "name=value,other=value"; empty: none.
+  std::string headers{}, resource_attributes{};
 };
 
 struct Converted {

@@ -269,7 +269,7 @@ upstreams:
     EXPECT_NE(names.find(part), std::string::npos) << part << "\n" << names;
   const auto policy = object(served.yaml, "BackendPolicy", "service-s");
   for (const auto* part :
-       {"hostHeader: Backend", "streamIdle: \"3s\"", "interval: \"4s\"", "unhealthyThreshold: 2", "healthyThreshold: 3",
+       {"hostHeader: Backend", "streamIdle: \"1s\"", "interval: \"4s\"", "unhealthyThreshold: 2", "healthyThreshold: 3",
         "consecutive5xxErrors: 7", "consecutiveLocalOriginFailures: 3", "maxEjectionPercent: 100", "panicThreshold: 0"})
     EXPECT_NE(policy.find(part), std::string::npos) << part << "\n" << policy;
   EXPECT_NE(object(served.yaml, "BackendTLSPolicy", "service-s").find("fairlead.io/insecure-skip-verify: \"true\""),
@@ -380,13 +380,50 @@ TEST(KongConvert, SeveralThatAuthenticateAreAllOrAny) {
                            "consumers: [{username: a}, {username: b}]\nplugins:\n";
   const Served all(head + "- {name: key-auth}\n- {name: basic-auth}\n");
   const auto both = object(all.yaml, "RequestPolicy", "route-r");
-  EXPECT_NE(both.find("mode: All"), std::string::npos) << both;
+  EXPECT_NE(both.find("mode: Each"), std::string::npos) << both;
   EXPECT_EQ(both.find("anonymous"), std::string::npos) << both;
   const Served any(head + "- {name: key-auth, config: {anonymous: a}}\n- {name: basic-auth, config: {anonymous: b}}\n");
   const auto one = object(any.yaml, "RequestPolicy", "route-r");
   EXPECT_EQ(one.find("mode"), std::string::npos) << one;
   for (const auto* part : {"apiKey:", "basic:", "consumer: b\n", "wrongCredentials: Ignore"})
     EXPECT_NE(one.find(part), std::string::npos) << part << one;
+  // Where some may fail, those that may not decide.
+  const Served some(head + "- {name: key-auth, config: {anonymous: a}}\n- {name: basic-auth}\n");
+  const auto other = object(some.yaml, "RequestPolicy", "route-r");
+  for (const auto* part : {"apiKey:", "anonymous", "mode"})
+    EXPECT_EQ(other.find(part), std::string::npos) << part << other;
+  EXPECT_NE(other.find("basic:"), std::string::npos) << other;
+}
+
+TEST(KongConvert, TemplatesOfTransformersAreOurs) {
+  const Served served(
+      std::string(kServices) +
+      "- {name: s, host: 10.0.0.1, routes: [{name: r, paths: ['~/(?<id>x+)/(y+)']}]}\nplugins:\n"
+      "- name: request-transformer\n  config:\n"
+      "    replace: {uri: '/new/$(uri_captures.id)', headers: ['Host:other.example']}\n"
+      "    add: {headers: ['a:$(headers[\"x-b\"] or \"none\")', \"b:$(query_params['q'])\", 'c:$(uri_captures[2])']}\n"
+      "    append: {body: ['f:v', 'empty:']}\n"
+      "- name: response-transformer\n  config: {add: {json: ['a/b:1', 'c:$(x)'], json_types: [number]}}\n");
+  const auto policy = object(served.yaml, "RequestPolicy", "route-r");
+  for (const auto* part :
+       {"backendPath: \"/new/{{ request.capture.id }}\"", R"({{ request.header.x-b | default \"none\" }})",
+        "{{ request.query.q }}", "{{ request.capture.3 }}", "name: f\n", "onFailure: Pass", "path: \"/a~1b\"",
+        "value: 1\n", "value: \"$(x)\""})
+    EXPECT_NE(policy.find(part), std::string::npos) << part << policy;
+  EXPECT_EQ(policy.find("empty"), std::string::npos) << "what has no value sets nothing";
+  EXPECT_NE(object(served.yaml, "HTTPRoute", "route-r").find("value: other.example"), std::string::npos);
+}
+
+TEST(KongConvert, ALimitByServiceCountsEachForItself) {
+  const Served served(std::string(kServices) +
+                      "- {name: s, host: 10.0.0.1, routes: [{name: a, paths: [/a]}, {name: b, paths: [/b]}]}\n"
+                      "- {name: t, host: 10.0.0.2, routes: [{name: c, paths: [/c]}]}\n"
+                      "plugins: [{name: rate-limiting, config: {year: 1, limit_by: service}}]\n");
+  const auto first = object(served.yaml, "RequestPolicy", "rate-limiting-of-service"),
+             second = object(served.yaml, "RequestPolicy", "rate-limiting-of-service-2");
+  for (const auto* part : {"name: route-a", "name: route-b", "per: Year", "type: Everyone"})
+    EXPECT_NE(first.find(part), std::string::npos) << part << served.yaml;
+  EXPECT_NE(second.find("name: route-c"), std::string::npos) << served.yaml;
 }
 
 /// Which plugin counts for a consumer on a route, by Kong's eight ranks.

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// request-transformer and response-transformer.
+#include <algorithm>
+#include <initializer_list>
+#include <optional>
+
+#include "gateway/dataplane/config/fields.hpp"
+#include "gateway/dataplane/kong/plugins.hpp"
+
+namespace fairlead::kong {
+namespace {
+
+constexpr const char* kKinds[] = {"remove", "rename", "replace", "add", "append"};
+
+bool is_name(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return c > ' ' && c <= '~' && std::string_view("\"'|{}()").find(c) == std::string_view::npos;
+  });
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+/// Text in quotes of either kind.
+std::optional<std::string_view> in_quotes(std::string_view text) {
+  const bool quoted = text.size() >= 2 && (text.front() == '"' || text.front() == '\'') && text.back() == text.front();
+  if (!quoted || text.substr(1, text.size() - 2).find_first_of("\"'\\{}") != std::string_view::npos)
+    return std::nullopt;
+  return text.substr(1, text.size() - 2);
+}
+
+/// headers.NAME, headers["NAME"], query_params.NAME, uri_captures.NAME and uri_captures[NUMBER] as a value of a
+/// template. Captures of the route's own expression stand behind the group that holds what is stripped.
+std::optional<std::string> reference_of(std::string_view text) {
+  constexpr std::pair<std::string_view, const char*> kSources[] = {
+      {"headers", "request.header."}, {"query_params", "request.query."}, {"uri_captures", "request.capture."}};
+  for (const auto& [source, to] : kSources) {
+    if (!text.starts_with(source)) continue;
+    auto rest = text.substr(source.size());
+    if (rest.starts_with('.') && is_name(rest.substr(1))) return to + std::string(rest.substr(1));
+    if (!rest.starts_with('[') || !rest.ends_with(']')) return std::nullopt;
+    rest = trimmed(rest.substr(1, rest.size() - 2));
+    const auto quoted = in_quotes(rest);
+    if (quoted && is_name(*quoted)) return to + std::string(*quoted);
+    const bool number = source == "uri_captures" && rest.size() == 1 && rest[0] >= '0' && rest[0] <= '9';
+    return number ? std::optional(to + std::to_string(rest[0] - '0' + 1)) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+/// Kong's template as ours: $(headers.x or "none") is {{ request.header.x | default "none" }}.
+std::optional<std::string> template_of(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const auto open = std::min(text.find("$("), text.size());
+    out += text.substr(0, open);
+    text.remove_prefix(open);
+    if (text.empty()) break;
+    const auto close = text.find(')');
+    if (close == std::string_view::npos) return std::nullopt;
+    auto inner = trimmed(text.substr(2, close - 2));
+    text.remove_prefix(close + 1);
+    std::string otherwise;
+    if (const auto either = inner.find(" or "); either != std::string_view::npos) {
+      const auto quoted = in_quotes(trimmed(inner.substr(either + 4)));
+      if (!quoted) return std::nullopt;
+      otherwise = " | default \"" + std::string(*quoted) + "\"";
+      inner = trimmed(inner.substr(0, either));
+    }
+    const auto reference = reference_of(inner);
+    if (!reference) return std::nullopt;
+    out += "{{ " + *reference + otherwise + " }}";
+  }
+  return out;
+}
+
+enum class Values : std::uint8_t { kTexts, kTemplates };
+
+/// What a value becomes; nothing where it is not served, which is in the notes.
+std::optional<std::string> value_of(Notes& notes, View at, std::string_view text, Values values) {
+  if (text.find("{{") != std::string_view::npos) return notes.unserved(at, "a value without {{"), std::nullopt;
+  if (values == Values::kTexts) return std::string(text);
+  auto out = template_of(text);
+  if (!out)
+    notes.unserved(at, "templates such as $(headers.x), $(query_params.x or 'text') and $(uri_captures.x): no Lua");
+  return out;
+}
+
+/// "name:value"; several colons part the two as one does.
+bool split(Notes& notes, View at, std::string& name, std::string_view& value) {
+  const auto text = at.text();
+  const auto colon = text.find(':');
+  if (at.is_mapping() || at.is_sequence() || colon == std::string_view::npos || colon == 0)
+    return notes.error(at, "NAME:VALUE"), false;
+  name = text.substr(0, colon);
+  value = text.substr(std::min(text.find_first_not_of(':', colon), text.size()));
+  return true;
+}
+
+/// One list of a kind of change. Without a value nothing is set.
+void convert_list(Notes& notes, View items, std::string_view kind, Values values, Json& out) {
+  Json all = Json::array();
+  notes.reader().items(items, [&](View item) {
+    std::string name;
+    std::string_view value;
+    if (kind == "remove") return all.push_back(std::string(item.text().substr(0, item.text().find(':'))));
+    if (!split(notes, item, name, value) || value.empty()) return;
+    if (kind == "rename") return all.push_back({{"from", name}, {"to", std::string(value)}});
+    if (auto made = value_of(notes, item, value, values)) all.push_back({{"name", name}, {"value", std::move(*made)}});
+  });
+  if (!all.empty()) out[std::string(kind)] = std::move(all);
+}
+
+Json convert_changes(Notes& notes, ConfigView& config, std::string_view list, Values values) {
+  Json out = Json::object();
+  for (const char* kind : kKinds)
+    if (const auto items = config.find(kind).find(list)) convert_list(notes, items, kind, values, out);
+  return out;
+}
+
+/// Fields of these mappings that Kong does not know.
+void check_changes(Notes& notes, ConfigView& config, std::initializer_list<std::string_view> known) {
+  for (const char* kind : kKinds)
+    notes.reader().fields(config.find(kind), [&](View child) {
+      if (std::ranges::find(known, child.key()) == known.end() && !child.is_null())
+        notes.reader().unknown_field(child, std::string(kind) + " of this plugin");
+    });
+}
+
+/// What a header "Host" is given is the backend's Host. Nothing else may stand there: it is no field like others.
+void take_host(Notes& notes, View at, Json& headers, PluginParts& out) {
+  const auto is_host = [](const Json& one) {
+    return config::lower(one.is_string() ? one.get<std::string>() : one.value("name", "")) == "host";
+  };
+  for (const char* kind : {"remove", "replace", "add", "append"}) {
+    if (!headers.contains(kind)) continue;
+    auto& all = headers[kind];
+    for (const auto& one : all)
+      if (is_host(one) && std::string_view(kind) == "replace") out.host = one["value"].get<std::string>();
+    std::erase_if(all.get_ref<Json::array_t&>(), is_host);
+    if (all.empty()) headers.erase(kind);
+  }
+  if (out.host.find("{{") != std::string::npos) notes.unserved(at, "a Host without templates");
+}
+
+std::string pointer_of(const std::string& name) {
+  std::string out = "/";
+  for (const char c : name) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+  return out;
+}
+
+/// A value of the type that stands in its place of json_types.
+std::optional<Json> typed(Notes& notes, View at, const std::string& text, const std::string& type) {
+  if (type == "boolean") return Json(text == "true");
+  if (type != "number") return Json(text);
+  auto out = Json::parse(text, nullptr, false);
+  if (out.is_number()) return out;
+  return notes.error(at, "a number, by json_types"), std::nullopt;
+}
+
+Json convert_json(Notes& notes, ConfigView& config) {
+  Json out = Json::object();
+  for (const char* kind : kKinds) {
+    const auto at = config.find(kind);
+    std::vector<std::string> types;
+    if (const auto list = at.find("json_types"))
+      notes.reader().items(list, [&](View item) { types.emplace_back(item.text()); });
+    Json plain = Json::object(), all = Json::array();
+    if (const auto items = at.find("json")) convert_list(notes, items, kind, Values::kTexts, plain);
+    std::size_t place = 0;
+    for (const auto& one : plain.contains(kind) ? plain[kind] : Json::array()) {
+      const auto type = place < types.size() ? types[place] : "string";
+      ++place;
+      if (one.is_string()) all.push_back(pointer_of(one.get<std::string>()));
+      else if (one.contains("from"))
+        all.push_back(
+            {{"from", pointer_of(one["from"].get<std::string>())}, {"to", pointer_of(one["to"].get<std::string>())}});
+      else if (auto value = typed(notes, at, one["value"].get<std::string>(), type))
+        all.push_back({{"path", pointer_of(one["name"].get<std::string>())}, {"value", std::move(*value)}});
+    }
+    if (!all.empty()) out[kind] = std::move(all);
+  }
+  return out;
+}
+
+}  // namespace
+
+void convert_request_transformer(Notes& notes, ConfigView& config, PluginParts& out) {
+  Json request = Json::object();
+  if (const auto method = config.text("http_method"); !method.empty()) request["method"] = method;
+  if (const auto uri = config.find("replace").find("uri"); uri && !uri.is_null() && !uri.text().empty())
+    if (auto path = value_of(notes, uri, uri.text(), Values::kTemplates)) request["backendPath"] = std::move(*path);
+  auto headers = convert_changes(notes, config, "headers", Values::kTemplates);
+  take_host(notes, config.at(), headers, out);
+  auto query = convert_changes(notes, config, "querystring", Values::kTemplates);
+  auto body = convert_changes(notes, config, "body", Values::kTemplates);
+  check_changes(notes, config, {"headers", "querystring", "body", "uri"});
+  if (!headers.empty()) request["headers"] = std::move(headers);
+  if (!query.empty()) request["query"] = std::move(query);
+  if (!body.empty()) request["body"] = {{"fields", std::move(body)}};
+  if (request.contains("body")) request["onFailure"] = "Pass";
+  if (!request.empty()) out.sections["transform"]["request"] = std::move(request);
+}
+
+void convert_response_transformer(Notes& notes, ConfigView& config, PluginParts& out) {
+  auto headers = convert_changes(notes, config, "headers", Values::kTexts);
+  auto json = convert_json(notes, config);
+  check_changes(notes, config, {"headers", "json", "json_types"});
+  if (!headers.empty()) out.sections["transform"]["response"]["headers"] = std::move(headers);
+  if (!json.empty()) out.sections["transform"]["response"]["body"]["json"] = std::move(json);
+}
+
+}  // namespace fairlead::kong
