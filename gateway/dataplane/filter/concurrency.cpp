@@ -13,10 +13,10 @@ namespace fairlead::filter {
 namespace {
 
 /// A place among those of its key, until the request is over.
-class Place final : public State {
+class TakenPlace final : public State {
  public:
-  Place(std::shared_ptr<limit::Concurrent> places, std::uint64_t hash) : places_(std::move(places)), hash_(hash) {}
-  ~Place() override { places_->leave(hash_); }
+  TakenPlace(std::shared_ptr<limit::Concurrent> places, std::uint64_t hash) : places_(std::move(places)), hash_(hash) {}
+  ~TakenPlace() override { places_->leave(hash_); }
 
  private:
   std::shared_ptr<limit::Concurrent> places_;
@@ -37,7 +37,7 @@ class ConcurrencyFilter final : public Filter {
     const auto most = tier == 0 ? settings_->most : settings_->tiers[tier - 1].requests;
     const auto hash = limit::keyed_hash(key.text());
     if (places_->enter(hash, most)) {
-      request.set_state(std::make_unique<Place>(places_, hash));
+      request.set_state(std::make_unique<TakenPlace>(places_, hash));
       return Verdict::kContinue;
     }
     answer_refusal(request, settings_->refusal, http::reason_of(settings_->refusal.status),
