@@ -15,7 +15,11 @@ using change::JsonKind;
 
 /// The value of a parameter of a field: boundary of `multipart/form-data; boundary="x"`.
 std::string parameter_of(std::string_view value, std::string_view name) {
-  for (auto at = value.find(';'); at != std::string_view::npos; at = value.find(';', at + 1)) {
+  bool quoted = false;
+  for (std::size_t at = 0; at < value.size(); ++at) {
+    if (value[at] == '"') quoted = !quoted;
+    if (quoted && value[at] == '\\') ++at;
+    if (quoted || value[at] != ';') continue;
     auto part = value.substr(at + 1);
     while (part.starts_with(' ') || part.starts_with('\t')) part.remove_prefix(1);
     if (part.size() <= name.size() || lower_ascii(part.substr(0, name.size())) != name || part[name.size()] != '=')

@@ -66,6 +66,14 @@ TEST(BodyFields, WhatCannotBeReadIsNoGood) {
   EXPECT_FALSE(BodyFields::reads(of("text/plain")));
 }
 
+TEST(BodyFields, NamesOfPartsAreNotThoseWithinQuotes) {
+  const BodyFields fields(of(kParts),
+                          "--B 1\r\nContent-Disposition: form-data; filename=\"x; name=b \\\"; name=c\"; "
+                          "name=a\r\n\r\n1\r\n--B 1--");
+  EXPECT_EQ(fields.value("a"), "1");
+  EXPECT_FALSE(fields.has("b") || fields.has("c"));
+}
+
 TEST(BodyFields, PartsThatAreCutOffAreNotThere) {
   for (const std::string body :
        {"--B 1", "--B 1\r\n", "--B 1\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1", "x--B 1--"}) {
