@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <map>
 
 #include "agent/telemetry/flow.hpp"
 
@@ -49,9 +50,11 @@ Json service_json(const Sources& sources, const datapath::ServiceInfo& service) 
                                          : with_port(Address(frontend.key.addr).text(), ntohs(frontend.key.port))},
                          {"kind", frontend_kind(frontend.flags)}});
   }
+  const bool local_only = (service.row.flags & FL_SERVICE_LOCAL_ONLY) != 0;
+  const std::uint32_t asked = local_only ? FL_BACKEND_READY | FL_BACKEND_LOCAL : FL_BACKEND_READY;
   std::uint32_t usable = 0;
   for (const auto id : service.backends)
-    if (const auto backend = sources.services.backend(id)) usable += (backend->row.flags & FL_BACKEND_READY) != 0;
+    if (const auto backend = sources.services.backend(id)) usable += (backend->row.flags & asked) == asked;
   return {{"namespace", service.ns},
           {"name", service.name},
           {"port_name", service.port_name},
@@ -59,7 +62,7 @@ Json service_json(const Sources& sources, const datapath::ServiceInfo& service) 
           {"protocol", proto_name(service.proto)},
           {"frontends", std::move(frontends)},
           {"algorithm", algorithm_name(service.row.algorithm)},
-          {"local_only", (service.row.flags & FL_SERVICE_LOCAL_ONLY) != 0},
+          {"local_only", local_only},
           {"affinity_seconds", service.row.affinity_seconds},
           {"outlier_detection", (service.row.flags & FL_SERVICE_OUTLIER) != 0},
           {"max_connections", service.row.max_connections},
@@ -101,6 +104,17 @@ Json backend_json(const Sources& sources, const datapath::ServiceInfo& service, 
                {"ejections", state.ejections}};
   if (state.ejected_until_ns > now_ns) json["ejected_for_ms"] = (state.ejected_until_ns - now_ns) / 1'000'000;
   return json;
+}
+
+/// With internalTrafficPolicy: Local a port has two rows, and each of its endpoints as well: shown as one.
+void add_backend(Json& list, std::map<std::string, std::size_t>& places, Json backend) {
+  auto key = backend["service"].dump() + backend["service_port"].dump() + backend["protocol"].dump() +
+             backend["address"].dump();
+  const auto [place, fresh] = places.try_emplace(std::move(key), list.size());
+  if (fresh) return list.push_back(std::move(backend));
+  auto& first = list[place->second];
+  for (const char* sum : {"active", "pending", "connections", "connect_failures", "resets", "ejections"})
+    first[sum] = first[sum].get<std::uint64_t>() + backend[sum].get<std::uint64_t>();
 }
 
 /// Every counter of the kernel half, and what is lost on the way to readers.
@@ -173,6 +187,7 @@ Json services_view(const Sources& sources) {
 
 Json backends_view(const Sources& sources) {
   Json list = Json::array();
+  std::map<std::string, std::size_t> places;
   const auto now = telemetry::monotonic_ns();
   auto services = sources.services.services();
   std::sort(services.begin(), services.end(), [](const auto& a, const auto& b) {
@@ -181,7 +196,7 @@ Json backends_view(const Sources& sources) {
   for (const auto& service : services)
     for (const auto id : service.backends)
       if (const auto backend = sources.services.backend(id))
-        list.push_back(backend_json(sources, service, *backend, now));
+        add_backend(list, places, backend_json(sources, service, *backend, now));
   return {{"backends", std::move(list)}};
 }
 

@@ -111,6 +111,23 @@ TEST_F(BalanceTest, NamedTargetPortsWithOtherNumbers) {
   EXPECT_EQ(answers, (std::set<std::string>{"one", "two"}));
 }
 
+TEST_F(BalanceTest, InternalLocalIsForClusterAddressesAndShownAsOneService) {
+  const TestServer far(Protocol::kTcp, "127.0.0.1", "far");
+  node().put_file("inner.yaml",
+                  service("inner",
+                          "clusterIP: 10.96.2.10, type: NodePort, internalTrafficPolicy: Local, ports: [{name: t, "
+                          "port: 80, nodePort: 31560}]") +
+                      slice("inner", "inner-1", "127.0.0.1", port("t", far.port()), ", nodeName: elsewhere"));
+  EXPECT_EQ(connect_tcp("10.96.2.10", 80).error, ECONNREFUSED);
+  EXPECT_EQ(ask_tcp("127.0.0.1", 31560), "far");
+  const auto services = node().agent().ctl({"services"});
+  for (const char* line : {"random, this node only    0/1 ", " *:31560 "})
+    EXPECT_NE(services.find(line), std::string::npos) << services;
+  const auto backends = node().agent().ctl({"backends", "--service", "inner", "-o", "json"});
+  EXPECT_EQ(backends.find("\"address\""), backends.rfind("\"address\"")) << backends;
+  EXPECT_NE(backends.find("\"connections\": 1"), std::string::npos) << backends;
+}
+
 TEST_F(BalanceTest, NotReadyEndpointsArePublishedOnlyWhereAsked) {
   const TestServer server(Protocol::kTcp, "127.0.0.1", "early");
   const auto text = [&](const std::string& more) {
