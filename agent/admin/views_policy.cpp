@@ -55,6 +55,7 @@ Json policy_view(const Sources& sources) {
         json["state"] = "in force as it was: its last version is refused";
         json["reason"] = refusal->text();
       }
+      if (sources.datapath.settings().policy == 0) json["state"] = "not enforced: --policy off";
       json["selects"] = selected[key];
       list.push_back(std::move(json));
     }

@@ -266,6 +266,7 @@ Result<Json> why_view(const Sources& sources, const std::string& from, const std
                {"seen", cookie != 0},
                {"asked", target_text(asked.address, asked.port)},
                {"protocol", protocol},
+               {"balancing", sources.datapath.settings().balance != 0},
                {"service", std::move(service)}};
   if (json["service"].is_null()) json["others_at_address"] = others_at(sources, asked.address);
   if (refused) {

@@ -36,6 +36,7 @@ void print_candidates(const Json& service) {
 
 void print_service(const Json& json) {
   const auto& service = json.at("service");
+  if (!json.value("balancing", true)) return say("service", "balancing is off: the address is left as it is");
   if (service.is_null()) {
     std::string others;
     for (const auto& other : json.at("others_at_address")) others += (others.empty() ? "" : ", ") + text(other);

@@ -40,6 +40,16 @@ TEST_F(CasesTest, APolicyThatCannotBeEnforcedClosesItsPods) {
   EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &node_.netns()), "server");
 }
 
+TEST_F(CasesTest, WhatIsOffIsToldAsOff) {
+  friends_only();
+  node_.start_agent({"--policy", "off", "--balance", "off"});
+  EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &stranger_), "server");
+  const auto policy = node_.process().ctl({"policy"});
+  EXPECT_NE(policy.find("not enforced: --policy off"), std::string::npos) << policy;
+  const auto why = node_.process().ctl({"why", "--from", "stranger", std::string(kServer) + ":80"});
+  EXPECT_NE(why.find("balancing is off: the address is left as it is"), std::string::npos) << why;
+}
+
 TEST_F(CasesTest, ARefusedVersionIsTold) {
   const std::string broken = test::network_policy("friends",
                                                   "{podSelector: {matchLabels: {app: server}}, ingress: [{from: "
