@@ -82,6 +82,7 @@ Result<std::optional<proxy::Update>> ConfigPlan::take(Result<config::Update> rea
   streams_.apply(objects_, state_, change);
   auto update = make_update(change);
   tls_->prune();
+  state_.set_bad_certificates(objects_, tls_->bad());
   remarks_.settle();
   ++counts_.changes;
   counts_.listeners = update.snapshot->listeners.size();

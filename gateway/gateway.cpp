@@ -106,7 +106,7 @@ Result<> Gateway::Parts::follow() {
   publisher = std::make_unique<Publisher>(*workers, *watch);
   FL_TRY(const auto first, config->load());
   FL_CHECK(publisher->publish(*first));
-  // What one Gateway asks for and cannot have is no reason not to serve the others; Kong serves all of its ports or none.
+  // What one Gateway asks for and cannot have is no reason not to serve the others. Kong serves all ports or none.
   const auto& failures = publisher->failures();
   if (!failures.empty() && (kong != nullptr || !publisher->serves_any())) return fail(failures.front());
   config->set_unusable(publisher->unusable());

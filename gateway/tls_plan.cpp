@@ -125,6 +125,13 @@ std::shared_ptr<const tls::ServerContext> TlsPlan::context(const std::vector<con
   return known.context;
 }
 
+config::BadCertificates TlsPlan::bad() const {
+  config::BadCertificates out;
+  for (const auto& [name, loaded] : loaded_)
+    if (!loaded.error.empty()) out.emplace(name, config::BadCertificate{loaded.error, loaded.certificate != nullptr});
+  return out;
+}
+
 void TlsPlan::prune() {
   std::erase_if(loaded_, [](const auto& entry) { return entry.second.from.use_count() == 1; });
 }

@@ -42,6 +42,8 @@ class TlsPlan {
   /// What the listener's Gateway shows to backends (tls.backend.clientCertificateRef), the same object while its Secret
   /// is the same; null: nothing. `remarks` say where it cannot be used.
   Certificate credential(const config::CompiledListener& listener, Remarks& remarks);
+  /// The Secrets of which no certificate could be made.
+  [[nodiscard]] config::BadCertificates bad() const;
   /// Forgets certificates whose Secrets are gone.
   void prune();
   /// Changes ticket keys where it is time; now and then.

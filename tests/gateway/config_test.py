@@ -13,6 +13,7 @@ import tempfile
 import threading
 import unittest
 
+import yaml
 from backend import Backend
 from objects import (CLASS, Followed, free_port, gateway, http, https, make_certificate, of, route, secret, service, to)
 from support import LIMIT, PROGRAM, Gateway, Wire, curl, eventually
@@ -418,6 +419,27 @@ class TlsTest(unittest.TestCase):
         self.assertTrue(eventually(lambda: "the certificate before stays in force" in followed.conditions()))
         self.assertEqual(self.answer_of("a.example", self.a[0]), "one")
         self.assertEqual(self.answer_of("x.b.example", self.b[0]), "two")
+
+    def test_the_status_tells_of_certificates_that_cannot_be_used(self):
+        """Conditions of a's listener, first without a certificate before, then with one."""
+        other_key = make_certificate(self.folder, "a.example")[1]
+        bad, good = ((secret("a", self.a[0], key), secret("b", *self.b)) for key in (other_key, self.a[1]))
+        self.files["secrets.yaml"] = join(*bad)
+        followed = self.follow()
+
+        def conditions():
+            found = next(one for one in yaml.safe_load_all(followed.conditions()) if one and one["kind"] == "Gateway")
+            listener = next(one for one in found["status"]["listeners"] if one["name"] == "a")
+            return {one["type"]: (one["status"], one["reason"]) for one in listener["conditions"]}
+
+        self.assertEqual(conditions()["ResolvedRefs"], ("False", "InvalidCertificateRef"))
+        self.assertEqual(conditions()["Programmed"], ("False", "Invalid"))
+        followed.write("secrets.yaml", *good)
+        self.assertTrue(eventually(lambda: conditions()["Programmed"] == ("True", "Programmed")))
+        self.assertEqual(conditions()["ResolvedRefs"], ("True", "ResolvedRefs"))
+        followed.write("secrets.yaml", *bad)
+        self.assertTrue(eventually(lambda: conditions()["ResolvedRefs"] == ("False", "InvalidCertificateRef")))
+        self.assertEqual(conditions()["Programmed"], ("True", "Programmed"))
 
     def test_a_listener_without_certificate_stays_closed(self):
         self.files["secrets.yaml"] = secret("unused", *self.a)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 
 #include "fairlead/config/gateway_state.hpp"
 #include "gateway/dataplane/config/gateway_transitions.hpp"
@@ -153,6 +154,7 @@ struct GatewayState::Impl {
   PolicyIndex policies;
   Transitions transitions;
   Endpoints unusable;
+  BadCertificates bad_certificates;
   std::uint64_t grpc_routes = 0;
   /// While attach_all() runs: HTTPRoutes and GRPCRoutes by listener.
   std::map<ListenerKey, std::array<std::vector<const AttachedRoute*>, 2>> by_kind;
@@ -162,8 +164,8 @@ struct GatewayState::Impl {
   [[nodiscard]] static Transitions::All conditions_of(const RouteState& route);
   /// Notes what became of Gateways, ListenerSets and policies.
   void note_others(const GatewayState& whole, const model::Cluster& cluster, std::int64_t now);
-  /// The same, of what cannot be opened.
-  void take_unusable(const GatewayState& whole, const model::Cluster& cluster, const Endpoints& now);
+  /// The same of Gateways and ListenerSets, for what `change` makes known beside the objects.
+  void take(const GatewayState& whole, const model::Cluster& cluster, const std::function<void(Impl&)>& change);
 
   // gateway_status.cpp
   /// Whether the Gateway has a port at this address of its own that could not be opened.

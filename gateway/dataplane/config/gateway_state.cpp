@@ -269,7 +269,13 @@ void GatewayState::set_refused(const Diagnostics& diagnostics) {
 }
 
 void GatewayState::set_unusable(const model::Cluster& cluster, const Endpoints& unusable) {
-  impl_->take_unusable(*this, cluster, unusable);
+  if (impl_->unusable == unusable) return;
+  impl_->take(*this, cluster, [&](Impl& state) { state.unusable = unusable; });
+}
+
+void GatewayState::set_bad_certificates(const model::Cluster& cluster, const BadCertificates& bad) {
+  if (impl_->bad_certificates == bad) return;
+  impl_->take(*this, cluster, [&](Impl& state) { state.bad_certificates = bad; });
 }
 
 const std::map<ListenerKey, CompiledListener>& GatewayState::listeners() const { return impl_->listeners; }

@@ -75,8 +75,29 @@ bool is_conflict(ListenerFault fault) {
          fault == ListenerFault::kListenerConflict;
 }
 
-ListenerStatus status_of(const CompiledListener& listener, bool of_set, std::int64_t generation) {
+/// What the listener's own references do not show.
+struct CertificateFault {
+  const std::string* why = nullptr;  ///< of a certificate that cannot be used
+  bool all = false;                  ///< there is no other
+};
+
+CertificateFault fault_of(const CompiledListener& listener, const BadCertificates& bad) {
+  CertificateFault out;
+  std::size_t lost = 0;
+  for (const auto& secret : listener.certificates) {
+    const auto found = bad.find(secret->metadata.ns + "/" + secret->metadata.name);
+    if (found == bad.end()) continue;
+    out.why = &found->second.why;
+    if (!found->second.replaced) ++lost;
+  }
+  out.all = out.why != nullptr && lost == listener.certificates.size();
+  return out;
+}
+
+ListenerStatus status_of(const CompiledListener& listener, const CertificateFault& certificate, bool of_set,
+                         std::int64_t generation) {
   ListenerStatus out{.name = listener.key.name, .kinds = listener.kinds, .conditions = {}};
+  const bool serving = listener.serving && !certificate.all;
   out.attached = listener.routes.size();
   const auto words = words_of(listener.fault);
   const bool accepted = listener.fault == ListenerFault::kNone;
@@ -85,11 +106,15 @@ ListenerStatus status_of(const CompiledListener& listener, bool of_set, std::int
   add(out.conditions, "Accepted", accepted, words.reason, message, generation);
   // A ListenerSet's listener says why it is not programmed; a Gateway's has "Invalid" for all.
   const auto not_programmed = of_set && !accepted ? words.reason : std::string_view("Invalid");
-  add(out.conditions, "Programmed", listener.serving, listener.serving ? "Programmed" : not_programmed,
-      listener.serving ? "the listener is programmed" : "the listener is not served", generation);
-  const bool resolved = listener.ref_fault == ListenerRefFault::kNone;
-  add(out.conditions, "ResolvedRefs", resolved, reason_of(listener.ref_fault),
-      resolved ? "all references are resolved" : listener.message, generation);
+  add(out.conditions, "Programmed", serving, serving ? "Programmed" : not_programmed,
+      serving ? "the listener is programmed" : "the listener is not served", generation);
+  if (listener.ref_fault == ListenerRefFault::kNone && certificate.why != nullptr) {
+    add(out.conditions, "ResolvedRefs", false, "InvalidCertificateRef", *certificate.why, generation);
+  } else {
+    const bool resolved = listener.ref_fault == ListenerRefFault::kNone;
+    add(out.conditions, "ResolvedRefs", resolved, reason_of(listener.ref_fault),
+        resolved ? "all references are resolved" : listener.message, generation);
+  }
   const bool conflicted = is_conflict(listener.fault);
   add(out.conditions, "Conflicted", conflicted, conflicted ? words.reason : "NoConflicts",
       conflicted ? std::string(words.message) : "no other listener conflicts", generation);
@@ -110,18 +135,21 @@ struct Tally {
 
 void append_name(std::string& names, const std::string& name) { names.append(names.empty() ? "" : ", ").append(name); }
 
-Tally add_listeners(const std::map<ListenerKey, CompiledListener>& listeners, const ObjectKey& owner,
-                    std::int64_t generation, ObjectStatus& out) {
+Tally add_listeners(const GatewayState::Impl& state, const ObjectKey& owner, std::int64_t generation,
+                    ObjectStatus& out) {
   Tally tally;
+  const auto& listeners = state.listeners;
   for (auto it = listeners.lower_bound({owner, ""}); it != listeners.end() && it->first.owner == owner; ++it) {
     const auto& listener = it->second;
-    out.listeners.push_back(status_of(listener, owner.kind == Kind::kListenerSet, generation));
+    const auto certificate = fault_of(listener, state.bad_certificates);
+    const bool serving = listener.serving && !certificate.all;
+    out.listeners.push_back(status_of(listener, certificate, owner.kind == Kind::kListenerSet, generation));
     ++tally.all;
     tally.good += listener.fault == ListenerFault::kNone ? 1 : 0;
-    tally.serving += listener.serving ? 1 : 0;
-    tally.unresolved = tally.unresolved || listener.ref_fault != ListenerRefFault::kNone;
+    tally.serving += serving ? 1 : 0;
+    tally.unresolved = tally.unresolved || listener.ref_fault != ListenerRefFault::kNone || certificate.why != nullptr;
     if (listener.fault != ListenerFault::kNone) append_name(tally.faulty, it->first.name);
-    if (!listener.serving) append_name(tally.unserved, it->first.name);
+    if (!serving) append_name(tally.unserved, it->first.name);
   }
   return tally;
 }
@@ -166,6 +194,15 @@ bool has_insecure_mode(const model::Gateway& gateway) {
          std::ranges::any_of(frontend.per_port, [&](const auto& entry) { return insecure(entry.second); });
 }
 
+/// Why the certificate that is to be shown to backends cannot be; null where it can.
+const std::string* bad_credential(const GatewayState::Impl& state, const ObjectKey& key,
+                                  const model::Gateway& gateway) {
+  if (!gateway.tls || !gateway.tls->client_certificate) return nullptr;
+  const auto& ref = *gateway.tls->client_certificate;
+  const auto found = state.bad_certificates.find((ref.ns.empty() ? key.ns : ref.ns) + "/" + ref.name);
+  return found == state.bad_certificates.end() ? nullptr : &found->second.why;
+}
+
 ObjectStatus gateway_status(const GatewayState::Impl& state, const ObjectKey& key, const GatewayEntry& entry) {
   ObjectStatus out;
   const auto generation = entry.gateway->metadata.generation;
@@ -175,7 +212,7 @@ ObjectStatus gateway_status(const GatewayState::Impl& state, const ObjectKey& ke
     if (state.is_unusable(key, address.value)) unusable.append(unusable.empty() ? "" : ", ").append(address.value);
     else out.addresses.push_back(address.value);
   }
-  const auto tally = add_listeners(state.listeners, key, generation, out);
+  const auto tally = add_listeners(state, key, generation, out);
   order_by_spec(out.listeners, entry.gateway->listeners);
   add_gateway_accepted(entry, tally, generation, out.conditions);
   add_gateway_programmed(entry.accepted() && tally.serving > 0, unusable, generation, out.conditions);
@@ -183,6 +220,8 @@ ObjectStatus gateway_status(const GatewayState::Impl& state, const ObjectKey& ke
     const bool denied = entry.backend_fault == ListenerRefFault::kRefNotPermitted;
     add(out.conditions, "ResolvedRefs", false, denied ? "RefNotPermitted" : "InvalidClientCertificateRef",
         entry.backend_message, generation);
+  } else if (const auto* why = bad_credential(state, key, *entry.gateway); why != nullptr) {
+    add(out.conditions, "ResolvedRefs", false, "InvalidClientCertificateRef", *why, generation);
   } else {
     add(out.conditions, "ResolvedRefs", !tally.unresolved, tally.unresolved ? "ListenersNotResolved" : "ResolvedRefs",
         tally.unresolved ? "references of some listeners are not resolved" : "all references are resolved", generation);
@@ -205,7 +244,7 @@ ObjectStatus set_status(const GatewayState::Impl& state, const ObjectKey& key, c
     both(false, "NotAllowed", "NotAllowed", "the Gateway's allowedListeners do not allow this namespace");
     return out;
   }
-  const auto tally = add_listeners(state.listeners, key, generation, out);
+  const auto tally = add_listeners(state, key, generation, out);
   order_by_spec(out.listeners, entry.set->listeners);
   if (!entry.parent_accepted) {
     both(false, "ParentNotAccepted", "ParentNotProgrammed", "the Gateway is not accepted");

@@ -48,12 +48,15 @@ void GatewayState::Impl::note_others(const GatewayState& whole, const model::Clu
     }
 }
 
-void GatewayState::Impl::take_unusable(const GatewayState& whole, const model::Cluster& cluster, const Endpoints& now) {
-  if (unusable == now) return;
+void GatewayState::Impl::take(const GatewayState& whole, const model::Cluster& cluster,
+                              const std::function<void(Impl&)>& change) {
   std::map<ObjectKey, Transitions::All> before;
-  for (const auto& [key, entry] : gateways)
+  const auto note = [&](const ObjectKey& key) {
     if (const auto status = whole.status(cluster, key)) before[key] = config::conditions_of(*status);
-  unusable = now;
+  };
+  for (const auto& [key, entry] : gateways) note(key);
+  for (const auto& [key, entry] : sets) note(key);
+  change(*this);
   const auto time = static_cast<std::int64_t>(std::time(nullptr));
   for (const auto& [key, conditions] : before)
     if (const auto status = whole.status(cluster, key))

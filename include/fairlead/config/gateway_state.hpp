@@ -208,6 +208,15 @@ struct ObjectStatus {
 
 using Endpoints = std::set<std::pair<Address, std::uint16_t>>;
 
+/// A Secret that says it is a certificate, and of which no certificate can be made.
+struct BadCertificate {
+  std::string why;
+  bool replaced = false;  ///< one that was there before is in force
+
+  bool operator==(const BadCertificate&) const = default;
+};
+using BadCertificates = std::map<std::string, BadCertificate>;  ///< by the Secret's "namespace/name"
+
 /// The state that follows from the objects in force. Updated by their changes, it is the same as if it were made anew.
 /// Owner: the gateway's main thread. Thread: its.
 class GatewayState {
@@ -224,6 +233,8 @@ class GatewayState {
 
   /// Addresses with their ports that could not be opened: Gateways that name them are not programmed.
   void set_unusable(const model::Cluster& cluster, const Endpoints& unusable);
+  /// What the listeners' Secrets hold is known to those who use it: references to these are not resolved.
+  void set_bad_certificates(const model::Cluster& cluster, const BadCertificates& bad);
 
   [[nodiscard]] const std::map<ListenerKey, CompiledListener>& listeners() const;
   [[nodiscard]] CompiledRoutePtr route(const model::ObjectKey& key) const;

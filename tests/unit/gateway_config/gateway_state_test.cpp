@@ -380,6 +380,26 @@ TEST(Status, AGatewayIsNotProgrammedWhereItsAddressCannotBeOpened) {
   EXPECT_EQ(world.of(Kind::kGateway, "g", "Programmed"), "True Programmed");
 }
 
+TEST(Status, AReferenceToWhatIsNoCertificateIsNotResolved) {
+  World world(kBasics + tls_secret("s", "default") +
+              gateway(kHttp80 + ", {name: a, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: s}]}}",
+                      ", tls: {backend: {clientCertificateRef: {name: s}}}"));
+  EXPECT_EQ(world.listener("a", "Programmed"), "True Programmed");
+  world.state.set_bad_certificates(world.cluster, {{"default/s", {"no PEM", false}}, {"other/s", {"", false}}});
+  EXPECT_EQ(world.listener("a", "Programmed"), "False Invalid");
+  EXPECT_EQ(world.listener("a", "ResolvedRefs"), "False InvalidCertificateRef");
+  EXPECT_EQ(world.listener("a", "Accepted"), "True Accepted");
+  EXPECT_EQ(world.listener("http", "Programmed"), "True Programmed");
+  EXPECT_EQ(world.of(Kind::kGateway, "g", "ResolvedRefs"), "False InvalidClientCertificateRef");
+  EXPECT_EQ(world.of(Kind::kGateway, "g", "Programmed"), "True Programmed");
+  world.state.set_bad_certificates(world.cluster, {{"default/s", {"no PEM", true}}});  // one before is in force
+  EXPECT_EQ(world.listener("a", "Programmed"), "True Programmed");
+  EXPECT_EQ(world.listener("a", "ResolvedRefs"), "False InvalidCertificateRef");
+  world.state.set_bad_certificates(world.cluster, {});
+  EXPECT_EQ(world.listener("a", "ResolvedRefs"), "True ResolvedRefs");
+  EXPECT_EQ(world.of(Kind::kGateway, "g", "ResolvedRefs"), "True ResolvedRefs");
+}
+
 TEST(Status, IsPrintedAsKubectlDoes) {
   World world(kBasics + gateway(kHttp80, ", addresses: [{value: 127.0.0.1}]") +
               route("HTTPRoute", "r", parent() + kRuleToWeb));
