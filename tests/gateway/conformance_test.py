@@ -48,7 +48,8 @@ class FeaturesTest(unittest.TestCase):
             "gateway.yaml": "---\n".join([CLASS, gateway(
                 listener(cls.port), listener(cls.other, "other"), listener(cls.isolated, "wide"),
                 listener(cls.isolated, "narrow", "narrow.example"))]),
-            "services.yaml": "---\n".join([service("one", of(cls.one)), service("two", of(cls.two))]),
+            "services.yaml": "---\n".join([service("one", of(cls.one)), service("two", of(cls.two)),
+                                           service("gone", ("127.0.0.1", free_port()))]),
             "routes.yaml": "---\n".join([
                 route("query", to("one"), to("two", more=match % 'queryParams: [{name: to, value: two}]'),
                       hostnames=["query.example"]),
@@ -65,7 +66,9 @@ class FeaturesTest(unittest.TestCase):
                 route("time", to("one", more="timeouts: {request: 50ms}"),
                       to("one", more="matches: [{path: {value: /hang/backend}}], timeouts: {backendRequest: 50ms}"),
                       hostnames=["time.example"]),
-                route("cors", to("one", more=cors), hostnames=["cors.example"]),
+                route("cors", to("one", more=cors), to("gone", more="matches: [{path: {value: /gone}}], " + cors),
+                      "{matches: [{path: {value: /moved}}], filters: [{type: RequestRedirect, requestRedirect: {port: 8443}}, "
+                      + cors.removeprefix("filters: [") + "}", hostnames=["cors.example"]),
                 route("named", to("one", more="name: first"), hostnames=["named.example"]),
                 route("grpc-named", to("one", more="name: first"), hostnames=["grpc-named.example"], kind="GRPCRoute"),
                 route("retries", to("one", more="retry: {codes: [503], attempts: 2, backoff: 1ms}, "
@@ -154,6 +157,10 @@ class FeaturesTest(unittest.TestCase):
             self.assertIn(row, head)
         self.assertIn("access-control-allow-origin: https://a.example", self.ask("cors.example", origin="https://a.example")[1])
         self.assertNotIn("access-control", self.ask("cors.example", origin="https://b.example")[1])
+        for path, status in (("/gone", 503), ("/moved", 302)):  # a page sees what is wrong, and where to go
+            got, head, _ = self.ask("cors.example", path, origin="https://a.example")
+            self.assertEqual(got, status)
+            self.assertIn("access-control-allow-origin: https://a.example", head)
 
     def test_HTTPRouteNamedRouteRule(self):
         self.assertEqual(self.ask("named.example")[::2], (200, "one"))

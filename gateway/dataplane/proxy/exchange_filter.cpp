@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What filters ask of an exchange: to wait, to keep bodies, to answer in the backend's place.
+#include "fairlead/route/cors.hpp"
 #include "gateway/dataplane/proxy/connection.hpp"
 #include "gateway/dataplane/proxy/exchange.hpp"
 #include "gateway/dataplane/proxy/kong_answers.hpp"
@@ -98,6 +99,7 @@ bool Exchange::begin_parts(const filter::Answer& answer) {
   head.status = answer.status;
   head.fields = answer.fields;
   head.body = http::Body::kStream;
+  if (cors_ != nullptr) route::apply_cors(*cors_, head_, head, arena_);
   if (!filters_->on_response(head, true)) return false;
   send_head(head, false);
   return client_ != nullptr;
@@ -137,6 +139,7 @@ void Exchange::send_whole(http::ResponseHead& head, std::string_view body) {
   head.body = follows ? http::Body::kLength : http::Body::kNone;
   head.has_length = !bodiless;
   head.content_length = bodiless ? 0 : body.size();
+  if (cors_ != nullptr) route::apply_cors(*cors_, head_, head, arena_);  // else a page could not see what is wrong
   if (filters_ != nullptr && filters_->active() && !filters_->on_response(head, follows)) return;
   if (!follows || (body.empty() && head.body == http::Body::kLength)) return send_head(head, true);
   send_head(head, false);

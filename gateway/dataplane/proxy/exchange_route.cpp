@@ -117,7 +117,9 @@ bool Exchange::answered_by_filter(const route::Match& match) {
   const route::RedirectContext context{.target = target,
                                        .prefix = match.prefix(target.path),
                                        .listener_port = connection_->port().address.endpoint().port};
-  answer(route::redirect(*redirect, context, head_, arena_));
+  auto moved = route::redirect(*redirect, context, head_, arena_);
+  if (cors_ != nullptr) route::apply_cors(*cors_, head_, moved, arena_);
+  answer(std::move(moved));
   return true;
 }
 

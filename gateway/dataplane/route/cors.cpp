@@ -131,7 +131,11 @@ http::ResponseHead answer_preflight(const model::Cors& cors, const http::Request
 void apply_cors(const model::Cors& cors, const http::RequestHead& request, http::ResponseHead& response, Arena& arena) {
   auto& fields = response.fields;
   std::erase_if(fields, [](const http::Field& field) { return field.name.starts_with("access-control-"); });
-  if (varies(cors)) fields.push_back({"vary", "origin"});
+  const http::Field vary{"vary", "origin"};  // of what comes from a cache it is there
+  if (varies(cors) && std::ranges::none_of(fields, [&](const auto& field) {
+        return field.name == vary.name && field.value == vary.value;
+      }))
+    fields.push_back(vary);
   const auto origin = value_of(request, "origin");
   if (origin.empty() || !origin_allowed(cors, origin)) return;
   allow_origin(cors, origin, fields);
