@@ -89,8 +89,8 @@ class AuthMethod {
   [[nodiscard]] virtual std::size_t most_body() const { return 0; }  ///< beyond 0: check_body() is called
   /// Whether the credential may stand in this request's body, so that check() wants to see it.
   [[nodiscard]] virtual bool wants_body(Request&) const { return false; }
-  /// Takes the credential off a body; false: it stays as it was.
-  [[nodiscard]] virtual bool hide_in(Request&, std::string&) const { return false; }
+  /// Takes the credential off a body, where that is wanted.
+  virtual void hide_in(Request&, std::string&) const {}
   /// Whether this request was accepted by this method and its body is to be looked at.
   [[nodiscard]] virtual bool needs_body(Request&) const { return false; }
   [[nodiscard]] virtual bool check_body(Request&, const std::string&) const { return true; }

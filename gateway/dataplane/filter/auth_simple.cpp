@@ -51,13 +51,12 @@ class ApiKey final : public AuthMethod {
     if (settings_.body.empty() || head.body == http::Body::kNone || head.body == http::Body::kTunnel) return false;
     return BodyFields::reads(head.fields) && !find_credential(request, settings_.from).present;
   }
-  bool hide_in(Request& request, std::string& body) const override {
-    if (!settings_.hide_credentials || settings_.body.empty()) return false;
+  void hide_in(Request& request, std::string& body) const override {
+    if (!settings_.hide_credentials || settings_.body.empty()) return;
     BodyFields fields(request.head().fields, body);
     bool changed = false;
     for (const auto& name : settings_.body) changed = fields.remove(name) || changed;
     if (changed) body = fields.text();
-    return changed;
   }
 
  private:
