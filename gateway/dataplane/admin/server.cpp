@@ -150,7 +150,8 @@ Result<std::unique_ptr<Server>> Server::on_tcp(const std::string& address, Port 
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   std::uint16_t port = 0;
   const char* end = address.data() + address.size();
-  const auto number = std::from_chars(address.data() + colon + 1, end, port);
+  const auto digits = colon == std::string::npos ? address.size() : colon + 1;
+  const auto number = std::from_chars(address.data() + digits, end, port);
   if (host.empty() || number.ec != std::errc{} || number.ptr != end)
     return fail("found \"" + address + "\", expected ADDRESS:PORT to listen on");
   if (!resolves(host)) return fail("listening on " + address + ": found no address " + host);
