@@ -36,10 +36,10 @@ class LeaseTest(unittest.TestCase):
                 self.again(lease_policy(redis, f"name: {algorithm.lower()}, algorithm: {algorithm}, requests: {most}, per: 744h"))
                 share = most // 20
                 before = self.asked(redis)
-                seen = statuses(self.ports, clients=64, each=28)  # less than all
-                self.assertEqual(seen, {200: 64 * 28})
-                self.assertLess(self.asked(redis) - before, 64 * 28 / 3, "most need no round trip")
-                seen += statuses(self.ports, clients=64, each=20)
+                seen = statuses(self.ports, clients=64, each=25)  # as many as pass whatever the others hold
+                self.assertEqual(seen, {200: 64 * 25})
+                self.assertLess(self.asked(redis) - before, 64 * 25 / 3, "most need no round trip")
+                seen += statuses(self.ports, clients=64, each=23)
                 self.assertLessEqual(seen[200], most, "never one over")
                 self.assertGreaterEqual(seen[200], most - 4 * share - 1, "short by what the others held at most")
                 passed = seen[200]
