@@ -62,7 +62,7 @@ Configuration::Configuration(FirstReading first, std::unique_ptr<policy::Policie
     : first_(std::move(first)), policies_(std::move(policies)), services_(std::move(services)) {}
 
 Result<std::unique_ptr<Configuration>> Configuration::open(FirstReading first, const std::string& node_name,
-                                                           const std::string& pin_dir, kernel::Datapath& datapath,
+                                                           const std::string& pin_dir, const kernel::Datapath& datapath,
                                                            policy::PoliciesOptions policy_options) {
   const auto map_of = [&](const std::string& name) { return datapath.map(name); };
   FL_TRY(auto policy_tables, policy::PolicyTables::open(map_of, pin_dir));

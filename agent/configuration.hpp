@@ -35,7 +35,7 @@ class Configuration {
                                      const policy::Applied& policies)>;
 
   static Result<std::unique_ptr<Configuration>> open(FirstReading first, const std::string& node_name,
-                                                     const std::string& pin_dir, kernel::Datapath& datapath,
+                                                     const std::string& pin_dir, const kernel::Datapath& datapath,
                                                      policy::PoliciesOptions policies);
 
   /// Writes the first reading to the kernel. Refused documents are logged, the others are in force.

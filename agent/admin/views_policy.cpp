@@ -35,8 +35,9 @@ struct Describe {
 
 /// Of a policy whose last version is refused the one before holds, if there was one.
 const config::Diagnostic* refusal_of(const Sources& sources, const model::ObjectKey& key) {
+  const auto name = key.text();
   for (const auto& diagnostic : sources.diagnostics())
-    if (diagnostic.severity == config::Severity::kError && diagnostic.object == key.text()) return &diagnostic;
+    if (diagnostic.severity == config::Severity::kError && diagnostic.object == name) return &diagnostic;
   return nullptr;
 }
 

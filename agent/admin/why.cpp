@@ -61,8 +61,8 @@ bool is_called(const policy::AddressInfo& info, const std::string& name) {
 
 /// What the devices of pods have by themselves, and the next hop that some networks give to all of them.
 bool is_link_local(const Address& address) {
-  const auto text = address.text();
-  return text.starts_with("fe80:") || text.starts_with("169.254.");
+  static const auto v4 = Cidr::parse("169.254.0.0/16"), v6 = Cidr::parse("fe80::/10");
+  return v4->contains(address) || v6->contains(address);
 }
 
 /// The caller's address of the target's family where it has one; null: none of that name.

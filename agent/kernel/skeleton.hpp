@@ -62,6 +62,7 @@ class Datapath {
   [[nodiscard]] const Cgroup& cgroup() const { return cgroup_; }
   /// Row 0 of fl_settings, shared with the running programs.
   [[nodiscard]] fl_settings& settings() { return *settings_; }
+  [[nodiscard]] const fl_settings& settings() const { return *settings_; }
 
  private:
   struct Skeleton;

@@ -91,6 +91,7 @@ class QuickReader {
   bool flow_sequence(Parent& parent, std::uint32_t depth);
   bool flow_blanks();
 
+  bool key_text(Key& key);
   bool block_key(Key& key);
   bool flow_key(Key& key);
   bool plain(Node& node, bool in_flow);
@@ -178,28 +179,8 @@ bool QuickReader::close(const Parent& mapping) {
   return std::ranges::adjacent_find(keys) == keys.end();
 }
 
-/// A key without quotes, or in double quotes, and the colon behind it; `at_` stays where there is none.
-bool QuickReader::block_key(Key& key) {
-  const auto begin = at_;
-  key.line = line_;
-  key.column = column();
-  if (peek() == '"') {
-    ++key.column;  // as with libfyaml: behind the quote
-    if (!quoted(key.text)) return false;
-  } else {
-    if (peek() == '-') return false;
-    while (is(peek(), kKey)) ++at_;
-    key.text = text_.substr(begin, at_ - begin);
-  }
-  if (key.text.empty() || key.text.size() > kMostKey || peek() != ':' || !blank_at(1)) {
-    at_ = begin;
-    return false;
-  }
-  ++at_;
-  return true;
-}
-
-bool QuickReader::flow_key(Key& key) {
+/// A key without quotes, or in double quotes.
+bool QuickReader::key_text(Key& key) {
   const auto begin = at_;
   key.line = line_;
   key.column = column();
@@ -211,8 +192,24 @@ bool QuickReader::flow_key(Key& key) {
     while (is(peek(), kKey)) ++at_;
     key.text = text_.substr(begin, at_ - begin);
   }
+  return !key.text.empty() && key.text.size() <= kMostKey;
+}
+
+/// With the colon behind it; `at_` stays where there is none.
+bool QuickReader::block_key(Key& key) {
+  const auto begin = at_;
+  if (!key_text(key) || peek() != ':' || !blank_at(1)) {
+    at_ = begin;
+    return false;
+  }
+  ++at_;
+  return true;
+}
+
+bool QuickReader::flow_key(Key& key) {
+  if (!key_text(key)) return false;
   if (json_ && !flow_blanks()) return false;
-  if (key.text.empty() || key.text.size() > kMostKey || peek() != ':' || (!json_ && peek(1) != ' ')) return false;
+  if (peek() != ':' || (!json_ && peek(1) != ' ')) return false;
   ++at_;
   return flow_blanks();
 }

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "gateway/dataplane/config/fields.hpp"
+#include "gateway/dataplane/http/grammar.hpp"
 #include "gateway/dataplane/kong/plugins.hpp"
 
 namespace fairlead::kong {
@@ -16,12 +17,6 @@ bool is_name(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) {
     return c > ' ' && c <= '~' && std::string_view("\"'|{}()").find(c) == std::string_view::npos;
   });
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
 }
 
 /// Text in quotes of either kind.
@@ -42,7 +37,7 @@ std::optional<std::string> reference_of(std::string_view text) {
     auto rest = text.substr(source.size());
     if (rest.starts_with('.') && is_name(rest.substr(1))) return to + std::string(rest.substr(1));
     if (!rest.starts_with('[') || !rest.ends_with(']')) return std::nullopt;
-    rest = trimmed(rest.substr(1, rest.size() - 2));
+    rest = http::grammar::trim(rest.substr(1, rest.size() - 2));
     const auto quoted = in_quotes(rest);
     if (quoted && is_name(*quoted)) return to + std::string(*quoted);
     const bool number = source == "uri_captures" && rest.size() == 1 && rest[0] >= '0' && rest[0] <= '9';
@@ -61,14 +56,14 @@ std::optional<std::string> template_of(std::string_view text) {
     if (text.empty()) break;
     const auto close = text.find(')');
     if (close == std::string_view::npos) return std::nullopt;
-    auto inner = trimmed(text.substr(2, close - 2));
+    auto inner = http::grammar::trim(text.substr(2, close - 2));
     text.remove_prefix(close + 1);
     std::string otherwise;
     if (const auto either = inner.find(" or "); either != std::string_view::npos) {
-      const auto quoted = in_quotes(trimmed(inner.substr(either + 4)));
+      const auto quoted = in_quotes(http::grammar::trim(inner.substr(either + 4)));
       if (!quoted) return std::nullopt;
       otherwise = " | default \"" + std::string(*quoted) + "\"";
-      inner = trimmed(inner.substr(0, either));
+      inner = http::grammar::trim(inner.substr(0, either));
     }
     const auto reference = reference_of(inner);
     if (!reference) return std::nullopt;

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "fairlead/base/ascii.hpp"
+#include "fairlead/change/json.hpp"
+#include "gateway/dataplane/http/grammar.hpp"
 #include "gateway/dataplane/proxy/kong_answers.hpp"
 
 namespace fairlead::proxy {
@@ -115,18 +117,12 @@ std::string_view claims_of(const OwnAnswer& answer) {
   return found == std::end(kWords) ? std::string_view() : found->second;
 }
 
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
-  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
-  return text;
-}
-
 /// Of "text/html;level=1;q=0.5", which is `type` then; 1 where it says none.
 double quality_of(std::string_view item, std::string_view& type) {
-  type = trimmed(item.substr(0, item.find(';')));
+  type = http::grammar::trim(item.substr(0, item.find(';')));
   double quality = 1;
   for (auto at = item.find(';'); at != std::string_view::npos; at = item.find(';', at + 1)) {
-    const auto part = trimmed(item.substr(at + 1, item.find(';', at + 1) - at - 1));
+    const auto part = http::grammar::trim(item.substr(at + 1, item.find(';', at + 1) - at - 1));
     if (!part.starts_with("q=") && !part.starts_with("Q=")) continue;
     const auto digits = part.substr(2);
     if (std::from_chars(digits.data(), digits.data() + digits.size(), quality).ec != std::errc{}) quality = 1;
@@ -145,8 +141,7 @@ Form best_form(std::string_view list) {
   Form out = Form::kJson;
   double best = 0;
   while (!list.empty()) {
-    const auto item = list.substr(0, list.find(','));
-    list.remove_prefix(std::min(list.size(), item.size() + 1));
+    const auto item = http::grammar::next_element(list);
     std::string_view type;
     const double quality = quality_of(item, type);
     if (type.find('/') == std::string_view::npos || quality <= best) continue;
@@ -177,11 +172,11 @@ Form form_of(const OwnAnswer& answer) {
 /// As it may stand in any of the forms: nothing of it becomes structure.
 std::string safe(std::string_view text, Form form) {
   std::string out;
+  if (form == Form::kJson) change::append_json_escaped(text, out);
+  if (form == Form::kJson) return out;
   for (const char c : text) {
-    if (form == Form::kJson && (c == '"' || c == '\\')) out += '\\';
-    if (form == Form::kJson && static_cast<unsigned char>(c) < 0x20) out += ' ';
-    else if (c == '<' && (form == Form::kHtml || form == Form::kXml)) out += "&lt;";
-    else if (c == '&' && (form == Form::kHtml || form == Form::kXml)) out += "&amp;";
+    if (c == '<' && form != Form::kText) out += "&lt;";
+    else if (c == '&' && form != Form::kText) out += "&amp;";
     else out += c;
   }
   return out;

@@ -2,8 +2,8 @@
 #pragma once
 
 // TLS 1.3's records (RFC 8446 section 5) and what may come in them behind the handshake (section 4.6, 6), with the keys
-// that OpenSSL's handshake has agreed on. OpenSSL 3.0 keeps some 14 KiB for each connection as long as it stands; this
-// keeps 3 KiB, most of it the expanded keys. Pure: bytes in, bytes out.
+// that OpenSSL's handshake has agreed on. OpenSSL keeps its SSL for each connection as long as it stands; this keeps
+// little more than the expanded keys. Pure: bytes in, bytes out.
 
 #include <array>
 #include <cstddef>

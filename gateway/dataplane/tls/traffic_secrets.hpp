@@ -12,7 +12,7 @@ namespace fairlead::tls {
 /// The traffic secrets of a server's handshake of TLS 1.3 that is over.
 ///
 /// OpenSSL has no call for them, but a callback for key logs. That writes five lines of digits, one by one, for each
-/// handshake: 35 us, a tenth of it. So the callback is used only for two handshakes in memory, with each other, when a
+/// handshake. So the callback is used only for two handshakes in memory, with each other, when a
 /// process first serves TLS: they tell where in an SSL the secrets stand. Where they cannot be found, as an OpenSSL
 /// may come that keeps them elsewhere, connections keep their SSL.
 struct TrafficSecrets {
