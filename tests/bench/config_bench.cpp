@@ -14,6 +14,7 @@
 #include "bench/cluster_text.hpp"
 #include "bench/figures.hpp"
 #include "fairlead/config/directory.hpp"
+#include "gateway/dataplane/config/tree.hpp"
 
 namespace {
 
@@ -121,6 +122,35 @@ bool many_files(const Add& add, const fs::path& root, std::uint32_t count, int r
   return true;
 }
 
+/// Trees of documents by both readers, in turns: what the quick one saves.
+bool both_readers(const Add& add, std::uint32_t count, int rounds) {
+  constexpr std::string_view kBorder = "---\n";
+  const auto text = cluster_text(count, Form::kDocuments);
+  std::vector<std::string_view> documents;
+  for (std::string_view rest = text; !rest.empty();) {
+    const auto size = std::min(rest.find(kBorder, kBorder.size()), rest.size());
+    documents.push_back(rest.substr(0, size));
+    rest.remove_prefix(size);
+  }
+  std::vector<double> times[2];
+  for (int round = 0; round < rounds; ++round) {
+    for (const bool quick : {true, false}) {
+      bool good = true;
+      times[quick ? 1 : 0].push_back(milliseconds_of([&] {
+        config::Tree tree;
+        for (const auto& document : documents)
+          good =
+              good && config::TreeReader(document, false, quick).next(tree) == config::TreeReader::Outcome::kDocument;
+      }));
+      if (!good) return false;
+    }
+  }
+  const auto label = std::to_string(documents.size()) + " documents into trees: ";
+  add(label + "with the quick reader", median(times[1]), "ms");
+  add(label + "by libfyaml alone", median(times[0]), "ms");
+  return true;
+}
+
 }  // namespace
 
 int main(int argument_count, char** arguments) {
@@ -133,7 +163,8 @@ int main(int argument_count, char** arguments) {
   };
   const bool good = one("documents", 10'000, Form::kDocuments, 11) && one("list", 10'000, Form::kList, 11) &&
                     apart(figures, [&](const Add& add) { return many_files(add, root / "files", 10'000, 11); }) &&
-                    one("big", 60'000, Form::kDocuments, 3);
+                    one("big", 60'000, Form::kDocuments, 3) &&
+                    apart(figures, [&](const Add& add) { return both_readers(add, 10'000, 5); });
   fs::remove_all(root);
   return good ? 0 : 1;
 }

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+from http.client import HTTPConnection
 
 import yaml
 
@@ -284,6 +285,21 @@ class Changing(unittest.TestCase):
         code, text, _ = self.ctl("config", "diff", same)
         self.assertEqual(code, 1)
         self.assertRegex(text, r"HTTPRoute default/b\n- \[\{")
+
+
+class AdminTest(unittest.TestCase):
+    def test_threads_begin_as_they_are_needed(self):
+        one = Gateway("--listen", "127.0.0.1:0", "--to", "http://127.0.0.1:9", workers=1)
+        self.addCleanup(one.close)
+        threads = pathlib.Path(f"/proc/{one.process.pid}/task")
+        before = len(list(threads.iterdir()))
+        peers = [HTTPConnection(one.admin, timeout=LIMIT) for _ in range(8)]
+        for peer in peers:  # each holds the thread that answers it
+            self.addCleanup(peer.close)
+            peer.request("GET", "/v1/status")
+            answer = peer.getresponse()
+            self.assertEqual((answer.status, bool(answer.read())), (200, True))
+        self.assertGreaterEqual(len(list(threads.iterdir())), before + len(peers))
 
 
 class WithoutConfigurationTest(unittest.TestCase):
