@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -54,6 +56,7 @@ struct Arguments {
   std::string otlp_endpoint;            ///< empty: by the environment
   std::string trace_headers;            ///< the same
   double trace_sample = -1;             ///< percent; less than 0: the same
+  std::map<std::string, std::string, std::less<>> otel_variables;  ///< what counts where the environment has none
 };
 
 }  // namespace fairlead::gateway

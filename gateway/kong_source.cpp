@@ -65,11 +65,8 @@ void take_kong_tracing(Arguments& arguments) {
   if (!converted || !converted->tracing) return;  // what is wrong is said where it is served
   if (arguments.otlp_endpoint.empty()) arguments.otlp_endpoint = converted->tracing->endpoint;
   if (arguments.trace_sample < 0) arguments.trace_sample = converted->tracing->sample_percent;
-  // What the environment says goes first. No other thread runs yet.
-  for (const auto& [variable, value] :
-       {std::pair("OTEL_EXPORTER_OTLP_HEADERS", &converted->tracing->headers),
-        std::pair("OTEL_RESOURCE_ATTRIBUTES", &converted->tracing->resource_attributes)})
-    if (!value->empty()) ::setenv(variable, value->c_str(), 0);
+  arguments.otel_variables["OTEL_EXPORTER_OTLP_HEADERS"] = converted->tracing->headers;
+  arguments.otel_variables["OTEL_RESOURCE_ATTRIBUTES"] = converted->tracing->resource_attributes;
 }
 
 Result<> KongSource::convert() {

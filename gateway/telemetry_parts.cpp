@@ -64,7 +64,12 @@ void add_spans(metrics::Page& page, const telemetry::SpanCounts& counts) {
 Result<std::unique_ptr<TelemetryParts>> TelemetryParts::create(const Arguments& arguments) {
   std::unique_ptr<TelemetryParts> self(new TelemetryParts);
   FL_TRY(self->logs_, AccessLogs::create(arguments));
-  FL_TRY(const auto tracing, tracing_settings(arguments, [](const char* name) { return std::getenv(name); }));
+  const auto variable = [&](const char* name) -> const char* {
+    const char* const found = std::getenv(name);
+    const auto ours = arguments.otel_variables.find(name);
+    return found != nullptr || ours == arguments.otel_variables.end() ? found : ours->second.c_str();
+  };
+  FL_TRY(const auto tracing, tracing_settings(arguments, variable));
   if (!tracing) return self;
   if (tracing->otlp) {
     FL_TRY(self->exporter_, telemetry::SpanExporter::create(*tracing->otlp));
