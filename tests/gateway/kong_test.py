@@ -239,9 +239,13 @@ certificates:
         collector = Collector()
         self.addCleanup(collector.close)
         self.start(f"_format_version: '3.0'\nservices:\n- {{name: first, url: 'http://127.0.0.1:{self.one.port}', routes: "
-                   f"[{{paths: [/]}}]}}\nplugins: [{{name: opentelemetry, config: {{traces_endpoint: '{collector.url}'}}}}]\n")
+                   f"[{{paths: [/]}}]}}\nplugins: [{{name: opentelemetry, config: {{traces_endpoint: '{collector.url}', headers: "
+                   "{x-key: a b}, resource_attributes: {service.name: shop, zone: z1}}}]\n")
         self.assertEqual(ask(self.http, "/name")[0], 200)
         self.assertTrue(eventually(lambda: len(collector.spans) == 2), collector.spans)  # of the request, and of its try
+        self.assertEqual(collector.requests[0][1]["x-key"], "a b")
+        resource = collector.spans[0]["resource"]
+        self.assertEqual((resource["service.name"], resource["zone"]), ("shop", "z1"))
 
     def test_converted_answers_alike(self):
         path = self.folder / "kong.yaml"
