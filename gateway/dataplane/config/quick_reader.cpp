@@ -434,9 +434,9 @@ bool QuickReader::separator() {
 }
 
 bool QuickReader::document() {
-  if (json_) return flow_blanks() && flow(nullptr, nullptr, 0) && flow_blanks() && ends();
-  if (!next_content() || !separator() || ends()) return false;
+  if (json_ ? !flow_blanks() : !next_content() || !separator() || ends()) return false;
   const bool flows = peek() == '{' || peek() == '[';
+  if (json_) return flows && flow(nullptr, nullptr, 0) && flow_blanks() && ends();
   if (flows) return flow(nullptr, nullptr, 0) && end_line() && next_content() && ends();
   return block(nullptr, nullptr, 0) && ends();
 }

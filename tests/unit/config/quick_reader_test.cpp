@@ -127,6 +127,7 @@ const Case kLeft[] = {
     {"Directive", "%YAML 1.2\n---\na: b\n"},
     {"Depth", deep(70, false)},
     {"JsonDepth", deep(70, true), true},
+    {"JsonScalar", "\"a\"\t", true},  // libfyaml takes no tab there
     {"JsonTwice", "{\"a\": 1}\n{\"b\": 2}\n", true},
     {"JsonKeyTwice", R"({"a": 1, "a": 2})", true},
     {"JsonWithoutQuotes", "{a: 1}", true},
