@@ -97,7 +97,7 @@ class End {
     if (length < 0 && errno != EAGAIN) fail_with("sending");
     if (length > 0) result_.sent += static_cast<std::uint64_t>(length);
     if (result_.sent != options_.bytes) return length > 0;
-    ::shutdown(fd_, SHUT_WR);
+    if (options_.shuts) ::shutdown(fd_, SHUT_WR);
     shut_ = true;
     return false;
   }
@@ -120,7 +120,7 @@ class End {
   }
 
   void receive_some() {
-    for (auto i = pick(1, 40); i > 0; --i) {
+    for (auto i = pick(1, 40); i > 0 && !ended_; --i) {
       const auto size = pick(1, phase_ == Phase::kSingle ? 2000 : kBuffer);
       // For a sign of life: who peeks for more is not redirected.
       if (pick(0, 15) == 0 && ::recv(fd_, expected_.data(), 1, MSG_PEEK) > 0) ++peeked_;
@@ -140,6 +140,7 @@ class End {
       result_.wrong = "other bytes than were sent, within " + std::to_string(length) + " bytes after " +
                       std::to_string(result_.received);
     result_.received += length;
+    if (!options_.shuts && result_.received == options_.bytes) ended_ = true;
   }
 
   void finish() {
@@ -170,8 +171,8 @@ class End {
   Phase phase_ = Phase::kSingle;
   std::size_t left_ = 100;
   std::uint64_t peeked_ = 0;
-  bool shut_ = false;
-  bool ended_ = false;
+  bool shut_ = false;   // all is sent
+  bool ended_ = false;  // all is received
 };
 
 }  // namespace

@@ -17,10 +17,10 @@ struct StreamResult {
 
 /// Both ends send `bytes` of a sequence that follows from the seed, in random phases (single small messages with a wait
 /// for an answer, bursts, bulk, silence) and random sizes by several system calls, and compare each byte they get.
-/// Ends by shutdown, so the end of the stream is part of it.
 struct StreamOptions {
   std::uint64_t seed = 1;
   std::uint64_t bytes = 0;
+  bool shuts = true;  ///< ends by shutdown, so the end of the stream is part of it; otherwise the connection stays
 };
 StreamResult run_stream_end(const Fd& socket, const StreamOptions& options, bool client);
 
