@@ -2,6 +2,7 @@
 // What references may name, and what they lead to.
 #include <algorithm>
 
+#include "fairlead/tls/certificate.hpp"
 #include "gateway/dataplane/config/gateway_impl.hpp"
 
 namespace fairlead::config {
@@ -61,14 +62,15 @@ bool is_granted(const model::Cluster& cluster, const model::RefKindName& from, c
   return false;
 }
 
-std::optional<std::string> find_ca(const model::Cluster& cluster, const model::ObjectReference& ref,
-                                   const std::string& ns) {
+Result<std::string> find_ca(const model::Cluster& cluster, const model::ObjectReference& ref, const std::string& ns) {
   const std::string* found = nullptr;
   const auto map = get_object<model::ConfigMap>(cluster, Kind::kConfigMap, ns, ref.name);
   const auto secret = get_object<model::Secret>(cluster, Kind::kSecret, ns, ref.name);
   if (ref.kind.kind == RefKind::kConfigMap && map) found = model::find_label(map->data, "ca.crt");
   if (ref.kind.kind == RefKind::kSecret && secret) found = model::find_label(secret->data, "ca.crt");
-  return is_pem(found) ? std::optional(*found) : std::nullopt;
+  if (found == nullptr) return fail("has no ca.crt");
+  if (auto checked = tls::check_authorities(*found); !checked) return fail("ca.crt: " + checked.error().message);
+  return *found;
 }
 
 std::shared_ptr<const model::Secret> find_certificate(const model::Cluster& cluster, const model::ObjectReference& ref,

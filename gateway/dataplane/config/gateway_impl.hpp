@@ -4,6 +4,7 @@
 #include <array>
 #include <functional>
 
+#include "fairlead/base/result.hpp"
 #include "fairlead/config/gateway_state.hpp"
 #include "gateway/dataplane/config/gateway_transitions.hpp"
 
@@ -85,9 +86,10 @@ std::shared_ptr<const T> get_object(const model::Cluster& cluster, Kind kind, co
 [[nodiscard]] bool allows(const model::Cluster& cluster, const model::AllowedNamespaces& allowed,
                           const std::string& own, const std::string& ns);
 
-/// The PEM of ca.crt in a ConfigMap or Secret.
-[[nodiscard]] std::optional<std::string> find_ca(const model::Cluster& cluster, const model::ObjectReference& ref,
-                                                 const std::string& ns);
+/// The PEM of ca.crt in a ConfigMap or Secret, which holds certificates and nothing that cannot be read. Else an error
+/// to stand behind the object's name.
+[[nodiscard]] Result<std::string> find_ca(const model::Cluster& cluster, const model::ObjectReference& ref,
+                                          const std::string& ns);
 /// A Secret that holds tls.crt and tls.key as PEM; null otherwise.
 [[nodiscard]] std::shared_ptr<const model::Secret> find_certificate(const model::Cluster& cluster,
                                                                     const model::ObjectReference& ref,

@@ -139,7 +139,7 @@ void resolve_client_ca(const model::Cluster& cluster, const model::Gateway& gate
     } else if (auto pem = find_ca(cluster, ref, ns)) {
       out.ca_pem.push_back(std::move(*pem));
     } else {
-      note(listener, ListenerRefFault::kInvalidCaCertificateRef, name_of(ref, ns) + " has no ca.crt in PEM");
+      note(listener, ListenerRefFault::kInvalidCaCertificateRef, name_of(ref, ns) + " " + pem.error().message);
     }
   }
   if (out.ca_pem.empty()) listener.fault = ListenerFault::kNoValidCaCertificate;
@@ -158,7 +158,7 @@ void resolve_policy_ca(const model::Cluster& cluster, const ObjectPtr& object, C
       out.ca_pem.push_back(std::move(*pem));
     } else {
       note(listener, ListenerRefFault::kInvalidCaCertificateRef,
-           name_of(ref, policy.metadata.ns) + " has no ca.crt in PEM");
+           name_of(ref, policy.metadata.ns) + " " + pem.error().message);
     }
   }
   if (out.ca_pem.empty()) listener.fault = ListenerFault::kNoValidCaCertificate;

@@ -329,14 +329,15 @@ Conditions tls_policy_conditions(const GatewayState::Impl& state, const model::C
   std::string_view reason = "ResolvedRefs";
   std::string message = "all references are resolved";
   for (const auto& ref : policy.ca_certificates) {
-    if (find_ca(cluster, ref, key.ns)) {
+    const auto pem = find_ca(cluster, ref, key.ns);
+    if (pem) {
       ++good;
       continue;
     }
     const bool known = ref.kind.kind == RefKind::kConfigMap || ref.kind.kind == RefKind::kSecret;
     reason = known ? "InvalidCACertificateRef" : "InvalidKind";
     message = std::string(model::ref_kind_name(ref.kind)) + " " + key.ns + "/" + ref.name +
-              (known ? " has no ca.crt in PEM" : " is of a kind that is not served");
+              (known ? " " + pem.error().message : " is of a kind that is not served");
   }
   if (!policy.other_well_known.empty())
     add(out, "Accepted", false, "Invalid", "wellKnownCACertificates other than System are not served", generation);

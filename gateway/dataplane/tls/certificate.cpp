@@ -115,6 +115,11 @@ Certificate::~Certificate() {
   sk_X509_pop_free(chain_, X509_free);
 }
 
+Result<> check_authorities(std::string_view pem) {
+  FL_CHECK(parse_certificates(pem));
+  return {};
+}
+
 Result<std::shared_ptr<const Certificate>> Certificate::load(const CertificateSource& source) {
   const auto named = [&](Error error) { return fail(std::move(error).in("certificate " + source.name)); };
   auto chain = parse_certificates(source.chain_pem);

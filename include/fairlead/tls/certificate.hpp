@@ -5,6 +5,7 @@
 #include <ctime>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fairlead/base/result.hpp"
@@ -25,6 +26,10 @@ struct CertificateSource {
   std::string ocsp_der;   ///< an OCSP response to staple (RFC 6961), or empty
   bool accept_expired = false;  ///< for a certificate that was in force when it expired: worse than none it is not
 };
+
+/// Whether `pem` is what peers' certificates can be verified by: certificates, at least one, each readable. The error
+/// says what it is instead, not where it stands. Thread: any.
+[[nodiscard]] Result<> check_authorities(std::string_view pem);
 
 /// A certificate chain with its private key, parsed and checked: the key belongs to the leaf, dates are good, keys are
 /// not weak (RSA from 2048 bits; P-256, P-384, P-521; Ed25519), the chain is in order, no signature uses MD5 or SHA-1.

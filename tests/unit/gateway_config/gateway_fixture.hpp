@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fairlead/config/gateway_state.hpp"
+#include "fairlead/tls/self_signed.hpp"
 #include "gateway/dataplane/config/parse.hpp"
 
 namespace fairlead::config {
@@ -41,6 +42,13 @@ inline std::string route(const std::string& kind, const std::string& name, const
 inline std::string tls_secret(const std::string& name, const std::string& ns = "default") {
   return "---\napiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {name: " + name + ", namespace: " + ns +
          "}\nstringData: {tls.crt: \"-----BEGIN CERTIFICATE-----\", tls.key: \"-----BEGIN PRIVATE KEY-----\"}\n";
+}
+
+/// A ConfigMap whose ca.crt is `pem`, or a certificate.
+inline std::string authority(const std::string& name, std::string pem = {}) {
+  if (pem.empty()) pem = tls::make_self_signed("ca.example").value().certificate;
+  for (auto at = pem.find('\n'); at != std::string::npos; at = pem.find('\n', at)) pem.replace(at, 1, "\\n");
+  return "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + "}\ndata: {ca.crt: \"" + pem + "\"}\n";
 }
 
 /// A document that is refused: `body` behind `head`, and what the remark says.

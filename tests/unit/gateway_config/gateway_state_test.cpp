@@ -316,8 +316,7 @@ TEST(Backends, MayBeHostNamesAndHaveTlsAndPolicies) {
       kBasics + gateway(kHttp80) +
       "---\napiVersion: v1\nkind: Service\nmetadata: {name: out}\nspec: {type: ExternalName, externalName: "
       "api.example.com.}\n" +
-      route("HTTPRoute", "r", parent() + "rules: [{backendRefs: [{name: out, port: 443}]}]") +
-      "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ca}\ndata: {ca.crt: \"-----BEGIN CERTIFICATE-----\"}\n" +
+      route("HTTPRoute", "r", parent() + "rules: [{backendRefs: [{name: out, port: 443}]}]") + authority("ca") +
       route("BackendTLSPolicy", "p",
             "targetRefs: [{group: \"\", kind: Service, name: out}], validation: {hostname: "
             "api.example.com, caCertificateRefs: [{group: \"\", kind: ConfigMap, name: ca}]}") +
@@ -428,13 +427,47 @@ TEST(Status, SaysThatARefusedRouteFallsBack) {
   EXPECT_EQ(world.of(Kind::kHttpRoute, "r", "Accepted"), "True Accepted");
 }
 
+/// Its validation names the ConfigMap ca, and this too.
+std::string tls_policy(const std::string& more = "") {
+  return gateway(kHttp80) + route("HTTPRoute", "r", parent() + kRuleToWeb) +
+         route("BackendTLSPolicy", "p",
+               "targetRefs: [{group: \"\", kind: Service, name: web}], validation: {hostname: a, "
+               "caCertificateRefs: [{group: \"\", kind: ConfigMap, name: ca}" +
+                   more + "]}");
+}
+const std::string kTorn = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+
+TEST(Status, AnAuthorityThatCannotBeReadIsNoReference) {
+  World world(kBasics + authority("ca", kTorn) + tls_policy());
+  EXPECT_EQ(world.of(Kind::kBackendTlsPolicy, "p", "Accepted"), "False NoValidCACertificate");
+  EXPECT_EQ(world.of(Kind::kBackendTlsPolicy, "p", "ResolvedRefs"), "False InvalidCACertificateRef");
+  EXPECT_TRUE(world.state.route({Kind::kHttpRoute, "default", "r"})->targets[0].cluster->tls->broken);
+}
+
+TEST(Status, OfTwoAuthoritiesTheGoodOneCounts) {
+  World world(kBasics + authority("ca") + authority("torn", kTorn) +
+              tls_policy(", {group: \"\", kind: ConfigMap, name: torn}"));
+  EXPECT_EQ(world.of(Kind::kBackendTlsPolicy, "p", "Accepted"), "True Accepted");
+  EXPECT_EQ(world.of(Kind::kBackendTlsPolicy, "p", "ResolvedRefs"), "False InvalidCACertificateRef");
+  const auto& tls = world.state.route({Kind::kHttpRoute, "default", "r"})->targets[0].cluster->tls;
+  EXPECT_FALSE(tls->broken);
+  EXPECT_EQ(tls->ca_pem.size(), 1U);
+}
+
+TEST(Status, AClientAuthorityThatCannotBeReadClosesItsListener) {
+  World world(kBasics + tls_secret("s") + authority("ca", kTorn) +
+              gateway(kHttps,
+                      ", tls: {frontend: {default: {validation: {caCertificateRefs: "
+                      "[{group: \"\", kind: ConfigMap, name: ca}]}}}}"));
+  EXPECT_EQ(world.listener("a", "Accepted"), "False NoValidCACertificate");
+  EXPECT_EQ(world.listener("a", "ResolvedRefs"), "False InvalidCACertificateRef");
+}
+
 TEST(Status, InsecureFrontendValidationIsShown) {
-  World world(
-      kBasics + tls_secret("s") +
-      "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ca}\ndata: {ca.crt: \"-----BEGIN CERTIFICATE-----\"}\n" +
-      gateway(kHttps,
-              ", tls: {frontend: {default: {validation: {mode: AllowInsecureFallback, caCertificateRefs: "
-              "[{group: \"\", kind: ConfigMap, name: ca}]}}}}"));
+  World world(kBasics + tls_secret("s") + authority("ca") +
+              gateway(kHttps,
+                      ", tls: {frontend: {default: {validation: {mode: AllowInsecureFallback, caCertificateRefs: "
+                      "[{group: \"\", kind: ConfigMap, name: ca}]}}}}"));
   EXPECT_EQ(world.of(Kind::kGateway, "g", "InsecureFrontendValidationMode"), "True ConfigurationChanged");
   ASSERT_TRUE(world.compiled("a").client_validation);
   EXPECT_TRUE(world.compiled("a").client_validation->insecure);
