@@ -82,10 +82,12 @@ class Pass {
     if (span.form == PieceForm::kListTail && !is_list_frame(cutter_.list_frame(), json_)) return false;
     const bool is_item = span.form == PieceForm::kListItem;
     if (span.form == PieceForm::kDocument || is_item) {
-      const auto parse = is_item ? parse_item : parse_text;
-      Reading::Parsed parsed{.text = parse(cutter_.text(), json_, kinds_, side_), .uses = {}};
+      const auto text = cutter_.text();
+      Reading::Parsed parsed{.text = is_item ? parse_item(text, json_, kinds_, side_, cutter_.items())
+                                             : parse_text(text, json_, kinds_, side_),
+                             .uses = {}};
       if (side_ != nullptr) parsed.uses = side_->take_uses();
-      if (is_item && parsed.text.unknown_anchor) return false;
+      if (is_item && (parsed.text.unknown_anchor || parsed.text.unknown_kind)) return false;
       piece.consumer = sole_consumer(parsed);
       if (!piece.consumer) piece.parsed = std::make_unique<Reading::Parsed>(std::move(parsed));
       ++out.parsed;
@@ -95,9 +97,10 @@ class Pass {
   }
   /// Of what is a good Consumer and no more; else null.
   static model::PackedConsumerPtr sole_consumer(const Reading::Parsed& parsed) {
-    const auto& [objects, diagnostics, unreadable, unknown_anchor] = parsed.text;
-    if (objects.size() != 1 || !diagnostics.empty() || unreadable || !parsed.uses.empty()) return nullptr;
-    const auto& object = objects.front().object;
+    const auto& text = parsed.text;
+    if (text.objects.size() != 1 || !text.diagnostics.empty() || text.unreadable || !parsed.uses.empty())
+      return nullptr;
+    const auto& object = text.objects.front().object;
     const auto* consumer = object == nullptr ? nullptr : std::get_if<model::Consumer>(object.get());
     return consumer == nullptr ? nullptr : model::pack(*consumer);
   }

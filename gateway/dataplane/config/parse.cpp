@@ -54,12 +54,24 @@ struct Scope {
   SideFiles* side;
   bool broken;
   bool in_list = false;
+  ItemKind of_list{};
 };
+
+ItemKind kind_of_items(View list) {
+  constexpr std::string_view kList = "List";
+  const auto kind = list.find("kind");
+  const auto version = list.find("apiVersion");
+  if (!kind || !version || !kind.is_string() || !version.is_string()) return {};
+  const std::string_view name = kind.text();
+  if (!name.ends_with(kList) || name == kList) return {};
+  return {.kind = std::string(name.substr(0, name.size() - kList.size())), .version = std::string(version.text())};
+}
 
 void parse_object(View root, const Scope& scope, ParsedText& out);
 
 void parse_list(View root, Scope scope, ParsedText& out) {
   scope.in_list = true;
+  scope.of_list = kind_of_items(root);
   Reader reader(root, "List", out.diagnostics);
   reader.items(root.find("items"), [&](View item) { parse_object(item, scope, out); });
 }
@@ -88,28 +100,41 @@ void add_object(View root, const KnownKind& known, const Scope& scope, ParsedTex
   out.objects.push_back(std::move(parsed));
 }
 
+void parse_kind(View root, std::string_view kind, std::string_view version, const Scope& scope, ParsedText& out) {
+  if (const auto* known = find_kind(kind, version, scope.kinds)) return add_object(root, *known, scope, out);
+  if (scope.broken || kind == "List") return;
+  const auto at = root.find("kind");
+  Reader(root, "", out.diagnostics)
+      .warn(at ? at : root, "kind " + std::string(kind.substr(0, 60)) + " of " + std::string(version.substr(0, 60)) +
+                                " is not served: ignored");
+}
+
+void note_no_kind(Reader& reader, View root, View kind, View version) {
+  if (!root.is_mapping()) return reader.error(root, "an object with apiVersion and kind");
+  if (!version) return reader.missing(root, "apiVersion", "an API version such as v1");
+  if (!kind) return reader.missing(root, "kind", "a kind such as Service");
+  reader.error(kind.is_string() ? version : kind, "a string");
+}
+
 void parse_object(View root, const Scope& scope, ParsedText& out) {
   if (root.is_null()) return;
   Reader reader(root, "", out.diagnostics);
   const auto kind = root.find("kind");
   const auto version = root.find("apiVersion");
+  const bool bare = root.is_mapping() && !kind && !version && scope.in_list;
+  if (bare && !scope.of_list.kind.empty())
+    return parse_kind(root, scope.of_list.kind, scope.of_list.version, scope, out);
   if (!root.is_mapping() || !kind || !version || !kind.is_string() || !version.is_string()) {
     out.unreadable = true;
-    if (scope.broken) return;
-    if (!root.is_mapping()) return reader.error(root, "an object with apiVersion and kind");
-    if (!version) return reader.missing(root, "apiVersion", "an API version such as v1");
-    if (!kind) return reader.missing(root, "kind", "a kind such as Service");
-    return reader.error(kind.is_string() ? version : kind, "a string");
+    out.unknown_kind |= bare;
+    if (!scope.broken) note_no_kind(reader, root, kind, version);
+    return;
   }
   if (kind.text().ends_with("List") && root.find("items")) {
     if (!scope.in_list) return parse_list(root, scope, out);
     return reader.error(kind, "no List within a List");
   }
-  if (const auto* known = find_kind(kind.text(), version.text(), scope.kinds))
-    return add_object(root, *known, scope, out);
-  if (!scope.broken && !(kind.text() == "List"))
-    reader.warn(kind, "kind " + std::string(kind.text().substr(0, 60)) + " of " +
-                          std::string(version.text().substr(0, 60)) + " is not served: ignored");
+  parse_kind(root, kind.text(), version.text(), scope, out);
 }
 
 void note_error(const SyntaxError& error, ParsedText& out) {
@@ -147,7 +172,8 @@ ParsedText parse_text(std::string_view text, bool json, const KindTable& kinds, 
   }
 }
 
-ParsedText parse_item(std::string_view text, bool json, const KindTable& kinds, SideFiles* side) {
+ParsedText parse_item(std::string_view text, bool json, const KindTable& kinds, SideFiles* side,
+                      const ItemKind& of_list) {
   std::string copy;
   if (json) {  // without its comma, the rest where it was
     copy = text;
@@ -161,10 +187,19 @@ ParsedText parse_item(std::string_view text, bool json, const KindTable& kinds, 
   const bool broken = reader.next(tree) == TreeReader::Outcome::kError;
   View item = tree.empty() ? View{} : View(tree, Tree::root());
   if (item && !json) item = item.is_sequence() ? item.first() : View{};
-  if (item) parse_object(item, {.kinds = kinds, .side = side, .broken = broken, .in_list = true}, out);
+  const Scope scope{.kinds = kinds, .side = side, .broken = broken, .in_list = true, .of_list = of_list};
+  if (item) parse_object(item, scope, out);
   if (broken) note_error(reader.error(), out);
   if (!item) out.unreadable = true;
   return out;
+}
+
+ItemKind item_kind(std::string_view head, bool json) {
+  const auto whole = std::string(head) + (json ? "]}" : "");
+  TreeReader reader(whole, json);
+  Tree tree;
+  if (reader.next(tree) != TreeReader::Outcome::kDocument || tree.empty()) return {};
+  return kind_of_items(View(tree, Tree::root()));
 }
 
 bool is_list_frame(std::string_view text, bool json) {

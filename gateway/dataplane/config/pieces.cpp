@@ -94,9 +94,14 @@ Cutter::Border Cutter::border(std::size_t at, const List& list) {
 }
 
 std::uint64_t Cutter::hash_of(PieceForm form) const {
-  // A tail says of what kind its list is only together with the head.
-  const auto seed = form == PieceForm::kListTail ? XXH3_64bits(head_.data(), head_.size()) : 0;
-  return XXH3_64bits_withSeed(text_.data(), text_.size(), seed);
+  // A tail says of what kind its list is only together with the head, and so do items without a kind.
+  const auto hash = [](std::string_view text, std::uint64_t seed) {
+    return XXH3_64bits_withSeed(text.data(), text.size(), seed);
+  };
+  std::uint64_t seed = 0;
+  if (form == PieceForm::kListTail) seed = hash(head_, 0);
+  if (form == PieceForm::kListItem && !items_.kind.empty()) seed = hash(items_.version, hash(items_.kind, 0));
+  return hash(text_, seed);
 }
 
 bool Cutter::only_blank_from(std::size_t at) {
@@ -143,6 +148,7 @@ void Cutter::advance(const Span& span) {
   if (span.form == PieceForm::kListHead) {
     list_ = {.open = true, .first_item = true, .indent = span.indent};
     head_ = text_;
+    items_ = item_kind(head_, json_);
   } else if (span.form == PieceForm::kListItem) {
     list_.first_item = false;
   } else {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gateway/dataplane/config/parse.hpp"
 #include "gateway/dataplane/config/window.hpp"
 
 namespace fairlead::config {
@@ -47,6 +48,8 @@ class Cutter {
   /// Finds the next span. text() is it, until advance() leaves it behind; nothing where it is too large.
   [[nodiscard]] std::optional<Span> find();
   [[nodiscard]] std::string_view text() const { return text_; }
+  /// Of the list in hand, as far as its head says.
+  [[nodiscard]] const ItemKind& items() const { return items_; }
   /// Of the list whose tail is in hand: the list without its items, to see that it is one.
   [[nodiscard]] std::string list_frame() const { return head_ + std::string(text_); }
   void advance(const Span& span);
@@ -78,6 +81,7 @@ class Cutter {
   bool lists_;
   List list_;
   std::string head_;  // of the list in hand
+  ItemKind items_;  // by its head
   std::string_view text_;
 };
 

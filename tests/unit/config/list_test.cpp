@@ -46,6 +46,59 @@ TEST_F(ListTest, YamlWithIndentedItems) {
   change_one("a.yaml", yaml_list("10.0.0.2", "  "), yaml_list("10.0.0.22", "  "));
 }
 
+/// As the API server answers: what the items are stands in the list only.
+std::string typed_list(const std::string& kind, const std::string& version, const std::string& items) {
+  return R"({"kind":")" + kind + R"(","apiVersion":"v1","metadata":{"resourceVersion":")" + version +
+         R"("},"items":[)" + items + "]}\n";
+}
+
+std::string bare_service(const std::string& name, const std::string& ip) {
+  return R"({"metadata":{"name":")" + name + R"("},"spec":{"clusterIP":")" + ip + R"(","ports":[{"port":80}]}})";
+}
+
+TEST_F(ListTest, ItemsAreOfTheListsKindWhereTheySayNone) {
+  const auto services = [](const std::string& version, const std::string& second) {
+    return typed_list(
+        "ServiceList", version,
+        bare_service("one", "10.0.0.1") + "," + bare_service("two", second) + "," + bare_service("three", "10.0.0.3"));
+  };
+  change_one("a.json", services("7", "10.0.0.2"), services("8", "10.0.0.22"));
+  EXPECT_TRUE(last_.diagnostics.empty());
+}
+
+TEST_F(ListTest, TheListsKindMayStandBehindItsItems) {
+  const auto list = [](const std::string& kind) {
+    return "apiVersion: v1\nitems:\n- metadata: {name: x}\n- metadata: {name: y}\nkind: " + kind + "\n";
+  };
+  write("a.yaml", list("NamespaceList"));
+  load();
+  EXPECT_TRUE(last_.diagnostics.empty()) << last_.diagnostics[0].text();
+  EXPECT_EQ(last_.changes.size(), 2U);
+  write("a.yaml", list("NodeList"));
+  changed();
+  EXPECT_EQ(get<model::Namespace>(Kind::kNamespace, "", "x"), nullptr);
+  EXPECT_NE(get<model::Node>(Kind::kNode, "", "x"), nullptr);
+}
+
+TEST_F(ListTest, TheSameItemsOfAnotherKind) {
+  const std::string items = R"({"metadata":{"name":"x"}},{"metadata":{"name":"y"}})";
+  write("a.json", typed_list("NamespaceList", "1", items));
+  load();
+  EXPECT_NE(get<model::Namespace>(Kind::kNamespace, "", "y"), nullptr);
+  write("a.json", typed_list("NodeList", "1", items));
+  changed();
+  EXPECT_EQ(get<model::Namespace>(Kind::kNamespace, "", "y"), nullptr);
+  EXPECT_NE(get<model::Node>(Kind::kNode, "", "y"), nullptr);
+}
+
+TEST_F(ListTest, ItemsOfAPlainListSayWhatTheyAre) {
+  write("a.json", typed_list("List", "1", bare_service("one", "10.0.0.1")));
+  load();
+  EXPECT_TRUE(last_.changes.empty());
+  ASSERT_EQ(last_.diagnostics.size(), 1U);
+  EXPECT_NE(last_.diagnostics[0].text().find("apiVersion"), std::string::npos) << last_.diagnostics[0].text();
+}
+
 TEST_F(ListTest, ABadItemLeavesTheOthersAndNamesItsLine) {
   write("a.yaml", yaml_list("10.0.0.300", ""));
   load();
