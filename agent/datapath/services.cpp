@@ -364,7 +364,7 @@ Result<Applied> Services::apply(const model::Cluster& cluster, const model::Chan
   const auto now = options_.now();
   for (RunAllocator* rows : {&service_ids_, &backend_rows_, &slot_rows_}) rows->wake(now);
   const Names names = affected(cluster, changes);
-  FL_CHECK(write_node_addresses(cluster, batch.applied));
+  FL_CHECK(write_node_addresses(cluster, changes, batch.applied));
   FL_CHECK(reserve(cluster, names));
   for (const auto& name : names) FL_CHECK(compile(cluster, name, batch));
   if (first_apply_)

@@ -40,7 +40,7 @@ struct ServiceTables {
 
 struct ServicesOptions {
   std::string node_name;
-  std::vector<Address> node_addresses;  ///< beside those of the Node object, e.g. 127.0.0.1
+  std::vector<Address> node_addresses;  ///< beside those of Node objects, e.g. 127.0.0.1
   std::uint16_t node_port_low = 1, node_port_high = 65535;  ///< the kernel looks for NodePorts in this range only
   std::string cluster_domain = "cluster.local";
   std::string root_namespace = "istio-system";
@@ -143,7 +143,7 @@ class Services {
   void warn_of_rivals(const std::string& ns, const std::string& host);
   void change_rule(const model::Cluster& cluster, const model::Change& change, Names& names);
   bool change_node(const model::Cluster& cluster);
-  Result<> write_node_addresses(const model::Cluster& cluster, Applied& applied);
+  Result<> write_node_addresses(const model::Cluster& cluster, const model::ChangeSet& changes, Applied& applied);
 
   // services.cpp: rows
   Result<> reserve(const model::Cluster& cluster, const Names& names);

@@ -67,20 +67,23 @@ bool Services::change_node(const model::Cluster& cluster) {
   return true;
 }
 
-Result<> Services::write_node_addresses(const model::Cluster& cluster, Applied& applied) {
+/// NodePorts are served at the addresses of every node: backends are the same whichever is asked.
+Result<> Services::write_node_addresses(const model::Cluster& cluster, const model::ChangeSet& changes,
+                                        Applied& applied) {
+  const auto of_node = [](const auto& change) { return change.key.kind == model::Kind::kNode; };
+  if (!first_apply_ && std::ranges::none_of(changes, of_node)) return {};
   std::set<Address> wanted(options_.node_addresses.begin(), options_.node_addresses.end());
-  const auto node = as<model::Node>(cluster.find({model::Kind::kNode, "", options_.node_name}));
-  if (node != nullptr) wanted.insert(node->addresses.begin(), node->addresses.end());
-  for (const auto& address : wanted) {
-    if (node_addrs_.contains(address)) continue;
-    FL_CHECK(tables_.node_addrs.update(address.raw(), 1U));
-    ++applied.rows_written;
-  }
-  for (const auto& address : node_addrs_) {
-    if (wanted.contains(address)) continue;
-    FL_CHECK(tables_.node_addrs.remove(address.raw()));
-    ++applied.rows_deleted;
-  }
+  for (const auto& [unused, object] : cluster.objects(model::Kind::kNode))
+    if (const auto node = as<model::Node>(object)) wanted.insert(node->addresses.begin(), node->addresses.end());
+  std::vector<fl_addr> fresh, gone;
+  for (const auto& address : wanted)
+    if (!node_addrs_.contains(address)) fresh.push_back(address.raw());
+  for (const auto& address : node_addrs_)
+    if (!wanted.contains(address)) gone.push_back(address.raw());
+  FL_CHECK(tables_.node_addrs.update(fresh, std::vector<std::uint32_t>(fresh.size(), 1)));
+  FL_CHECK(tables_.node_addrs.remove(gone));
+  applied.rows_written += fresh.size();
+  applied.rows_deleted += gone.size();
   node_addrs_ = std::move(wanted);
   return {};
 }

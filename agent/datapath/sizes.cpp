@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t kLeast = 16;  // as bpf/lib/maps.h declares them; row 0 of arrays is never used
 
 struct Rows {
-  std::size_t services = 0, frontends = 0, backends = 0, addresses = 0;
+  std::size_t services = 0, frontends = 0, backends = 0, addresses = 0, nodes = 0;
 };
 
 void count(const model::Service& service, Rows& rows) {
@@ -31,7 +31,10 @@ void count(const model::Object& object, Rows& rows) {
   if (const auto* slice = std::get_if<model::EndpointSlice>(&object))
     rows.backends += slice->endpoints.size() * slice->ports.size();
   if (const auto* pod = std::get_if<model::Pod>(&object)) rows.addresses += pod->addresses.size();
-  if (const auto* node = std::get_if<model::Node>(&object)) rows.addresses += node->addresses.size();
+  if (const auto* node = std::get_if<model::Node>(&object)) {
+    rows.addresses += node->addresses.size();
+    rows.nodes += node->addresses.size();
+  }
 }
 
 }  // namespace
@@ -52,6 +55,7 @@ std::vector<std::pair<std::string, std::uint32_t>> table_sizes(const model::Chan
   add("fl_be_state", rows.backends);
   add("fl_slots", rows.backends);
   add("fl_workloads", rows.addresses);
+  add("fl_node_addrs", rows.nodes);
   return sizes;
 }
 

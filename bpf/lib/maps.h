@@ -45,7 +45,7 @@
 FL_TABLE_HASH(fl_frontends, struct fl_frontend_key, struct fl_frontend);
 FL_TABLE_HASH(fl_services, __u32, struct fl_service);	    /* service_id */
 FL_TABLE_HASH(fl_maglevs, __u32, struct fl_maglev);	    /* service_id */
-FL_TABLE_HASH(fl_node_addrs, struct fl_addr, __u32);	    /* addresses of this node; value unused */
+FL_TABLE_HASH(fl_node_addrs, struct fl_addr, __u32);	    /* addresses of nodes; value unused */
 FL_TABLE_HASH(fl_workloads, struct fl_addr, struct fl_workload);
 FL_TABLE_HASH(fl_rules, struct fl_rule_key, struct fl_rule);
 FL_TABLE_ARRAY(fl_slots, struct fl_slot);

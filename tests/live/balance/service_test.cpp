@@ -70,6 +70,21 @@ TEST_F(AddressesTest, NodePorts) {
   EXPECT_EQ(connect_tcp("127.0.0.1", 31554).error, ECONNREFUSED);
 }
 
+TEST_F(AddressesTest, NodePortsOfOtherNodes) {
+  const auto node_of = [](const std::string& address) {
+    return "apiVersion: v1\nkind: Node\nmetadata: {name: other}\nstatus: {addresses: [{type: InternalIP, address: " +
+           address + "}, {type: ExternalIP, address: 'fd00:5::3'}]}\n";
+  };
+  EXPECT_EQ(connect_tcp("127.0.0.3", 31555).error, ECONNREFUSED);
+  node().put_file("other.yaml", node_of("127.0.0.3"));
+  expect_both("127.0.0.3", 31555, "4");
+  expect_both("fd00:5::3", 31555, "6");
+  node().put_file("other.yaml", node_of("127.0.0.4"));
+  EXPECT_EQ(connect_tcp("127.0.0.3", 31555).error, ECONNREFUSED);
+  expect_both("127.0.0.4", 31555, "4");
+  expect_both("192.0.2.7", 31555, "4");
+}
+
 // What listens on a pod's own loopback is the pod's, whatever the number of its port.
 TEST_F(AddressesTest, NodePortsAtLoopbackAreTheNodesAlone) {
   const Netns pod("pod");
