@@ -48,9 +48,9 @@ void add_frontends(PortSpec& spec, const std::vector<Address>& addresses, std::u
   }
 }
 
-std::vector<Frontend> frontends_of(const model::Service& service, const model::ServicePort& port, PortSpec spec) {
+void add_frontends(PortSpec& spec, const model::Service& service, const model::ServicePort& port) {
   if (!spec.outside) add_frontends(spec, service.cluster_ips, FL_FRONTEND_CLUSTER_IP);
-  if (service.internal_local && !spec.outside) return std::move(spec.frontends);
+  if (service.internal_local && !spec.outside) return;
   add_frontends(spec, service.external_ips, FL_FRONTEND_EXTERNAL_IP);
   add_frontends(spec, service.load_balancer_ips, FL_FRONTEND_LOAD_BALANCER);
   const auto of_family = [&](const Address& address) { return address.is_v4() == spec.v4; };
@@ -59,7 +59,6 @@ std::vector<Frontend> frontends_of(const model::Service& service, const model::S
         .addr = any_address(spec.v4).raw(), .port = htons(port.node_port), .proto = spec.proto, .pad = 0};
     spec.frontends.push_back({key, FL_FRONTEND_NODE_PORT});
   }
-  return std::move(spec.frontends);
 }
 
 std::uint8_t algorithm_of(const TrafficPolicy* policy, std::vector<std::string>& warnings) {
@@ -105,6 +104,7 @@ fl_slot slot_of(std::uint32_t candidate, std::uint32_t alias, std::uint32_t thre
 /// The slots of one level.
 void add_level(PortSpec& spec, std::span<const Choice> choices, std::uint32_t level) {
   std::vector<std::uint32_t> weights;
+  weights.reserve(choices.size());
   for (const auto& choice : choices) weights.push_back(choice.weight);
   spec.service.levels[level].first = static_cast<std::uint32_t>(spec.slots.size());
   if (spec.service.algorithm == FL_ROUND_ROBIN) {
@@ -116,6 +116,7 @@ void add_level(PortSpec& spec, std::span<const Choice> choices, std::uint32_t le
     }
   } else {
     const auto table = alias_table(weights);
+    spec.slots.reserve(spec.slots.size() + choices.size());
     for (std::size_t i = 0; i < choices.size(); ++i)
       spec.slots.push_back(slot_of(choices[i].candidate, table[i].alias, table[i].threshold, weights[i]));
   }
@@ -127,6 +128,7 @@ void add_level(PortSpec& spec, std::span<const Choice> choices, std::uint32_t le
 }
 
 void add_backends(PortSpec& spec, std::span<const Candidate> candidates, const Topology& topology) {
+  spec.backends.reserve(candidates.size());
   for (const auto& candidate : candidates) {
     std::uint32_t flags = 0;
     if (candidate.ready) flags |= FL_BACKEND_READY;
@@ -214,7 +216,7 @@ Desired desired_rows(const model::Service& service, std::span<const std::shared_
       spec.proto = static_cast<std::uint8_t>(port.protocol);
       spec.v4 = v4;
       spec.outside = outside;
-      spec.frontends = frontends_of(service, port, spec);
+      add_frontends(spec, service, port);
       if (spec.frontends.empty()) continue;
       desired.ports.push_back(
           port_rows(service, port, std::move(spec), slices, policy, rule, topology, desired.warnings));

@@ -39,6 +39,7 @@ std::vector<std::uint32_t> usable(std::span<const Candidate> candidates, bool lo
 
 std::vector<Choice> flat(std::span<const Candidate> candidates, std::span<const std::uint32_t> indexes) {
   std::vector<Choice> choices;
+  choices.reserve(indexes.size());
   for (const auto i : indexes) choices.push_back({.candidate = i, .level = 0, .weight = candidates[i].weight});
   return choices;
 }

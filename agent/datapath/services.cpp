@@ -74,20 +74,29 @@ Services::Row& Services::row_at(std::uint32_t id) {
   return rows_[id];
 }
 
-/// Room for everything at once: each growth waits for a grace period of RCU.
-Result<> Services::reserve(const model::Cluster& cluster, const Names& names) {
-  std::size_t ports = 0, endpoints = 0;
-  for (const auto& name : names) {
-    const auto slash = name.find('/');
-    const auto ns = name.substr(0, slash), service_name = name.substr(slash + 1);
-    const auto object = cluster.find({model::Kind::kService, ns, service_name});
-    if (object == nullptr || owners_.contains(name)) continue;  // known ones grow as they need
-    const auto& service = std::get<model::Service>(*object);
+Services::Concerned Services::look_up(const model::Cluster& cluster, std::string name) {
+  const auto slash = name.find('/');
+  const auto ns = name.substr(0, slash), service = name.substr(slash + 1);
+  auto object = cluster.find({model::Kind::kService, ns, service});
+  return {.name = std::move(name), .service = std::move(object), .slices = &cluster.slices(ns, service)};
+}
+
+/// Room for everything at once: each growth of a table waits for a grace period of RCU.
+Result<> Services::reserve(const std::vector<Concerned>& all) {
+  std::size_t fresh = 0, ports = 0, frontends = 0, endpoints = 0;
+  for (const auto& one : all) {
+    if (one.service == nullptr || owners_.contains(one.name)) continue;  // known ones grow as they need
+    const auto& service = std::get<model::Service>(*one.service);
     std::size_t of_service = 0;
-    for (const auto& slice : cluster.slices(ns, service_name)) of_service += slice->endpoints.size();
+    for (const auto& slice : *one.slices) of_service += slice->endpoints.size();
+    ++fresh;
     ports += service.ports.size();
+    frontends += service.ports.size() * service.cluster_ips.size();
     endpoints += of_service * service.ports.size();
   }
+  // Only for many: on the way from one service to the next they would be hashed anew each time.
+  if (fresh > owners_.size()) owners_.reserve(owners_.size() + fresh);
+  if (frontends > frontends_.size()) frontends_.reserve(frontends_.size() + frontends);
   FL_CHECK(tables_.service_states.reserve(service_ids_.end() + ports));
   FL_CHECK(tables_.backends.reserve(backend_rows_.end() + endpoints));
   FL_CHECK(tables_.backend_states.reserve(tables_.backends.size()));
@@ -141,6 +150,7 @@ Result<std::vector<std::uint32_t>> Services::write_backends(std::uint32_t id, Ro
     old.emplace(endpoint_hash(backend.addr, backend.port), index);
   }
   std::vector<std::uint32_t> result;
+  result.reserve(spec.backends.size());
   for (const auto& backend : spec.backends) {
     const auto [begin, end] = old.equal_range(endpoint_hash(backend.address.raw(), htons(backend.port)));
     const auto found =
@@ -168,10 +178,10 @@ Result<std::vector<std::uint32_t>> Services::write_backends(std::uint32_t id, Ro
   return result;
 }
 
-/// True if the slots are others than before; those then stand in rows of their own.
-Result<bool> Services::write_slots(Row& row, const PortSpec& spec, std::span<const std::uint32_t> backends,
+/// True if the slots, which get what backends' rows have, are others than before; those then stand in rows of their
+/// own.
+Result<bool> Services::write_slots(Row& row, std::span<fl_slot> slots, std::span<const std::uint32_t> backends,
                                    Batch& batch) {
-  std::vector<fl_slot> slots = spec.slots;
   for (auto& slot : slots) {
     const auto index = backends[slot.backend_id];
     slot = whole_slot(slot, index, tables_.backends[index]);
@@ -234,7 +244,7 @@ Result<> Services::write_port(const std::string* owner, std::uint32_t id, PortSp
   row.v4 = spec.v4;
   row.outside = spec.outside;
   FL_TRY(row.backends, write_backends(id, row, spec, batch));
-  FL_TRY(const bool moved, write_slots(row, spec, row.backends, batch));
+  FL_TRY(const bool moved, write_slots(row, spec.slots, row.backends, batch));
   fl_service value = spec.service;
   value.state_index = row.value.state_index;
   value.generation = row.value.generation;
@@ -288,14 +298,13 @@ void Services::name_unreached(Desired& desired) const {
     }
 }
 
-Result<> Services::compile(const model::Cluster& cluster, const std::string& name, Batch& batch) {
-  const auto slash = name.find('/');
-  const auto ns = name.substr(0, slash), service_name = name.substr(slash + 1);
+Result<> Services::compile(const Concerned& concerned, Batch& batch) {
+  const auto& name = concerned.name;
   Desired desired;
-  if (const auto object = cluster.find({model::Kind::kService, ns, service_name})) {
-    const auto slices = cluster.slices(ns, service_name);
-    const auto rule = rules_.find(ns, service_name);
-    desired = desired_rows(std::get<model::Service>(*object), slices, rule.get(), topology_);
+  if (concerned.service != nullptr) {
+    const auto& service = std::get<model::Service>(*concerned.service);
+    const auto rule = rules_.find(service.metadata.ns, service.metadata.name);
+    desired = desired_rows(service, *concerned.slices, rule.get(), topology_);
   }
   name_unreached(desired);
   warnings_.erase("Service " + name);
@@ -363,15 +372,16 @@ Result<Applied> Services::apply(const model::Cluster& cluster, const model::Chan
   Batch batch;
   const auto now = options_.now();
   for (RunAllocator* rows : {&service_ids_, &backend_rows_, &slot_rows_}) rows->wake(now);
-  const Names names = affected(cluster, changes);
+  std::vector<Concerned> all;
+  for (auto& name : affected(cluster, changes)) all.push_back(look_up(cluster, std::move(name)));
   FL_CHECK(write_node_addresses(cluster, changes, batch.applied));
-  FL_CHECK(reserve(cluster, names));
-  for (const auto& name : names) FL_CHECK(compile(cluster, name, batch));
+  FL_CHECK(reserve(all));
+  for (const auto& one : all) FL_CHECK(compile(one, batch));
   if (first_apply_)
     for (const auto id : std::exchange(adopted_ids_, {})) drop(id, batch);
   first_apply_ = false;
   if (!batch.removed_frontends.empty())
-    for (const auto& name : Names(contested_)) FL_CHECK(compile(cluster, name, batch));
+    for (const auto& name : std::set(contested_)) FL_CHECK(compile(look_up(cluster, name), batch));
   FL_CHECK(publish(batch));
   return std::move(batch.applied);
 }

@@ -133,11 +133,18 @@ class Services {
     std::vector<std::pair<std::uint32_t, std::uint32_t>> free_slots;
     Applied applied;
   };
-  using Names = std::set<std::string>;
+  using Names = std::vector<std::string>;  // "ns/name"
+  /// A service that a change concerns, and what there is of it.
+  struct Concerned {
+    std::string name;          // "ns/name"
+    model::ObjectPtr service;  // null: it is gone
+    const model::Cluster::Slices* slices = nullptr;
+  };
 
   Result<> adopt_frontends();
 
   // services_changes.cpp: what a change concerns
+  /// Sorted: of two services that want one frontend it decides which has it.
   [[nodiscard]] Names affected(const model::Cluster& cluster, const model::ChangeSet& changes);
   static void change_slice(const model::Change& change, Names& names);
   void warn_of_rivals(const std::string& ns, const std::string& host);
@@ -146,12 +153,13 @@ class Services {
   Result<> write_node_addresses(const model::Cluster& cluster, const model::ChangeSet& changes, Applied& applied);
 
   // services.cpp: rows
-  Result<> reserve(const model::Cluster& cluster, const Names& names);
+  static Concerned look_up(const model::Cluster& cluster, std::string name);
+  Result<> reserve(const std::vector<Concerned>& all);
   void name_unreached(Desired& desired) const;
-  Result<> compile(const model::Cluster& cluster, const std::string& name, Batch& batch);
+  Result<> compile(const Concerned& concerned, Batch& batch);
   Result<> write_port(const std::string* owner, std::uint32_t id, PortSpec& spec, Batch& batch);
   Result<std::vector<std::uint32_t>> write_backends(std::uint32_t id, Row& row, const PortSpec& spec, Batch& batch);
-  Result<bool> write_slots(Row& row, const PortSpec& spec, std::span<const std::uint32_t> backends, Batch& batch);
+  Result<bool> write_slots(Row& row, std::span<fl_slot> slots, std::span<const std::uint32_t> backends, Batch& batch);
   void claim_frontends(std::uint32_t id, Row& row, const std::vector<Frontend>& wanted, bool changed, Batch& batch);
   Result<std::uint32_t> new_service(const PortSpec& spec);
   Result<std::uint32_t> new_backend(std::uint32_t id, const PortSpec& spec, const BackendSpec& backend);
@@ -171,7 +179,7 @@ class Services {
   std::unordered_map<std::string, std::vector<std::uint32_t>> owners_;  // "ns/name" -> ids
   FrontendOwners frontends_;
   std::map<std::string, std::vector<std::string>> warnings_;
-  Names contested_;  // services that want a frontend of another
+  std::set<std::string> contested_;  // services that want a frontend of another
   std::set<Address> node_addrs_;
   std::unordered_set<std::uint32_t> adopted_ids_;  // rows of an earlier agent that nobody claimed yet
   bool first_apply_ = true;

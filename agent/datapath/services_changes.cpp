@@ -18,7 +18,7 @@ std::shared_ptr<const T> as(const model::ObjectPtr& object) {
 
 void Services::change_slice(const model::Change& change, Names& names) {
   for (const auto& object : {change.before, change.object})
-    if (const auto slice = as<model::EndpointSlice>(object)) names.insert(joined(change.key.ns, slice->service));
+    if (const auto slice = as<model::EndpointSlice>(object)) names.push_back(joined(change.key.ns, slice->service));
 }
 
 /// Of several rules for a host one is in force; Istio would join them.
@@ -46,7 +46,7 @@ void Services::change_rule(const model::Cluster& cluster, const model::Change& c
   for (const auto& [key, unused] : cluster.objects(model::Kind::kService)) {
     const auto fqdn = rules_.fqdn(key.ns, key.name);
     if (std::ranges::any_of(hosts, [&](const auto& host) { return host_matches(host, fqdn); }))
-      names.insert(joined(key.ns, key.name));
+      names.push_back(joined(key.ns, key.name));
   }
 }
 
@@ -93,15 +93,18 @@ Services::Names Services::affected(const model::Cluster& cluster, const model::C
   bool nodes = first_apply_;
   for (const auto& change : changes) {
     switch (change.key.kind) {
-      case model::Kind::kService: names.insert(joined(change.key.ns, change.key.name)); break;
+      case model::Kind::kService: names.push_back(joined(change.key.ns, change.key.name)); break;
       case model::Kind::kEndpointSlice: change_slice(change, names); break;
       case model::Kind::kDestinationRule: change_rule(cluster, change, names); break;
       case model::Kind::kNode: nodes = true; break;
       default: break;
     }
   }
+  if (first_apply_) names.clear();  // what is named above is among all, or nothing that is known
   if ((nodes && change_node(cluster)) || first_apply_)
-    for (const auto& [key, unused] : cluster.objects(model::Kind::kService)) names.insert(joined(key.ns, key.name));
+    for (const auto& [key, unused] : cluster.objects(model::Kind::kService)) names.push_back(joined(key.ns, key.name));
+  std::ranges::sort(names);
+  names.erase(std::ranges::unique(names).begin(), names.end());
   return names;
 }
 

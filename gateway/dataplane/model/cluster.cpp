@@ -77,9 +77,10 @@ void Cluster::remove_slice(const EndpointSlice& slice) {
   if (group->second.empty()) slices_.erase(group);
 }
 
-Cluster::Slices Cluster::slices(const std::string& ns, const std::string& service) const {
+const Cluster::Slices& Cluster::slices(const std::string& ns, const std::string& service) const {
+  static const Slices kNone;
   const auto found = slices_.find({ns, service});
-  return found == slices_.end() ? Slices{} : found->second;
+  return found == slices_.end() ? kNone : found->second;
 }
 
 }  // namespace fairlead::model

@@ -48,8 +48,8 @@ class Cluster {
   [[nodiscard]] bool has_consumer(std::string_view ns, std::string_view name) const;
   /// All objects of a kind, sorted by namespace and name.
   [[nodiscard]] const std::map<ObjectKey, ObjectPtr>& objects(Kind kind) const;
-  /// The slices of a service, sorted by name.
-  [[nodiscard]] Slices slices(const std::string& ns, const std::string& service) const;
+  /// The slices of a service, sorted by name; until the next apply().
+  [[nodiscard]] const Slices& slices(const std::string& ns, const std::string& service) const;
 
  private:
   void remove_slice(const EndpointSlice& slice);
