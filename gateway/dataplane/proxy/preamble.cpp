@@ -85,7 +85,9 @@ bool Preamble::look_at_hello() {
       return false;
     case tls::Peek::kNotTls:
     case tls::Peek::kTooLarge:
-    case tls::Peek::kMalformed: break;
+    case tls::Peek::kMalformed:
+    case tls::Peek::kUnexpected:
+    case tls::Peek::kOverflow: break;
   }
   refuse(StreamRefusal::kNotTls);
   return false;

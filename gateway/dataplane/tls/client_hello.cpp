@@ -161,16 +161,17 @@ Peek walk_records(std::span<const std::uint8_t> bytes, Layout& layout) {
   std::size_t at = 0;
   while (at < bytes.size()) {
     const auto rest = bytes.subspan(at);
-    if (rest[0] != kHandshakeRecord) return layout.records == 0 ? Peek::kNotTls : Peek::kMalformed;
+    if (rest[0] != kHandshakeRecord) return layout.records == 0 ? Peek::kNotTls : Peek::kUnexpected;
     if (rest.size() > 1 && rest[1] != 3) return layout.records == 0 ? Peek::kNotTls : Peek::kMalformed;
     if (rest.size() < kRecordHeader) return Peek::kNeedMore;
     const std::size_t length = static_cast<std::size_t>(rest[3]) << 8 | rest[4];
-    if (length == 0 || length > kMaxRecord) return layout.records == 0 ? Peek::kNotTls : Peek::kMalformed;
+    if (length == 0) return Peek::kUnexpected;
+    if (length > kMaxRecord) return Peek::kOverflow;
     if (++layout.records > kMaxClientHelloRecords) return Peek::kTooLarge;
     layout.gathered += std::min(length, rest.size() - kRecordHeader);
     if (layout.wanted == 0) {
       if (layout.records == 1 && rest.size() > kRecordHeader && rest[kRecordHeader] != kClientHello)
-        return Peek::kNotTls;
+        return Peek::kUnexpected;
       if (layout.gathered >= kHandshakeHeader) {
         std::array<std::uint8_t, kHandshakeHeader> header{};
         gather(bytes, header);

@@ -19,6 +19,30 @@ namespace fairlead::tls {
 using net::IoResult;
 using net::IoStatus;
 
+namespace {
+
+struct HelloRefusal {
+  TlsFailure failure;
+  std::uint8_t alert;  ///< 0: none
+  std::string_view what;
+};
+
+HelloRefusal refusal_of(Peek found) {
+  using enum TlsFailure;
+  switch (found) {
+    case Peek::kTooLarge: return {kBadHello, SSL_AD_DECODE_ERROR, "ClientHello too large"};
+    case Peek::kMalformed: return {kBadHello, SSL_AD_DECODE_ERROR, "malformed ClientHello"};
+    case Peek::kUnexpected: return {kBadHello, SSL_AD_UNEXPECTED_MESSAGE, "no ClientHello, or something amid of it"};
+    case Peek::kOverflow: return {kBadHello, SSL_AD_RECORD_OVERFLOW, "a record longer than allowed"};
+    case Peek::kFound:
+    case Peek::kNeedMore:
+    case Peek::kNotTls: break;
+  }
+  return {kNotTls, 0, "the first bytes are not TLS"};
+}
+
+}  // namespace
+
 TlsStream::TlsStream(std::unique_ptr<net::TcpStream> tcp) : tcp_(std::move(tcp)), state_(State::kHello) {
   peer = tcp_->peer;
   local = tcp_->local;
@@ -110,12 +134,12 @@ void TlsStream::read_hello() {
 // True where the waiting is over; the stream may be gone then.
 bool TlsStream::look_at_hello() {
   ClientHello hello;
-  switch (peek_client_hello(received_, hello)) {
-    case Peek::kNeedMore: return false;
-    case Peek::kNotTls: refuse(TlsFailure::kNotTls, 0, "the first bytes are not TLS"); return true;
-    case Peek::kTooLarge: refuse(TlsFailure::kBadHello, SSL_AD_DECODE_ERROR, "ClientHello too large"); return true;
-    case Peek::kMalformed: refuse(TlsFailure::kBadHello, SSL_AD_DECODE_ERROR, "malformed ClientHello"); return true;
-    case Peek::kFound: break;
+  const auto found = peek_client_hello(received_, hello);
+  if (found == Peek::kNeedMore) return false;
+  if (found != Peek::kFound) {
+    const auto [failure, alert, what] = refusal_of(found);
+    refuse(failure, alert, what);
+    return true;
   }
   server_name_ = std::move(hello.server_name);
   if (!attach(server_->accept(server_name_), server_->ktls())) {

@@ -174,13 +174,14 @@ Records::Opened Records::open(std::span<char>& raw, std::span<char> into, std::s
   }
   raw = raw.subspan(kHeader + length);
   std::size_t end = length - kTag;
+  if (end > kMostData + 1) return fail(SSL_AD_RECORD_OVERFLOW, "more in a record than allowed");  // with its padding
   while (end > 0 && out[end - 1] == 0) --end;  // padding (section 5.4)
   if (end == 0) return fail(SSL_AD_UNEXPECTED_MESSAGE, "a record without a type");
   const auto type = static_cast<std::uint8_t>(out[--end]);
   const std::span<const char> content(out, end);
-  if (content.size() > kMostData) return fail(SSL_AD_RECORD_OVERFLOW, "more data in a record than allowed");
   if (type != kHandshake && message_size_ != 0)
     return fail(SSL_AD_UNEXPECTED_MESSAGE, "a handshake message with something in between");
+  if (type != kData && content.empty()) return fail(SSL_AD_UNEXPECTED_MESSAGE, "an empty record of no data");  // 5.4
   const bool idles = type != kData || content.empty();
   if (!idles) idle_ = 0;
   else if (++idle_ > kMostIdle) return fail(SSL_AD_UNEXPECTED_MESSAGE, "too many records without data");
@@ -203,14 +204,13 @@ Records::Opened Records::take_alert(std::span<const char> content) {
 
 /// A client may send nothing but KeyUpdate (section 4.6.3): no certificate was asked for behind the handshake.
 Records::Opened Records::take_handshake(std::span<const char> content) {
-  if (content.empty()) return fail(SSL_AD_UNEXPECTED_MESSAGE, "an empty handshake record");
   const auto part = std::min(content.size(), message_.size() - message_size_);
   std::memcpy(message_.data() + message_size_, content.data(), part);
   message_size_ = static_cast<std::uint8_t>(message_size_ + part);
   if (message_[0] != kKeyUpdate) return fail(SSL_AD_UNEXPECTED_MESSAGE, "a handshake message that may not come");
-  if (message_size_ < message_.size()) return Opened::kData;
-  if (message_[1] != 0 || message_[2] != 0 || message_[3] != 1)
+  if (message_size_ >= 4 && (message_[1] != 0 || message_[2] != 0 || message_[3] != 1))
     return fail(SSL_AD_DECODE_ERROR, "a KeyUpdate that is none");
+  if (message_size_ < message_.size()) return Opened::kData;
   if (message_[4] > 1) return fail(SSL_AD_ILLEGAL_PARAMETER, "a KeyUpdate that asks for neither");
   // Section 5.1: keys change at the end of a record.
   if (part != content.size()) return fail(SSL_AD_UNEXPECTED_MESSAGE, "something behind a KeyUpdate");

@@ -20,9 +20,11 @@ inline constexpr std::size_t kMaxClientHelloRecords = 64;
 enum class Peek : std::uint8_t {
   kFound,  ///< the whole ClientHello is there
   kNeedMore,  ///< so far a beginning of one
-  kNotTls,  ///< the first bytes are no TLS handshake record with a ClientHello
+  kNotTls,  ///< the first bytes are no TLS handshake record
   kTooLarge,  ///< beyond kMaxClientHello or kMaxClientHelloRecords
   kMalformed,  ///< TLS, but lengths or fields contradict each other
+  kUnexpected,  ///< TLS, but another message, an empty record, or one of another type amid (RFC 8446 section 5.1)
+  kOverflow,  ///< a record longer than allowed (the same)
 };
 
 struct ClientHello {

@@ -25,7 +25,7 @@ struct Sealed;
 enum class TlsFailure : std::uint8_t {
   kNone,
   kNotTls,             ///< the first bytes are no TLS
-  kBadHello,           ///< a ClientHello that contradicts itself or is too large
+  kBadHello,           ///< a ClientHello that contradicts itself or is too large, or something else in its place
   kUnknownName,        ///< no virtual server for the SNI, or none without one
   kNoVersion,          ///< no version in common
   kNoCipher,           ///< no cipher, group or signature algorithm in common

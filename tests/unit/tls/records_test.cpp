@@ -137,6 +137,9 @@ TEST(Records, WithPadding) {
   Pair pair;
   EXPECT_EQ(pair.open_only(pair.sealed(0, std::string("data\x17", 5) + std::string(200, '\0'))), Opened::kData);
   EXPECT_EQ(pair.got, "data");
+  // As much as there may be: section 5.4.
+  EXPECT_EQ(pair.open_only(pair.sealed(0, "data\x17" + std::string(Records::kMostData - 5, '\0'))), Opened::kData);
+  EXPECT_EQ(pair.got, "data");
 }
 
 TEST(Records, KeysChangeWhereThePeerSaysSo) {
@@ -241,15 +244,20 @@ const Hostile kHostile[] = {
     {"TooShort", [](Pair&) { return std::string("\x17\3\3\0\x10", 5); }, SSL_AD_BAD_RECORD_MAC},
     {"TooMuchData", [](Pair& pair) { return pair.sealed(23, std::string(Records::kMostData + 1, 'x')); },
      SSL_AD_RECORD_OVERFLOW},
+    {"TooMuchPadding",
+     [](Pair& pair) { return pair.sealed(0, "data\x17" + std::string(Records::kMostData - 4, '\0')); },
+     SSL_AD_RECORD_OVERFLOW},
     {"OnlyPadding", [](Pair& pair) { return pair.sealed(0, std::string(20, '\0')); }, SSL_AD_UNEXPECTED_MESSAGE},
     {"UnknownType", [](Pair& pair) { return pair.sealed(99, "data"); }, SSL_AD_UNEXPECTED_MESSAGE},
     {"SealedChangeCipherSpec", [](Pair& pair) { return pair.sealed(20, "\1"); }, SSL_AD_UNEXPECTED_MESSAGE},
     {"ShortAlert", [](Pair& pair) { return pair.sealed(21, "\2"); }, SSL_AD_DECODE_ERROR},
     {"LongAlert", [](Pair& pair) { return pair.sealed(21, "\2\1\1"); }, SSL_AD_DECODE_ERROR},
+    {"EmptyAlert", [](Pair& pair) { return pair.sealed(21, ""); }, SSL_AD_UNEXPECTED_MESSAGE},
     {"AlertOfThePeer", [](Pair& pair) { return pair.sealed(21, "\2\x14"); }, 20, true},
     {"EmptyHandshake", [](Pair& pair) { return pair.sealed(22, ""); }, SSL_AD_UNEXPECTED_MESSAGE},
     {"ClientHello", [](Pair& pair) { return pair.sealed(22, std::string("\1\0\0\1\0", 5)); },
      SSL_AD_UNEXPECTED_MESSAGE},
+    {"EmptyKeyUpdate", [](Pair& pair) { return pair.sealed(22, std::string("\x18\0\0\0", 4)); }, SSL_AD_DECODE_ERROR},
     {"LongKeyUpdate", [](Pair& pair) { return pair.sealed(22, std::string("\x18\0\0\2\0\0", 6)); },
      SSL_AD_DECODE_ERROR},
     {"KeyUpdateOfNoKind", [](Pair& pair) { return pair.sealed(22, std::string("\x18\0\0\1\2", 5)); },

@@ -167,6 +167,10 @@ TEST_F(StreamTest, RefusesWhatIsNoHello) {
       {"zeroes", std::string(64, '\0'), TlsFailure::kNotTls, ""},
       {"too large", huge, TlsFailure::kBadHello, std::string("\x15\x03\x03\x00\x02\x02\x32", 7)},
       {"contradiction", bad, TlsFailure::kBadHello, std::string("\x15\x03\x03\x00\x02\x02\x32", 7)},
+      {"another message", std::string("\x16\x03\x01\x00\x04\x10\x00\x00\x00", 9), TlsFailure::kBadHello,
+       std::string("\x15\x03\x03\x00\x02\x02\x0a", 7)},
+      {"record too long", std::string("\x16\x03\x01\x40\x01", 5), TlsFailure::kBadHello,
+       std::string("\x15\x03\x03\x00\x02\x02\x16", 7)},
       {"alert first", std::string("\x15\x03\x01\x00\x02\x02\x28", 7), TlsFailure::kNotTls, ""},
   };
   for (const auto& raw : cases) {
