@@ -17,12 +17,19 @@ bool is_tchar(char c) {
   return is_alpha(c) || is_digit(c) || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
 
-/// One value of `key`, in the place where the key came first.
+/// Of equal keys the last value, in the place where the key came first. Sorted, as a field may have thousands.
 template <class T>
-void put(std::vector<std::pair<std::string, T>>& into, std::string key, T value) {
-  const auto found = std::ranges::find(into, key, &std::pair<std::string, T>::first);
-  if (found != into.end()) found->second = std::move(value);
-  else into.emplace_back(std::move(key), std::move(value));
+void settle(std::vector<std::pair<std::string, T>>& all) {
+  if (all.size() < 2) return;
+  std::vector<std::pair<std::string, T>*> sorted;
+  for (auto& one : all) sorted.push_back(&one);
+  std::ranges::stable_sort(sorted, {}, [](const auto* one) -> std::string_view { return one->first; });
+  for (std::size_t i = sorted.size() - 1; i > 0; --i) {
+    if (sorted[i - 1]->first != sorted[i]->first) continue;
+    sorted[i - 1]->second = std::move(sorted[i]->second);
+    sorted[i]->first.clear();  // no key is empty
+  }
+  std::erase_if(all, [](const auto& one) { return one.first.empty(); });
 }
 
 /// Section 4.2. Each function takes what it is named for off the front; false: it is not there, or malformed.
@@ -40,9 +47,8 @@ class Parser {
     return members([&] { return member(out.emplace_back()); });
   }
   bool dictionary(Dictionary& out) {
-    return members([&] {
-      std::string name;
-      Member value;
+    const bool good = members([&] {
+      auto& [name, value] = out.emplace_back();
       if (!key(name)) return false;
       if (take('=')) {
         if (!member(value)) return false;
@@ -50,9 +56,10 @@ class Parser {
         auto& one = value.items.emplace_back();
         if (!count() || !parameters(one.parameters)) return false;
       }
-      put(out, std::move(name), std::move(value));
       return true;
     });
+    settle(out);
+    return good;
   }
 
  private:
@@ -107,12 +114,11 @@ class Parser {
   bool parameters(Parameters& out) {
     while (take(';')) {
       skip_spaces();
-      std::string name;
-      BareItem value;
+      auto& [name, value] = out.emplace_back();
       if (!count() || !key(name)) return false;
       if (take('=') && !bare(value)) return false;
-      put(out, std::move(name), std::move(value));
     }
+    settle(out);
     return true;
   }
   bool bare(BareItem& out) {

@@ -44,8 +44,9 @@ using Dictionary = std::vector<std::pair<std::string, Member>>;
 [[nodiscard]] const Member* find(const Dictionary& dictionary, std::string_view key);
 
 /// Nothing where a value breaks the grammar anywhere: a field is good as a whole or not at all (section 4.2). An empty
-/// value is an empty list or dictionary, and no item. More than kMostParts members, items and parameters are refused.
-inline constexpr std::size_t kMostParts = 256;
+/// value is an empty list or dictionary, and no item. More than kMostParts members, items and parameters are refused;
+/// sections 3.1 and 3.2 ask for 1024 members at least.
+inline constexpr std::size_t kMostParts = 2048;
 [[nodiscard]] std::optional<Item> parse_item(std::string_view value);
 [[nodiscard]] std::optional<List> parse_list(std::string_view value);
 [[nodiscard]] std::optional<Dictionary> parse_dictionary(std::string_view value);

@@ -92,6 +92,28 @@ TEST(StructuredFields, RefusesWhatBreaksTheGrammar) {
   for (const auto* bad : {"a,", ",", "a;", "(a", "a)"}) EXPECT_FALSE(parse_list(bad)) << bad;
 }
 
+// Section 3: as many as every parser has to take.
+TEST(StructuredFields, TakesWhatIsLarge) {
+  std::string list = "a;b", dictionary = "a0=1", inner = "(0", parameters = "a;b0=1";
+  for (int i = 1; i < 1024; ++i) {
+    list += ", a;b";
+    dictionary += ", a" + std::to_string(i) + "=1";
+    if (i >= 256) continue;
+    inner += " " + std::to_string(i);
+    parameters += ";b" + std::to_string(i) + "=1";
+  }
+  EXPECT_TRUE(parse_list(list) && parse_list(list)->size() == 1024);
+  const auto many = parse_dictionary(dictionary + ", a7=2, a9, a7=3");
+  ASSERT_TRUE(many && many->size() == 1024);
+  EXPECT_EQ((*many)[7].first, "a7");
+  EXPECT_EQ(serialize((*many)[7].second), "3");
+  EXPECT_EQ(serialize((*many)[9].second), "?1");
+  EXPECT_EQ((*many)[1023].first, "a1023");
+  EXPECT_TRUE(parse_list(inner + ")"));
+  const auto item = parse_item(parameters);
+  EXPECT_TRUE(item && item->parameters.size() == 256);
+}
+
 TEST(StructuredFields, TakesABoundedNumberOfParts) {
   std::string text = "a";
   for (std::size_t i = 0; i + 1 < kMostParts; ++i) text += ",a";
