@@ -67,7 +67,8 @@ class Value {
 
 void inject_w3c(http::Fields& fields, const TraceFacts& trace, SpanId span, Arena& arena) {
   Value parent(arena, 55);
-  parent.add("00-").hex(trace.trace).add("-").hex(span).add(trace.sampled ? "-01" : "-00");
+  parent.add("00-").hex(trace.trace).add("-").hex(span).add("-0");
+  parent.add(trace.random ? (trace.sampled ? "3" : "2") : (trace.sampled ? "1" : "0"));
   fields.push_back({"traceparent", parent.text()});
   if (!trace.state.empty()) fields.push_back({"tracestate", trace.state});
 }
@@ -131,6 +132,7 @@ TraceFacts begin_trace(const TraceParent& parent, const TracePolicy& policy, IdG
   if (goes_on) {
     facts.parent = parent.span;
     facts.state = parent.state;
+    facts.random = parent.random;
   }
   const bool decided = policy.trust_parent && (parent.sampling != Sampling::kUndecided || parent.debug);
   facts.sampled =

@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <span>
 
 namespace fairlead::telemetry {
 namespace {
 
 constexpr TraceParent kMalformed{
-    .trace = {}, .span = 0, .sampling = {}, .debug = false, .state = {}, .malformed = true};
+    .trace = {}, .span = 0, .sampling = {}, .debug = false, .random = false, .state = {}, .malformed = true};
 
 enum class Header : std::uint8_t { kMissing, kOne, kSeveral };
 
@@ -63,24 +64,11 @@ std::string_view take(std::string_view& text, char separator) {
 constexpr std::size_t kStateMembers = 32;  // W3C Trace Context, 3.3.1.1
 constexpr std::size_t kStateBytes = 512;   // 3.3.1.5: at least this much is to be passed on
 
-constexpr bool key_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '*' || c == '/';
-}
-
-/// 3.3.1.3.1: a simple key, or tenant@system.
+/// 3.3.1.3.1, as level 2 has it: what level 1 calls a key is one here too.
 bool state_key(std::string_view key) {
-  const auto at = key.find('@');
-  const auto part = [](std::string_view name, std::size_t most, bool digit_first) {
-    if (name.empty() || name.size() > most) return false;
-    const bool letter = name[0] >= 'a' && name[0] <= 'z';
-    if (!letter && !(digit_first && name[0] >= '0' && name[0] <= '9')) return false;
-    for (const char c : name)
-      if (!key_character(c)) return false;
-    return true;
-  };
-  // Level 2 lets simple keys begin with digits.
-  if (at == std::string_view::npos) return part(key, 256, true);
-  return part(key.substr(0, at), 241, true) && part(key.substr(at + 1), 14, false);
+  const auto first = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  const auto any = [&](char c) { return first(c) || std::string_view("_-*/@").find(c) != std::string_view::npos; };
+  return !key.empty() && key.size() <= 256 && first(key[0]) && std::ranges::all_of(key, any);
 }
 
 /// 3.3.1.3.2: printable ASCII but ',' and '=', not ending with a space.
@@ -97,7 +85,8 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-/// The members of all tracestate fields; false where one is invalid or there are too many.
+/// The members of all tracestate fields, of those with one key the first; false where one is invalid or there are too
+/// many.
 bool state_members(const http::Fields& fields, std::array<std::string_view, kStateMembers>& members,
                    std::size_t& count) {
   for (const auto& field : fields) {
@@ -110,9 +99,9 @@ bool state_members(const http::Fields& fields, std::array<std::string_view, kSta
       if (count == members.size() || equals == std::string_view::npos || !state_key(member.substr(0, equals)) ||
           !state_value(member.substr(equals + 1)))
         return false;
-      for (std::size_t i = 0; i < count; ++i)
-        if (members[i].substr(0, members[i].find('=')) == member.substr(0, equals)) return false;
-      members[count++] = member;
+      const auto known = std::span(members).first(count);
+      if (std::ranges::none_of(known, [&](auto other) { return other.starts_with(member.substr(0, equals + 1)); }))
+        members[count++] = member;
     }
   }
   return true;
@@ -173,6 +162,7 @@ TraceParent read_w3c(const http::Fields& fields, Arena& arena) {
       !hex(text.substr(53, 2), flags))
     return kMalformed;
   parent.sampling = (flags & 1) != 0 ? Sampling::kYes : Sampling::kNo;
+  parent.random = (flags & 2) != 0;
   parent.state = read_state(fields, arena);
   return parent;
 }

@@ -39,6 +39,7 @@ struct TraceFacts {
   SpanId span = 0;            ///< of the request as we serve it
   SpanId backend_span = 0;    ///< of the last attempt, what its backend sees as parent
   bool sampled = false;
+  bool random = false;        ///< the caller says of its trace id that it is: W3C Trace Context level 2
   std::string_view state;     ///< tracestate
 };
 

@@ -47,6 +47,7 @@ struct TraceParent {
   SpanId span = 0;      ///< the caller's
   Sampling sampling = Sampling::kUndecided;
   bool debug = false;   ///< B3's and Jaeger's: record whatever the rates
+  bool random = false;  ///< W3C's: the trace id is random; passed on as it is
   std::string_view state;   ///< tracestate; empty where it is missing or invalid
   bool malformed = false;   ///< a header of a format in use was there and invalid: for a counter
 };

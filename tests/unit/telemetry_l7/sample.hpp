@@ -68,6 +68,7 @@ struct Sample {
                     .span = 0x1122334455667788,
                     .backend_span = 0x99aabbccddeeff00,
                     .sampled = true,
+                    .random = false,
                     .state = {}};
     record.request = &request;
     record.response = &response;

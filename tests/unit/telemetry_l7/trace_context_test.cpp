@@ -137,7 +137,13 @@ TEST(TraceContext, TracestateIsPassedOnWholeOrNotAtAll) {
             "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE");
   EXPECT_EQ(state_of({{"tracestate", "a=1 ,\t b=2"}, {"tracestate", ""}, {"tracestate", "t@sys=3"}}),
             "a=1,b=2,t@sys=3");
-  for (const std::string bad : {"a", "A=1", "a=", "a=1=2", "a=\x7f", "a@=1", "@a=1", "a=1,a=2", "a@0b=1", "=1"})
+  // Level 2's keys.
+  EXPECT_EQ(state_of({{"tracestate", "a@=1,b@@c=2,1@0=3"}}), "a@=1,b@@c=2,1@0=3");
+  const std::string longest(256, 'z');
+  EXPECT_EQ(state_of({{"tracestate", longest + "=1"}}), longest + "=1");
+  EXPECT_EQ(state_of({{"tracestate", longest + "z=1"}}), "");
+  EXPECT_EQ(state_of({{"tracestate", "a=1,b=2,a=3"}, {"tracestate", "b=2"}}), "a=1,b=2");
+  for (const std::string bad : {"a", "A=1", "a=", "a=1=2", "a=\x7f", "@a=1", "=1"})
     EXPECT_EQ(state_of({{"tracestate", bad}}), "") << bad;
   std::string many;
   for (int i = 0; i < 32; ++i) many += (i == 0 ? "k" : ",k") + std::to_string(i) + "=v";
@@ -153,8 +159,13 @@ TEST(TraceContext, TracestateIsPassedOnWholeOrNotAtAll) {
 
 TEST(TraceContext, WhatIsInjectedIsReadBackByEachFormat) {
   Arena arena;
-  TraceFacts trace{
-      .trace = kTrace, .parent = 1, .span = 0x1122334455667788, .backend_span = kSpan, .sampled = true, .state = "a=1"};
+  TraceFacts trace{.trace = kTrace,
+                   .parent = 1,
+                   .span = 0x1122334455667788,
+                   .backend_span = kSpan,
+                   .sampled = true,
+                   .random = false,
+                   .state = "a=1"};
   for (const auto format :
        {Propagation::kW3c, Propagation::kB3Single, Propagation::kB3, Propagation::kJaeger, Propagation::kDatadog})
     for (const bool sampled : {true, false}) {
@@ -176,11 +187,26 @@ TEST(TraceContext, WhatIsInjectedIsReadBackByEachFormat) {
   EXPECT_EQ(fields[1].value, "a=1");
 }
 
+// Level 2: set where it was set, and not where it was not.
+TEST(TraceContext, ThatAnIdIsRandomIsPassedOn) {
+  Arena arena;
+  IdGenerator ids(1);
+  for (const auto* flags : {"00", "01", "02", "03"}) {
+    const std::string sent = std::string("00-" TRACE "-" SPAN "-") + flags;
+    const auto parent = extract({{"traceparent", sent}}, {Propagation::kW3c}, arena);
+    http::Fields fields;
+    inject(fields, begin_trace(parent, {}, ids), kSpan, {Propagation::kW3c}, arena);
+    EXPECT_EQ(fields[0].value, sent);
+    EXPECT_FALSE(begin_trace(parent, {.trust_parent = false}, ids).random);
+  }
+}
+
 TEST(TraceContext, ATraceThatBeginsHereTakesAllOthersOff) {
   Arena arena;
   http::Fields fields = {{"b3", "1"}, {"uber-trace-id", "old"}, {"x-other", "stays"}};
-  inject(fields, {.trace = kTrace, .parent = 0, .span = 1, .backend_span = 2, .sampled = false, .state = {}}, 2,
-         {Propagation::kW3c}, arena);
+  inject(fields,
+         {.trace = kTrace, .parent = 0, .span = 1, .backend_span = 2, .sampled = false, .random = false, .state = {}},
+         2, {Propagation::kW3c}, arena);
   ASSERT_EQ(fields.size(), 2U);
   EXPECT_EQ(fields[0].name, "x-other");
   EXPECT_EQ(fields[1].name, "traceparent");
@@ -189,8 +215,13 @@ TEST(TraceContext, ATraceThatBeginsHereTakesAllOthersOff) {
 TEST(TraceContext, TheCallersDecisionIsKeptAndOthersAreMadeByTraceId) {
   IdGenerator ids(1);
   const TraceParent none;
-  TraceParent parent{
-      .trace = kTrace, .span = kSpan, .sampling = Sampling::kNo, .debug = false, .state = "a=1", .malformed = false};
+  TraceParent parent{.trace = kTrace,
+                     .span = kSpan,
+                     .sampling = Sampling::kNo,
+                     .debug = false,
+                     .random = false,
+                     .state = "a=1",
+                     .malformed = false};
   auto facts = begin_trace(parent, {.fraction = 1}, ids);
   EXPECT_EQ(facts.trace, kTrace);
   EXPECT_EQ(facts.parent, kSpan);
