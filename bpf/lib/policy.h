@@ -63,34 +63,38 @@ FL_INLINE void destination_find(struct fl_policy_query *query)
 		query->destination = *found;
 }
 
-/* Whether answers between these two may need what asked.h remembers. */
+/* Whether something restricts one of these two: then what asked.h remembers may matter, in either direction. */
 FL_INLINE int asked_matters(const struct fl_policy_query *query)
 {
-	return query->default_deny || (query->source.flags & (FL_WORKLOAD_INGRESS | FL_WORKLOAD_CLOSED)) ||
-	       (query->destination.flags & (FL_WORKLOAD_EGRESS | FL_WORKLOAD_CLOSED_EGRESS));
+	const __u32 restricted =
+		FL_WORKLOAD_INGRESS | FL_WORKLOAD_EGRESS | FL_WORKLOAD_CLOSED | FL_WORKLOAD_CLOSED_EGRESS;
+
+	return query->default_deny || ((query->source.flags | query->destination.flags) & restricted);
 }
 
-/* A datagram that goes out: an allowed one may be answered, a denied one may be an answer. 1: it goes. A function of its
- * own for its stack. */
-static __noinline int udp_outgoing(const struct fl_policy_query *query, struct bpf_sock *sk, __be16 port, int allowed)
+/* A datagram, on either side: an allowed one may be answered, a denied one may be an answer. An answer asks nothing:
+ * else a flow that a change forbids would go on for as long as it is answered. Ports in host order; 1: it passes. A
+ * function of its own for its stack. */
+static __noinline int udp_passes(const struct fl_policy_query *query, __u16 source_port, int allowed)
 {
 	struct fl_udp_asked_key key = {};
 
-	if (allowed) {
-		if (!asked_matters(query))
-			return 1;
-		key.local = query->source_addr;
-		key.remote = query->destination_addr;
-		key.local_port = sk->src_port;
-		key.remote_port = port;
-		asked_note(&key);
+	if (allowed && !asked_matters(query))
 		return 1;
-	}
 	key.local = query->destination_addr;
 	key.remote = query->source_addr;
 	key.local_port = query->port;
-	key.remote_port = bpf_htons(sk->src_port);
-	return asked_lately(&key);
+	key.remote_port = bpf_htons(source_port);
+	if (asked_lately(&key))
+		return 1;
+	if (!allowed)
+		return 0;
+	key.local = query->source_addr;
+	key.remote = query->destination_addr;
+	key.local_port = source_port;
+	key.remote_port = bpf_htons(query->port);
+	asked_note(&key);
+	return 1;
 }
 
 /* To be called once before client_decide(): finds out who the caller is, where that is not known yet. */
@@ -129,7 +133,7 @@ FL_INLINE int client_decide(struct bpf_sock_addr *ctx, const struct fl_addr *to,
 	query.proto = proto;
 	allowed = fl_decide(&query);
 	*out = query.decision;
-	if (proto != FL_UDP || !sk || !udp_outgoing(&query, sk, port, allowed))
+	if (proto != FL_UDP || !sk || !udp_passes(&query, sk->src_port, allowed))
 		return allowed;
 	out->verdict = FL_ALLOW;
 	return 1;
@@ -169,10 +173,10 @@ FL_INLINE void decision_event(const struct fl_decision *decision, const struct f
 	bpf_ringbuf_submit(event, 0);
 }
 
-/* What follows from a decision on the client's side: counters, events, EACCES. 1: goes on, 0: refused. A function of its
- * own, as the stack of all calls together is 512 bytes. */
+/* What follows from a decision on the client's side: counters, events, EACCES. 1: goes on, 0: refused. A function of
+ * its own, as the stack of all calls together is 512 bytes. */
 static __noinline int client_answer(struct bpf_sock_addr *ctx, const struct fl_addr *to, __be16 port,
-			    const struct fl_decision *decision)
+				    const struct fl_decision *decision)
 {
 	struct fl_policy_query ends = {.destination_addr = *to, .port = bpf_ntohs(port), .proto = ctx->protocol};
 	const int denied = decision->verdict == FL_DENY;

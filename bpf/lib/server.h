@@ -6,28 +6,6 @@
 #include "account.h"
 #include "policy.h"
 
-/* A datagram that comes in: an allowed one may be answered, a denied one may be an answer. 1: it passes. */
-FL_INLINE int udp_incoming(const struct fl_policy_query *query, __be16 remote_port, int allowed)
-{
-	struct fl_udp_asked_key key = {};
-
-	if (allowed) {
-		if (!asked_matters(query))
-			return 1;
-		key.local = query->source_addr;
-		key.remote = query->destination_addr;
-		key.local_port = bpf_ntohs(remote_port);
-		key.remote_port = bpf_htons(query->port);
-		asked_note(&key);
-		return 1;
-	}
-	key.local = query->destination_addr;
-	key.remote = query->source_addr;
-	key.local_port = query->port;
-	key.remote_port = remote_port;
-	return asked_lately(&key);
-}
-
 /* Fills the decision; 1: allowed. Addresses, port and proto of the query are set. */
 FL_INLINE int server_decide(struct fl_policy_query *query, const struct fl_settings *set, __be16 remote_port)
 {
@@ -47,7 +25,7 @@ FL_INLINE int server_decide(struct fl_policy_query *query, const struct fl_setti
 	query->default_deny = set->default_deny;
 	query->server = 1;
 	allowed = fl_decide(query);
-	return query->proto == FL_UDP ? udp_incoming(query, remote_port, allowed) : allowed;
+	return query->proto == FL_UDP ? udp_passes(query, bpf_ntohs(remote_port), allowed) : allowed;
 }
 
 FL_INLINE void lookup_ends(struct bpf_sk_lookup *ctx, struct fl_policy_query *query)

@@ -67,6 +67,29 @@ TEST_F(ChangeTest, EndsTheClientsConnectionsThatItForbids) {
   EXPECT_GE(node_.counter(FL_C_SOCKETS_ENDED), 2U);
 }
 
+// What the server answered is no question of its own, which the client could answer in its turn.
+TEST_F(ChangeTest, EndsDatagramsThatAreAnswered) {
+  node_.write("policy",
+              test::network_policy("all",
+                                   "{podSelector: {matchLabels: {app: server}}, ingress: [{from: [{podSelector: "
+                                   "{}}]}]}"));
+  node_.start_agent();
+  const Fd connected = connected_udp(stranger_);
+  Fd unconnected;
+  const test::SocketAddress where(kServer, udp_.port());
+  stranger_.in([&] { unconnected = Fd(socket(where.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0)); });
+  const auto send_one = [&] {
+    return sendto(unconnected.get(), "?", 1, 0, where.get(), where.length) == 1 ? 0 : errno;
+  };
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(send_one(), 0);
+    EXPECT_EQ(test::first_word(unconnected), "server");
+  }
+  friends_only();
+  EXPECT_EQ(test::first_word(connected, 20000), "errno Software caused connection abort") << node_.agent().output();
+  EXPECT_EQ(send_one(), EACCES);
+}
+
 TEST_F(ChangeTest, EndsTheServersConnectionsOfForeignClients) {
   node_.start_agent();
   const Fd allowed = node_.outside([&] { return connected(friend_); });
