@@ -13,6 +13,7 @@
 #include "agent/kernel/links.hpp"
 #include "agent/kernel/pins.hpp"
 #include "agent/settings.hpp"
+#include "fairlead/base/standard_output.hpp"
 #include "fairlead/config/report.hpp"
 
 namespace {
@@ -61,7 +62,8 @@ int check(const std::string& directory, bool json) {
     for (const auto& found : checked->update.diagnostics) std::cout << found.text() << "\n";
     std::cout << checked->summary(directory) << "\n";
   }
-  return checked->refused == 0 ? 0 : 1;
+  const int written = report(fairlead::flush_standard_output());
+  return checked->refused == 0 ? written : 1;
 }
 
 constexpr const char* kFooter = R"(

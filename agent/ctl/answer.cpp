@@ -5,17 +5,18 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/ctl/out.hpp"
+#include "fairlead/base/printable.hpp"
 
 namespace fairlead::ctl {
 
 using Json = nlohmann::ordered_json;
 
-std::string text(const Json& value) { return value.get<std::string>(); }
+std::string text(const Json& value) { return printable(value.get<std::string>()); }
 
 void say(const char* what, const std::string& value) {
   std::string left = what;
   left.resize(14, ' ');
-  std::cout << paint(left, Colour::kDim) << value << "\n";
+  std::cout << paint(left, Colour::kDim) << printable(value) << "\n";
 }
 
 int show_answer(const Arguments& arguments, const std::string& path, void (*print)(const Json& json)) {

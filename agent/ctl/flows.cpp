@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <thread>
 
 #include "agent/ctl/command.hpp"
 #include "agent/ctl/out.hpp"
+#include "fairlead/base/printable.hpp"
 
 namespace fairlead::ctl {
 namespace {
@@ -15,7 +21,7 @@ using Json = nlohmann::ordered_json;
 
 std::string member(const Json& json, const char* name) {
   const auto found = json.find(name);
-  return found == json.end() || !found->is_string() ? "" : found->get<std::string>();
+  return found == json.end() || !found->is_string() ? "" : printable(found->get<std::string>());
 }
 
 std::string end_name(const Json& flow, const char* end) {
@@ -119,7 +125,19 @@ void print(const Arguments& arguments, const Json& flow) {
   std::cout << (arguments.json ? flow.dump() : line_of(flow)) << "\n";
 }
 
+/// Who reads a pipe may go while nothing flows: then this ends as it would at the next line.
+void end_with_the_reader() {
+  std::thread([] {
+    pollfd output{.fd = STDOUT_FILENO, .events = 0, .revents = 0};
+    while (::poll(&output, 1, -1) < 0 && errno == EINTR) {
+    }
+    if ((output.revents & POLLERR) != 0) std::raise(SIGPIPE);
+  }).detach();
+}
+
 int follow(const Arguments& arguments) {
+  std::cout.flush();
+  end_with_the_reader();
   std::string rest;
   const auto followed = admin::Client(arguments.socket).follow("/v1/flows/follow", [&](std::string_view piece) {
     rest += piece;

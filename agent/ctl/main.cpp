@@ -9,6 +9,7 @@
 
 #include "agent/ctl/command.hpp"
 #include "agent/ctl/out.hpp"
+#include "fairlead/base/standard_output.hpp"
 
 int main(int count, char** arguments) {
   try {
@@ -16,7 +17,11 @@ int main(int count, char** arguments) {
     const bool terminal = ::isatty(STDOUT_FILENO) == 1;
     fairlead::ctl::choose_colours(terminal);
     if (terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) fairlead::ctl::choose_width(size.ws_col);
-    return fairlead::ctl::run(std::vector<std::string>(arguments + 1, arguments + count));
+    const int status = fairlead::ctl::run(std::vector<std::string>(arguments + 1, arguments + count));
+    const auto written = fairlead::flush_standard_output();
+    if (written) return status;
+    std::cerr << "fairctl: " << written.error().message << "\n";
+    return fairlead::ctl::kFailed;
   } catch (const nlohmann::json::exception& error) {
     std::cerr << "fairctl: the agent's answer is not what fairctl " << FAIRLEAD_VERSION
               << " knows; use the fairctl of the agent's version (" << error.what() << ")\n";

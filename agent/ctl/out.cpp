@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "fairlead/base/printable.hpp"
+
 namespace fairlead::ctl {
 namespace {
 
@@ -81,6 +83,11 @@ std::string seconds_text(std::uint64_t seconds) {
     seconds %= length;
   }
   return text;
+}
+
+void Table::row(std::vector<Cell> cells) {
+  for (auto& cell : cells) cell.text = printable(cell.text);
+  rows_.push_back(std::move(cells));
 }
 
 /// Of the first columns so many that fit a line once texts are shortened; at least one.

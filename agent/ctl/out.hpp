@@ -39,7 +39,7 @@ class Table {
  public:
   enum class Align : std::uint8_t { kLeft, kRight };
   void column(std::string title, Align align = Align::kLeft) { columns_.push_back({std::move(title), align}); }
-  void row(std::vector<Cell> cells) { rows_.push_back(std::move(cells)); }
+  void row(std::vector<Cell> cells);
   [[nodiscard]] bool empty() const { return rows_.empty(); }
   [[nodiscard]] std::string text() const;
 

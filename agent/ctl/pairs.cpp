@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "fairlead/base/printable.hpp"
+
 namespace fairlead::ctl {
 namespace {
 
@@ -15,11 +17,11 @@ using Json = nlohmann::ordered_json;
 
 Edge edge_of(const Json& pair) {
   Edge edge;
-  edge.source = pair.at("source").get<std::string>();
-  edge.destination = pair.at("destination").get<std::string>();
+  edge.source = printable(pair.at("source").get<std::string>());
+  edge.destination = printable(pair.at("destination").get<std::string>());
   edge.port = pair.at("port").dump();
   edge.protocol = pair.at("protocol").get<std::string>();
-  const auto service = pair.at("service").get<std::string>();
+  const auto service = printable(pair.at("service").get<std::string>());
   const bool by_client = pair.at("reporter") == "source";
   if (!service.empty()) edge.service = by_client ? service + ":" + edge.port : service;
   edge.opened = pair.at("opened").get<double>();

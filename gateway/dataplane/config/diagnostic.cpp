@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fairlead/config/diagnostic.hpp"
 
+#include "fairlead/base/printable.hpp"
+
 namespace fairlead::config {
 
 std::string Diagnostic::text() const {
@@ -10,8 +12,8 @@ std::string Diagnostic::text() const {
   out += severity == Severity::kError ? "error: " : "warning: ";
   if (!object.empty()) out.append(object).append(": ");
   if (!field.empty()) out.append(field).append(": ");
-  if (found.empty()) return out += expected;  // a remark, not a mismatch
-  return out.append("found ").append(found).append(", expected ").append(expected);
+  if (!found.empty()) out.append("found ").append(found).append(", expected ");  // else a remark, not a mismatch
+  return printable(out.append(expected));
 }
 
 }  // namespace fairlead::config

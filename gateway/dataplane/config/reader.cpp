@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "fairlead/base/printable.hpp"
 #include "gateway/dataplane/config/side_files.hpp"
 
 namespace fairlead::config {
@@ -41,8 +42,7 @@ std::string shown(View at, std::size_t most = kShown) {
   if (node.type == Tree::Type::kNull) return "null";
   if (node.type == Tree::Type::kMapping) return "a mapping";
   if (node.type == Tree::Type::kSequence) return "a list";
-  std::string text;
-  for (const char c : node.text.substr(0, most)) text += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  std::string text = printable(node.text.substr(0, most));
   if (node.text.size() > most) text += "...";
   return node.plain && !at.is_string() ? text : '"' + text + '"';
 }

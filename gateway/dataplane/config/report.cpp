@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fairlead/config/report.hpp"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string_view>
+#include <utility>
 
 namespace fairlead::config {
 
@@ -10,8 +12,12 @@ Result<Checked> Checked::of(const std::string& path, const KindTable& kinds) {
   FL_TRY(const auto directory, Directory::open(path, kinds));
   Checked checked;
   FL_TRY(checked.update, directory->load());
-  checked.refused =
-      static_cast<std::size_t>(std::ranges::count(checked.update.diagnostics, Severity::kError, &Diagnostic::severity));
+  std::set<std::pair<std::string_view, std::string_view>> objects;
+  for (const auto& found : checked.update.diagnostics) {
+    if (found.severity != Severity::kError) continue;
+    const bool first = found.object.empty() || objects.emplace(found.file, found.object).second;
+    if (first) ++checked.refused;
+  }
   return checked;
 }
 

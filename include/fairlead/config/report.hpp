@@ -11,7 +11,7 @@ namespace fairlead::config {
 /// What `check` says of a directory; the same words wherever it is asked.
 struct Checked {
   Update update;
-  std::size_t refused = 0;  ///< remarks that are errors
+  std::size_t refused = 0;  ///< objects with errors, and places that are no object
 
   /// Reads it once. Fails only where the path cannot be read at all.
   static Result<Checked> of(const std::string& path, const KindTable& kinds = agent_kinds());

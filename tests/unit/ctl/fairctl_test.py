@@ -190,15 +190,20 @@ SERVICE = {"namespace": "a-namespace", "name": "a-service-of-a-long-name", "port
 class Agent:
     """Answers on a unix socket as told."""
 
-    def __init__(self, folder, status=200, body=None, raw=None):
+    def __init__(self, folder, status=200, body=None, raw=None, hold=False):
         self.path = str(pathlib.Path(folder, "agent.sock"))
         if body is None:
             body = json.dumps({"services": [SERVICE]})
 
+        self.asked, self.end = asked, end = threading.Event(), threading.Event()
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
+                asked.set()
                 if raw is not None:
                     self.wfile.write(raw)
+                    if hold:
+                        end.wait()
                     return
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
@@ -218,6 +223,7 @@ class Agent:
         return self
 
     def __exit__(self, *_):
+        self.end.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -335,6 +341,53 @@ class OtherAnswers(unittest.TestCase):
                 status, _, errors = ctl("--socket", str(path), "status")
                 self.assertEqual(status, 3, errors)
                 self.assertTrue(errors.startswith("fairctl: "), errors)
+
+
+FLOW = {"time": "2026-01-02T03:04:05.678901Z", "type": "fail", "reason": "refused", "protocol": "tcp", "reporter": "source",
+        "source": {"address": "10.0.0.1", "port": 1}, "destination": {"address": "10.0.0.2", "port": 2}, "pid": 7}
+STEERS = "a\x1b[2J\n\x07\x7f\u009bb"
+
+
+class Output(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def test_a_full_disk_is_an_error(self):
+        pathlib.Path(self.folder, "a.yaml").write_text("{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n")
+        agent = str(pathlib.Path(FOLDER, "fairlead-agent"))
+        for command in ([FAIRCTL, "--help"], [FAIRCTL, "manual"], [FAIRCTL, "check", self.folder, "-o", "json"],
+                        [agent, "check", self.folder]):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+            self.assertEqual(done.returncode, 1, command)
+            self.assertIn("writing to standard output: No space left on device", done.stderr)
+
+    def test_names_do_not_steer_the_terminal(self):
+        with Agent(self.folder, body=json.dumps({"on": True, "flows": [{**FLOW, "program": STEERS}]})) as agent:
+            line = ctl("--socket", agent.path, "flows")[1]
+            self.assertIn("  a [2J     b[7]\n", line)
+            self.assertEqual(json.loads(ctl("--socket", agent.path, "flows", "-o", "json")[1])["program"], STEERS)
+        os.unlink(agent.path)
+        with Agent(self.folder, body=json.dumps({"services": [{**SERVICE, "name": STEERS}]})) as agent:
+            self.assertIn("a [2J     b", ctl("--socket", agent.path, "services")[1])
+        pathlib.Path(self.folder, "a.yaml").write_text('{apiVersion: v1, kind: Pod, metadata: {name: "a\\e[2J\\nb"}}\n')
+        text = ctl("check", self.folder)[1]
+        self.assertIn("error: Pod default/a [2J b: metadata.name: found", text)
+        self.assertNotIn("\x1b", text)
+
+    def test_check_counts_objects(self):
+        pathlib.Path(self.folder, "a.yaml").write_text(
+            "{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {clusterIP: x, ports: [{port: 0}, {port: 80000}]}}\n")
+        self.assertTrue(ctl("check", self.folder)[1].endswith(": 1 documents in 1 files, 1 refused\n"))
+
+    def test_following_ends_with_its_reader(self):
+        with Agent(self.folder, raw=b"HTTP/1.1 200 OK\r\n\r\n", hold=True) as agent:
+            follows = subprocess.Popen([FAIRCTL, "--socket", agent.path, "flows", "-f"], stdout=subprocess.PIPE)
+            self.assertTrue(agent.asked.wait(60))
+            follows.stdout.close()
+            self.assertEqual(follows.wait(60), -signal.SIGPIPE)
 
 
 if __name__ == "__main__":
