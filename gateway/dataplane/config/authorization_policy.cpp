@@ -161,11 +161,13 @@ void read_request_condition(Reader& reader, View at, model::RequestCondition& ou
 }
 
 void read_condition(Reader& reader, View at, Reach reach, model::AuthorizationCondition& out) {
+  bool known = false;
   reader.fields(at, [&](View field) {
     if (field.key() == "key") {
       const auto key = reader.one_of(field, {"source.ip", "source.namespace", "source.principal",
                                              "source.serviceAccount", "destination.ip", "destination.port"});
-      if (key) out.attribute = static_cast<model::AuthorizationCondition::Attribute>(*key);
+      known = key.has_value();
+      if (known) out.attribute = static_cast<model::AuthorizationCondition::Attribute>(*key);
     } else if (field.key() == "values") {
       read_strings(reader, field, out.values);
     } else if (field.key() == "notValues") {
@@ -176,6 +178,7 @@ void read_condition(Reader& reader, View at, Reach reach, model::AuthorizationCo
   });
   if (!at.find("key")) return reader.missing(at, "key", "an attribute such as source.ip");
   if (out.values.empty() && out.not_values.empty()) reader.missing(at, "values", "values or notValues");
+  if (!known) return;
   for (const char* list : {"values", "notValues"}) check_values(reader, at.find(list), out.attribute);
 }
 

@@ -112,6 +112,13 @@ const BadInput kBad[] = {
      "spec.rules[0].when[0].notValues[0]", "1 to 65535"},
 };
 
+// What its values should be is not known.
+TEST(BadInput, AnUnknownConditionIsOneFault) {
+  const auto parsed =
+      parse_text(std::string(kAp) + "  rules: [{when: [{key: connection.sni, values: [a, b]}]}]\n", false);
+  EXPECT_EQ(parsed.diagnostics.size(), 1U);
+}
+
 TEST(BadInput, NamesLineFieldAndWhatWasExpected) {
   static_assert(std::size(kBad) >= 60);
   for (const auto& bad : kBad) {
