@@ -297,6 +297,12 @@ Json request_json(const Asked& asked) {
           {"query", asked.target.query}};
 }
 
+/// Clients of TLS are thought to ask for the request's host.
+route::Request request_of(const Asked& asked) {
+  const bool tls = asked.head.scheme == "https";
+  return {asked.authority.host, asked.target.path, asked.target.query, &asked.head, tls ? asked.authority.host : ""};
+}
+
 }  // namespace
 
 Result<Json> why_json(const proxy::Snapshot& snapshot, const Question& question) {
@@ -319,8 +325,7 @@ Result<Json> why_json(const proxy::Snapshot& snapshot, const Question& question)
       return fail("path: found \"" + std::string(asked.head.target) + "\": " + std::string(route::name_of(wrong)) +
                   ": 400");
     asked.head.scheme = listener->kind == proxy::ListenerKind::kHttps ? "https" : "http";
-    const auto found =
-        listener->router->match({asked.authority.host, asked.target.path, asked.target.query, &asked.head});
+    const auto found = listener->router->match(request_of(asked));
     if (chosen != nullptr && !found) continue;
     chosen = listener;
     match = found;
@@ -329,8 +334,7 @@ Result<Json> why_json(const proxy::Snapshot& snapshot, const Question& question)
   Json out{{"request", request_json(asked)}, {"listener", listener_json(*chosen)}};
   FL_CHECK(say_result(snapshot, asked, match, out));
   Json candidates = Json::array();
-  const route::Request request{asked.authority.host, asked.target.path, asked.target.query, &asked.head};
-  for (const auto& verdict : route::explain(*chosen->router, request, kMostCandidates))
+  for (const auto& verdict : route::explain(*chosen->router, request_of(asked), kMostCandidates))
     candidates.push_back(verdict_json(verdict));
   out["candidates"] = std::move(candidates);
   return out;

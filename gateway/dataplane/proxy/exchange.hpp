@@ -90,6 +90,7 @@ class Exchange final : public http::ServerHandler {
   // Routing, exchange_route.cpp.
   bool normalise();
   [[nodiscard]] bool misdirected() const;
+  [[nodiscard]] std::optional<std::string_view> server_name() const;
   void route();
   [[nodiscard]] bool choose_cluster();
   [[nodiscard]] bool choose_canary();

@@ -57,13 +57,21 @@ bool Exchange::misdirected() const {
   return facts != nullptr && listener_->tls != nullptr && listener_->tls->apart(facts->server_name, host_);
 }
 
+/// As route::Request has it.
+std::optional<std::string_view> Exchange::server_name() const {
+  const auto* facts = connection_->tls();
+  if (facts == nullptr) return "";
+  return facts->server_name.empty() ? std::nullopt : std::optional(facts->server_name);
+}
+
 void Exchange::route() {
   if (as_kong() && head_.method == http::Method::kTrace)
     return reply(405, Flag::kDownstreamProtocolError, "TRACE is not served");
   if (misdirected()) return reply(421, Flag::kNoRouteFound, "another listener has this host name");
   // OPTIONS * asks for the server as a whole, so it belongs to who has its root.
   const std::string_view path = target_.path == "*" ? "/" : target_.path;
-  const auto match = listener_->router->match({.host = host_, .path = path, .query = target_.query, .head = &head_});
+  const auto match = listener_->router->match(
+      {.host = host_, .path = path, .query = target_.query, .head = &head_, .server_name = server_name()});
   if (!match || match.route->data == nullptr) return reply(404, Flag::kNoRouteFound, "no route matches");
   match_ = match;
   matched_path_ = target_.path;

@@ -84,7 +84,7 @@ std::int64_t KeyIndex::find(std::span<const Candidate> candidates, const Request
   if (rest_ != kEnd) chains[count++] = rest_;
   for (std::size_t i = 0; i < names_.size(); ++i) {
     const auto& name = names_[i];
-    const auto value = name.query ? query_value(request.query, name.text) : field_value(*request.head, name.text);
+    const auto value = name.query ? query_value(request.query, name.text) : field_value(request, name.text);
     if (!value) continue;
     if (const auto first = head(i, *value); first != kEnd) chains[count++] = first;
   }

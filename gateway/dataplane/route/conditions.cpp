@@ -24,8 +24,8 @@ bool value_met(const FieldMatch& match, std::string_view value) {
   return re2::RE2::FullMatch(re2::StringPiece(value.data(), value.size()), *match.regex);
 }
 
-bool header_met(const FieldMatch& match, const http::RequestHead& head) {
-  const auto value = field_value(head, match.name);
+bool header_met(const FieldMatch& match, const Request& request) {
+  const auto value = field_value(request, match.name);
   return value && value_met(match, *value);
 }
 
@@ -49,7 +49,9 @@ bool is_grpc(const http::RequestHead& head) {
   return rest.empty() || rest.front() == '+' || rest.front() == ';' || rest.front() == ' ';
 }
 
-std::optional<std::string_view> field_value(const http::RequestHead& head, std::string_view name) {
+std::optional<std::string_view> field_value(const Request& request, std::string_view name) {
+  const auto& head = *request.head;
+  if (name == kServerName) return request.server_name;
   // Heads have members for these two (message.hpp).
   if (name == "host") return head.authority;
   if (name == "content-length")
@@ -88,7 +90,7 @@ Unmet first_unmet(const RouteMatch& match, bool grpc, const Request& request) {
   if (grpc && !is_grpc(*request.head)) return {Condition::kGrpc, 0};
   if (!method_met(match, *request.head)) return {Condition::kMethod, 0};
   for (std::size_t i = 0; i < match.headers.size(); ++i)
-    if (!header_met(match.headers[i], *request.head)) return {Condition::kHeader, i};
+    if (!header_met(match.headers[i], request)) return {Condition::kHeader, i};
   for (std::size_t i = 0; i < match.queries.size(); ++i)
     if (!query_met(match.queries[i], request.query)) return {Condition::kQuery, i};
   return {};

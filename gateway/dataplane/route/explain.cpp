@@ -58,13 +58,12 @@ int judge_conditions(Verdict& verdict, const Candidate& candidate, const Request
   switch (unmet.condition) {
     case Condition::kNone: verdict.met = true; return 6;
     case Condition::kGrpc:
-      say(verdict, "content-type", field_value(*request.head, "content-type").value_or("none"),
-          "a POST of application/grpc");
+      say(verdict, "content-type", field_value(request, "content-type").value_or("none"), "a POST of application/grpc");
       return 2;
     case Condition::kMethod: say(verdict, "method", request.head->method_text, spec.method); return 3;
     case Condition::kHeader: {
       const auto& field = spec.headers[unmet.index];
-      say(verdict, "header " + field.name, field_value(*request.head, field.name).value_or("none"), field_text(field));
+      say(verdict, "header " + field.name, field_value(request, field.name).value_or("none"), field_text(field));
       return 4;
     }
     case Condition::kQuery: {

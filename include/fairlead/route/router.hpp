@@ -34,6 +34,7 @@ struct Request {
   std::string_view path;
   std::string_view query;
   const http::RequestHead* head = nullptr;    ///< method and fields
+  std::optional<std::string_view> server_name = "";  ///< of TLS, in lower case; "": no TLS; none: TLS without one
 };
 
 /// Views and pointers live as long as the router.

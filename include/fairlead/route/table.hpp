@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fairlead/base/result.hpp"
@@ -21,6 +22,9 @@ namespace fairlead::route {
 /// Regular expressions are RE2's and match a whole value, case-sensitively. All workers use one object, which
 /// RE2 allows: it takes a shared lock of its own on each match.
 using Regex = std::shared_ptr<const re2::RE2>;
+
+/// A header condition of this name is met by Request::server_name; no field of a request has a say in it.
+inline constexpr std::string_view kServerName = "fairlead-tls-server-name";
 
 enum class Compare : std::uint8_t { kExact, kRegex };
 

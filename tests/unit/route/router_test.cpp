@@ -49,6 +49,22 @@ Route route(std::string key, std::vector<std::string> hosts, std::vector<RouteRu
   return made;
 }
 
+TEST(Router, ServerNamesAreNoFields) {
+  const auto router = router_of(
+      {route("n/a", {}, {rule(PathKind::kPrefix, "/", "", {expression(std::string(kServerName), "|a\\.example")})}),
+       route("n/b", {}, {rule(PathKind::kPrefix, "/", "", {exact(std::string(kServerName), "b.example")})})});
+  Asked asked("GET", "x", "/", {{kServerName, "b.example"}});
+  const auto with = [&](std::optional<std::string_view> name) {
+    asked.request.server_name = name;
+    return std::string(taken(router->match(asked.request)));
+  };
+  EXPECT_EQ(with("a.example"), "n/a/0.0");
+  EXPECT_EQ(with("b.example"), "n/b/0.0");
+  EXPECT_EQ(with("c.example"), "none");
+  EXPECT_EQ(with(std::nullopt), "none");
+  EXPECT_EQ(with(""), "n/a/0.0") << "no TLS";
+}
+
 TEST(Router, EmptyMatchesNothing) {
   expect_cases(*router_of({}), {{"GET", "a.com", "/", {}, "none"}});
   expect_cases(Router{}, {{"GET", "a.com", "/", {}, "none"}});
