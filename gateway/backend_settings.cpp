@@ -108,7 +108,9 @@ upstream::HealthCheckSpec check_of(const model::ActiveHealthCheck& from, std::ui
   out.interval = from.interval;
   out.no_traffic_interval = upstream::milliseconds{0};
   out.timeout = from.timeout;
+  out.unhealthy_interval = from.unhealthy_interval;
   out.unhealthy_threshold = from.unhealthy_threshold;
+  out.unhealthy_thresholds = from.unhealthy_thresholds;
   out.healthy_threshold = from.healthy_threshold;
   out.port = from.port;
   out.path = from.path;

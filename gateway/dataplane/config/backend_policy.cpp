@@ -112,6 +112,13 @@ void read_http_check(Reader& reader, View at, model::ActiveHealthCheck& out) {
       field("expectedStatuses", [&](View v) { read_statuses(reader, v, out); }));
 }
 
+void read_thresholds(Reader& reader, View at, model::ActiveHealthCheck& out) {
+  auto& counts = out.unhealthy_thresholds.emplace();
+  read_mapping(reader, at, number_field(reader, "connect", counts[0], 0, 1000),
+               number_field(reader, "timeout", counts[1], 0, 1000), number_field(reader, "answer", counts[2], 0, 1000));
+  if (at.parent().find("unhealthyThreshold")) reader.error(at, "unhealthyThreshold or unhealthyThresholds, not both");
+}
+
 void read_active(Reader& reader, View at, std::optional<model::ActiveHealthCheck>& out) {
   auto& check = out.emplace();
   std::optional<std::size_t> type;
@@ -122,23 +129,25 @@ void read_active(Reader& reader, View at, std::optional<model::ActiveHealthCheck
       if (time.count() == 0) reader.error(v, "a duration of at least 1ms");
     };
   };
-  read_mapping(reader, at,
-               required("type", "HTTP, GRPC or TCP", [&](View v) { type = reader.one_of(v, {"HTTP", "GRPC", "TCP"}); }),
-               field("interval", positive(check.interval)), field("timeout", positive(check.timeout)),
-               number_field(reader, "unhealthyThreshold", check.unhealthy_threshold, 1, 1000),
-               number_field(reader, "healthyThreshold", check.healthy_threshold, 1, 1000),
-               field("port", [&](View v) { reader.read_port(v, check.port); }),
-               field("http", [&](View v) { read_http_check(reader, v, check); }),
-               field("grpc",
-                     [&](View v) {
-                       read_mapping(reader, v, field("service", [&](View s) {
-                                      read_text(reader, s, check.grpc_service, 0, 1024);
-                                    }));
-                     }),
-               field("tcp", [&](View v) {
-                 read_mapping(reader, v, field("send", [&](View s) { read_text(reader, s, check.tcp_send, 1, 1024); }),
-                              field("receive", [&](View s) { read_text(reader, s, check.tcp_receive, 1, 1024); }));
-               }));
+  read_mapping(
+      reader, at,
+      required("type", "HTTP, GRPC or TCP", [&](View v) { type = reader.one_of(v, {"HTTP", "GRPC", "TCP"}); }),
+      field("interval", positive(check.interval)), field("unhealthyInterval", positive(check.unhealthy_interval)),
+      field("timeout", positive(check.timeout)),
+      number_field(reader, "unhealthyThreshold", check.unhealthy_threshold, 1, 1000),
+      field("unhealthyThresholds", [&](View v) { read_thresholds(reader, v, check); }),
+      number_field(reader, "healthyThreshold", check.healthy_threshold, 1, 1000),
+      field("port", [&](View v) { reader.read_port(v, check.port); }),
+      field("http", [&](View v) { read_http_check(reader, v, check); }),
+      field("grpc",
+            [&](View v) {
+              read_mapping(reader, v,
+                           field("service", [&](View s) { read_text(reader, s, check.grpc_service, 0, 1024); }));
+            }),
+      field("tcp", [&](View v) {
+        read_mapping(reader, v, field("send", [&](View s) { read_text(reader, s, check.tcp_send, 1, 1024); }),
+                     field("receive", [&](View s) { read_text(reader, s, check.tcp_receive, 1, 1024); }));
+      }));
   if (!type) return;
   check.type = static_cast<model::ActiveHealthCheck::Type>(*type);
   for (std::size_t i = 0; i < std::size(kNames); ++i)

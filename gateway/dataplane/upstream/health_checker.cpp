@@ -2,6 +2,7 @@
 #include "fairlead/upstream/health_checker.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "fairlead/upstream/backend.hpp"
 #include "fairlead/upstream/hash.hpp"
@@ -16,8 +17,11 @@ TargetId target_id(const EndpointSpec& endpoint, const HealthCheckSpec& check, c
         std::string_view(check.expect)})
     id = hash64(text, id);
   const auto number = [&](auto value) { id = rehash(id, static_cast<std::uint64_t>(value) + 1); };
-  for (const auto time : {check.interval, check.no_traffic_interval, check.timeout}) number(time.count());
+  for (const auto time : {check.interval, check.unhealthy_interval, check.no_traffic_interval, check.timeout})
+    number(time.count());
   for (const auto count : {check.jitter_percent, check.healthy_threshold, check.unhealthy_threshold}) number(count);
+  if (check.unhealthy_thresholds)
+    for (const auto count : *check.unhealthy_thresholds) number(count);
   for (const auto& range : check.expected) number(range.first * 65536u + range.last);
   number(check.port * 4u + (check.http2 ? 2u : 0u) + (check.tls ? 1u : 0u));
   number(check.proxy_protocol);
@@ -69,7 +73,7 @@ class HealthChecker::Target final : public ListNode,
     ListNode::unlink();
     auto probe = checker_->prober_.start(endpoint_, check_, tls_, *this);
     ++checker_->counters_.probes;
-    if (!probe) return answer(false, probe.error().message);
+    if (!probe) return answer(ProbeEnd::kConnect, probe.error().message);
     probe_ = std::move(*probe);
     ++checker_->probing_;
     arm_in(check_.timeout);
@@ -89,15 +93,15 @@ class HealthChecker::Target final : public ListNode,
     if (!probe_) return ask();
     ++checker_->counters_.timeouts;
     end_probe();
-    answer(false, "timed out");
+    answer(ProbeEnd::kTimeout, "timed out");
     checker_->start_waiting();
   }
 
-  void on_probe(bool success, std::string_view why) override {
+  void on_probe(ProbeEnd end, std::string_view why) override {
     if (left_ || !probe_) return;
     checker_->clock_.timers().cancel(*this);
     end_probe();
-    answer(success, why);
+    answer(end, why);
     checker_->start_waiting();
   }
 
@@ -110,23 +114,35 @@ class HealthChecker::Target final : public ListNode,
     checker_->clock_.retire(std::make_unique<Ended>(std::move(probe_)));
   }
 
-  void answer(bool success, std::string_view why) {
+  void answer(ProbeEnd end, std::string_view why) {
+    const bool success = end == ProbeEnd::kSuccess;
     ++(success ? checker_->counters_.successes : checker_->counters_.failures);
-    run_ = success == last_ ? run_ + 1 : 1;
-    last_ = success;
     why_ = why;
-    const auto threshold = success ? check_.healthy_threshold : check_.unhealthy_threshold;
-    const bool decided = first_ || run_ >= std::max(threshold, 1u);
+    const bool changes = count(end) && success != healthy_;
     first_ = false;
+    if (changes) healthy_ = success;
     schedule();
-    if (!decided || success == healthy_) return;
-    healthy_ = success;
-    checker_->report(*this, why);
+    if (changes) checker_->report(*this, why);
+  }
+
+  /// Whether this answer makes the target what it says; the first one does so alone.
+  bool count(ProbeEnd end) {
+    const bool apart = check_.unhealthy_thresholds.has_value();
+    if (end == ProbeEnd::kSuccess) {
+      failures_ = {};
+      return ++successes_ >= check_.healthy_threshold || first_;
+    }
+    successes_ = 0;
+    const auto kind = apart ? static_cast<std::size_t>(end) : 0;
+    const auto threshold = apart ? (*check_.unhealthy_thresholds)[kind] : std::max(check_.unhealthy_threshold, 1u);
+    return threshold != 0 && (++failures_[kind] >= threshold || first_);
   }
 
   void schedule() {
     const bool quiet = !traffic_ && check_.no_traffic_interval.count() > 0;
-    const auto interval = std::max(quiet ? check_.no_traffic_interval : check_.interval, milliseconds(1));
+    const bool ill = !healthy_ && check_.unhealthy_interval.count() > 0;
+    const auto usual = ill ? check_.unhealthy_interval : check_.interval;
+    const auto interval = std::max(quiet ? check_.no_traffic_interval : usual, milliseconds(1));
     const auto jitter =
         static_cast<std::uint32_t>(std::min<std::int64_t>(interval.count() * check_.jitter_percent / 100, 1 << 30));
     arm_in(interval + milliseconds(jitter > 0 ? checker_->random_.below(jitter + 1) : 0));
@@ -145,10 +161,10 @@ class HealthChecker::Target final : public ListNode,
   std::unique_ptr<Probe> probe_;
   std::string why_;
   std::uint32_t users_ = 0;
-  std::uint32_t run_ = 0;
+  std::uint32_t successes_ = 0;  // in a row
+  std::array<std::uint32_t, 3> failures_{};  // since the last success; all in the first where they count together
   bool traffic_ = false;
   bool healthy_ = true;
-  bool last_ = true;
   bool first_ = true;
   bool left_ = false;
 };

@@ -36,26 +36,28 @@ class SessionProbe : public Probe, public http::ClientSessionOwner, public http:
   void on_ready() override {
     if (told_) return;
     auto* stream = session_->open(*this);
-    if (stream == nullptr) return tell(false, "the connection takes no request");
+    if (stream == nullptr) return tell(ProbeEnd::kConnect, "the connection takes no request");
     ask(*stream);
   }
   void on_capacity() override {}
   void on_draining() override {}
-  void on_closed(int, std::string_view why) override { tell(false, why.empty() ? "connection closed" : why); }
+  void on_closed(int, std::string_view why) override {
+    tell(ProbeEnd::kConnect, why.empty() ? "connection closed" : why);
+  }
 
   void on_informational(http::ResponseHead&) override {}
   void on_body(std::string_view, bool) override {}
   void on_trailers(http::Fields&) override {}
   void on_writable() override {}
-  void on_reset(http::Reset) override { tell(false, "connection closed before the answer"); }
+  void on_reset(http::Reset) override { tell(ProbeEnd::kConnect, "connection closed before the answer"); }
   void on_done() override {}
 
  protected:
   virtual void ask(http::ClientStream& stream) = 0;
 
-  void tell(bool success, std::string_view why) {
+  void tell(ProbeEnd end, std::string_view why) {
     if (std::exchange(told_, true)) return;
-    listener_.on_probe(success, why);
+    listener_.on_probe(end, why);
   }
   [[nodiscard]] http::RequestHead head() {
     if (authority_.empty())
@@ -87,7 +89,7 @@ class HttpProbe final : public SessionProbe {
       return head.status >= range.first && head.status <= range.last;
     };
     const bool good = check_.expected.empty() ? within({}) : std::ranges::any_of(check_.expected, within);
-    tell(good, "status " + std::to_string(head.status));
+    tell(good ? ProbeEnd::kSuccess : ProbeEnd::kAnswer, "status " + std::to_string(head.status));
   }
 
  private:
@@ -104,12 +106,12 @@ class GrpcProbe final : public SessionProbe {
  public:
   using SessionProbe::SessionProbe;
   void on_head(http::ResponseHead& head, bool end) override {
-    if (head.status != 200) return tell(false, "status " + std::to_string(head.status));
+    if (head.status != 200) return tell(ProbeEnd::kAnswer, "status " + std::to_string(head.status));
     if (end) judge(head.fields);
   }
   void on_body(std::string_view data, bool end) override {
     body_.append(data.substr(0, kMostBody - std::min(body_.size(), kMostBody)));
-    if (end) tell(false, "the answer has no grpc-status");
+    if (end) tell(ProbeEnd::kAnswer, "the answer has no grpc-status");
   }
   void on_trailers(http::Fields& trailers) override { judge(trailers); }
 
@@ -127,10 +129,10 @@ class GrpcProbe final : public SessionProbe {
   }
   void judge(const http::Fields& fields) {
     const auto* status = http::find(fields, "grpc-status");
-    if (status == nullptr) return tell(false, "the answer has no grpc-status");
-    if (status->value != "0") return tell(false, "grpc-status " + std::string(status->value));
+    if (status == nullptr) return tell(ProbeEnd::kAnswer, "the answer has no grpc-status");
+    if (status->value != "0") return tell(ProbeEnd::kAnswer, "grpc-status " + std::string(status->value));
     const bool serving = grpc_is_serving(body_);
-    tell(serving, serving ? "" : "not serving");
+    tell(serving ? ProbeEnd::kSuccess : ProbeEnd::kAnswer, serving ? "" : "not serving");
   }
 
   std::string body_;

@@ -35,10 +35,10 @@ class TcpProbe final : public Probe, public net::StreamHandler {
       const iovec part{unsent_.data(), unsent_.size()};
       const auto result = stream_->write({&part, 1});
       if (result.status == net::IoStatus::kAgain) return;
-      if (result.status != net::IoStatus::kOk) return tell(false, "closed while the check was sent");
+      if (result.status != net::IoStatus::kOk) return tell(ProbeEnd::kConnect, "closed while the check was sent");
       unsent_.erase(0, result.bytes);
     }
-    if (expect_.empty()) return tell(true, "");
+    if (expect_.empty()) return tell(ProbeEnd::kSuccess, "");
   }
 
   void on_readable() override {
@@ -47,18 +47,18 @@ class TcpProbe final : public Probe, public net::StreamHandler {
     for (;;) {
       const auto result = stream_->read(data);
       if (result.status == net::IoStatus::kAgain) return;
-      if (result.status != net::IoStatus::kOk) return tell(false, "closed before the expected bytes");
+      if (result.status != net::IoStatus::kOk) return tell(ProbeEnd::kConnect, "closed before the expected bytes");
       received_.append(data.data(), result.bytes);
-      if (received_.find(expect_) != std::string::npos) return tell(true, "");
-      if (received_.size() >= kMostAnswer) return tell(false, "answered without the expected bytes");
+      if (received_.find(expect_) != std::string::npos) return tell(ProbeEnd::kSuccess, "");
+      if (received_.size() >= kMostAnswer) return tell(ProbeEnd::kAnswer, "answered without the expected bytes");
     }
   }
 
-  void on_failed(int, std::string_view what) override { tell(false, what); }
+  void on_failed(int, std::string_view what) override { tell(ProbeEnd::kConnect, what); }
 
  private:
-  void tell(bool success, std::string_view why) {
-    if (!std::exchange(told_, true)) listener_.on_probe(success, why);
+  void tell(ProbeEnd end, std::string_view why) {
+    if (!std::exchange(told_, true)) listener_.on_probe(end, why);
   }
 
   ProbeListener& listener_;

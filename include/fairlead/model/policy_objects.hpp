@@ -5,6 +5,7 @@
 // BackendTrafficPolicy and ClientTrafficPolicy and Istio's DestinationRule. Fields and defaults are described for users
 // in docs/reference/*-policy.schema.json, which a test holds against the readers.
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -54,8 +55,11 @@ struct ActiveHealthCheck {
   enum class Type : std::uint8_t { kHttp, kGrpc, kTcp };
   Type type = Type::kHttp;
   milliseconds interval{3000};
+  milliseconds unhealthy_interval{0};  ///< 0: as interval
   milliseconds timeout{1000};
   std::uint32_t unhealthy_threshold = 3;
+  /// In its place: failed connects, time-outs, answers; 0: never.
+  std::optional<std::array<std::uint32_t, 3>> unhealthy_thresholds;
   std::uint32_t healthy_threshold = 1;
   std::uint16_t port = 0;  ///< 0: the backend's
   std::string path = "/";  ///< HTTP

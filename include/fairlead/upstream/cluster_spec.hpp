@@ -4,6 +4,7 @@
 // The nouns of a cluster: a named group of backends and how they are to be used. No behaviour. Names and defaults
 // follow Envoy's cluster and Istio's DestinationRule where they agree; time-outs of 0 mean none unless said otherwise.
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -141,11 +142,14 @@ struct StatusRange {
 struct HealthCheckSpec {
   Check kind = Check::kHttp;
   milliseconds interval{10000};
+  milliseconds unhealthy_interval{0};  ///< of a backend that is unhealthy; 0: as interval
   milliseconds no_traffic_interval{60000};  ///< while the cluster has had no request; 0: as interval
   milliseconds timeout{1000};  ///< of one probe, connect included
   std::uint32_t jitter_percent = 10;  ///< of the interval, added at random
   std::uint32_t healthy_threshold = 2;  ///< successes in a row; the first answer of all counts alone
   std::uint32_t unhealthy_threshold = 3;
+  /// In its place, each kind of failure for itself, until a success: connects, time-outs, answers; 0: never.
+  std::optional<std::array<std::uint32_t, 3>> unhealthy_thresholds{};
   std::string path = "/";
   std::string method = "GET";
   std::string host{};  ///< empty: the endpoint's hostname, else its address

@@ -15,11 +15,19 @@
 
 namespace fairlead::upstream {
 
+/// How a probe ended.
+enum class ProbeEnd : std::uint8_t {
+  kConnect,  ///< no connection, or it broke
+  kTimeout,
+  kAnswer,   ///< another answer than the one that is expected
+  kSuccess,
+};
+
 /// Hears how a probe ended; called once, never before start() returns.
 class ProbeListener {
  public:
   /// `why`: of a failure, for people: "connect: Connection refused", "status 503".
-  virtual void on_probe(bool success, std::string_view why) = 0;
+  virtual void on_probe(ProbeEnd end, std::string_view why) = 0;
 
  protected:
   ~ProbeListener() = default;

@@ -32,10 +32,13 @@ class FakeProber final : public Prober {
     if (refuses) return fail("connect: no route");
     return std::make_unique<Entry>(*this, at.address.address.text(), listener);
   }
-  void answer(const std::string& address, bool success) {
+  void answer(const std::string& address, ProbeEnd end) {
     const auto found = std::ranges::find(running, address, &Entry::address);
     ASSERT_NE(found, running.end()) << "nobody probes " << address;
-    (*found)->listener.on_probe(success, success ? "" : "status 503");
+    (*found)->listener.on_probe(end, end == ProbeEnd::kSuccess ? "" : "status 503");
+  }
+  void answer(const std::string& address, bool success) {
+    answer(address, success ? ProbeEnd::kSuccess : ProbeEnd::kAnswer);
   }
   std::vector<Entry*> running;
   std::map<std::string, int> started;
@@ -115,6 +118,49 @@ TEST_F(HealthCheckerTest, AProbeTimesOutAndMayFailAtOnce) {
   EXPECT_EQ(checker.counters().failures, 2u);
 }
 
+TEST_F(HealthCheckerTest, KindsOfFailureMayCountApart) {
+  using enum ProbeEnd;
+  auto spec = of("a", {"10.0.0.1"});
+  spec.checks[0].unhealthy_interval = milliseconds(100);
+  spec.checks[0].unhealthy_thresholds = {2, 0, 3};  // connects, time-outs, answers
+  checker.apply(spec);
+  const auto end = [&](ProbeEnd how) {
+    prober.answer("10.0.0.1", how);
+    clock.end_turn();
+    clock.pass(1000);
+  };
+  end(kSuccess);
+  for (const auto how :
+       {kConnect, kTimeout, kTimeout, kTimeout, kAnswer, kAnswer, kSuccess, kConnect, kAnswer, kAnswer}) {
+    end(how);
+    EXPECT_TRUE(changes.empty());
+  }
+  prober.answer("10.0.0.1", kAnswer);
+  clock.end_turn();
+  EXPECT_EQ(changes, std::vector<std::string>{"-status 503"}) << "the third without a success between";
+  clock.pass(99);
+  EXPECT_TRUE(prober.running.empty());
+  clock.pass(1);
+  prober.answer("10.0.0.1", kSuccess);
+  clock.end_turn();
+  clock.pass(100);
+  EXPECT_EQ(prober.running.size(), 1u) << "it is not healthy yet";
+  prober.answer("10.0.0.1", kSuccess);
+  clock.end_turn();
+  EXPECT_EQ(changes.size(), 2u);
+  clock.pass(999);
+  EXPECT_TRUE(prober.running.empty());
+}
+
+TEST_F(HealthCheckerTest, TheFirstFailureCountsWhereItsKindDoes) {
+  auto spec = of("a", {"10.0.0.1"});
+  spec.checks[0].unhealthy_thresholds = {2, 0, 3};
+  checker.apply(spec);
+  prober.answer("10.0.0.1", ProbeEnd::kTimeout);
+  clock.end_turn();
+  EXPECT_TRUE(changes.empty());
+}
+
 TEST_F(HealthCheckerTest, ATargetIsProbedOnceHoweverManyUseIt) {
   checker.apply(of("a", {"10.0.0.1", "10.0.0.2"}));
   checker.apply(of("b", {"10.0.0.1"}));
@@ -175,7 +221,7 @@ TEST_F(HealthCheckerTest, ProbesUnderWayAreLimited) {
   EXPECT_EQ(prober.running.size(), HealthChecker::kMaxProbes);
   for (int i = 0; i < 600; ++i) {
     ASSERT_FALSE(prober.running.empty());
-    prober.running.front()->listener.on_probe(true, "");
+    prober.running.front()->listener.on_probe(ProbeEnd::kSuccess, "");
     clock.end_turn();
     ASSERT_LE(prober.running.size(), HealthChecker::kMaxProbes);
   }
@@ -189,7 +235,7 @@ TEST_F(HealthCheckerTest, JitterSpreadsProbes) {
   for (int i = 0; i < 100; ++i) spec.endpoints.push_back(endpoint("10.1.0." + std::to_string(i)));
   checker.apply(spec);
   while (!prober.running.empty()) {
-    prober.running.front()->listener.on_probe(true, "");
+    prober.running.front()->listener.on_probe(ProbeEnd::kSuccess, "");
     clock.end_turn();
   }
   clock.pass(999);

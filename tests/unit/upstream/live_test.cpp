@@ -52,8 +52,8 @@ class FirstBytes {
 
 class LiveTest : public testing::Test, public ProbeListener {
  protected:
-  void on_probe(bool success, std::string_view why) override {
-    result = (success ? "+" : "-") + std::string(why);
+  void on_probe(ProbeEnd end, std::string_view why) override {
+    result = (end == ProbeEnd::kSuccess ? "+" : "-") + std::string(why);
     loop.reactor->stop();
   }
   std::string probe(const net::Endpoint& at, const HealthCheckSpec& check) {
