@@ -409,6 +409,12 @@ spec:
                           signed(date=email.utils.formatdate(time.time() - 3600, usegmt=True)), signed(date="yesterday"),
                           signed(body=b"hello"), signed() + signed()[2:]):
             self.refused(*arguments)
+        to_proxy = [one.replace("authorization:", "proxy-authorization:") for one in signed()]
+        self.assertEqual(self.seen(*to_proxy)["x-consumer-username"], "alice")
+        self.assertEqual(self.seen(*to_proxy, "-H", "authorization: Bearer x")["x-consumer-username"], "alice")
+        self.assertEqual(self.seen(*signed(), "-H", "proxy-authorization: Basic eDp5")["x-consumer-username"], "alice")
+        wrong = [one.replace("authorization:", "proxy-authorization:") for one in signed(secret="x")]
+        self.refused(*wrong, *signed()[2:], why="signature is wrong")
         names = "date request-line digest"
         status, _, body = self.ask(*signed(names, b"hello", "/echo"), path="/echo")
         self.assertEqual((status, body), (200, "hello"))

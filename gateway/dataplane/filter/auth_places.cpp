@@ -112,10 +112,10 @@ std::optional<std::string_view> behind_scheme(std::string_view value, std::strin
   return value;
 }
 
-PlaceValue authorization(Request& request) {
+PlaceValue authorization(Request& request, std::string_view name) {
   PlaceValue out;
   for (const auto& field : request.head().fields) {
-    if (field.name != "authorization") continue;
+    if (field.name != name) continue;
     out.twice = out.present;
     out.present = true;
     out.text = field.value;
@@ -123,9 +123,9 @@ PlaceValue authorization(Request& request) {
   return out;
 }
 
-void remove_authorization(Request& request, std::string_view scheme) {
+void remove_authorization(Request& request, std::string_view scheme, std::string_view name) {
   std::erase_if(request.head().fields,
-                [&](const auto& field) { return field.name == "authorization" && behind_scheme(field.value, scheme); });
+                [&](const auto& field) { return field.name == name && behind_scheme(field.value, scheme); });
 }
 
 BearerPlaces::BearerPlaces(const model::CredentialPlaces& places) : others_(places) {

@@ -25,10 +25,10 @@ void remove_credential(Request& request, const model::CredentialPlaces& places);
 
 /// The value behind "Scheme " (any case); nothing where it is another scheme.
 [[nodiscard]] std::optional<std::string_view> behind_scheme(std::string_view value, std::string_view scheme);
-/// The one Authorization field; `twice` where there are several.
-[[nodiscard]] PlaceValue authorization(Request& request);
+/// The one field of that name; `twice` where there are several.
+[[nodiscard]] PlaceValue authorization(Request& request, std::string_view name = "authorization");
 /// Takes it off where it is of this scheme: another may be for the backend.
-void remove_authorization(Request& request, std::string_view scheme);
+void remove_authorization(Request& request, std::string_view scheme, std::string_view name = "authorization");
 
 /// A bearer token (RFC 6750): in Authorization behind "Bearer"; elsewhere alone, or so too.
 class BearerPlaces {

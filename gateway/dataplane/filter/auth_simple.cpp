@@ -74,8 +74,8 @@ class Hmac final : public AuthMethod {
       : settings_(settings), directories_(std::move(directories)) {}
 
   AuthOutcome check(Request& request, AuthAttempt& attempt) const override {
-    const auto value = authorization(request);
-    if (!value.present || !behind_scheme(value.text, "hmac")) return AuthOutcome::kAbsent;
+    const auto value = find(request);
+    if (!value.present) return AuthOutcome::kAbsent;
     if (value.twice) return refuse(attempt, "more than one Authorization header was sent", AuthFailure::kDuplicate);
     const auto header = auth::parse_hmac(value.text);
     if (!header) return refuse(attempt, "the signature's header is malformed", AuthFailure::kMalformed);
@@ -100,13 +100,12 @@ class Hmac final : public AuthMethod {
   std::string_view scheme() const override { return "hmac"; }
   std::string_view realm() const override { return settings_.realm; }
   void hide(Request& request) const override {
-    if (settings_.hide_credentials) remove_authorization(request, "hmac");
+    if (!settings_.hide_credentials) return;
+    for (const auto name : kPlaces) remove_authorization(request, "hmac", name);
   }
   std::size_t most_body() const override { return settings_.validate_body ? settings_.max_body_bytes : 0; }
   bool needs_body(Request& request) const override {
-    const auto value = authorization(request);
-    return settings_.validate_body && has_body(request) && value.present &&
-           behind_scheme(value.text, "hmac").has_value();
+    return settings_.validate_body && has_body(request) && find(request).present;
   }
   bool check_body(Request& request, const std::string& body) const override {
     const auto* digest = http::find(request.head().fields, "digest");
@@ -114,6 +113,14 @@ class Hmac final : public AuthMethod {
   }
 
  private:
+  static constexpr std::string_view kPlaces[] = {"proxy-authorization", "authorization"};
+  /// The first of that scheme.
+  static PlaceValue find(Request& request) {
+    for (const auto name : kPlaces)
+      if (auto value = authorization(request, name); value.present && behind_scheme(value.text, "hmac")) return value;
+    return {};
+  }
+
   static bool has_body(Request& request) { return request.head().body != http::Body::kNone; }
 
   /// An unsigned date would make a signature good for ever.
