@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kong's plugins, one by one: its own file, and the objects that are made of it, which answer alike."""
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -158,6 +159,31 @@ plugins:
                 self.assertEqual((got, fields["x-ratelimit-limit-hour"]), (status, limit), (path, key))
                 if who is not None:
                     self.assertEqual((self.sent("x-who"), fields.get("x-a")), (who, "1" if path == "/a" else None), (path, key))
+        self.both(text, check)
+
+    def test_plugins_and_acls_of_consumer_groups(self):
+        os.environ["FL_KONG_ANN"] = "key-of-ann"
+        self.addCleanup(os.environ.pop, "FL_KONG_ANN")
+        text = self.service("name: a, paths: [/a]", "name: b, paths: [/b], plugins: [{name: acl, config: {allow: [gold], "
+                            "include_consumer_groups: true}}]") + """plugins:
+- {name: key-auth}
+- {name: rate-limiting, config: {hour: 1}}
+consumers:
+- {username: ann, groups: [{name: gold}, {name: silver}], keyauth_credentials: [{key: '{vault://env/fl-kong-ann}'}]}
+- {username: bob, groups: [{name: silver}], keyauth_credentials: [{key: key-of-bob}]}
+- {username: cid, keyauth_credentials: [{key: key-of-cid}]}
+consumer_groups:
+- {name: silver, plugins: [{name: rate-limiting, config: {hour: 2}}]}
+- {name: gold, plugins: [{name: rate-limiting, config: {hour: 3}}]}
+"""
+
+        def check(http):
+            for who, most in (("ann", 3), ("bob", 2), ("cid", 1)):
+                seen = [ask(http, "/a", "-H", f"apikey: key-of-{who}") for _ in range(most + 1)]
+                self.assertEqual([one[0] for one in seen], [200] * most + [429], who)
+                self.assertEqual(seen[0][1]["x-ratelimit-limit-hour"], str(most))
+            self.assertEqual(ask(http, "/b", "-H", "apikey: key-of-bob")[0], 403)
+            self.assertEqual(ask(http, "/b", "-H", "apikey: key-of-ann")[0], 429, "she may, but not so often")
         self.both(text, check)
 
     def test_what_backends_are_told(self):

@@ -109,6 +109,8 @@ routes:
 - name: small
   service: first
   paths: [/small]
+- {{name: named, service: second, paths: [/named], snis: [named.example]}}
+- {{name: unnamed, service: first, paths: [/named]}}
 plugins:
 - {{name: prometheus, config: {{status_code_metrics: true, latency_metrics: true, bandwidth_metrics: true}}}}
 - {{name: request-size-limiting, route: small, config: {{allowed_payload_size: 10, size_unit: bytes}}}}
@@ -153,6 +155,12 @@ certificates:
         status, fields, _ = ask(http, "/secure?a=b")
         self.assertEqual((status, fields["location"]), (301, "https://a.example/secure?a=b"))
         self.assertEqual(ask(https, "/secure", scheme="https")[0], 200)
+        for name, backends in (("named.example", (b"two", b"three")), ("a.example", (b"one",))):
+            found = curl("-k", "--connect-to", f"::127.0.0.1:{https}", "-H", "host: a.example",
+                         "-H", "fairlead-tls-server-name: named.example", f"https://{name}/named")
+            self.assertIn(found, backends, name)
+        self.assertEqual(ask(https, "/named", scheme="https")[2], b"one", "an address is no name")
+        self.assertIn(ask(http, "/named")[2], (b"two", b"three"), "without TLS names do not count")
         status, _, body = ask(http, "/strict")
         self.assertEqual((status, json.loads(body)["message"]), (426, "Please use HTTPS protocol"))
         # Two fields and a host go before one path, however long: Gateway API would have it otherwise.
@@ -278,7 +286,7 @@ certificates:
 
     def test_what_is_not_served_is_named_before_anything_starts(self):
         path = self.folder / "kong.yaml"
-        path.write_text(self.file() + "vaults: [{name: env, prefix: x}]\n")
+        path.write_text(self.file() + "vaults: [{name: aws, prefix: x}]\n")
         line = str(path.read_text().count("\n"))
         listen = ["--listen", f"127.0.0.1:{self.http}"]
         gateway = Gateway("--config", path, *listen, ready=False)

@@ -127,7 +127,8 @@ void Reader::note(Severity severity, View at, std::string field, std::string fou
 }
 
 void Reader::error(View at, std::string expected) {
-  note(Severity::kError, at, path(at), hidden_ ? "a value (not shown)" : shown(at), std::move(expected));
+  note(Severity::kError, at, path(at), hidden_ || at.node().secret ? "a value (not shown)" : shown(at),
+       std::move(expected));
 }
 
 void Reader::unknown_field(View at, std::string known) {

@@ -26,6 +26,7 @@ class Tree {
   struct Node {
     Type type = Type::kNull;
     bool plain = false;         ///< a scalar without quotes
+    bool secret = false;        ///< no error shows its text
     bool merge = false;         ///< the value of a merge key (<<); gone once its mapping is complete
     std::uint32_t line = 0;     ///< from 1, within the input
     std::uint32_t column = 0;   ///< from 1

@@ -75,15 +75,16 @@ bool serves_consumers(const std::string& plugin) {
 /// Of two plugins of one name the one of more weight counts.
 int weight_of(const Plugin& plugin) {
   const bool route = plugin.route.has_value(), service = plugin.service.has_value();
-  if (plugin.consumer) return route && service ? 8 : route ? 7 : service ? 6 : 4;
-  return route && service ? 5 : route ? 3 : service ? 2 : 1;
+  if (plugin.consumer) return route && service ? 12 : route ? 10 : service ? 9 : 5;
+  if (plugin.group) return route && service ? 11 : route ? 8 : service ? 7 : 4;
+  return route && service ? 6 : route ? 3 : service ? 2 : 1;
 }
 
 }  // namespace
 
 void Conversion::add_policy(View from, const std::string& name, const std::string& kind,
                             const std::vector<std::string>& targets, const Json& sections,
-                            const std::string& consumer) {
+                            const std::vector<std::string>& consumers) {
   if (sections.empty()) return;
   for (std::size_t i = 0; i < targets.size(); i += kMostTargets) {
     Json refs = Json::array();
@@ -91,7 +92,7 @@ void Conversion::add_policy(View from, const std::string& name, const std::strin
       refs.push_back(
           {{"group", kind == "Consumer" ? "fairlead.io" : kGatewayApi}, {"kind", kind}, {"name", targets[k]}});
     Json spec = {{"targetRefs", refs}};
-    if (!consumer.empty()) spec["consumers"] = list_of(consumer);
+    if (!consumers.empty()) spec["consumers"] = consumers;
     for (const auto& [key, value] : sections.items()) spec[key] = value;
     out_.add(from, kOwn, "RequestPolicy", i == 0 ? name : name + "-" + std::to_string(i / kMostTargets),
              {{"spec", std::move(spec)}});
@@ -168,14 +169,15 @@ void Conversion::convert_plugins() {
     for (const auto& [secret, data] : parts.secrets)
       out_.add(plugin.at, "v1", "Secret", secret, {{"stringData", data}});
     const auto text = [](const Index& index) { return index ? std::to_string(*index) : std::string("-"); };
-    const auto scope =
-        plugin.name + "/" + text(plugin.service) + "/" + text(plugin.route) + "/" + text(plugin.consumer);
+    const auto scope = plugin.name + "/" + text(plugin.service) + "/" + text(plugin.route) + "/" +
+                       text(plugin.consumer) + "/" + text(plugin.group);
     if (!scopes.emplace(scope, plugin.at).second)
-      notes_.error(plugin.at.find("name"), "a plugin once for each service, route and consumer");
-    if (plugin.consumer && !serves_consumers(plugin.name))
+      notes_.error(plugin.at.find("name"), "a plugin once for each service, route, consumer and consumer group");
+    if (plugin.consumer && plugin.group) notes_.error(plugin.at, "a consumer or a consumer group, not both");
+    if ((plugin.consumer || plugin.group) && !serves_consumers(plugin.name))
       notes_.unserved(plugin.at.find("name"),
                       "correlation-id, proxy-cache, rate-limiting, redirect, request-termination, request-transformer, "
-                      "response-ratelimiting or response-transformer for a consumer");
+                      "response-ratelimiting or response-transformer for a consumer or a consumer group");
   }
 }
 
@@ -183,8 +185,9 @@ void Conversion::sort_plugins() {
   for (std::size_t i = 0; i < file_.plugins.size(); ++i) {
     const auto& plugin = file_.plugins[i];
     if (!plugin.enabled) continue;
-    if (plugin.consumer) {
-      if (serves_consumers(plugin.name)) plugins_of_consumers_[*plugin.consumer].push_back(i);
+    if (plugin.consumer || plugin.group) {
+      auto& of = plugin.consumer ? plugins_of_consumers_[*plugin.consumer] : plugins_of_groups_[*plugin.group];
+      if (serves_consumers(plugin.name)) of.push_back(i);
     } else if (plugin.route) {
       plugins_of_routes_[*plugin.route].push_back(i);
     } else if (plugin.service) {
@@ -195,9 +198,8 @@ void Conversion::sort_plugins() {
   }
 }
 
-/// One of each name, the most special one: kong/runloop/plugins_iterator.lua. consumer: none, for requests of nobody
-/// that some plugin is for.
-Conversion::Chosen Conversion::choose_plugins(std::size_t route, Index consumer) const {
+/// One of each name, the most special one: kong/runloop/plugins_iterator.lua; of a caller's groups the first by name.
+Conversion::Chosen Conversion::choose_plugins(std::size_t route, const Callers& callers) const {
   Chosen out;
   std::map<std::string, int> best;
   const auto service = file_.routes[route].service;
@@ -217,7 +219,8 @@ Conversion::Chosen Conversion::choose_plugins(std::size_t route, Index consumer)
   choose(plugins_of_all_);
   choose_of(plugins_of_services_, service);
   choose_of(plugins_of_routes_, route);
-  choose_of(plugins_of_consumers_, consumer);
+  choose_of(plugins_of_consumers_, callers.own);
+  for (const auto group : callers.groups) choose_of(plugins_of_groups_, group);
   return out;
 }
 
@@ -269,7 +272,7 @@ void Conversion::join_authentication(std::size_t route, std::vector<std::size_t>
 void Conversion::merge_plugins(std::size_t route) {
   auto& parts = routes_[route];
   std::vector<std::size_t> callers;
-  parts.plugins = choose_plugins(route, std::nullopt);
+  parts.plugins = choose_plugins(route, {});
   parts.sections = merged(parts.plugins);
   for (const auto& [name, index] : parts.plugins) {
     const auto& plugin = plugins_[index];
@@ -439,7 +442,7 @@ void Conversion::add_policies() {
   Counted counted;
   for (std::size_t i = 0; i < routes_.size(); ++i)
     for (const auto& [name, plugin] : routes_[i].plugins) count_on(i, name, plugin, counted);
-  add_rate_limits(counted);
+  for (const auto& [of, targets] : counted) add_rate_limit(of.first, of.second, targets);
 }
 
 /// Those of a route belong to what a plugin counts together.
@@ -450,21 +453,22 @@ void Conversion::count_on(std::size_t route, const std::string& name, std::size_
   targets.insert(targets.end(), routes_[route].objects.begin(), routes_[route].objects.end());
 }
 
+/// The plugin's own, or one like it.
+std::string Conversion::policy_name(std::size_t plugin) {
+  const auto& name = plugin_names_[plugin];
+  return named_.insert(plugin).second ? name : names_.make("", name);
+}
+
 /// One policy for all routes of a plugin, as they count together; or of a plugin and a service.
-void Conversion::add_rate_limits(const Counted& counted) {
-  for (const auto& [of, targets] : counted) {
-    const auto plugin = of.first;
-    const auto& entity = file_.plugins[plugin];
-    if (targets.empty()) continue;
-    const auto name = of.second ? names_.make("", plugin_names_[plugin] + "-of-service") : plugin_names_[plugin];
-    if (targets.size() > kMostTargets)
-      notes_.unserved(entity.at.find("name"), "at most " + std::to_string(kMostTargets) +
-                                                  " routes that count together, found " +
-                                                  std::to_string(targets.size()));
-    else
-      add_policy(entity.at, name, "HTTPRoute", targets, plugins_[plugin].sections,
-                 entity.consumer ? file_.consumers[*entity.consumer].object : "");
-  }
+void Conversion::add_rate_limit(std::size_t plugin, Index service, const std::vector<std::string>& targets,
+                                const std::vector<std::string>& consumers) {
+  const auto& entity = file_.plugins[plugin];
+  if (targets.empty()) return;
+  const auto name = service ? names_.make("", plugin_names_[plugin] + "-of-service") : policy_name(plugin);
+  if (targets.size() > kMostTargets)
+    notes_.unserved(entity.at.find("name"), "at most " + std::to_string(kMostTargets) +
+                                                " routes that count together, found " + std::to_string(targets.size()));
+  else add_policy(entity.at, name, "HTTPRoute", targets, plugins_[plugin].sections, consumers);
 }
 
 void Conversion::add_not_found(View root) {

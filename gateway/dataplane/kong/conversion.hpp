@@ -33,7 +33,14 @@ class Conversion {
   void add_consumers();
   void convert_plugins();
   void sort_plugins();
-  [[nodiscard]] Chosen choose_plugins(std::size_t route, Index consumer) const;
+  /// Consumers for whom the same plugins count.
+  struct Callers {
+    Index own;                         ///< the one who has plugins of his own
+    std::vector<std::size_t> groups;   ///< consumer groups that have plugins, by name
+    std::vector<std::size_t> plugins;  ///< of these, places in the file's list
+    std::vector<std::string> objects;  ///< names of Consumers
+  };
+  [[nodiscard]] Chosen choose_plugins(std::size_t route, const Callers& callers) const;
   [[nodiscard]] Json merged(const Chosen& plugins) const;
   void merge_plugins(std::size_t route);
   void join_authentication(std::size_t route, std::vector<std::size_t> callers);
@@ -51,14 +58,18 @@ class Conversion {
   /// HTTPRoutes by the plugin that counts on them, and by the service where it counts each for itself.
   using Counted = std::map<std::pair<std::size_t, Index>, std::vector<std::string>>;
   void count_on(std::size_t route, const std::string& name, std::size_t plugin, Counted& out) const;
-  void add_rate_limits(const Counted& counted);
+  void add_rate_limit(std::size_t plugin, Index service, const std::vector<std::string>& targets,
+                      const std::vector<std::string>& consumers = {});
+  std::string policy_name(std::size_t plugin);
+  [[nodiscard]] std::vector<Callers> all_callers() const;
   void add_consumer_policies();
-  [[nodiscard]] bool is_alone(std::size_t plugin) const;
-  void add_consumer_routes(std::size_t consumer, const std::set<std::size_t>& plugins);
+  [[nodiscard]] bool concerns(const Plugin& plugin, const Callers& callers) const;
+  [[nodiscard]] bool is_alone(std::size_t plugin, const Callers& callers) const;
+  void add_consumer_routes(const Callers& callers, const std::set<std::size_t>& plugins, Counted& counting);
   void add_logs(View root);
   void add_not_found(View root);
   void add_policy(View from, const std::string& name, const std::string& kind, const std::vector<std::string>& targets,
-                  const Json& sections, const std::string& consumer = {});
+                  const Json& sections, const std::vector<std::string>& consumers = {});
 
   Notes& notes_;
   const File& file_;
@@ -71,9 +82,11 @@ class Conversion {
   std::string metrics_;  // of Kong's families, those that are shown
   std::vector<PluginParts> plugins_;
   std::vector<std::string> plugin_names_;
+  std::set<std::size_t> named_;  ///< plugins of which a policy has the name
   // Of those that are for requests of any consumer, places in the file's list.
   std::vector<std::size_t> plugins_of_all_;
-  std::map<std::size_t, std::vector<std::size_t>> plugins_of_routes_, plugins_of_services_, plugins_of_consumers_;
+  std::map<std::size_t, std::vector<std::size_t>> plugins_of_routes_, plugins_of_services_, plugins_of_consumers_,
+      plugins_of_groups_;
   std::map<std::size_t, Backend> backends_;  ///< of services
   std::vector<RouteParts> routes_;
 };

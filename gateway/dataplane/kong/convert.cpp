@@ -60,6 +60,7 @@ Converted convert(std::string_view text, bool json, const std::string& file, con
     const config::View root(tree, config::Tree::root());
     config::Reader reader(root, "", out.diagnostics);
     Notes notes(reader, options.allow_partial);
+    prepare(notes, tree);
     const auto entities = read_entities(notes, root);
     if (!reader.failed()) {
       Conversion conversion(notes, entities, options);

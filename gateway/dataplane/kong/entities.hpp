@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,7 @@ struct Route {
   View service_at;
   std::vector<std::string> protocols{"http", "https"};
   std::vector<std::string> methods, hosts;
+  std::vector<std::string> snis;  ///< count where there is TLS
   std::vector<PathCondition> paths;
   std::vector<HeaderCondition> headers;
   std::uint16_t https_redirect = 426;
@@ -104,8 +106,16 @@ struct Credential {
 struct Consumer {
   View at;
   std::string username, custom_id;
+  std::vector<View> groups_at;
+  std::set<std::size_t> groups{};  ///< consumer groups
   std::string object;  ///< name of the Consumer made of it
   [[nodiscard]] const std::string& called() const { return username.empty() ? custom_id : username; }
+};
+
+struct ConsumerGroup {
+  View at;
+  std::string name;
+  std::vector<View> members_at;  ///< consumers
 };
 
 struct Certificate {
@@ -117,8 +127,8 @@ struct Plugin {
   View at, config;
   std::string name;
   bool enabled = true;
-  Index service, route, consumer;
-  View service_at, route_at, consumer_at;
+  Index service, route, consumer, group;
+  View service_at, route_at, consumer_at, group_at;
 };
 
 struct File {
@@ -127,6 +137,7 @@ struct File {
   std::vector<Upstream> upstreams;
   std::vector<Target> targets;
   std::vector<Consumer> consumers;
+  std::vector<ConsumerGroup> groups;
   std::vector<Credential> credentials;
   std::vector<Certificate> certificates, authorities;
   std::vector<Plugin> plugins;
@@ -150,6 +161,9 @@ class Notes {
   config::Reader& reader_;
   bool allow_partial_;
 };
+
+/// Puts values where something stands for them: decK's `_info.defaults` and `_plugin_configs`, references to vaults.
+void prepare(Notes& notes, config::Tree& tree);
 
 /// Reads a whole file; what is wrong is in the notes.
 [[nodiscard]] File read_entities(Notes& notes, View root);

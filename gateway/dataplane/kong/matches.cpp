@@ -28,7 +28,7 @@ std::string quote(std::string_view text) {
 /// length of the path.
 std::uint64_t priority_of(const Route& route, const PathCondition* path) {
   std::uint64_t fields = path != nullptr ? 1 : 0;
-  for (const bool given : {!route.methods.empty(), !route.hosts.empty(), !route.headers.empty()})
+  for (const bool given : {!route.methods.empty(), !route.hosts.empty(), !route.headers.empty(), !route.snis.empty()})
     fields += given ? 1 : 0;
   const bool plain = !route.hosts.empty() && std::ranges::none_of(route.hosts, [](const std::string& host) {
     return host.find('*') != std::string::npos;
@@ -83,6 +83,10 @@ Json headers_of(Notes& notes, const Route& route) {
     }
     out.push_back({{"type", "RegularExpression"}, {"name", header.name}, {"value", "(?i)(?:" + all + ")"}});
   }
+  if (route.snis.empty()) return out;
+  std::string all;  // begins with the empty name: requests without TLS
+  for (const auto& name : route.snis) all += "|" + quote(name);
+  out.push_back({{"type", "RegularExpression"}, {"name", route::kServerName}, {"value", all}});
   return out;
 }
 

@@ -261,7 +261,7 @@ PluginParts convert_plugin(Notes& notes, const Plugin& plugin, const File& file,
   else if (name == "basic-auth") convert_basic_auth(notes, config, file, out);
   else if (name == "jwt") convert_jwt(notes, config, file, out);
   else if (name == "hmac-auth") convert_hmac_auth(notes, config, file, out);
-  else if (name == "acl") convert_acl(notes, config, out);
+  else if (name == "acl") convert_acl(notes, config, file, out);
   else if (name == "ip-restriction") convert_ip_restriction(notes, config, out);
   else if (name == "bot-detection") convert_bot_detection(notes, config, out);
   else if (name == "cors") convert_cors(notes, config, out);

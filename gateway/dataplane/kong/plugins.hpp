@@ -11,7 +11,7 @@ void convert_key_auth(Notes& notes, ConfigView& config, const File& file, Plugin
 void convert_basic_auth(Notes& notes, ConfigView& config, const File& file, PluginParts& out);
 void convert_jwt(Notes& notes, ConfigView& config, const File& file, PluginParts& out);
 void convert_hmac_auth(Notes& notes, ConfigView& config, const File& file, PluginParts& out);
-void convert_acl(Notes& notes, ConfigView& config, PluginParts& out);
+void convert_acl(Notes& notes, ConfigView& config, const File& file, PluginParts& out);
 void convert_ip_restriction(Notes& notes, ConfigView& config, PluginParts& out);
 void convert_bot_detection(Notes& notes, ConfigView& config, PluginParts& out);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plugins that find out who calls, and whether that one may.
+#include <algorithm>
+
 #include "gateway/dataplane/config/fields.hpp"
 #include "gateway/dataplane/kong/plugins.hpp"
 #include "gateway/dataplane/kong/read.hpp"
@@ -28,6 +30,17 @@ Json& begin(ConfigView& config, PluginParts& out, const char* name, const char* 
 void take_preflights(ConfigView& config, PluginParts& out) {
   out.passes_options = !config.flag("run_on_preflight", true);
   if (out.passes_options) out.sections["authentication"]["preflights"] = "Pass";
+}
+
+/// The consumers in any of these consumer groups.
+std::vector<std::string> members_of(const File& file, const std::vector<std::string>& names) {
+  std::vector<std::string> out;
+  for (const auto& consumer : file.consumers)
+    if (std::ranges::any_of(consumer.groups, [&](std::size_t group) {
+          return std::ranges::find(names, file.groups[group].name) != names.end();
+        }))
+      out.push_back(consumer.object);
+  return out;
 }
 
 /// Who requests are whose credentials are none, or wrong.
@@ -94,14 +107,18 @@ void convert_hmac_auth(Notes& notes, ConfigView& config, const File& file, Plugi
   take_anonymous(notes, config, file, out);
 }
 
-void convert_acl(Notes& notes, ConfigView& config, PluginParts& out) {
+void convert_acl(Notes& notes, ConfigView& config, const File& file, PluginParts& out) {
   const auto allow = config.texts("allow"), deny = config.texts("deny");
   config.ignore("always_use_authenticated_groups");  // of plugins that are not served
-  config.only("include_consumer_groups", "false");
   if (allow.empty() == deny.empty()) return notes.error(config.at(), "allow or deny, one of them");
-  const Json rule = {{"action", allow.empty() ? "Deny" : "Allow"}, {"groups", allow.empty() ? deny : allow}};
+  const auto& groups = allow.empty() ? deny : allow;
+  const char* action = allow.empty() ? "Deny" : "Allow";
+  auto rules = list_of({{"action", action}, {"groups", groups}});
+  if (config.flag("include_consumer_groups", false))
+    if (auto members = members_of(file, groups); !members.empty())
+      rules.push_back({{"action", action}, {"consumers", std::move(members)}});
   out.sections["access"] = {
-      {"rules", list_of(rule)}, {"otherwise", allow.empty() ? "Allow" : "Deny"}, {"unknownCallers", "Challenge"}};
+      {"rules", std::move(rules)}, {"otherwise", allow.empty() ? "Allow" : "Deny"}, {"unknownCallers", "Challenge"}};
   if (config.flag("hide_groups_header", false)) out.sections["access"]["hideGroups"] = true;
 }
 

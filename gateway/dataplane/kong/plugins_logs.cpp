@@ -74,7 +74,6 @@ Json queue_of(Notes& notes, ConfigView& config) {
 /// user:password@ of a URL becomes a header, as it does at Kong.
 bool split_url(Notes& notes, View at, std::string& url, Json& headers) {
   constexpr const char* kExpected = "a URL of http or https";
-  if (url.starts_with("{vault://")) return notes.unserved(at, kExpected), false;
   const auto scheme = url.find("://");
   if (!url.starts_with("http://") && !url.starts_with("https://")) return notes.error(at, kExpected), false;
   const auto user = url.substr(scheme + 3, url.find('/', scheme + 3) - (scheme + 3));
@@ -97,7 +96,6 @@ Json headers_of(Notes& notes, ConfigView& config) {
     if (child.is_mapping() || child.is_sequence()) notes.error(child, "a text");
     else if (name == "host" || name == "content-length" || name == "content-type")
       notes.error(child, "a header other than Host, Content-Length and Content-Type");
-    else if (child.text().starts_with("{vault://")) notes.unserved(child, "a value, and no reference to a vault");
     else out.push_back({{"name", name}, {"value", std::string(child.text())}});
     reader.hide_values(false);
   });
@@ -229,7 +227,6 @@ Json default_metrics(bool datadog) {
 Json datagrams_of(Notes& notes, ConfigView& config, bool datadog) {
   Json out = {{"style", datadog ? "Datadog" : "StatsD"}};
   const auto host = config.text("host", "localhost");
-  if (host.starts_with("{vault://")) notes.unserved(config.find("host"), "a host name or an address");
   out["host"] = host;
   out["port"] = config.number("port", 8125, 1, 65535);
   out["prefix"] = metric_text(notes, config, "prefix", "kong");

@@ -152,8 +152,7 @@ void FileReader::service(View at) {
          field("ca_certificates", [&](View v) { texts(v, out.ca_certificates); }),
          field("enabled", [&](View v) { reader.read(v, out.enabled); }),
          field("routes", [&](View v) { reader.items(v, [&](View one) { route(one, index); }); }),
-         field("plugins",
-               [&](View v) { reader.items(v, [&](View one) { plugin(one, index, std::nullopt, std::nullopt); }); }));
+         field("plugins", [&](View v) { reader.items(v, [&](View one) { plugin(one, {.service = index}); }); }));
   if (out.host.empty() && at.is_mapping()) reader.missing(at, "host", "a host, or url");
   if (!is_served(out.protocol) && at.find("protocol"))
     notes_.unserved(at.find("protocol"), "http, https, grpc or grpcs");
@@ -178,7 +177,7 @@ void FileReader::route(View at, Index parent) {
                }),
          field("methods", [&](View v) { texts(v, out.methods); }), field("hosts", [&](View v) { hosts(v, out); }),
          field("paths", [&](View v) { paths(v, out); }), field("headers", [&](View v) { headers(v, out); }),
-         unserved_field("snis", "no snis: routes are told apart by hosts"), unserved_field("sources", "no sources"),
+         field("snis", [&](View v) { snis(v, out); }), unserved_field("sources", "no sources"),
          unserved_field("destinations", "no destinations"),
          unserved_field("expression", "paths, hosts, methods and headers"),
          unserved_field("priority", "regex_priority"),
@@ -198,9 +197,8 @@ void FileReader::route(View at, Index parent) {
                  if (v.text() == "v1") out.joins_as_it_is = v;
                  else if (v.text() != "v0") notes_.error(v, "v0 or v1");
                }),
-         field("service", [&](View v) { out.service_at = v; }), field("plugins", [&](View v) {
-           reader.items(v, [&](View one) { plugin(one, std::nullopt, index, std::nullopt); });
-         }));
+         field("service", [&](View v) { out.service_at = v; }),
+         field("plugins", [&](View v) { reader.items(v, [&](View one) { plugin(one, {.route = index}); }); }));
   if (out.grpc()) {
     if (out.strip_path && at.find("strip_path")) notes_.error(at.find("strip_path"), "false: gRPC's paths are methods");
     out.strip_path = false;
@@ -240,6 +238,18 @@ void FileReader::hosts(View at, Route& out) {
     if (!config::is_hostname(name, false))
       return notes_.error(item, "a host name, with * only as its first or last part");
     out.hosts.push_back(std::move(one));
+  });
+}
+
+/// Whole names: the dot at the end of one counts for nothing.
+void FileReader::snis(View at, Route& out) {
+  notes_.reader().items(at, [&](View item) {
+    std::string one;
+    text(item, one);
+    one = config::lower(one);
+    if (one.ends_with('.')) one.pop_back();
+    if (!config::is_hostname(one, false)) return notes_.error(item, "a host name without * and port");
+    out.snis.push_back(std::move(one));
   });
 }
 
@@ -313,12 +323,13 @@ void FileReader::target(View at, Index parent) {
   file_.targets.push_back(std::move(out));
 }
 
-void FileReader::plugin(View at, Index of_service, Index of_route, Index of_consumer) {
+void FileReader::plugin(View at, const Scope& scope) {
   Plugin out;
   out.at = at;
-  out.service = of_service;
-  out.route = of_route;
-  out.consumer = of_consumer;
+  out.service = scope.service;
+  out.route = scope.route;
+  out.consumer = scope.consumer;
+  out.group = scope.group;
   entity(at, required("name", "a plugin's name", [&](View v) { text(v, out.name); }), ignored("instance_name"),
          field("config",
                [&](View v) {
@@ -326,9 +337,10 @@ void FileReader::plugin(View at, Index of_service, Index of_route, Index of_cons
                  out.config = v;
                }),
          field("enabled", [&](View v) { notes_.reader().read(v, out.enabled); }), ignored("protocols"),
-         unserved_field("ordering", "the order of Kong's own"), unserved_field("consumer_group", "no consumer_group"),
+         unserved_field("ordering", "the order of Kong's own"), ignored("_config"),
          unserved_field("condition", "no condition"), field("service", [&](View v) { out.service_at = v; }),
-         field("route", [&](View v) { out.route_at = v; }), field("consumer", [&](View v) { out.consumer_at = v; }));
+         field("route", [&](View v) { out.route_at = v; }), field("consumer", [&](View v) { out.consumer_at = v; }),
+         field("consumer_group", [&](View v) { out.group_at = v; }));
   file_.plugins.push_back(std::move(out));
 }
 

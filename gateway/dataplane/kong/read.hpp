@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gateway/dataplane/config/fields.hpp"
@@ -65,9 +66,17 @@ class FileReader {
   void consumer(View at);
   void credential(View at, Credential::Kind kind, Index parent);
   void certificate(View at, std::vector<Certificate>& out);
-  void plugin(View at, Index of_service, Index of_route, Index of_consumer);
+  void consumer_group(View at);
+  void membership(View at);
+  void vault(View at);
+  /// What a plugin is nested in.
+  struct Scope {
+    Index service{}, route{}, consumer{}, group{};
+  };
+  void plugin(View at, const Scope& scope);
   void paths(View at, Route& out);
   void hosts(View at, Route& out);
+  void snis(View at, Route& out);
   void headers(View at, Route& out);
   /// Places in a list by names and ids; of several the first.
   using Places = std::map<std::string, std::size_t, std::less<>>;
@@ -78,6 +87,7 @@ class FileReader {
 
   Notes& notes_;
   File& file_;
+  std::vector<std::pair<View, View>> memberships_;  // a consumer, a group
 };
 
 }  // namespace fairlead::kong

@@ -45,11 +45,40 @@ void FileReader::consumer(View at) {
   };
   entity(at, text_field("username", out.username), text_field("custom_id", out.custom_id), list(kCredentials[0]),
          list(kCredentials[1]), list(kCredentials[2]), list(kCredentials[3]), list(kCredentials[4]),
-         unserved_field("groups", "acls"), field("plugins", [&](View v) {
-           reader.items(v, [&](View one) { plugin(one, std::nullopt, std::nullopt, index); });
-         }));
+         field("groups", [&](View v) { reader.items(v, [&](View one) { out.groups_at.push_back(one); }); }),
+         field("plugins", [&](View v) { reader.items(v, [&](View one) { plugin(one, {.consumer = index}); }); }));
   if (out.called().empty() && at.is_mapping()) reader.missing(at, "username", "a user name");
   file_.consumers[index] = std::move(out);
+}
+
+void FileReader::consumer_group(View at) {
+  const auto index = file_.groups.size();
+  file_.groups.emplace_back();
+  ConsumerGroup out;
+  out.at = at;
+  auto& reader = notes_.reader();
+  entity(at, required("name", "a name", [&](View v) { text(v, out.name); }),
+         field("consumers", [&](View v) { reader.items(v, [&](View one) { out.members_at.push_back(one); }); }),
+         field("plugins", [&](View v) { reader.items(v, [&](View one) { plugin(one, {.group = index}); }); }));
+  file_.groups[index] = std::move(out);
+}
+
+/// An entry of consumer_group_consumers.
+void FileReader::membership(View at) {
+  std::pair<View, View> out;
+  entity(at, required("consumer", "the name of a consumer", [&](View v) { out.first = v; }),
+         required("consumer_group", "the name of a consumer group", [&](View v) { out.second = v; }));
+  if (out.first && out.second) memberships_.push_back(out);
+}
+
+/// What it means is in prepare().
+void FileReader::vault(View at) {
+  std::string name;
+  entity(at, required("name", "env", [&](View v) { text(v, name); }), required("prefix", "a name", [](View) {}),
+         ignored("description"), field("config", [&](View v) {
+           if (name == "env") config::read_mapping(notes_.reader(), v, ignored("prefix"), ignored("base64_decode"));
+         }));
+  if (!name.empty() && name != "env") notes_.unserved(at.find("name"), "env: of vaults only the environment is read");
 }
 
 void FileReader::credential(View at, Kind kind, Index parent) {
@@ -139,6 +168,7 @@ void FileReader::resolve_all() {
   const auto upstreams = places(file_.upstreams, name);
   const auto consumers =
       places(file_.consumers, [](const Consumer& one) -> const std::string& { return one.called(); });
+  const auto groups = places(file_.groups, name);
   for (auto& one : file_.routes) resolve(one.service_at, one.service, services, "a service");
   for (auto& one : file_.targets) {
     resolve(one.upstream_at, one.upstream, upstreams, "an upstream");
@@ -152,7 +182,18 @@ void FileReader::resolve_all() {
     resolve(one.service_at, one.service, services, "a service");
     resolve(one.route_at, one.route, routes, "a route");
     resolve(one.consumer_at, one.consumer, consumers, "a consumer");
+    resolve(one.group_at, one.group, groups, "a consumer group");
   }
+  const auto join = [&](View consumer, Index of, View group, Index into) {
+    resolve(consumer, of, consumers, "a consumer");
+    resolve(group, into, groups, "a consumer group");
+    if (of && into) file_.consumers[*of].groups.insert(*into);
+  };
+  for (std::size_t i = 0; i < file_.consumers.size(); ++i)
+    for (const auto at : file_.consumers[i].groups_at) join({}, i, at, {});
+  for (std::size_t i = 0; i < file_.groups.size(); ++i)
+    for (const auto at : file_.groups[i].members_at) join(at, {}, {}, i);
+  for (const auto& [consumer, group] : memberships_) join(consumer, {}, group, {});
 }
 
 /// What may be an object's name stays as it is; others get one that is like them.
@@ -176,6 +217,7 @@ void FileReader::check_names() {
   check(file_.services, name, "service");
   check(file_.routes, name, "route");
   check(file_.upstreams, name, "upstream");
+  check(file_.groups, name, "consumer group");
   check(file_.consumers, [](const Consumer& one) -> const std::string& { return one.username; }, "consumer");
 }
 
@@ -194,16 +236,18 @@ void FileReader::all(View root) {
   };
   config::read_mapping(
       reader, root, required("_format_version", "\"3.0\"", [](View) {}), ignored("_transform"), ignored("_comment"),
-      ignored("_info"), ignored("_ignore"), ignored("_workspace"), list("services", [&](View v) { service(v); }),
-      list("routes", [&](View v) { route(v, std::nullopt); }), list("upstreams", [&](View v) { upstream(v); }),
-      list("targets", [&](View v) { target(v, std::nullopt); }), list("consumers", [&](View v) { consumer(v); }),
+      ignored("_info"), ignored("_ignore"), ignored("_workspace"), ignored("_konnect"), ignored("_plugin_configs"),
+      list("services", [&](View v) { service(v); }), list("routes", [&](View v) { route(v, std::nullopt); }),
+      list("upstreams", [&](View v) { upstream(v); }), list("targets", [&](View v) { target(v, std::nullopt); }),
+      list("consumers", [&](View v) { consumer(v); }),
       list("certificates", [&](View v) { certificate(v, file_.certificates); }),
       list("ca_certificates", [&](View v) { certificate(v, file_.authorities); }), ignored("snis"),
-      list("plugins", [&](View v) { plugin(v, std::nullopt, std::nullopt, std::nullopt); }),
-      credentials(kCredentials[0]), credentials(kCredentials[1]), credentials(kCredentials[2]),
-      credentials(kCredentials[3]), credentials(kCredentials[4]), unserved_field("vaults", "no vaults"),
-      unserved_field("keys", "no keys"), unserved_field("key_sets", "no key_sets"),
-      unserved_field("consumer_groups", "acls"), unserved_field("filter_chains", "no filter_chains"));
+      list("plugins", [&](View v) { plugin(v, {}); }), credentials(kCredentials[0]), credentials(kCredentials[1]),
+      credentials(kCredentials[2]), credentials(kCredentials[3]), credentials(kCredentials[4]),
+      list("vaults", [&](View v) { vault(v); }), unserved_field("keys", "no keys"),
+      unserved_field("key_sets", "no key_sets"), list("consumer_groups", [&](View v) { consumer_group(v); }),
+      list("consumer_group_consumers", [&](View v) { membership(v); }),
+      unserved_field("filter_chains", "no filter_chains"));
   check_names();
   name_consumers();
   resolve_all();

@@ -70,7 +70,7 @@ Number least(std::initializer_list<Number> numbers) {
   return out;
 }
 
-/// One interval and one number of failures stand for Kong's several: the smallest of them.
+/// Where one of the two intervals is 0, which is never, the other stands for both.
 std::optional<Json> active_check(Notes& notes, const ActiveCheck& check, bool tls) {
   const auto interval = least({check.healthy_interval, check.unhealthy_interval});
   const bool tcp = check.type == "tcp" || is_grpc(check.type);  // for which Kong does no more than connect
@@ -86,11 +86,13 @@ std::optional<Json> active_check(Notes& notes, const ActiveCheck& check, bool tl
   }
   const auto span = [](double seconds) { return milliseconds(static_cast<std::uint64_t>(seconds * 1000)); };
   Json out = {{"type", tcp ? "TCP" : "HTTP"},
-              {"interval", span(interval)},
+              {"interval", span(check.healthy_interval > 0 ? check.healthy_interval : interval)},
+              {"unhealthyInterval", span(check.unhealthy_interval > 0 ? check.unhealthy_interval : interval)},
               {"timeout", span(check.timeout)},
-              {"unhealthyThreshold", fails},
+              {"unhealthyThresholds", {{"connect", check.tcp_failures}, {"timeout", check.timeouts}}},
               {"healthyThreshold", std::max(check.successes, 1u)}};
   if (tcp) return out;
+  out["unhealthyThresholds"]["answer"] = check.http_failures;
   Json statuses = Json::array();
   for (const auto status : check.healthy_statuses) statuses.push_back({{"start", status}, {"end", status}});
   out["http"] = {{"path", check.path}, {"expectedStatuses", statuses}};

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <optional>
 
 #include "fairlead/http/message.hpp"
 #include "fairlead/model/gateway_objects.hpp"
@@ -45,13 +47,15 @@ struct Served {
 
   /// "name of the HTTPRoute -> path that its backend gets".
   [[nodiscard]] std::string ask(const std::string& host, const std::string& path, const std::string& method = "GET",
-                                const std::string& header = {}) const {
+                                const std::string& header = {},
+                                std::optional<std::string_view> server_name = "") const {
     http::RequestHead head;
     head.method_text = method;
     head.method = http::method_of(method);
     head.authority = host;
     if (!header.empty()) head.fields.push_back({"x-kind", header});
-    const auto match = router->match({.host = host, .path = path, .query = {}, .head = &head});
+    const auto match =
+        router->match({.host = host, .path = path, .query = {}, .head = &head, .server_name = server_name});
     if (!match) return "none";
     const auto& object = *static_cast<const model::Object*>(match.route->data.get());
     const auto& http = std::get<model::HttpRoute>(object);
@@ -204,6 +208,25 @@ TEST(KongOrder, HeadersDecide) {
   EXPECT_EQ(served.ask("h", "/", "GET", "ones"), "no-route /");
 }
 
+TEST(KongOrder, ServerNamesOfTlsDecide) {
+  const Served served(std::string(kServices) +
+                      "- name: s\n  host: 10.0.0.1\n  routes:\n"
+                      "  - {name: a, paths: [/], snis: [A.example., b.example]}\n"
+                      "  - {name: b, paths: [/], snis: [c.example]}\n"
+                      "  - {name: c, paths: [/x/long]}\n");
+  const auto ask = [&](std::optional<std::string_view> name, const char* path = "/") {
+    return served.ask("h", path, "GET", "", name);
+  };
+  EXPECT_EQ(ask("a.example"), "route-a /");
+  EXPECT_EQ(ask("a.example", "/x/long"), "route-a /x/long") << "a field more goes before a longer path";
+  EXPECT_EQ(ask("b.example"), "route-a /");
+  EXPECT_EQ(ask("c.example"), "route-b /");
+  EXPECT_EQ(ask("ca.example", "/x/long"), "route-c /");
+  EXPECT_EQ(ask("ca.example"), "no-route /");
+  EXPECT_EQ(ask(std::nullopt), "no-route /") << "TLS without a name";
+  EXPECT_EQ(ask(""), "route-a /") << "without TLS names do not count";
+}
+
 std::string object(const std::string& yaml, const std::string& kind, const std::string& name) {
   std::size_t from = 0;
   while (from < yaml.size()) {
@@ -242,7 +265,7 @@ consumers:
   EXPECT_EQ(served.yaml.find("10.0.0.9"), std::string::npos) << "a service that is off";
   const auto policy = object(served.yaml, "BackendPolicy", "service-pool");
   for (const auto* part : {"type: LeastRequest", "attempts: 2", "connect: \"1s500ms\"", "streamIdle: \"2s\"",
-                           "path: \"/ok\"", "unhealthyThreshold: 2", "maxConnections: 0"})
+                           "path: \"/ok\"", "connect: 2", "answer: 2", "maxConnections: 0"})
     EXPECT_NE(policy.find(part), std::string::npos) << part << "\n" << policy;
   EXPECT_NE(object(served.yaml, "Service", "service-outside").find("externalName: api.example"), std::string::npos);
   EXPECT_NE(object(served.yaml, "BackendTLSPolicy", "service-outside").find("hostname: api.example"),
@@ -269,8 +292,9 @@ upstreams:
     EXPECT_NE(names.find(part), std::string::npos) << part << "\n" << names;
   const auto policy = object(served.yaml, "BackendPolicy", "service-s");
   for (const auto* part :
-       {"hostHeader: Backend", "streamIdle: \"1s\"", "interval: \"4s\"", "unhealthyThreshold: 2", "healthyThreshold: 3",
-        "consecutive5xxErrors: 7", "consecutiveLocalOriginFailures: 3", "maxEjectionPercent: 100", "panicThreshold: 0"})
+       {"hostHeader: Backend", "streamIdle: \"1s\"", "interval: \"10s\"", "unhealthyInterval: \"4s\"",
+        "connect: 2\n        timeout: 0\n        answer: 5", "healthyThreshold: 3", "consecutive5xxErrors: 7",
+        "consecutiveLocalOriginFailures: 3", "maxEjectionPercent: 100", "panicThreshold: 0"})
     EXPECT_NE(policy.find(part), std::string::npos) << part << "\n" << policy;
   EXPECT_NE(object(served.yaml, "BackendTLSPolicy", "service-s").find("fairlead.io/insecure-skip-verify: \"true\""),
             std::string::npos);
@@ -322,6 +346,121 @@ plugins:
   EXPECT_EQ(limits(2), "route-a route-c ") << "routes of a service count together";
   EXPECT_EQ(limits(3), "route-b ");
   EXPECT_EQ(limits(4), "");
+}
+
+/// What counts for a consumer: kong's order of scopes, and of groups the first by name.
+TEST(KongConvert, GroupsHavePlugins) {
+  const Served served(R"(_format_version: "3.0"
+services:
+- {name: s, host: 10.0.0.1, routes: [{name: a, paths: [/a]}, {name: b, paths: [/b]}]}
+consumers:
+- {username: ann, groups: [{name: silver}, {name: gold}]}
+- {username: bob, groups: [{name: gold}]}
+- {username: cid, plugins: [{name: rate-limiting, config: {minute: 5}}]}
+- {username: dan}
+- {username: eve}
+consumer_groups:
+- name: gold
+  plugins: [{name: rate-limiting, config: {minute: 100}}]
+- name: silver
+  consumers: [{username: eve}]
+  plugins: [{name: rate-limiting, config: {minute: 50}}]
+- {name: idle}
+consumer_group_consumers: [{consumer: cid, consumer_group: gold}]
+plugins:
+- {name: rate-limiting, config: {minute: 1}}
+- {name: rate-limiting, config: {minute: 200}, consumer_group: silver, route: b}
+)");
+  const auto limits = [&](int most) {
+    std::string out;
+    for (const auto& one : served.objects) {
+      const auto* policy = std::get_if<model::RequestPolicy>(one.get());
+      if (policy == nullptr) continue;
+      const auto text = object(served.yaml, "RequestPolicy", policy->metadata.name);
+      if (text.find("requests: " + std::to_string(most) + "\n") == std::string::npos) continue;
+      for (const auto& target : policy->targets) out += target.name + " ";
+      out += "for";
+      for (const auto& name : policy->consumers) out += " " + name;
+      out += "; ";
+    }
+    return out;
+  };
+  EXPECT_EQ(limits(1), "route-a route-b for; ");
+  EXPECT_EQ(limits(100), "bob for; route-a for ann; ") << "gold before silver, but on b";
+  EXPECT_EQ(limits(50), "route-a for eve; ");
+  EXPECT_EQ(limits(200), "route-b for ann eve; ");
+  EXPECT_EQ(limits(5), "route-a route-b for cid; ") << "his own goes before his group's";
+}
+
+TEST(KongConvert, GroupsOfConsumersCountInAclsThatSaySo) {
+  const auto access = [](const std::string& more) {
+    const Served served(std::string(kServices) +
+                        "- {name: s, host: 10.0.0.1, routes: [{name: r, paths: [/]}]}\n"
+                        "consumers: [{username: ann, groups: [{name: gold}]}, {username: bob}]\n"
+                        "consumer_groups: [{name: gold}]\n"
+                        "plugins: [{name: acl, config: {allow: [gold]" +
+                        more + "}}]\n");
+    return object(served.yaml, "RequestPolicy", "route-r");
+  };
+  EXPECT_EQ(access("").find("consumers"), std::string::npos);
+  EXPECT_NE(access(", include_consumer_groups: true").find("consumers:\n          - ann\n"), std::string::npos)
+      << access(", include_consumer_groups: true");
+}
+
+TEST(KongConvert, VariablesStandForValues) {
+  ::setenv("FL_KONG_KEY", "k3y-of-a-variable", 1);
+  ::setenv("SECRET_FL_PAIR", R"({"name": "paul", "n": 7})", 1);
+  const Served served(R"(_format_version: "3.0"
+vaults: [{name: env, prefix: mine, config: {prefix: secret_}}]
+consumers:
+- username: '{vault://mine/fl-pair/name}'
+  keyauth_credentials: [{key: '{vault://env/fl-kong-key}'}]
+- username: '{vault://env/fl-pair/n?prefix=SECRET_}'
+)");
+  EXPECT_NE(object(served.yaml, "Consumer", "paul").find("key: k3y-of-a-variable"), std::string::npos) << served.yaml;
+  EXPECT_NE(served.yaml.find("kind: Consumer\nmetadata:\n  name: \"7\""), std::string::npos) << served.yaml;
+  const auto out = convert("_format_version: \"3.0\"\nservices: [{host: a, protocol: '{vault://env/fl-kong-key}'}]\n",
+                           false, "f", {});
+  ASSERT_EQ(out.refused, 1U);
+  EXPECT_EQ(out.diagnostics[0].text().find("k3y"), std::string::npos) << out.diagnostics[0].text();
+}
+
+TEST(KongConvert, ReadsWhatDeckPrints) {
+  const Served served(R"(_format_version: "3.0"
+_info:
+  select_tags: [team-a]
+  defaults:
+    service: {retries: 7, connect_timeout: 1234}
+    route: {strip_path: false, protocols: [http]}
+    upstream: {healthchecks: {active: {healthy: {interval: 9}, unhealthy: {http_failures: 4}}}}
+    target: {weight: 30}
+_konnect: {control_plane_name: default}
+_plugin_configs:
+  limited: {minute: 3, limit_by: ip}
+services:
+- name: s
+  host: up
+  retries: 2
+  tags: [team-a]
+  plugins: [{name: rate-limiting, _config: limited, config: {minute: 4}}]
+  routes: [{name: r, paths: [/a]}]
+- {name: t, host: 10.0.0.9, plugins: [{name: rate-limiting, _config: limited}], routes: [{name: q, paths: [/b]}]}
+upstreams:
+- name: up
+  healthchecks: {active: {healthy: {successes: 2}}}
+  targets: [{target: '10.0.0.1:81'}, {target: '10.0.0.2:81', weight: 10}]
+)");
+  EXPECT_EQ(served.ask("h", "/a/x"), "route-r /a/x");
+  const auto policy = object(served.yaml, "BackendPolicy", "service-s");
+  for (const auto* part :
+       {"attempts: 2", "connect: \"1s234ms\"", "interval: \"9s\"", "answer: 4", "healthyThreshold: 2"})
+    EXPECT_NE(policy.find(part), std::string::npos) << part << policy;
+  EXPECT_NE(object(served.yaml, "BackendPolicy", "service-t").find("attempts: 7"), std::string::npos);
+  EXPECT_NE(object(served.yaml, "EndpointSlice", "service-s-0").find("fairlead.io/weight: \"30\""), std::string::npos);
+  const auto own = object(served.yaml, "RequestPolicy", "rate-limiting");
+  EXPECT_NE(own.find("requests: 4"), std::string::npos) << own;
+  EXPECT_NE(own.find("type: ClientIP"), std::string::npos) << own;
+  EXPECT_NE(object(served.yaml, "RequestPolicy", "rate-limiting-2").find("requests: 3"), std::string::npos);
 }
 
 TEST(KongConvert, NamesOfOneBaseAreTold) {
