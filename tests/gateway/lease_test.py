@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import struct
+import time
 import unittest
 
 import redis_test
@@ -114,6 +115,29 @@ class LeaseTest(unittest.TestCase):
         with Wire(self.port) as wire:
             seen = collections.Counter(exchange(wire, fields=[("x-id", "one")])[0] for _ in range(110))
         self.assertEqual(seen, {200: 99, 429: 11})
+
+    def test_who_is_over_the_limit_does_not_ask_each_time(self):
+        redis = Redis(self)
+        self.start(lease_policy(redis, "name: a, algorithm: FixedWindow, requests: 100, per: 744h", lease="percent: 5, duration: 1s"))
+        self.assertEqual(statuses([self.port], clients=4, each=50)[200], 100)
+        before, begun = self.asked(redis), time.monotonic()
+        seen = statuses([self.port], clients=4, each=500)
+        spent = time.monotonic() - begun
+        self.assertEqual(seen, {429: 2000})
+        # One client asks in each quarter of a second, and those that come before its answer.
+        self.assertLessEqual(self.asked(redis) - before, 8 * (spent * 4 + 2))
+        status, fields, _ = ask(self.port)
+        self.assertEqual(status, 429)
+        self.assertIn(";r=0;", fields["ratelimit"])
+        self.assertGreater(int(fields["retry-after"]), 1, "as Redis has it, and not when it is asked again")
+
+    def test_what_others_give_back_is_found(self):
+        redis = Redis(self)
+        self.start(lease_policy(redis, "name: a, algorithm: FixedWindow, requests: 100, per: 744h", lease="percent: 50, duration: 4s"),
+                   gateways=2)
+        self.assertEqual(ask(self.port)[0], 200)
+        self.assertEqual(set(statuses([self.ports[1]], clients=1, each=80)), {200, 429})
+        self.assertTrue(eventually(lambda: ask(self.ports[1])[0] == 200))
 
     def test_small_limits_are_exact(self):
         redis = Redis(self)

@@ -23,12 +23,14 @@ class LeasedRateLimits final : public SharedRateLimits {
     std::array<Leases::Taken, limit::kMostItems> taken;
     const auto now = limit::boot_us();
     const auto patience = lease_desk(request, config_).patience_us();
-    bool asks = false;
+    bool asks = false, refused = false;
     for (std::size_t i = 0; i < count; ++i) {
       if (all[i].tier->leases) taken[i] = all[i].tier->leases->take(all[i].hash, all[i].cost, now, patience);
       asks |= taken[i].found != Leases::Found::kTaken;
+      refused |= taken[i].found == Leases::Found::kRefused;
     }
     const auto found = std::span<const Leases::Taken>(taken).first(count);
+    if (refused) return refuse_here(request, all, found);
     return asks ? ask(request, all, found) : from_leases(request, all, found);
   }
 
@@ -51,9 +53,34 @@ class LeasedRateLimits final : public SharedRateLimits {
   };
 
   static LimitMet met_here(const RateQuestion& question, const Leases::Taken& taken) {
-    return {
-        .text = &question.tier->text,
-        .level = {.limit = question.tier->terms.rule.most(), .remaining = taken.remaining, .reset_us = taken.reset_us}};
+    return {.text = &question.tier->text,
+            .level = {.allowed = taken.found != Leases::Found::kRefused,
+                      .limit = question.tier->terms.rule.most(),
+                      .remaining = taken.remaining,
+                      .reset_us = taken.reset_us,
+                      .retry_us = taken.retry_us}};
+  }
+
+  /// By what Redis has just said; how the limits stand that were not asked is not told.
+  Verdict refuse_here(Request& request, std::span<const RateQuestion> questions,
+                      std::span<const Leases::Taken> taken) const {
+    std::array<LimitMet, limit::kMostItems> met;
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < questions.size(); ++i) {
+      const auto& question = questions[i];
+      switch (taken[i].found) {
+        case Leases::Found::kAsk: break;
+        case Leases::Found::kLease: question.tier->leases->failed(question.hash); break;
+        case Leases::Found::kTaken:
+          question.tier->leases->put_back(question.hash, question.cost, taken[i].until_us);
+          break;
+        case Leases::Found::kRefused:
+          request.count(question.counters + 1);
+          met[count++] = met_here(question, taken[i]);
+          break;
+      }
+    }
+    return refuse(request, std::span<const LimitMet>(met).first(count));
   }
 
   Verdict from_leases(Request& request, std::span<const RateQuestion> questions,
@@ -84,7 +111,7 @@ class LeasedRateLimits final : public SharedRateLimits {
                        .key = redis_key(questions[i]),
                        .cost = questions[i].cost,
                        .more = lease ? static_cast<std::int64_t>(tier.terms.share) : 0,
-                       .leases = lease ? tier.leases : nullptr,
+                       .leases = tier.leases,
                        .hash = questions[i].hash,
                        .time_us = tier.terms.time_us});
     }

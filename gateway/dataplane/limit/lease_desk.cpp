@@ -7,6 +7,11 @@
 #include "fairlead/limit/clocks.hpp"
 
 namespace fairlead::limit {
+namespace {
+
+constexpr std::int64_t kMostRepeated = 1'000'000;  // microseconds for which a refusal is repeated
+
+}  // namespace
 
 class LeaseDesk::Ask final : public RedisAsk {
  public:
@@ -64,8 +69,12 @@ void LeaseDesk::finish(Ask& ask, DeskWaiter::Outcome outcome) {
   under_way_.pop_back();
   for (std::size_t i = 0; i < done->items.size(); ++i) {
     const auto& item = done->items[i];
-    if (!item.leases || item.more <= 0) continue;
-    if (outcome == DeskWaiter::Outcome::kAllowed) keep(item, done->asked[i], done->sent_us);
+    if (!item.leases) continue;
+    const auto& level = done->asked[i].level;
+    if (outcome == DeskWaiter::Outcome::kRefused && !level.allowed)
+      item.leases->refused(item.hash, item.cost, level, std::min(item.time_us / 4, kMostRepeated), boot_us());
+    else if (item.more <= 0) continue;
+    else if (outcome == DeskWaiter::Outcome::kAllowed) keep(item, done->asked[i], done->sent_us);
     else item.leases->failed(item.hash);
   }
   if (done->waiter != nullptr) done->waiter->on_desk(outcome, done->asked);

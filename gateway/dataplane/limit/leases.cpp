@@ -44,7 +44,7 @@ std::span<std::uint64_t> Leases::cell_of(Table::Shard& shard, std::uint64_t hash
   if (!cell.empty()) return cell;
   return table_.insert(shard, hash, kFull, [now_us](std::span<std::uint64_t> held) -> std::uint32_t {
     if (held[kLeft] > 0 && signed_of(held[kUntil]) > now_us) return 2;
-    return signed_of(held[kAskAgain]) > now_us ? 1 : 0;
+    return std::max(signed_of(held[kAskAgain]), signed_of(held[kRefusedUntil])) > now_us ? 1 : 0;
   });
 }
 
@@ -60,6 +60,13 @@ Leases::Taken Leases::take(std::uint64_t hash, std::uint64_t cost, std::int64_t 
             .until_us = until,
             .remaining = cell[kLeft] + cell[kFree],
             .reset_us = std::max<std::int64_t>(0, signed_of(cell[kReset]) - now_us)};
+  }
+  if (cost >= cell[kRefusedCost] && signed_of(cell[kRefusedUntil]) > now_us) {
+    const auto retry = signed_of(cell[kRetry]);
+    return {.found = Found::kRefused,
+            .remaining = cell[kFree],
+            .reset_us = std::max<std::int64_t>(0, signed_of(cell[kReset]) - now_us),
+            .retry_us = retry < 0 ? -1 : retry - now_us};
   }
   if (signed_of(cell[kAskAgain]) > now_us) return {};
   cell[kAskAgain] = word_of(now_us + patience_us);
@@ -95,6 +102,21 @@ Leases::Lease Leases::grant(std::uint64_t hash, const Lease& lease, std::uint64_
   return over;
 }
 
+void Leases::refused(std::uint64_t hash, std::uint64_t cost, const Level& level, std::int64_t most_us,
+                     std::int64_t now_us) {
+  auto& shard = table_.shard(hash);
+  const std::scoped_lock lock(shard.lock);
+  const auto cell = cell_of(shard, hash, now_us);
+  if (cell.empty()) return;
+  const bool never = level.retry_us < 0;
+  cell[kRefusedCost] = cost;
+  cell[kRefusedUntil] = word_of(now_us + (never ? most_us : std::min(most_us, level.retry_us)));
+  cell[kRetry] = word_of(never ? -1 : now_us + level.retry_us);
+  cell[kFree] = level.remaining;
+  cell[kReset] = word_of(now_us + level.reset_us);
+  cell[kAskAgain] = 0;
+}
+
 void Leases::failed(std::uint64_t hash) {
   auto& shard = table_.shard(hash);
   const std::scoped_lock lock(shard.lock);
@@ -107,6 +129,7 @@ std::uint64_t Leases::end(std::uint64_t hash, std::int64_t until_us) {
   const std::scoped_lock lock(shard.lock);
   const auto cell = table_.find(shard, hash);
   if (cell.empty() || signed_of(cell[kUntil]) != until_us) return 0;
+  cell[kRefusedUntil] = 0;  // what is given back may be enough
   return std::exchange(cell[kLeft], 0);
 }
 

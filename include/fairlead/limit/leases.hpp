@@ -30,14 +30,16 @@ class Leases {
 
   enum class Found : std::uint8_t {
     kTaken,  ///< no need to ask
+    kRefused,  ///< the same: Redis has just refused as much
     kLease,  ///< ask, for a lease too; answered() or failed() follows, or `patience_us` passes
     kAsk,  ///< ask for the request alone, as somebody has asked for a lease
   };
   struct Taken {
     Found found = Found::kAsk;
     std::int64_t until_us = 0;  ///< kTaken: the lease's end, by which it is known
-    std::uint64_t remaining = 0;  ///< kTaken: after it, as far as is known here
-    std::int64_t reset_us = 0;  ///< the same: until all of the limit is there again
+    std::uint64_t remaining = 0;  ///< kTaken: after it; kRefused: as Redis said
+    std::int64_t reset_us = 0;  ///< until all of the limit is there again
+    std::int64_t retry_us = 0;  ///< kRefused: as Level's
   };
   [[nodiscard]] Taken take(std::uint64_t hash, std::uint64_t cost, std::int64_t now_us, std::int64_t patience_us);
   /// What take() gave is not needed. Lost where that lease is over.
@@ -52,14 +54,29 @@ class Leases {
   /// something of it is left, which the caller gives back.
   [[nodiscard]] Lease grant(std::uint64_t hash, const Lease& lease, std::uint64_t free, std::int64_t reset_us,
                             std::int64_t now_us);
+  /// Redis has refused a request of that cost, which take() repeats until it would be met, for `most_us` at most: what
+  /// others give back meanwhile is not known here.
+  void refused(std::uint64_t hash, std::uint64_t cost, const Level& level, std::int64_t most_us, std::int64_t now_us);
   /// No lease has come: the next request may ask for one.
   void failed(std::uint64_t hash);
   /// Ends the lease known by `until_us`; what was left of it, which the caller gives back.
   [[nodiscard]] std::uint64_t end(std::uint64_t hash, std::int64_t until_us);
 
  private:
-  // left, its end, window, what was free beside it, when all is there again, when another may ask
-  enum Word : std::uint8_t { kLeft, kUntil, kWindow, kFree, kReset, kAskAgain, kWords };
+  // left, its end, window, what was free beside it, when all is there again, when another may ask; a cost that was
+  // refused, until when that is repeated, when it would be met (-1: never)
+  enum Word : std::uint8_t {
+    kLeft,
+    kUntil,
+    kWindow,
+    kFree,
+    kReset,
+    kAskAgain,
+    kRefusedCost,
+    kRefusedUntil,
+    kRetry,
+    kWords
+  };
   std::span<std::uint64_t> cell_of(Table::Shard& shard, std::uint64_t hash, std::int64_t now_us);
 
   Table table_;

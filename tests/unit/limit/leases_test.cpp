@@ -91,6 +91,35 @@ TEST(Leases, AreToldApartWhereOneFollowsTheOther) {
   EXPECT_EQ(leases.end(7, 3000), 20U) << "what was taken of the one before is not the other's";
 }
 
+TEST(Leases, RepeatWhatRedisRefused) {
+  Leases leases(1024);
+  EXPECT_EQ(leases.take(7, 5, 100, 50).found, Found::kLease);
+  leases.refused(7, 5, {.allowed = false, .limit = 10, .remaining = 3, .reset_us = 900, .retry_us = 400}, 250, 100);
+  const auto taken = leases.take(7, 5, 200, 50);
+  EXPECT_EQ(taken.found, Found::kRefused);
+  EXPECT_EQ(taken.remaining, 3U);
+  EXPECT_EQ(taken.reset_us, 800);
+  EXPECT_EQ(taken.retry_us, 300);
+  EXPECT_EQ(leases.take(7, 6, 200, 50).found, Found::kRefused);
+  EXPECT_EQ(leases.take(7, 4, 200, 50).found, Found::kLease) << "less may be met";
+  EXPECT_EQ(leases.take(7, 5, 349, 50).found, Found::kRefused);
+  EXPECT_EQ(leases.take(7, 5, 350, 50).found, Found::kLease) << "others may have given back";
+  leases.refused(7, 5, {.allowed = false, .limit = 10, .remaining = 3, .reset_us = 900, .retry_us = 100}, 250, 400);
+  EXPECT_EQ(leases.take(7, 5, 500, 50).found, Found::kLease) << "it would be met now";
+  leases.refused(7, 50, {.allowed = false, .limit = 10, .remaining = 3, .reset_us = 900, .retry_us = -1}, 250, 600);
+  EXPECT_EQ(leases.take(7, 50, 700, 50).retry_us, -1);
+}
+
+TEST(Leases, ForgetARefusalWhenTheyGiveBack) {
+  Leases leases(1024);
+  static_cast<void>(leases.grant(7, {.count = 4, .until_us = 1000, .window = 5}, 0, 0, 100));
+  leases.refused(7, 5, {.allowed = false, .limit = 10, .reset_us = 9000, .retry_us = 9000}, 5000, 200);
+  EXPECT_EQ(leases.take(7, 5, 300, 50).found, Found::kRefused);
+  EXPECT_EQ(leases.take(7, 3, 300, 50).found, Found::kTaken) << "the lease has it";
+  EXPECT_EQ(leases.end(7, 1000), 1U);
+  EXPECT_EQ(leases.take(7, 5, 1001, 50).found, Found::kLease);
+}
+
 TEST(Leases, EndWithTheEarlierOfTwoThatAreOne) {
   Leases leases(1024);
   static_cast<void>(leases.grant(7, {.count = 2, .until_us = 1000, .window = 5}, 0, 0, 100));
