@@ -193,6 +193,31 @@ class Signatures(Callers, unittest.TestCase):
         self.seen(*self.signed(signer, components=names, fields=(("content-digest", digest(b"")),)))
         self.refused(*self.signed(signer, components=names, fields=(("content-digest", digest(b"x")),)))
 
+    def test_a_nonce_is_good_once(self):
+        one, two = Signer("hmac-sha256"), Signer("ed25519")
+        who = (consumer("alice", f"{{credentials: [{one.credential('id-1')}]}}"), consumer("bob", f"{{credentials: [{two.credential('id-2')}]}}"))
+        serves = policy("auth", AUTHENTICATION % "{replays: Refuse}")
+        self.serve(serves, *who)
+        first = self.signed(one, more=';nonce="a"')
+        self.assertEqual(self.seen(*first)["x-consumer-username"], "alice")
+        for again in (first, self.signed(one, more=';nonce="a"', created=-1)):
+            self.refused(*again, why="nonce was used")
+        self.refused(*self.signed(one, more=';nonce="a"', path="/name"), path="/name", why="nonce was used")
+        self.refused(*self.signed(one), why="no nonce")
+        self.refused(*self.signed(one, more=';nonce=""'), why="no nonce")
+        self.assertEqual(self.seen(*self.signed(one, more=';nonce="b"'))["x-consumer-username"], "alice")
+        self.assertEqual(self.seen(*self.signed(two, key_id="id-2", more=';nonce="a"'))["x-consumer-username"], "bob", "another key")
+        # Of a wrong signature the nonce is not used up.
+        wrong = [part.replace("signature: sig=:", "signature: sig=:AAAA") for part in self.signed(one, more=';nonce="c"')]
+        self.refused(*wrong)
+        kept = self.signed(one, more=';nonce="c"')
+        self.assertEqual(self.seen(*kept)["x-consumer-username"], "alice")
+        self.refused(*self.signed(one, more=f';nonce="d";expires={int(time.time()) - 5}'), why="expires before")
+        before = self.followed.status()["changes"]
+        self.followed.write("10.yaml", serves.replace("{replays", "{maxAge: 4m, replays"), *who)
+        self.followed.await_changes(before)
+        self.refused(*kept, why="nonce was used")
+
     def test_tags_algorithms_and_several_signatures(self):
         good, other = Signer("ed25519"), Signer("hmac-sha256")
         self.serve(policy("auth", AUTHENTICATION % "{tag: app, algorithms: [ed25519]}"),

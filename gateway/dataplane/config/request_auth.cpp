@@ -169,6 +169,10 @@ void read_signature_method(Reader& reader, View at, model::SignatureMethod& out)
                      }),
                field("tag", [&](View v) { read_text(reader, v, out.tag, 1, 256, is_printable, "printable ASCII"); }),
                time_field(reader, "maxAge", out.max_age), time_field(reader, "clockSkew", out.clock_skew),
+               field("replays",
+                     [&](View v) {
+                       if (const auto which = reader.one_of(v, {"Pass", "Refuse"})) out.refuse_replays = *which == 1;
+                     }),
                bool_field(reader, "requireContentDigest", out.require_digest),
                field("maxBodyBytes", [&](View v) { read_number(reader, v, 1, 67108864, out.max_body_bytes); }),
                bool_field(reader, "hideCredentials", out.hide_credentials));

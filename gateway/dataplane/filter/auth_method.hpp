@@ -101,7 +101,8 @@ using DirectoriesPtr = std::shared_ptr<const auth::Directories>;
 AuthMethodPtr make_api_key_method(const model::ApiKeyMethod& settings, DirectoriesPtr directories);
 AuthMethodPtr make_basic_method(const model::BasicMethod& settings, DirectoriesPtr directories, Context& context);
 AuthMethodPtr make_hmac_method(const model::HmacMethod& settings, DirectoriesPtr directories);
-AuthMethodPtr make_signature_method(const model::SignatureMethod& settings, DirectoriesPtr directories);
+AuthMethodPtr make_signature_method(const model::SignatureMethod& settings, DirectoriesPtr directories,
+                                    Context& context);
 AuthMethodPtr make_certificate_method(const model::CertificateMethod& settings, DirectoriesPtr directories);
 /// Null and a fault where keys cannot be read. `only_jwts`: other tokens are another method's.
 AuthMethodPtr make_jwt_method(const model::JwtMethod& settings, DirectoriesPtr directories, bool only_jwts,

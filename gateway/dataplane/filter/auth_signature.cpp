@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP Message Signatures (RFC 9421) with keys of consumers.
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 
 #include "fairlead/auth/http_signature.hpp"
+#include "fairlead/auth/nonces.hpp"
 #include "gateway/dataplane/filter/auth_method.hpp"
 
 namespace fairlead::filter {
@@ -25,8 +27,8 @@ bool names_digest(const Signatures& signatures) {
 
 class Signature final : public AuthMethod {
  public:
-  Signature(const model::SignatureMethod& settings, DirectoriesPtr directories)
-      : settings_(settings), directories_(std::move(directories)) {
+  Signature(const model::SignatureMethod& settings, DirectoriesPtr directories, std::shared_ptr<auth::Nonces> nonces)
+      : settings_(settings), directories_(std::move(directories)), nonces_(std::move(nonces)) {
     for (const auto& name : settings_.algorithms)
       if (const auto known = auth::signature_algorithm(name)) algorithms_ |= auth::bit(*known);
     if (settings_.algorithms.empty()) algorithms_ = auth::kAllAlgorithms;
@@ -48,6 +50,15 @@ class Signature final : public AuthMethod {
     if (!base || !auth::check_signature(*one, key, *base)) return refuse(attempt, "the signature is wrong");
     if (!has_body(request) && names_digest(*signatures) && !auth::check_content_digest(request.head().fields, {}))
       return refuse(attempt, "the body is not that of Content-Digest", AuthFailure::kBody);
+    if (nonces_ != nullptr && !request.asks_only()) {
+      const auto outcome = note(*one);
+      if (outcome == auth::Nonces::Outcome::kSeen)
+        return refuse(attempt, "the signature's nonce was used before", AuthFailure::kDuplicate);
+      if (outcome == auth::Nonces::Outcome::kFull) {
+        attempt.unavailable = "nonces_full";
+        return AuthOutcome::kUnavailable;
+      }
+    }
     return accept(attempt, identity_of(*credential, std::move(directory), request.arena()));
   }
   std::string_view scheme() const override { return "Signature"; }
@@ -90,18 +101,32 @@ class Signature final : public AuthMethod {
     if (*one.created > now + skew) return "the signature is of a time to come";
     if (*one.created < now - skew - settings_.max_age.count() / 1000) return "the signature is too old";
     if (one.expires && *one.expires < now - skew) return "the signature has expired";
+    if (one.expires && *one.expires < *one.created) return "the signature expires before it was created";
+    if (settings_.refuse_replays && (!one.nonce || one.nonce->empty())) return "the signature has no nonce";
     return {};
+  }
+  /// As long as a signature is accepted that was made when this one came, and by a clock that differs.
+  [[nodiscard]] auth::Nonces::Outcome note(const auth::HttpSignature& one) const {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    const auto lasts = (settings_.max_age.count() + 2 * settings_.clock_skew.count()) / 1000 + 1;
+    return nonces_->add(*one.key_id, *one.nonce, std::chrono::duration_cast<std::chrono::seconds>(now).count(), lasts);
   }
 
   const model::SignatureMethod settings_;
   const DirectoriesPtr directories_;
+  const std::shared_ptr<auth::Nonces> nonces_;  // null: replays pass
   auth::Algorithms algorithms_ = 0;
 };
 
 }  // namespace
 
-AuthMethodPtr make_signature_method(const model::SignatureMethod& settings, DirectoriesPtr directories) {
-  return std::make_unique<Signature>(settings, std::move(directories));
+AuthMethodPtr make_signature_method(const model::SignatureMethod& settings, DirectoriesPtr directories,
+                                    Context& context) {
+  std::shared_ptr<auth::Nonces> nonces;
+  if (settings.refuse_replays)
+    nonces =
+        context.stores.get<auth::Nonces>(context.policy + "/nonces", [] { return std::make_shared<auth::Nonces>(); });
+  return std::make_unique<Signature>(settings, std::move(directories), std::move(nonces));
 }
 
 }  // namespace fairlead::filter

@@ -363,7 +363,7 @@ FilterPtr make_authentication(const model::Authentication& settings, Context& co
   // Those that know at once go first; who has nothing at all is sent to a login.
   std::vector<AuthMethodPtr> methods;
   if (settings.hmac) methods.push_back(make_hmac_method(*settings.hmac, directories));
-  if (settings.signature) methods.push_back(make_signature_method(*settings.signature, directories));
+  if (settings.signature) methods.push_back(make_signature_method(*settings.signature, directories, context));
   if (settings.api_key) methods.push_back(make_api_key_method(*settings.api_key, directories));
   if (settings.certificate) methods.push_back(make_certificate_method(*settings.certificate, directories));
   if (settings.basic) methods.push_back(make_basic_method(*settings.basic, directories, context));

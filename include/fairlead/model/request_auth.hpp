@@ -188,6 +188,7 @@ struct SignatureMethod {
   std::string tag;  ///< only signatures with this one count; empty: any
   std::chrono::milliseconds max_age{300'000};  ///< since `created`, which must be there
   std::chrono::milliseconds clock_skew{30'000};
+  bool refuse_replays = false;  ///< a nonce must be there, and be another one each time
   bool require_digest = true;  ///< of requests with a body: Content-Digest must be signed
   std::uint32_t max_body_bytes = 1024 * 1024;
   bool hide_credentials = false;
