@@ -34,27 +34,28 @@ struct H2HeadBlock::Pseudo {
     return nullptr;
   }
 
-  const char* check_tunnel() const {
+  const char* check_tunnel(grammar::Class target) const {
     if (protocol.data() == nullptr) {
       if (scheme.data() != nullptr || path.data() != nullptr) return "CONNECT with :scheme or :path";
       return grammar::is_host_and_port(authority) ? nullptr : "CONNECT needs host and port";
     }
     if (!grammar::is_token(protocol)) return "invalid :protocol";
-    return check_resource();
+    return check_resource(target);
   }
 
-  const char* check_resource() const {
+  const char* check_resource(grammar::Class target) const {
     if (scheme != "http" && scheme != "https") return "missing or unknown :scheme";
     if (path == "*" && method == "OPTIONS") return nullptr;
-    return grammar::is_path_and_query(path) ? nullptr : "missing or invalid :path";
+    return grammar::is_path_and_query(path, target) ? nullptr : "missing or invalid :path";
   }
 
-  const char* check() const {
+  const char* check(bool loose) const {
+    const auto target = loose ? grammar::kLooseTarget : grammar::kTarget;
     if (!grammar::is_token(method)) return "missing or invalid :method";
     if (authority.data() != nullptr && !grammar::is_authority(authority)) return "invalid :authority";
-    if (method == "CONNECT") return check_tunnel();
+    if (method == "CONNECT") return check_tunnel(target);
     if (protocol.data() != nullptr) return ":protocol without CONNECT";
-    return check_resource();
+    return check_resource(target);
   }
 };
 
@@ -152,7 +153,7 @@ H2Fault H2HeadBlock::request(bool end, const H2Limits& limits, RequestHead& head
     if (why != nullptr) return H2Fault::kMalformed;
   }
   if (!cookies_.empty()) head.fields[special.cookie_at].value = cookies_;
-  if ((why = pseudo.check()) != nullptr) return H2Fault::kMalformed;
+  if ((why = pseudo.check(limits.loose_targets)) != nullptr) return H2Fault::kMalformed;
   head.method_text = pseudo.method;
   head.method = method_of(pseudo.method);
   head.target = pseudo.path;

@@ -65,6 +65,7 @@ struct H2Limits {
   std::uint32_t header_list = 64 << 10;  ///< bytes of a field section, RFC 9113 6.5.2; beyond: 431
   std::uint32_t fields = 128;  ///< in a section; beyond: 431
   std::uint32_t target = 8192;  ///< bytes of :path; beyond: 414
+  bool loose_targets = false;  ///< as H1Limits::loose_targets
   std::uint32_t continuations = 8;  ///< frames in one field section
   std::uint32_t stream_high_water = 32 << 10;  ///< bytes that wait on a stream before send_body answers false
   std::uint32_t output_high_water =
