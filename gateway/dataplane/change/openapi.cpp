@@ -241,7 +241,7 @@ bool OpenApi::check_body(const Operation& operation, std::string_view content_ty
                          SchemaReport& report) const {
   const auto* type = body_of(operation.bodies, content_type);
   if (type == nullptr || type->schema == kNone) return true;
-  return parts_->schemas->validate(type->schema, body, body.root(), &report);
+  return parts_->schemas->validate(type->schema, body, body.root(), &report, SchemaUse::kRequest);
 }
 
 OpenApi::BodyKind OpenApi::response_kind(const Operation& operation, std::uint16_t status,
@@ -259,7 +259,7 @@ bool OpenApi::check_response(const Operation& operation, std::uint16_t status, s
   const auto* response = response_of(operation, status);
   const auto* type = response == nullptr ? nullptr : body_of(response->bodies, content_type);
   if (type == nullptr || type->schema == kNone) return true;
-  return parts_->schemas->validate(type->schema, body, body.root(), &report);
+  return parts_->schemas->validate(type->schema, body, body.root(), &report, SchemaUse::kResponse);
 }
 
 }  // namespace fairlead::change

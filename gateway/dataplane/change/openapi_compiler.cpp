@@ -6,6 +6,29 @@
 
 namespace fairlead::change {
 
+namespace {
+
+/// A piece of a path as those of requests are: triplets in upper case, and only for what is not unreserved.
+std::string as_in_requests(std::string_view text) {
+  constexpr std::string_view kAsIs = "-._~!$&'()*+,;=:@/";
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const int high = text[i] == '%' && i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
+    const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
+    const char c = low >= 0 ? static_cast<char>(high * 16 + low) : text[i];
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    const auto place = kAsIs.find(c);
+    // What is reserved is another path where it is encoded.
+    if (letter || place < 4 || (low < 0 && place != std::string_view::npos)) out.push_back(c);
+    else out.append({'%', kHex[static_cast<unsigned char>(c) >> 4], kHex[static_cast<unsigned char>(c) & 15]});
+    if (low >= 0) i += 2;
+  }
+  return out;
+}
+
+}  // namespace
+
 class OpenApiCompiler {
  public:
   OpenApiCompiler(OpenApi::Parts& parts, std::vector<std::string>& remarks, bool with_responses)
@@ -89,7 +112,7 @@ class OpenApiCompiler {
   static bool split(std::string_view key, ApiPath& out) {
     for (;;) {
       const auto open = key.find('{');
-      out.literals.emplace_back(key.substr(0, open));
+      out.literals.push_back(as_in_requests(key.substr(0, open)));
       if (open == std::string_view::npos) return true;
       const auto close = key.find('}', open);
       if (close == std::string_view::npos || close == open + 1) return false;

@@ -54,8 +54,8 @@ void merge(Seen& into, const Seen& from) {
 /// One validation.
 class Validator {  // NOLINT(misc-no-recursion): depth is bounded
  public:
-  Validator(const SchemaSet::Parts& parts, const Json& instance, SchemaReport* report)
-      : parts_(parts), json_(instance), report_(report) {}
+  Validator(const SchemaSet::Parts& parts, const Json& instance, SchemaReport* report, SchemaUse use = SchemaUse::kAny)
+      : parts_(parts), json_(instance), report_(report), use_(use) {}
 
   /// seen: null where nobody asks.
   bool check(Index index, Json::Id at, Seen* seen) {
@@ -75,6 +75,7 @@ class Validator {  // NOLINT(misc-no-recursion): depth is bounded
 
   bool check_all(const SchemaNode& schema, Json::Id at, Seen* seen) {
     if (schema.never) return problem("nothing may stand here");
+    if (schema.nullable && json_.kind(at) == JsonKind::kNull) return true;
     Seen own;
     const bool rest = schema.rest_of_members != kNoSchema || schema.rest_of_items != kNoSchema;
     if (rest && seen == nullptr) {
@@ -203,9 +204,26 @@ class Validator {  // NOLINT(misc-no-recursion): depth is bounded
       if (exhausted_) return false;
     }
     for (std::size_t i = 0; i < present.size(); ++i)
-      if (!present[i] && (i == 0 || schema.required[i] != schema.required[i - 1]))
+      if (!present[i] && (i == 0 || schema.required[i] != schema.required[i - 1]) &&
+          !is_aside(schema, schema.required[i]))
         good = problem(std::string("lacks ").append(schema.required[i]));
     return check_range(schema.members_count, position, " members") && check_dependent(schema, at, seen) && good;
+  }
+
+  /// Whether a member is for the other direction alone.
+  [[nodiscard]] bool is_aside(const SchemaNode& schema, std::string_view name) const {
+    constexpr int kMostRefs = 16;
+    if (use_ == SchemaUse::kAny) return false;
+    const auto property =
+        std::ranges::lower_bound(schema.properties, name, {}, &std::pair<std::string_view, Index>::first);
+    if (property == schema.properties.end() || property->first != name) return false;
+    auto index = property->second;
+    for (int i = 0; i < kMostRefs && index != kNoSchema; ++i) {
+      const auto& node = parts_.nodes[index];
+      if (use_ == SchemaUse::kRequest ? node.read_only : node.write_only) return true;
+      index = node.ref;
+    }
+    return false;
   }
 
   bool check_member(const SchemaNode& schema, Json::Id id, bool& known) {
@@ -381,6 +399,7 @@ class Validator {  // NOLINT(misc-no-recursion): depth is bounded
   const SchemaSet::Parts& parts_;
   const Json& json_;
   SchemaReport* report_;
+  SchemaUse use_;
   std::vector<Part> path_;
   std::uint32_t steps_ = 0;
   std::uint32_t depth_ = 0;
@@ -391,8 +410,8 @@ class Validator {  // NOLINT(misc-no-recursion): depth is bounded
 
 }  // namespace
 
-bool SchemaSet::validate(Index schema, const Json& instance, Json::Id at, SchemaReport* report) const {
-  Validator validator(*parts_, instance, report);
+bool SchemaSet::validate(Index schema, const Json& instance, Json::Id at, SchemaReport* report, SchemaUse use) const {
+  Validator validator(*parts_, instance, report, use);
   const bool good = validator.check(schema, at, nullptr);
   if (!validator.exhausted_) return good;
   if (report != nullptr) report->problems.assign(1, {.where = {}, .what = "too much to check"});

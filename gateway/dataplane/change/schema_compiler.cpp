@@ -165,12 +165,14 @@ class SchemaCompiler {
 
   Result<> other(SchemaNode& out, Json::Id at, Json::Id child, std::string_view key) {
     if (key == "type") return types(child, out);
-    if (key == "nullable") return nullable(at, child, out);
+    if (key == "nullable") nullable(at, child, out);
     if (key == "enum") return choices(child, out);
     if (key == "const") {
       out.has_const = true;
       out.constant = child;
     }
+    if (key == "readOnly") out.read_only = document_.kind(child) == JsonKind::kTrue;
+    if (key == "writeOnly") out.write_only = document_.kind(child) == JsonKind::kTrue;
     if (key == "uniqueItems") out.unique_items = document_.kind(child) == JsonKind::kTrue;
     if (key == "pattern") return pattern(child, out.pattern);
     if (key == "format") format(child, out);
@@ -248,10 +250,12 @@ class SchemaCompiler {
     for (auto id = document_.node(at).first; id != Json::kNone; id = document_.node(id).next) FL_CHECK(type(id, out));
     return {};
   }
-  Result<> nullable(Json::Id at, Json::Id value, SchemaNode& out) const {
-    if (parts_.dialect != SchemaDialect::kOpenApi30 || document_.kind(value) != JsonKind::kTrue) return {};
+  /// By OpenAPI 3.0.3 it counts beside `type` alone, and not against `enum`; those who write it beside oneOf, anyOf and
+  /// enum, as most published documents do, mean that null is taken.
+  void nullable(Json::Id at, Json::Id value, SchemaNode& out) const {
+    if (parts_.dialect != SchemaDialect::kOpenApi30 || document_.kind(value) != JsonKind::kTrue) return;
+    out.nullable = true;
     if (document_.member(at, "type") != Json::kNone) out.types |= 1;
-    return {};
   }
 
   Result<> choices(Json::Id at, SchemaNode& out) const {

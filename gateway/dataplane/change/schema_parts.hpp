@@ -29,6 +29,8 @@ struct Range {
 struct SchemaNode {
   using Index = SchemaSet::Index;
   bool never = false;      // false, as a schema
+  bool read_only = false, write_only = false;
+  bool nullable = false;   // null conforms, whatever else is asked for
   std::uint8_t types = 0;  // SchemaSet::types
   Format format = Format::kNone;
   bool unique_items = false;

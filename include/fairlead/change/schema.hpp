@@ -36,6 +36,10 @@ enum class SchemaDialect : std::uint8_t {
   kOpenApi30,  ///< nullable, exclusiveMinimum as a boolean
 };
 
+/// What the value is that a schema describes: members that are `readOnly` need not be in requests, nor those that are
+/// `writeOnly` in responses, though they are `required` (OpenAPI 3.0, 4.7.24).
+enum class SchemaUse : std::uint8_t { kAny, kRequest, kResponse };
+
 /// Schemas of one document (an OpenAPI file has many), compiled together. Patterns are RE2's, so that none takes more
 /// than linear time; the steps of one validation are bounded, so that no mixture of anyOf and $ref does either.
 /// Owner: filters. Thread: add on one; validate on any, once nothing is added any more.
@@ -56,7 +60,8 @@ class SchemaSet {
   [[nodiscard]] Result<Index> add(Json::Id at);
 
   /// Whether the value conforms; `report` (may be null) says why not.
-  [[nodiscard]] bool validate(Index schema, const Json& instance, Json::Id at, SchemaReport* report) const;
+  [[nodiscard]] bool validate(Index schema, const Json& instance, Json::Id at, SchemaReport* report,
+                              SchemaUse use = SchemaUse::kAny) const;
 
   /// The types that the schema allows, as a mask: 1 null, 2 boolean, 4 integer, 8 number, 16 string, 32 array,
   /// 64 object; 0: any. For texts that have to become values of a type.

@@ -176,6 +176,14 @@ TEST(Schema, KnowsOpenApi30) {
   EXPECT_EQ(conforms(kSchema, "null", nullptr, kDialect), true);
   EXPECT_EQ(conforms(kSchema, "1", nullptr, kDialect), false);
   EXPECT_EQ(conforms(kSchema, "1.1", nullptr, kDialect), true);
+  for (const auto* schema :
+       {R"({"oneOf":[{"type":"string"},{"type":"integer"}],"nullable":true})",
+        R"({"type":"string","enum":["a"],"nullable":true})",
+        R"({"allOf":[{"$ref":"#/definitions/a"}],"nullable":true,"definitions":{"a":{"type":"object"}}})"}) {
+    EXPECT_EQ(conforms(schema, "null", nullptr, kDialect), true) << schema;
+    EXPECT_EQ(conforms(schema, "false", nullptr, kDialect), false) << schema;
+    EXPECT_EQ(conforms(schema, "null"), false) << schema;
+  }
 }
 
 }  // namespace

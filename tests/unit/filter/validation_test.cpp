@@ -102,14 +102,15 @@ constexpr auto kApi = R"({
     "/users/{id}": {
       "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "integer"}}],
       "get": {}, "delete": {"requestBody": {"content": {"application/json": {}}}}},
+    "/caf%c3%a9 ü/{x}": {"get": {}},
     "/files/{name}.{ext}": {"get": {"parameters": [
         {"name": "name", "in": "path", "required": true, "schema": {"maxLength": 3}},
         {"name": "ext", "in": "path", "required": true, "schema": {"enum": ["txt"]}}]}}},
   "components": {
     "requestBodies": {"user": {"required": true, "content": {
       "application/json": {"schema": {"$ref": "#/components/schemas/User"}}, "image/*": {}}}},
-    "schemas": {"User": {"type": "object", "required": ["name"], "properties": {
-      "name": {"type": "string", "nullable": true}, "friends": {"type": "array", "items": {"$ref": "#/components/schemas/User"}}}}}}
+    "schemas": {"Key": {"type": "integer", "readOnly": true}, "User": {"type": "object", "required": ["name", "id", "key"], "properties": {
+      "id": {"type": "integer", "readOnly": true}, "key": {"$ref": "#/components/schemas/Key"}, "name": {"type": "string", "nullable": true}, "friends": {"type": "array", "items": {"$ref": "#/components/schemas/User"}}}}}}
 })";
 
 struct ApiRow {
@@ -133,6 +134,7 @@ TEST(Validation, HoldsRequestsToOpenApi) {
       {"GET", "/api/users", "sort=up&limit=x", 400, "expected an integer, found a string"},
       {"GET", "/api/users", "sort=up&limit=1&limit=2", 400, "expected it once"},
       {"GET", "/api/users", "", 400, R"({"parameter":"query.sort","detail":"is missing"})"},
+      {"GET", "/api/caf%C3%A9%20%C3%BC/1", "", 0, ""},
       {"GET", "/api/users", "sort=%75p", 0, ""},
       {"GET", "/api/users", "sort=left", 400, "one of the 2 values"},
       {"GET", "/api/users", "sort=up&tag=1&tag=2", 0, ""},
