@@ -56,13 +56,15 @@ void FilterPlan::make(Entry& entry, const model::ObjectPtr& from) {
       .remarks = remarks,
       .meter = meter_};
   context.redis_places = [&](const model::BackendTarget& target) { return redis_.of(ns, target, *objects_, *state_); };
+  const auto& s = *policy.settings;
+  if (s.refused) texts.emplace_back("it has errors, and no good version: requests get 500");
   const auto add = [&](Slot slot, const auto& section, auto make_filter) {
     auto& filter = entry.filters.all[static_cast<std::size_t>(slot)];
     filter = nullptr;
     if (section == nullptr) return;
     context.section = filter::slot_name(slot);
     entry.filters.counters[static_cast<std::size_t>(slot)] = context.counters(filter::outcome_counters());
-    filter = make_filter(*section, context);
+    if (!s.refused) filter = make_filter(*section, context);
     for (const auto& fault : faults)
       texts.push_back(std::string(filter::slot_name(slot)) + ": " + fault + ": requests get 500");
     for (const auto& remark : remarks) texts.push_back(std::string(filter::slot_name(slot)) + ": " + remark);
@@ -73,7 +75,6 @@ void FilterPlan::make(Entry& entry, const model::ObjectPtr& from) {
     faults.clear();
     remarks.clear();
   };
-  const auto& s = *policy.settings;
   add(Slot::kCorrelation, s.correlation, filter::make_correlation);
   add(Slot::kCrossOrigin, s.cross_origin, filter::make_cross_origin);
   add(Slot::kAddresses, s.addresses, filter::make_addresses);

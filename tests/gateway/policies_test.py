@@ -11,7 +11,7 @@ import unittest
 import websockets
 from backend import Backend
 from objects import CLASS, Followed, free_port, gateway, http, of, route, service, to
-from support import LIMIT, curl, eventually
+from support import LIMIT, curl, curl_status, eventually
 
 FAIRCTL = os.environ.get("FAIRLEAD_FAIRCTL", str(pathlib.Path(__file__).resolve().parents[2] / "build/bin/fairctl"))
 KEY = {"ada": "key-of-ada", "bob": "key-of-bob"}
@@ -150,6 +150,39 @@ class Policies(unittest.TestCase):
         self.followed.write("policies.yaml", policy("one", "HTTPRoute", "web", "  answer: {status: 99}\n"))
         self.assertTrue(eventually(lambda: any("spec.answer.status" in line for line in self.followed.gateway.errors)))
         self.assertEqual(self.ask(), "good")
+
+    def test_what_was_never_right_closes_what_it_names(self):
+        closed = "a policy of this route cannot be served\n"
+        for section in ("  authenticaton: {methods: {apiKey: {}}}\n",  # no such section
+                        "  authentication: {methods: {apiKey: {header: x}}}\n",
+                        "  rateLimits: {limits: [{name: a, requests: none, per: Day}]}\n"):
+            with self.subTest(section=section):
+                self.port = free_port()
+                self.start(policy("one", "HTTPRoute", "web", section))
+                self.assertEqual(self.ask(), closed)
+                self.assertIn("Invalid", self.followed.conditions())
+                self.followed.write("policies.yaml", policy("one", "HTTPRoute", "web", says("good")))
+                self.becomes("good")
+                self.followed.write("policies.yaml", policy("one", "HTTPRoute", "web", section))
+                self.assertTrue(eventually(lambda: self.followed.gateway.errors[-1:] and "error" in self.followed.gateway.errors[-1]))
+                self.assertEqual(self.ask(), "good")
+        self.port = free_port()
+        self.start(policy("one", "Gateway", "edge", "  authentication: {methods: {apiKey: {}}, anonymous: {allow: true}}\n"),
+                   policy("two", "Consumer", "ada", "  answr: {}\n"), consumer("ada"), consumer("bob"))
+        self.assertEqual(self.ask("-H", f"apikey: {KEY['ada']}"), closed)
+        self.assertEqual(self.ask("-H", f"apikey: {KEY['bob']}"), "backend")
+
+    def test_a_backend_is_not_asked_in_plain_text_for_an_error(self):
+        self.start("""apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: tls, namespace: default}
+spec:
+  targetRefs: [{group: "", kind: Service, name: web}]
+  validation: {hostname: b.example, wellKnownCACertificates: System, subjectAltName: [x]}
+""")
+        self.assertEqual(curl_status("-H", "host: a.example", f"http://127.0.0.1:{self.port}/name"), "500")
+        self.assertEqual(self.backend.requests(), [])
+        self.assertIn("Invalid", self.followed.conditions())
 
     def test_changes_fail_no_request(self):
         self.start(policy("one", "HTTPRoute", "web", says("0")), workers=2)

@@ -321,6 +321,16 @@ bool has_target(const model::Cluster& cluster, const std::string& ns, const std:
   });
 }
 
+/// Conditions of a policy; one with errors closes what it names, or its last good version stands.
+Conditions unless_refused(const GatewayState::Impl& state, const ObjectKey& key, std::int64_t generation,
+                          Conditions otherwise) {
+  const auto refused = state.refused.find(key.text());
+  if (refused == state.refused.end()) return otherwise;
+  Conditions out;
+  add(out, "Accepted", false, "Invalid", refused->second, generation);
+  return out;
+}
+
 Conditions tls_policy_conditions(const GatewayState::Impl& state, const model::Cluster& cluster, const ObjectKey& key,
                                  const model::BackendTlsPolicy& policy) {
   Conditions out;
@@ -412,22 +422,20 @@ ObjectStatus request_policy_status(const GatewayState::Impl& state, const model:
     ref.ns = key.ns;
     ref.name = target.name;
     ref.section = target.section;
-    out.parents.push_back({ref, accepted_or_not(state.policies.is_superseded(key),
-                                                exists(state, cluster, key.ns, target), policy.metadata.generation)});
+    const auto generation = policy.metadata.generation;
+    const auto usual =
+        accepted_or_not(state.policies.is_superseded(key), exists(state, cluster, key.ns, target), generation);
+    out.parents.push_back({ref, unless_refused(state, key, generation, usual)});
   }
   return out;
 }
 
-/// Towards what it counts for. A policy that was refused closes what it selects, or its last good version stands.
+/// Towards what it counts for.
 ObjectStatus istio_status(const GatewayState::Impl& state, const model::Cluster& cluster, const ObjectKey& key,
                           const ObjectPtr& object) {
-  const auto refused = state.refused.find(key.text());
   const auto generation = std::visit([](const auto& one) { return one.metadata.generation; }, *object);
   const auto conditions = [&](bool found) {
-    if (refused == state.refused.end()) return accepted_or_not(false, found, generation);
-    Conditions out;
-    add(out, "Accepted", false, "Invalid", refused->second, generation);
-    return out;
+    return unless_refused(state, key, generation, accepted_or_not(false, found, generation));
   };
   ObjectStatus out;
   const auto* targets = istio_targets(*object);
@@ -475,7 +483,9 @@ std::optional<ObjectStatus> GatewayState::status(const model::Cluster& cluster, 
   ObjectStatus out;
   if (const auto* policy = std::get_if<model::BackendTlsPolicy>(object.get())) {
     for (const auto& gateway : ancestors_of(state, key.ns, policy->targets))
-      out.parents.push_back({ancestor_ref(gateway), tls_policy_conditions(state, cluster, key, *policy)});
+      out.parents.push_back(
+          {ancestor_ref(gateway), unless_refused(state, key, policy->metadata.generation,
+                                                 tls_policy_conditions(state, cluster, key, *policy))});
   } else if (const auto* backend = std::get_if<model::BackendPolicy>(object.get())) {
     for (const auto& gateway : ancestors_of(state, key.ns, backend->targets))
       out.parents.push_back({ancestor_ref(gateway), accepted_or_not(state.policies.is_superseded(key),

@@ -5,6 +5,8 @@
 #include <array>
 #include <optional>
 
+#include "fairlead/model/request_access.hpp"
+#include "fairlead/model/request_origin.hpp"
 #include "gateway/dataplane/config/kinds.hpp"
 #include "gateway/dataplane/config/side_files.hpp"
 
@@ -46,6 +48,28 @@ bool lacks_files_only(const Diagnostics& all, std::size_t before) {
   return std::all_of(all.begin() + static_cast<std::ptrdiff_t>(before), all.end(), [](const Diagnostic& one) {
     return one.severity != Severity::kError || one.expected.starts_with(SideFiles::kExpected);
   });
+}
+
+/// In place of a policy that has no good version: it closes what it names, as requests would pass without it. The
+/// sections stand in front, so that hardly another policy has them all, and name nothing.
+model::ObjectPtr closing(model::RequestPolicy policy) {
+  auto settings = std::make_shared<model::RequestSettings>();
+  settings->refused = true;
+  settings->correlation = std::make_shared<model::Correlation>();
+  settings->addresses = std::make_shared<model::AddressRules>();
+  settings->user_agents = std::make_shared<model::UserAgentRules>();
+  settings->request_size = std::make_shared<model::RequestSize>();
+  settings->access = std::make_shared<model::AccessRules>();
+  policy.settings = std::move(settings);
+  return std::make_shared<const model::Object>(std::move(policy));
+}
+
+/// The same: without authorities no backend is believed, while without the policy it would be asked in plain text.
+model::ObjectPtr closing(model::BackendTlsPolicy policy) {
+  policy.ca_certificates.clear();
+  policy.system_ca = false;
+  policy.options.clear();
+  return std::make_shared<const model::Object>(std::move(policy));
 }
 
 /// What holds for all objects of a text.
@@ -94,8 +118,12 @@ void add_object(View root, const KnownKind& known, const Scope& scope, ParsedTex
   } else {
     parsed.stand_in =
         stand_in_of(root, known, scope.broken ? "its document cannot be read" : out.diagnostics[before].text());
-    if (!scope.broken && key.kind == model::Kind::kRequestPolicy && lacks_files_only(out.diagnostics, before))
-      parsed.stand_in = std::make_shared<const model::Object>(std::move(object));
+    if (auto* policy = std::get_if<model::RequestPolicy>(&object); policy != nullptr) {
+      const bool whole = !scope.broken && lacks_files_only(out.diagnostics, before);
+      parsed.stand_in = whole ? std::make_shared<const model::Object>(std::move(object)) : closing(std::move(*policy));
+    } else if (auto* tls = std::get_if<model::BackendTlsPolicy>(&object); tls != nullptr) {
+      parsed.stand_in = closing(std::move(*tls));
+    }
   }
   out.objects.push_back(std::move(parsed));
 }

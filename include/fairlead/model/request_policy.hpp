@@ -41,6 +41,7 @@ struct Aggregate;       // request_aggregate.hpp
 
 /// Null: the section is not given. Immutable; the same object as long as the policy's text is the same.
 struct RequestSettings {
+  bool refused = false;  ///< stands for a policy with errors: who meets one of its sections gets 500
   std::shared_ptr<const AddressRules> addresses;
   std::shared_ptr<const UserAgentRules> user_agents;
   std::shared_ptr<const RequestSize> request_size;
