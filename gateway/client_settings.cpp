@@ -33,6 +33,7 @@ void take_limits(const model::ClientSettings& from, proxy::ClientLimits& to) {
   to.h2.allow_connect = from.allow_connect;
   to.h2.timeouts = timeouts_of(from.timeouts);
   to.paths.merge_slashes = from.path_merge_slashes;
+  if (from.loose_targets) to.take_loose_targets();
   to.keep_request_id = from.forwarded.preserve_request_id;
   to.forwarded.trusted_hops = from.forwarded.trusted_hops;
   to.forwarded.trusted = from.forwarded.trusted_cidrs;

@@ -209,6 +209,7 @@ void ListenerPlan::finish(const PortKey& key, Port& port, const model::Cluster& 
   const auto settings = settings_of(port.compiled, texts);
   auto limits = make_limits(settings.get(), port.open_connections);
   limits->style = style_of(first, texts);
+  if (limits->style == proxy::AnswerStyle::kKong) limits->take_loose_targets();  // as there
   if (port.limits == nullptr || settings != port.settings || port.limits->style != limits->style)
     port.limits = std::move(limits);
   port.settings = settings;

@@ -54,6 +54,17 @@ class Limits(unittest.TestCase):
         whole = [body for _, _, body in self.backend.requests("/echo")]
         self.assertEqual({len(body) for body in whole}, {1000})
 
+    def test_targets_of_browsers(self):
+        rows = (("/head?filter[name]=a|b&x={}^`", "/head?filter[name]=a|b&x={}^`"), ("/a[1]/{b}|c", "/a%5B1%5D/%7Bb%7D%7Cc"))
+        for spec, taken in (("  looseTargets: true\n", True), ("  allowConnect: false\n", False)):
+            self.start(spec)
+            for sent, got in rows:
+                for version in ("--http1.1", "--http2-prior-knowledge"):
+                    with self.subTest(taken=taken, sent=sent, version=version):
+                        subprocess.run(["curl", "-sg", version, self.url(sent)], capture_output=True, check=False)
+                        self.assertEqual([path for path, _, _ in self.backend.requests()][-1:] == [got], taken)
+            self.assertEqual(curl_status("-g", self.url(rows[0][0])), "200" if taken else "400")
+
     def test_connections(self):
         self.start("  limits: {maxConnections: 3}\n", workers=2)
         wires = [Wire(self.port) for _ in range(3)]

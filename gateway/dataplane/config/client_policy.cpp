@@ -156,7 +156,8 @@ model::ClientPolicy read_client_policy(Reader& reader, View root) {
                  field("logs", [&](View v) { read_client_logs(reader, v, out.metadata.ns, s.logs); }),
                  bool_field(reader, "proxyProtocol", s.proxy_protocol),
                  bool_field(reader, "allowConnect", s.allow_connect),
-                 bool_field(reader, "mergeSlashes", s.path_merge_slashes));
+                 bool_field(reader, "mergeSlashes", s.path_merge_slashes),
+                 bool_field(reader, "looseTargets", s.loose_targets));
   });
   out.settings = std::move(settings);
   return out;

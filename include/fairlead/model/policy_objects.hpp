@@ -225,6 +225,7 @@ struct ClientSettings {
   bool proxy_protocol = false;  ///< every connection must begin with it, version 1 or 2
   bool allow_connect = false;  ///< the CONNECT method
   bool path_merge_slashes = true;
+  bool loose_targets = false;  ///< targets may have the characters that browsers leave unencoded
   std::vector<ClientLog> logs;  ///< beside access_log
 };
 

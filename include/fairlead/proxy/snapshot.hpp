@@ -97,7 +97,7 @@ enum class AnswerStyle : std::uint8_t {
 /// What clients of a listener are held to.
 struct ClientLimits {
   /// Targets may be as browsers send them: in paths what no URI may hold becomes triplets, queries stay as they are.
-  ClientLimits() {
+  void take_loose_targets() {
     h1.loose_targets = h2.loose_targets = true;
     paths.other_characters = route::OtherCharacters::kEncode;
   }
