@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS and HTTP/2 towards clients and backends, WebSocket over both."""
 import asyncio
+import base64
+import hashlib
 import pathlib
+import re
 import shutil
 import socket
 import ssl
@@ -171,6 +174,53 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
         outer = Gateway("--listen", "127.0.0.1:0", "--to", f"h2c://127.0.0.1:{inner.port}")
         self.addCleanup(outer.close)
         await self.talk(outer.port)
+
+    async def test_each_direction_ends_by_itself(self):
+        """Whichever end says first that it has no more: what the other says until it ends arrives, and nobody is reset."""
+        backend_ends_first, heard = False, asyncio.Queue()
+
+        async def serve(reader, writer):
+            head = await reader.readuntil(b"\r\n\r\n")
+            key = re.search(rb"(?i)sec-websocket-key: (\S+)", head)[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+            accept = base64.b64encode(hashlib.sha1(key).digest())
+            writer.write(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: "
+                         + accept + b"\r\n\r\n")
+            try:
+                if backend_ends_first:
+                    writer.write(b"bye")
+                    writer.write_eof()
+                    await heard.put(await reader.read())
+                else:
+                    await heard.put(await reader.read())
+                    writer.write(b"bye")
+                    writer.write_eof()
+            except ConnectionError as error:
+                await heard.put(error)
+            writer.close()
+            await writer.wait_closed()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        self.addCleanup(server.close)
+        inner = Gateway("--listen", "127.0.0.1:0", "--to", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        self.addCleanup(inner.close)
+        outer = Gateway("--listen", "127.0.0.1:0", "--to", f"h2c://127.0.0.1:{inner.port}")
+        self.addCleanup(outer.close)
+        for gateway in (inner, outer):
+            for backend_ends_first in (True, False):
+                with self.subTest(bridged=gateway is outer, backend_ends_first=backend_ends_first):
+                    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+                    writer.write(b"GET / HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+                                 b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n")
+                    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), LIMIT)
+                    if backend_ends_first:
+                        self.assertEqual(await asyncio.wait_for(reader.read(), LIMIT), b"bye")
+                    writer.write(b"last words")
+                    writer.write_eof()
+                    self.assertEqual(await asyncio.wait_for(heard.get(), LIMIT), b"last words")
+                    if not backend_ends_first:
+                        self.assertEqual(await asyncio.wait_for(reader.read(), LIMIT), b"bye")
+                    writer.close()
+                    await writer.wait_closed()
 
     async def test_who_does_not_switch_has_not_accepted(self):
         """In HTTP/2 any 2xx would have: a client would take the page for its tunnel."""

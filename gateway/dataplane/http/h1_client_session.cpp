@@ -204,7 +204,10 @@ void H1ClientSession::fail_sending(Reset why) {
 void H1ClientSession::reset(Reset) {
   handler_ = nullptr;
   why_ = "given up by us";
-  close_now(true);
+  // A tunnel that has ended in both directions is no longer of use, but whole.
+  const bool whole = open_ && tunnel_ && response_done_ && sending_done() && !write_failed_;
+  if (whole) static_cast<void>(output_.flush(*stream_));
+  close_now(!whole || !output_.empty());
 }
 
 // The response.

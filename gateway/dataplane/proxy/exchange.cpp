@@ -109,7 +109,7 @@ void Exchange::on_body(std::string_view data, bool end) {
   moved();
   if (holds() && !response_started_) return hold_body(data);
   for (auto i = mirrors_.size(); i-- > 0;) mirrors_[i]->on_request_body(data, end);
-  if (response_ended_ || !trying()) {
+  if ((response_ended_ && !tunnel_) || !trying()) {
     // Answered already, or between two tries: what a retry sends first is what was kept.
     if (backoff_alarm_.armed()) kept_.append(data);
     return;
@@ -204,7 +204,8 @@ void Exchange::on_response_head(http::ResponseHead& head, bool end) {
   record_.details = "via_upstream";
   if (end) record_.times.response_end = record_.times.first_byte;
   kept_ = {};
-  if (tunnel_ && head.body == http::Body::kTunnel) {
+  tunnel_ = tunnel_ && head.body == http::Body::kTunnel;
+  if (tunnel_) {
     worker_.reactor().timers().cancel(request_alarm_);
     worker_.reactor().timers().cancel(try_alarm_);
   }
