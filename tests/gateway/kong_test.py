@@ -276,7 +276,7 @@ certificates:
                        for program in (FAIRCTL, PROGRAM))
         self.assertEqual((ours.returncode, ours.stderr), (0, ""))
         self.assertEqual(ours.stdout, other.stdout)
-        path.write_text(text + "vaults: [{name: env, prefix: x}]\n")
+        path.write_text(text + "vaults: [{name: aws, prefix: x}]\n")
         refused = subprocess.run([FAIRCTL, "convert", "kong", path], capture_output=True, text=True)
         self.assertEqual((refused.returncode, refused.stdout), (1, ""))
         self.assertIn("vaults", refused.stderr)

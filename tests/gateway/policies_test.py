@@ -167,6 +167,9 @@ class Policies(unittest.TestCase):
                 self.assertTrue(eventually(lambda: self.followed.gateway.errors[-1:] and "error" in self.followed.gateway.errors[-1]))
                 self.assertEqual(self.ask(), "good")
         self.port = free_port()
+        self.start(policy("one", "HTTPRoute", "web", "  answer: {status: 99}\n"))
+        self.assertEqual(self.ask(), "backend", "it lets nobody in")
+        self.port = free_port()
         self.start(policy("one", "Gateway", "edge", "  authentication: {methods: {apiKey: {}}, anonymous: {allow: true}}\n"),
                    policy("two", "Consumer", "ada", "  answr: {}\n"), consumer("ada"), consumer("bob"))
         self.assertEqual(self.ask("-H", f"apikey: {KEY['ada']}"), closed)

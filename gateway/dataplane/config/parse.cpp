@@ -50,6 +50,16 @@ bool lacks_files_only(const Diagnostics& all, std::size_t before) {
   });
 }
 
+/// Whether a policy has a section that decides who may pass, or one whose name is not known: a slip may have made it.
+bool decides(View spec) {
+  constexpr std::string_view kOthers[] = {"targetRefs", "consumers",   "correlation", "crossOrigin", "canary", "fault",
+                                          "aggregate",  "compression", "transform",   "answer",      "cache"};
+  if (!spec || !spec.is_mapping()) return true;
+  for (auto section = spec.first(); section; section = section.next())
+    if (std::ranges::find(kOthers, section.key()) == std::end(kOthers)) return true;
+  return false;
+}
+
 /// In place of a policy that has no good version: it closes what it names, as requests would pass without it. The
 /// sections stand in front, so that hardly another policy has them all, and name nothing.
 model::ObjectPtr closing(model::RequestPolicy policy) {
@@ -119,8 +129,9 @@ void add_object(View root, const KnownKind& known, const Scope& scope, ParsedTex
     parsed.stand_in =
         stand_in_of(root, known, scope.broken ? "its document cannot be read" : out.diagnostics[before].text());
     if (auto* policy = std::get_if<model::RequestPolicy>(&object); policy != nullptr) {
-      const bool whole = !scope.broken && lacks_files_only(out.diagnostics, before);
-      parsed.stand_in = whole ? std::make_shared<const model::Object>(std::move(object)) : closing(std::move(*policy));
+      if (!scope.broken && lacks_files_only(out.diagnostics, before))
+        parsed.stand_in = std::make_shared<const model::Object>(std::move(object));
+      else if (decides(root.find("spec"))) parsed.stand_in = closing(std::move(*policy));
     } else if (auto* tls = std::get_if<model::BackendTlsPolicy>(&object); tls != nullptr) {
       parsed.stand_in = closing(std::move(*tls));
     }

@@ -375,7 +375,9 @@ TEST_F(SideFilesTest, LeaveAPolicyInForceThatHasNoGoodVersion) {
   write("b.yaml", "---\n" + side_methods("jwt: {issuers: [{issuer: i, jwksFile: none}], hideCredential: true}"));
   fs::remove(root_ / "a.yaml");
   changed();
-  EXPECT_EQ(of(), nullptr) << "what else is wrong refuses it";
+  ASSERT_NE(of(), nullptr);
+  EXPECT_TRUE(of()->settings->refused) << "what else is wrong closes what it names";
+  EXPECT_EQ(of()->settings->authentication, nullptr);
 }
 
 TEST_F(SideFilesTest, HoldWhoWeAreToRedis) {
