@@ -6,11 +6,12 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 import unittest
 
 import websockets
 from backend import Backend
-from objects import CLASS, Followed, free_port, gateway, http, of, route, service, to
+from objects import CLASS, Followed, free_port, gateway, http, https, make_certificate, of, route, secret, service, to
 from support import LIMIT, curl, curl_status, eventually
 
 FAIRCTL = os.environ.get("FAIRLEAD_FAIRCTL", str(pathlib.Path(__file__).resolve().parents[2] / "build/bin/fairctl"))
@@ -186,6 +187,28 @@ spec:
         self.assertEqual(curl_status("-H", "host: a.example", f"http://127.0.0.1:{self.port}/name"), "500")
         self.assertEqual(self.backend.requests(), [])
         self.assertIn("Invalid", self.followed.conditions())
+
+    def test_clients_without_a_certificate_do_not_come_in_for_an_error(self):
+        asks = """apiVersion: fairlead.io/v1alpha1
+kind: ClientPolicy
+metadata: {name: mutual, namespace: default}
+spec: {targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}], tls: {%s}}
+"""
+        with tempfile.TemporaryDirectory() as folder:
+            pair = make_certificate(pathlib.Path(folder), "a.example")
+        port = free_port()
+        self.start(asks % "clientValidaton: {caCertificateRefs: []}", secret("tls", *pair),
+                   listeners=[http(self.port), https(port, "tls", "a.example", "tls")])
+
+        def over_tls():
+            done = subprocess.run(["curl", "-sk", "--connect-to", f"::127.0.0.1:{port}", "https://a.example/name"], capture_output=True)
+            return done.stdout if done.returncode == 0 else None
+
+        self.assertEqual(self.ask(), "backend")
+        self.assertIsNone(over_tls())
+        self.assertIn("Invalid", self.followed.conditions())
+        self.followed.write("policies.yaml", asks % 'minVersion: "1.3"', secret("tls", *pair))
+        self.assertTrue(eventually(lambda: over_tls() == b"backend"))
 
     def test_changes_fail_no_request(self):
         self.start(policy("one", "HTTPRoute", "web", says("0")), workers=2)

@@ -381,7 +381,9 @@ ObjectStatus client_policy_status(const GatewayState::Impl& state, const ObjectK
     auto ref = ancestor_ref(owner);
     ref.section = target.section;
     const bool found = target.section.empty() || state.listeners.contains({owner, target.section});
-    out.parents.push_back({ref, accepted_or_not(state.policies.is_superseded(key), found, policy.metadata.generation)});
+    const auto generation = policy.metadata.generation;
+    out.parents.push_back({ref, unless_refused(state, key, generation,
+                                               accepted_or_not(state.policies.is_superseded(key), found, generation))});
   }
   return out;
 }

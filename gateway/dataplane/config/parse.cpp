@@ -82,6 +82,15 @@ model::ObjectPtr closing(model::BackendTlsPolicy policy) {
   return std::make_shared<const model::Object>(std::move(policy));
 }
 
+/// The same, where clients may be asked for certificates: without authorities its HTTPS listeners stay closed.
+model::ObjectPtr closing(model::ClientPolicy policy) {
+  auto settings = std::make_shared<model::ClientSettings>(*policy.settings);
+  settings->tls.client_certificate = model::ClientTls::ClientCertificate::kRequire;
+  settings->tls.ca_certificates.clear();
+  policy.settings = std::move(settings);
+  return std::make_shared<const model::Object>(std::move(policy));
+}
+
 /// What holds for all objects of a text.
 struct Scope {
   const KindTable& kinds;
@@ -134,6 +143,9 @@ void add_object(View root, const KnownKind& known, const Scope& scope, ParsedTex
       else if (decides(root.find("spec"))) parsed.stand_in = closing(std::move(*policy));
     } else if (auto* tls = std::get_if<model::BackendTlsPolicy>(&object); tls != nullptr) {
       parsed.stand_in = closing(std::move(*tls));
+    } else if (auto* clients = std::get_if<model::ClientPolicy>(&object);
+               clients != nullptr && root.find("spec").find("tls")) {
+      parsed.stand_in = closing(std::move(*clients));
     }
   }
   out.objects.push_back(std::move(parsed));
