@@ -141,23 +141,22 @@ model::ClientPolicy read_client_policy(Reader& reader, View root) {
   auto& s = *settings;
   s.access_log.enabled = false;
   read_spec(reader, root, [&](View spec) {
-    read_mapping(reader, spec,
-                 required("targetRefs", "at least one Gateway or ListenerSet",
-                          [&](View v) {
-                            read_targets(reader, v, out.targets, takes_clients,
-                                         "Gateway or ListenerSet, of group gateway.networking.k8s.io");
-                          }),
-                 field("limits", [&](View v) { read_limits(reader, v, s.limits); }),
-                 field("timeouts", [&](View v) { read_timeouts(reader, v, s.timeouts); }),
-                 field("forwarded", [&](View v) { read_forwarded(reader, v, s.forwarded); }),
-                 field("http2", [&](View v) { read_http2(reader, v, s.http2); }),
-                 field("tls", [&](View v) { read_tls(reader, v, s.tls); }),
-                 field("accessLog", [&](View v) { read_access_log(reader, v, s.access_log); }),
-                 field("logs", [&](View v) { read_client_logs(reader, v, out.metadata.ns, s.logs); }),
-                 bool_field(reader, "proxyProtocol", s.proxy_protocol),
-                 bool_field(reader, "allowConnect", s.allow_connect),
-                 bool_field(reader, "mergeSlashes", s.path_merge_slashes),
-                 bool_field(reader, "looseTargets", s.loose_targets));
+    read_mapping(
+        reader, spec,
+        required("targetRefs", "at least one Gateway or ListenerSet",
+                 [&](View v) {
+                   read_targets(reader, v, out.targets, takes_clients,
+                                "Gateway or ListenerSet, of group gateway.networking.k8s.io");
+                 }),
+        field("limits", [&](View v) { read_limits(reader, v, s.limits); }),
+        field("timeouts", [&](View v) { read_timeouts(reader, v, s.timeouts); }),
+        field("forwarded", [&](View v) { read_forwarded(reader, v, s.forwarded); }),
+        field("http2", [&](View v) { read_http2(reader, v, s.http2); }),
+        field("tls", [&](View v) { read_tls(reader, v, s.tls); }),
+        field("accessLog", [&](View v) { read_access_log(reader, v, s.access_log); }),
+        field("logs", [&](View v) { read_client_logs(reader, v, out.metadata.ns, s.logs); }),
+        bool_field(reader, "proxyProtocol", s.proxy_protocol), bool_field(reader, "allowConnect", s.allow_connect),
+        bool_field(reader, "mergeSlashes", s.path_merge_slashes), bool_field(reader, "looseTargets", s.loose_targets));
   });
   out.settings = std::move(settings);
   return out;
