@@ -215,10 +215,11 @@ void read_rule(Reader& reader, View at, Reach reach, model::AuthorizationRule& o
   });
 }
 
-/// Istio's annotation: the policy is tried out, nothing is refused for it.
+/// Istio's annotation: the policy is tried out, nothing is refused for it. Written as Go's strconv.ParseBool takes it.
 bool is_dry_run(View root) {
+  constexpr std::string_view kTrue[] = {"true", "True", "TRUE", "t", "T", "1"};
   const auto at = root.find("metadata").find("annotations").find("istio.io/dry-run");
-  return at && at.text() == "true";
+  return at && std::ranges::find(kTrue, at.text()) != std::end(kTrue);
 }
 
 /// Policies of Istio's gateways and waypoints name these instead of selecting pods. What can be told of their pods is

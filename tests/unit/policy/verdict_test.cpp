@@ -223,6 +223,22 @@ const Row kRows[] = {
      "allow"},
 };
 
+TEST(DryRun, IsTrueAsGoReadsIt) {
+  for (const auto& [value, answer] :
+       {std::pair("true", "allow by AuthorizationPolicy default/ap, ingress rule 1 (audited)"),
+        {"True", "allow by AuthorizationPolicy default/ap, ingress rule 1 (audited)"},
+        {"1", "allow by AuthorizationPolicy default/ap, ingress rule 1 (audited)"},
+        {"false", kByDeny},
+        {"yes", kByDeny}}) {
+    SmallCluster cluster;
+    cluster.apply(
+        "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: ap, namespace: default, "
+        "annotations: {istio.io/dry-run: '" +
+        std::string(value) + "'}}, spec: {action: DENY, rules: [{}]}}\n");
+    EXPECT_EQ(cluster.ask("job > db:80"), answer) << value;
+  }
+}
+
 class VerdictTest : public ::testing::TestWithParam<Row> {};
 
 TEST_P(VerdictTest, IsWhatThePoliciesSay) {
