@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "fairlead/base/standard_output.hpp"
 #include "fairlead/config/report.hpp"
 #include "gateway/gateway.hpp"
 #include "gateway/kong_source.hpp"
@@ -66,6 +67,14 @@ Result<> serve(Arguments arguments) {
   FL_TRY(const auto gateway, fairlead::gateway::Gateway::start(std::move(arguments)));
   gateway->run();
   return {};
+}
+
+/// What a command ends with: 1, too, where what it printed did not arrive.
+int written(int status) {
+  const auto flushed = fairlead::flush_standard_output();
+  if (flushed) return status;
+  std::cerr << "fairlead-gateway: " << flushed.error().message << "\n";
+  return 1;
 }
 
 /// The objects go to standard output, remarks to standard error.
@@ -221,9 +230,9 @@ int run(int count, char** words) {
   } catch (const CLI::ParseError& error) {  // --help and --version too
     return app.exit(error);
   }
-  if (kong_command->parsed()) return convert_kong(path, arguments);
-  if (check_command->parsed() && fairlead::gateway::is_kong_file(path)) return check_kong(path, arguments);
-  if (check_command->parsed()) return check_objects(path, output == "json");
+  if (kong_command->parsed()) return written(convert_kong(path, arguments));
+  if (check_command->parsed() && fairlead::gateway::is_kong_file(path)) return written(check_kong(path, arguments));
+  if (check_command->parsed()) return written(check_objects(path, output == "json"));
   const auto served = serve(std::move(arguments));
   if (served) return 0;
   std::cerr << "fairlead-gateway: " << served.error().message << "\n";

@@ -485,6 +485,12 @@ class CheckTest(unittest.TestCase):
         return subprocess.run([PROGRAM, "check", *map(str, arguments)], capture_output=True, text=True, timeout=LIMIT,
                               check=False)
 
+    def test_what_cannot_be_written_is_an_error(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([PROGRAM, "check", self.folder], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("writing to standard output: No space left on device", done.stderr)
+
     def test_good_and_bad(self):
         (self.folder / "good.yaml").write_text(join(CLASS, gateway(http(8080))))
         good = self.check(self.folder)
