@@ -446,6 +446,17 @@ class CompressionTest(Served):
         status, fields, body = self.get("/text", "accept-encoding: gzip", 'if-none-match: W/"v1"')
         self.assertEqual((status, body), (304, b""))
 
+    def test_a_304_has_the_etag_of_what_the_client_has(self):
+        never = [("cache-control", "no-store"), ("etag", '"v1"')]
+        self.origin.answers["/asked"] = lambda head: (304, never, b"") if "if-none-match" in head else \
+            (200, [*never, ("content-type", "text/plain")], self.TEXT)
+        self.assertEqual(self.get("/asked", "accept-encoding: gzip")[1]["etag"], 'W/"v1"')
+        for asked, etag, vary in (('W/"v1"', 'W/"v1"', "accept-encoding"), ('"v0", W/"v1"', 'W/"v1"', "accept-encoding"),
+                                  ('"v1"', '"v1"', None)):
+            with self.subTest(asked=asked):
+                status, fields, _ = self.get("/asked", "accept-encoding: gzip", f"if-none-match: {asked}")
+                self.assertEqual((status, fields["etag"], fields.get("vary")), (304, etag, vary))
+
     def test_events_can_be_read_as_they_come(self):
         import zlib
         decoder = zlib.decompressobj(31)

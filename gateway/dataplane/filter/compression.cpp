@@ -112,12 +112,8 @@ void add_vary(http::ResponseHead& head) {
   if (!told) head.fields.push_back({"vary", "accept-encoding"});
 }
 
-/// Fields that are about the bytes that were (RFC 9110 section 8.8.1: another encoding is another representation).
-void change_head(http::ResponseHead& head, std::string_view encoding, Arena& arena) {
-  std::erase_if(head.fields, [](const http::Field& field) {
-    return field.name == "content-encoding" || field.name == "accept-ranges" || field.name == "content-md5" ||
-           field.name == "digest" || field.name == "content-digest" || field.name == "repr-digest";
-  });
+/// RFC 9110 section 8.8.1: another encoding is another representation.
+void weaken_etag(http::ResponseHead& head, Arena& arena) {
   for (auto& field : head.fields) {
     if (field.name != "etag" || field.value.starts_with("W/")) continue;
     auto* text = arena.allocate(field.value.size() + 2);
@@ -126,6 +122,26 @@ void change_head(http::ResponseHead& head, std::string_view encoding, Arena& are
     field.value.copy(text + 2, field.value.size());
     field.value = {text, field.value.size() + 2};
   }
+}
+
+/// Whether a client that asks if it has changed has a response as it was encoded here: its etag was made weak.
+bool asks_for_ours(const http::RequestHead& request, const http::ResponseHead& head) {
+  const auto* etag = http::find(head.fields, "etag");
+  if (etag == nullptr || !etag->value.starts_with('"')) return false;
+  return std::ranges::any_of(request.fields, [&](const http::Field& field) {
+    if (field.name != "if-none-match") return false;
+    const auto at = field.value.find(etag->value);
+    return at != std::string_view::npos && field.value.substr(0, at).ends_with("W/");
+  });
+}
+
+/// Fields that are about the bytes that were.
+void change_head(http::ResponseHead& head, std::string_view encoding, Arena& arena) {
+  std::erase_if(head.fields, [](const http::Field& field) {
+    return field.name == "content-encoding" || field.name == "accept-ranges" || field.name == "content-md5" ||
+           field.name == "digest" || field.name == "content-digest" || field.name == "repr-digest";
+  });
+  weaken_etag(head, arena);
   head.fields.push_back({"content-encoding", encoding});
 }
 
@@ -140,6 +156,10 @@ class Compression final : public Filter {
                                      : "responses may be sent as " + std::string(name_of(chosen->encoding))};
   }
   Verdict on_response(Request& request, http::ResponseHead& head) const override {
+    if (head.status == 304 && asks_for_ours(request.head(), head)) {  // section 15.4.5: the fields of a 200
+      add_vary(head);
+      weaken_etag(head, request.arena());
+    }
     if (!may_change(request, head)) return Verdict::kContinue;
     add_vary(head);
     const auto* chosen = choose_encoding(request.head().fields, core_->settings.encodings);
