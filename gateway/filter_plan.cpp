@@ -162,11 +162,12 @@ const FilterPlan::Filters& FilterPlan::filters_of(const model::ObjectPtr& object
   return entry.filters;
 }
 
-/// Slots that a policy before has stay.
+/// Slots that a policy before has stay, but what was refused closes whatever stands before it.
 void FilterPlan::add_filters(filter::Chain& out, const model::ObjectPtr& policy) {
   const auto& filters = filters_of(policy);
+  const bool refused = std::get<model::RequestPolicy>(*policy).settings->refused;
   for (std::size_t i = 0; i < filter::kSlots; ++i)
-    if (filters.all[i] != nullptr && out.filters[i] == nullptr)
+    if (filters.all[i] != nullptr && (refused || out.filters[i] == nullptr))
       out.set(static_cast<Slot>(i), filters.all[i], key_of(*policy).text(), filters.counters[i]);
 }
 

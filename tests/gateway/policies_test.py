@@ -168,6 +168,10 @@ class Policies(unittest.TestCase):
                 self.assertTrue(eventually(lambda: self.followed.gateway.errors[-1:] and "error" in self.followed.gateway.errors[-1]))
                 self.assertEqual(self.ask(), "good")
         self.port = free_port()
+        self.start(policy("one", "HTTPRoute", "web", "  correlation: {}\n  access: {rules: [{action: Allow}]}\n"),
+                   policy("two", "Gateway", "edge", "  authenticaton: {methods: {apiKey: {}}}\n"))
+        self.assertEqual(self.ask(), closed, "a more special policy has the same sections")
+        self.port = free_port()
         self.start(policy("one", "HTTPRoute", "web", "  answer: {status: 99}\n"))
         self.assertEqual(self.ask(), "backend", "it lets nobody in")
         self.port = free_port()

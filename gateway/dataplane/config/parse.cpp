@@ -60,15 +60,12 @@ bool decides(View spec) {
   return false;
 }
 
-/// In place of a policy that has no good version: it closes what it names, as requests would pass without it. The
-/// sections stand in front, so that hardly another policy has them all, and name nothing.
+/// In place of a policy that has no good version: it closes what it names, as requests would pass without it. Of its
+/// sections one stands in front of all, the other behind the place where a Consumer is known.
 model::ObjectPtr closing(model::RequestPolicy policy) {
   auto settings = std::make_shared<model::RequestSettings>();
   settings->refused = true;
   settings->correlation = std::make_shared<model::Correlation>();
-  settings->addresses = std::make_shared<model::AddressRules>();
-  settings->user_agents = std::make_shared<model::UserAgentRules>();
-  settings->request_size = std::make_shared<model::RequestSize>();
   settings->access = std::make_shared<model::AccessRules>();
   policy.settings = std::move(settings);
   return std::make_shared<const model::Object>(std::move(policy));
