@@ -145,14 +145,13 @@ def run_all(suites, description):
                 suite.build()
                 before = node.counter("FL_C_REDIRECT_MESSAGES"), node.counter("FL_C_REDIRECT_BYTES")
                 same &= compare(suite, node)
-                messages = node.counter("FL_C_REDIRECT_MESSAGES") - before[0]
-                print(f"{suite.name}: {messages} messages redirected, "
+                print(f"{suite.name}: {node.counter('FL_C_REDIRECT_MESSAGES') - before[0]} messages redirected, "
                       f"{node.counter('FL_C_REDIRECT_BYTES') - before[1]} bytes")
-                same &= messages > 0
-            connects = node.counter("FL_C_CONNECT")
+            connects, messages = node.counter("FL_C_CONNECT"), node.counter("FL_C_REDIRECT_MESSAGES")
         print(f"connects seen by the agent's programs: {connects}")
-        if connects < 100:
-            print("too few: the suites were not under the agent")
+        # Of all suites together: the streams of a suite may all be over before a busy agent lets a direction begin.
+        if connects < 100 or not messages:
+            print("too few: the suites were not under the agent" if connects < 100 else "nothing was redirected")
             same = False
         if arguments.keep_output:
             for log in folder.glob("*.log"):
