@@ -21,6 +21,7 @@
 #include "gateway/plan.hpp"
 #include "gateway/publisher.hpp"
 #include "gateway/quota_keeper.hpp"
+#include "gateway/redis_watch.hpp"
 #include "gateway/serving.hpp"
 #include "gateway/session_keys.hpp"
 #include "gateway/succession.hpp"
@@ -34,6 +35,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kDrainLook = 20ms;  // between two looks at what is still under way
 constexpr auto kNamesWait = 5s;    // at the start, for the first answers of name servers
+constexpr auto kRedisLook = 1s;
 constexpr auto kTick = 60s;        // between two looks at what is only a matter of time
 
 Result<Fd> take_signals() {
@@ -60,6 +62,7 @@ struct Gateway::Parts {
   std::unique_ptr<BackendWatch> watch;
   std::unique_ptr<KongSource> kong;    // null: --config is none of Kong's
   std::unique_ptr<ConfigPlan> config;  // null: by the command line alone
+  RedisWatch redis;
   std::unique_ptr<Publisher> publisher;
   std::unique_ptr<Serving> serving;
   std::unique_ptr<Succession> succession;
@@ -113,6 +116,7 @@ Result<> Gateway::Parts::follow() {
   if (first->snapshot->listeners.empty())
     spdlog::warn("{}: found no listener that can be served; waiting for one", arguments.config);
   loop->every(kTick, [this] { config->tick(); });
+  loop->every(kRedisLook, [this] { redis.look(config->filters()); });
   return loop->watch(config->fd(), EPOLLIN, [this](std::uint32_t) { take(config->changed()); });
 }
 

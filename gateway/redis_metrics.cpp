@@ -2,7 +2,6 @@
 #include "gateway/redis_metrics.hpp"
 
 #include <array>
-#include <map>
 #include <numeric>
 
 namespace fairlead::gateway {
@@ -12,22 +11,6 @@ using limit::RedisNumbers;
 using metrics::Type;
 
 constexpr std::size_t kMostNames = 64;  // others are one together
-
-struct RedisName {
-  std::string name;
-  std::string use;
-  auto operator<=>(const RedisName&) const = default;
-};
-
-std::map<RedisName, RedisNumbers> numbers_of(const FilterPlan& filters) {
-  std::map<RedisName, RedisNumbers> out;
-  for (const auto& totals : filters.redis()) {
-    RedisName name{totals->name(), totals->use()};
-    if (out.size() >= kMostNames && !out.contains(name)) name.name = "other";
-    out[name] += totals->sum();
-  }
-  return out;
-}
 
 struct RedisFamilies {
   metrics::Page& page;
@@ -66,9 +49,19 @@ struct RedisFamilies {
 
 }  // namespace
 
+std::map<RedisName, RedisNumbers> redis_numbers(const FilterPlan& filters) {
+  std::map<RedisName, RedisNumbers> out;
+  for (const auto& totals : filters.redis()) {
+    RedisName name{totals->name(), totals->use()};
+    if (out.size() >= kMostNames && !out.contains(name)) name.name = "other";
+    out[name] += totals->sum();
+  }
+  return out;
+}
+
 void add_redis(metrics::Page& page, const FilterPlan& filters) {
   const RedisFamilies families{page};
-  for (const auto& [of, n] : numbers_of(filters)) {
+  for (const auto& [of, n] : redis_numbers(filters)) {
     const auto labels = metrics::label_text({{"redis", of.name}, {"use", of.use}});
     families.parts(of, "fairlead_gateway_redis_clients", Type::kGauge, "workers that ask Redis, or do without it now",
                    "mode", {{"exact", n.clients - n.fallback}, {"fallback", n.fallback}});
@@ -86,7 +79,7 @@ void add_redis(metrics::Page& page, const FilterPlan& filters) {
 
 nlohmann::json redis_json(const FilterPlan& filters) {
   auto out = nlohmann::json::array();
-  for (const auto& [of, n] : numbers_of(filters)) {
+  for (const auto& [of, n] : redis_numbers(filters)) {
     const auto count = std::accumulate(n.round_trips.begin(), n.round_trips.end(), std::uint64_t{0});
     auto& row = out.emplace_back(nlohmann::json{{"redis", of.name},
                                                 {"use", of.use},

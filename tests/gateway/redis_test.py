@@ -159,6 +159,10 @@ class RedisTest(unittest.TestCase):
                 out[found[1], found[3]] = float(found[4])
         return out
 
+    def await_log(self, pattern):
+        errors = self.gateways[0].gateway.errors
+        self.assertTrue(eventually(lambda: re.search(pattern, "\n".join(errors))), errors)
+
     def test_its_numbers_while_it_is_killed_and_started_again(self):
         redis = Redis(self)
         self.start(redis_policy(redis, more=", onFailure: Closed"), workers=2)
@@ -187,9 +191,12 @@ class RedisTest(unittest.TestCase):
                               text=True, check=True).stdout
         self.assertRegex(told, rf"127\.0\.0\.1:{redis.port} +limits +fallback \d/\d")
 
+        self.await_log(rf"redis 127\.0\.0\.1:{redis.port}, for limits: away for \d of \d workers, .*: 127\.0\.0\.1:{redis.port}: \w+")
+
         redis.start()
         self.assertTrue(eventually(lambda: statuses(self.ports, clients=8, each=1) == {200: 8}))
         self.assertTrue(eventually(lambda: self.numbers(redis)["clients", "fallback"] == 0))
+        self.await_log(rf"redis 127\.0\.0\.1:{redis.port}, for limits: back after \d+ s")
         seen = self.numbers(redis)
         self.assertGreaterEqual(seen["reconnects_total", None], 1)
         self.assertGreater(seen["connects_total", None], clients)
