@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -125,12 +126,19 @@ int wrong(const std::vector<std::string>& words, const std::string& what) {
   return usage("there is no command " + word + (meant.empty() ? "" : "; is " + meant + " meant?"), "");
 }
 
+/// For which connect() has the same answer as for a socket that nobody listens on.
+bool is_plain_file(const Error& error, const std::string& path) {
+  std::error_code ignored;
+  return error.code == ECONNREFUSED && std::filesystem::exists(path, ignored) &&
+         !std::filesystem::is_socket(path, ignored);
+}
+
 }  // namespace
 
 int explain(const Arguments& arguments, const Error& error) {
   const auto& socket = arguments.socket;
   const std::string daemon = arguments.gateway ? "gateway" : "agent";
-  switch (error.code) {
+  switch (is_plain_file(error, socket) ? ENOTSOCK : error.code) {
     case ENOENT:
       std::cerr << "fairctl: no " << daemon << " runs: there is no socket " << socket << "\nStart fairlead-" << daemon
                 << ", or name the socket that it was started with: --socket PATH\n";

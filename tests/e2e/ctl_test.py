@@ -380,6 +380,11 @@ class NoAgentTest(unittest.TestCase):
             status, _, errors = ctl("top", "--once", socket_path=path)
             self.assertEqual(status, 3)
             self.assertIn("nobody listens", errors)
+            file = pathlib.Path(folder, "agent.yaml")
+            file.write_text("")
+            status, _, errors = ctl("status", socket_path=file)
+            self.assertEqual(status, 3)
+            self.assertIn(f"{file} is no socket", errors)
 
     def test_wrong_words(self):
         for words in (("nonsense",), ("status", "--nonsense"), ("graph", "-F", "gif"), ("why",), ("top", "--once", "-i", "x"),
