@@ -185,7 +185,9 @@ class FeaturesTest(unittest.TestCase):
         self.assertEqual(self.tries("/reset?retry"), (502, 3))
 
     def test_HTTPRouteRetryBackendTimeout(self):
-        self.assertEqual(self.tries("/hang?retry"), (504, 3))
+        self.assertEqual(self.ask("retry.example", "/hang?retry")[0], 504)
+        # The backend may be slower than the time-out: it sees the last try when the answer is there already.
+        self.assertTrue(eventually(lambda: len(self.one.requests("/hang?retry")) == 3))
 
     def test_HTTPRouteRequestMultipleMirrors(self):
         self.assertEqual(self.ask("mirrors.example", "/name?mirrored")[::2], (200, "one"))

@@ -377,9 +377,8 @@ class MetricsTest(unittest.TestCase):
         for host, path, status, _, _ in rows:
             self.assertEqual(self.ask(host, path, method="POST"), status, path)
         with Wire(self.port) as held:
-            asked = len(self.one.requests("/hang"))
-            held.send(b"GET /hang HTTP/1.1\r\nhost: full.example\r\n\r\n")
-            self.assertTrue(eventually(lambda: len(self.one.requests("/hang")) > asked))
+            held.send(b"GET /hang?held HTTP/1.1\r\nhost: full.example\r\n\r\n")
+            self.assertTrue(eventually(lambda: self.one.requests("/hang?held")))
             self.assertEqual(self.ask("full.example", "/name"), "503")
             reset(held)  # or it is taken to be waiting still
         after = scrape(gateway_)
