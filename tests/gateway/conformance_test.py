@@ -71,8 +71,9 @@ class FeaturesTest(unittest.TestCase):
                       + cors.removeprefix("filters: [") + "}", hostnames=["cors.example"]),
                 route("named", to("one", more="name: first"), hostnames=["named.example"]),
                 route("grpc-named", to("one", more="name: first"), hostnames=["grpc-named.example"], kind="GRPCRoute"),
-                route("retries", to("one", more="retry: {codes: [503], attempts: 2, backoff: 1ms}, "
-                                                "timeouts: {backendRequest: 100ms}"), hostnames=["retry.example"]),
+                route("retries", to("one", more="matches: [{path: {value: /hang}}], timeouts: {backendRequest: 100ms}, "
+                                                "retry: {attempts: 2, backoff: 1ms}"),
+                      to("one", more="retry: {codes: [503], attempts: 2, backoff: 1ms}"), hostnames=["retry.example"]),
                 route("mirrors", to("one", more="filters: [%s]" % ", ".join(
                     f"{{type: RequestMirror, requestMirror: {{backendRef: {{name: {name}, port: 80}}}}}}"
                     for name in ("one", "two"))), hostnames=["mirrors.example"]),

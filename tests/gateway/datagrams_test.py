@@ -118,7 +118,7 @@ class DatagramTest(unittest.TestCase):
 
     def test_a_silent_session_ends(self):
         server = DatagramServer(b"one")
-        self.serve(to("one"), server, policy="  timeouts: {streamIdle: 100ms}\n")
+        self.serve(to("one"), server, policy="  timeouts: {streamIdle: 500ms}\n")
         client = self.client()
         self.ask(client, b"a")
         self.assertTrue(eventually(lambda: metric(self.served.gateway, "open_datagram_sessions") == 0))
