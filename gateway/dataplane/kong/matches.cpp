@@ -174,7 +174,7 @@ class Comparison {
   }
   /// What every path that it matches begins with.
   [[nodiscard]] const std::string& begin_of(std::size_t i) const {
-    return matches_[i].regex ? spec(i).literal : matches_[i].plain;
+    return matches_[i].regex ? spec(i).path_regex->literal : matches_[i].plain;
   }
   /// Its hosts may be those of any other.
   [[nodiscard]] bool is_open(std::size_t i) const {

@@ -55,7 +55,9 @@ RouteMatch match_of(const model::HttpMatch& from) {
 RouteMatch match_of(const model::GrpcMatch& from) {
   RouteMatch match;
   match.headers = fields_of(from.headers);
-  if (from.method) match.grpc = GrpcMatch{from.method->service, from.method->method, compare_of(from.method->type)};
+  if (from.method)
+    match.grpc =
+        std::make_shared<const GrpcMatch>(from.method->service, from.method->method, compare_of(from.method->type));
   return match;
 }
 

@@ -22,7 +22,8 @@ bool path_met(const RouteMatch& match, std::string_view path) {
   switch (match.path_kind) {
     case PathKind::kExact: return path == match.path;
     case PathKind::kPrefix: return has_path_prefix(path, match.path);
-    case PathKind::kRegex: return re2::RE2::FullMatch(re2::StringPiece(path.data(), path.size()), *match.path_regex);
+    case PathKind::kRegex:
+      return re2::RE2::FullMatch(re2::StringPiece(path.data(), path.size()), *match.path_regex->regex);
     case PathKind::kGrpcMethod: {
       const auto slash = path.rfind('/');
       return slash != 0 && path.find('/', 1) == slash && path.substr(slash + 1) == match.path;

@@ -37,7 +37,7 @@ std::string_view HostRouter::key_of(const RouteMatch& match) {
     case Rank::kExact:
     case Rank::kPrefix:
     case Rank::kGrpcMethod: return match.path;
-    case Rank::kRegex: return match.literal;
+    case Rank::kRegex: return match.path_regex->literal;
     default: return {};
   }
 }
@@ -144,7 +144,7 @@ const Candidate* HostRouter::try_regexes(const Group* group, const Request& requ
   if (group == nullptr) return nullptr;
   const re2::StringPiece path(request.path.data(), request.path.size());
   for (const auto& candidate : std::span(candidates_).subspan(group->first, group->count))
-    if (re2::RE2::FullMatch(path, *candidate.spec->path_regex) && candidate.met(request)) return &candidate;
+    if (re2::RE2::FullMatch(path, *candidate.spec->path_regex->regex) && candidate.met(request)) return &candidate;
   return nullptr;
 }
 

@@ -28,6 +28,11 @@ std::uint64_t hash_pattern(std::string_view pattern) {
   return pattern.starts_with('*') ? hash_text(pattern.substr(1), kSeed + 1) : hash_text(pattern);
 }
 
+/// Null: the path was matched otherwise.
+const re2::RE2* regex_of(const Match& match) {
+  return match && match.spec().path_regex != nullptr ? match.spec().path_regex->regex.get() : nullptr;
+}
+
 }  // namespace
 
 Router::~Router() = default;
@@ -144,7 +149,7 @@ Match Router::match(const Request& request) const {
 }
 
 std::string_view Match::prefix(std::string_view path) const {
-  if (!spec().prefix_group) return prefix();
+  if (const auto& regex = spec().path_regex; regex == nullptr || !regex->has_prefix) return prefix();
   std::string_view groups[2];
   return captures(*this, path, groups) == 2 ? groups[1] : std::string_view{};
 }
@@ -156,7 +161,7 @@ std::size_t Router::bytes() const {
 }
 
 std::size_t captures(const Match& match, std::string_view path, std::span<std::string_view> into) {
-  const auto* regex = match ? match.spec().path_regex.get() : nullptr;
+  const auto* regex = regex_of(match);
   if (regex == nullptr || into.empty()) return 0;
   constexpr std::size_t kMost = 16;
   re2::StringPiece groups[kMost];
@@ -168,7 +173,7 @@ std::size_t captures(const Match& match, std::string_view path, std::span<std::s
 }
 
 std::optional<std::string_view> capture(const Match& match, std::string_view path, std::string_view name) {
-  const auto* regex = match ? match.spec().path_regex.get() : nullptr;
+  const auto* regex = regex_of(match);
   if (regex == nullptr) return std::nullopt;
   std::size_t number = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);

@@ -45,14 +45,16 @@ std::string literal_elements(const re2::RE2& regex) {
 }
 
 Result<> prepare_regex_path(RouteMatch& match, Rank rank) {
-  FL_TRY(match.path_regex, compile(match.path));
+  PathRegex made;
+  FL_TRY(made.regex, compile(match.path));
+  made.has_prefix = match.path.starts_with('(') && !match.path.starts_with("(?");
+  if (rank == Rank::kRegex) made.literal = literal_elements(*made.regex);
+  const auto depth = static_cast<std::size_t>(std::ranges::count(made.literal, '/'));
+  if (depth > kMaxPrefixDepth) made.literal.clear();
   match.path_kind = PathKind::kRegex;
-  match.prefix_group = match.path.starts_with('(') && !match.path.starts_with("(?");
   match.rank = rank;
-  if (rank == Rank::kRegex) match.literal = literal_elements(*match.path_regex);
-  const auto depth = static_cast<std::size_t>(std::ranges::count(match.literal, '/'));
-  if (depth > kMaxPrefixDepth) match.literal.clear();
-  match.depth = match.literal.empty() ? std::uint16_t{0} : static_cast<std::uint16_t>(depth);
+  match.depth = made.literal.empty() ? std::uint16_t{0} : static_cast<std::uint16_t>(depth);
+  match.path_regex = std::make_shared<const PathRegex>(std::move(made));
   return {};
 }
 

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +50,13 @@ struct GrpcMatch {
   Compare compare = Compare::kExact;
 };
 
+/// An expression of a path.
+struct PathRegex {
+  Regex regex;
+  std::string literal;      ///< the path elements that its matches begin with
+  bool has_prefix = false;  ///< it begins with a group
+};
+
 /// The order of precedence between kinds of path, first to last.
 enum class Rank : std::uint8_t {
   kExact,             ///< gRPC: service and method
@@ -66,15 +72,13 @@ enum class Rank : std::uint8_t {
 struct RouteMatch {
   PathKind path_kind = PathKind::kPrefix;
   std::string path = "/";
-  Regex path_regex;                     ///< made by prepare()
-  bool prefix_group = false;            ///< made by prepare(): an expression that begins with a group
-  std::optional<GrpcMatch> grpc;        ///< takes the place of the path, in routes of gRPC
+  std::shared_ptr<const PathRegex> path_regex;  ///< made by prepare()
+  std::shared_ptr<const GrpcMatch> grpc;  ///< takes the place of the path, in routes of gRPC; null: none
   std::string method;                   ///< "GET"; empty: all
   std::vector<FieldMatch> headers;      ///< of several with one name only the first counts
   std::vector<FieldMatch> queries;      ///< the same
   http::Method method_id = http::Method::kOther;  ///< made by prepare()
-  std::string literal;  ///< made by prepare(): the path elements that an expression's matches begin with
-  std::uint16_t depth = 0;  ///< made by prepare(): elements of the prefix or of `literal`
+  std::uint16_t depth = 0;  ///< made by prepare(): elements of the prefix, or of an expression's literal
   Rank rank = Rank::kExact;  ///< made by prepare()
 };
 

@@ -45,14 +45,15 @@ RouteMatch some_match(Random& random, bool grpc) {
   match.headers = some_fields(random);
   if (grpc) {
     if (random() % 8 == 0) return match;
-    match.grpc.emplace();
-    if (random() % 3 != 0) match.grpc->service = pick(random, {"a", "ab", "c.D"});
-    if (match.grpc->service.empty() || random() % 2 == 0) match.grpc->method = pick(random, {"Get", "b", "1"});
+    GrpcMatch of;
+    if (random() % 3 != 0) of.service = pick(random, {"a", "ab", "c.D"});
+    if (of.service.empty() || random() % 2 == 0) of.method = pick(random, {"Get", "b", "1"});
     if (random() % 4 == 0) {
-      match.grpc->compare = Compare::kRegex;
-      if (!match.grpc->service.empty()) match.grpc->service = pick(random, {"a.?", "c\\..*", ".*"});
-      if (!match.grpc->method.empty()) match.grpc->method = pick(random, {"G.*", "[b1]", ".+"});
+      of.compare = Compare::kRegex;
+      if (!of.service.empty()) of.service = pick(random, {"a.?", "c\\..*", ".*"});
+      if (!of.method.empty()) of.method = pick(random, {"G.*", "[b1]", ".+"});
     }
+    match.grpc = std::make_shared<const GrpcMatch>(std::move(of));
     return match;
   }
   match.path = some_path(random, true);
@@ -117,7 +118,7 @@ bool naive_path(const RouteMatch& match, std::string_view path) {
   switch (match.path_kind) {
     case PathKind::kExact: return path == match.path;
     case PathKind::kPrefix: return has_path_prefix(path, match.path);
-    case PathKind::kRegex: return full(match.path, path, match.path_regex);
+    case PathKind::kRegex: return full(match.path, path, match.path_regex->regex);
     case PathKind::kGrpcMethod: {
       const auto second = path.find('/', 1);
       return second != std::string_view::npos && path.substr(second + 1) == match.path;

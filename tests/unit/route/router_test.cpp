@@ -278,7 +278,7 @@ TEST(Router, AnExpressionThatBeginsWithAGroupHasItAsPrefix) {
 RouteRule grpc(std::string service, std::string method, Compare compare = Compare::kExact,
                std::vector<FieldMatch> headers = {}) {
   RouteMatch match;
-  match.grpc = GrpcMatch{std::move(service), std::move(method), compare};
+  match.grpc = std::make_shared<const GrpcMatch>(std::move(service), std::move(method), compare);
   match.headers = std::move(headers);
   return {{std::move(match)}};
 }
