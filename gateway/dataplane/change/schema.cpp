@@ -281,8 +281,19 @@ class Validator {  // NOLINT(misc-no-recursion): depth is bounded
     return good;
   }
 
+  /// A schema that is being held to the value already has no more to say of it: a base that lists what is made of it
+  /// (oneOf), and these that have all of it (allOf), lead to each other in many an OpenAPI document.
+  bool follow(Index ref, Json::Id at, Seen* seen) {
+    for (auto one = followed_.rbegin(); one != followed_.rend() && one->second == at; ++one)
+      if (one->first == ref) return true;
+    followed_.emplace_back(ref, at);
+    const bool good = branch(ref, at, seen);
+    followed_.pop_back();
+    return good;
+  }
+
   bool check_combined(const SchemaNode& schema, Json::Id at, Seen* seen) {
-    bool good = schema.ref == kNoSchema || branch(schema.ref, at, seen);
+    bool good = schema.ref == kNoSchema || follow(schema.ref, at, seen);
     for (const auto of : schema.all_of) good = branch(of, at, seen) && good;
     if (!schema.any_of.empty() && count_branches(schema.any_of, at, seen, 1) == 0)
       good = problem("fits none of the schemas that are allowed");
@@ -401,6 +412,7 @@ class Validator {  // NOLINT(misc-no-recursion): depth is bounded
   SchemaReport* report_;
   SchemaUse use_;
   std::vector<Part> path_;
+  std::vector<std::pair<Index, Json::Id>> followed_;  // $refs: schemas, and for which values
   std::uint32_t steps_ = 0;
   std::uint32_t depth_ = 0;
 

@@ -89,12 +89,16 @@ class SchemaCompiler {
 
   Result<SchemaSet::Index> run(Json::Id at) {
     const auto out = index_of(at);
+    std::vector<Json::Id> referring;
     while (!pending_.empty()) {
       const auto next = pending_.back();
       pending_.pop_back();
       if (parts_.nodes.size() > kMostSchemas) return fail("more than 20000 schemas");
       FL_CHECK(compile(next));
+      if (parts_.nodes[parts_.index[next]].ref != kNoSchema) referring.push_back(next);
     }
+    for (const auto one : referring)
+      if (leads_nowhere(parts_.index[one])) return wrong(one, "a $ref that does not lead back to itself");
     return out;
   }
 
@@ -104,6 +108,11 @@ class SchemaCompiler {
   std::unexpected<Error> wrong(Json::Id at, const std::string& what) const {
     auto where = pointer_to(document_, document_.root(), at);
     return fail("at " + (where.empty() ? std::string("the root") : where) + ": expected " + what);
+  }
+
+  [[nodiscard]] bool leads_nowhere(Index schema) const {
+    for (std::uint32_t i = 0; i < SchemaSet::kMostDepth && schema != kNoSchema; ++i) schema = parts_.nodes[schema].ref;
+    return schema != kNoSchema;
   }
 
   Index index_of(Json::Id at) {
