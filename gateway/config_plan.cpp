@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "fairlead/net/interfaces.hpp"
+
 namespace fairlead::gateway {
 namespace {
 
@@ -117,10 +119,11 @@ std::vector<std::string> ConfigPlan::notes() const {
 }
 
 std::string ConfigPlan::status() const {
+  const auto own = net::reachable_addresses();
   std::string out;
   for (const auto& note : notes()) out += "# " + note + "\n";
   for (const auto kind : kTold)
-    for (const auto& [key, object] : objects_.objects(kind)) out += "---\n" + state_.status_yaml(objects_, key);
+    for (const auto& [key, object] : objects_.objects(kind)) out += "---\n" + state_.status_yaml(objects_, key, own);
   return out;
 }
 

@@ -9,6 +9,7 @@ import pathlib
 import re
 import socket
 import ssl
+import subprocess
 import tempfile
 import threading
 import time
@@ -79,6 +80,8 @@ class FeaturesTest(unittest.TestCase):
                     for name in ("one", "two"))), hostnames=["mirrors.example"]),
                 route("by-port", to("one"), hostnames=["by-port.example"])
                 .replace("parentRefs: [{name: edge}]", f"parentRefs: [{{name: edge, port: {cls.other}}}]"),
+                route("no-such-port", to("one"), hostnames=["no-such-port.example"])
+                .replace("parentRefs: [{name: edge}]", "parentRefs: [{name: edge, port: 1}]"),
                 route("wide", to("one"), hostnames=["narrow.example", "wide.example"])
                 .replace("parentRefs: [{name: edge}]", "parentRefs: [{name: edge, sectionName: wide}]"),
                 route("narrow", to("two"), hostnames=["narrow.example"])
@@ -199,6 +202,14 @@ class FeaturesTest(unittest.TestCase):
         self.assertEqual(self.ask("by-port.example", port=self.other)[0], 200)
         self.assertEqual(self.ask("by-port.example")[0], 404)
 
+    def test_HTTPRouteDestinationPortMatching(self):
+        """A parentRef with a port that no listener has finds no parent."""
+        route_status = next(one["status"] for one in yaml.safe_load_all(self.followed.conditions())
+                            if one and one["metadata"]["name"] == "no-such-port")
+        accepted = next(one for one in route_status["parents"][0]["conditions"] if one["type"] == "Accepted")
+        self.assertEqual((accepted["status"], accepted["reason"]), ("False", "NoMatchingParent"))
+        self.assertEqual(self.ask("no-such-port.example")[0], 404)
+
     def test_GatewayHTTPListenerIsolation(self):
         """A request belongs to the most special listener, and to its routes alone."""
         self.assertEqual(self.ask("narrow.example", port=self.isolated)[2], "two")
@@ -284,6 +295,14 @@ class AloneTest(unittest.TestCase):
         change(both, good)
         self.assertTrue(eventually(lambda: programmed()[0][0] == "True"))
         self.assertEqual(programmed()[1], ["127.0.0.1"])
+
+    def test_GatewayAddressEmpty(self):
+        followed = self.follow(listeners=gateway(listener(self.port)).replace(', value: "127.0.0.1"', ""))
+        self.assertEqual(self.status(), 200)
+        status = next(one["status"] for one in yaml.safe_load_all(followed.conditions()) if one and one["kind"] == "Gateway")
+        shown = json.loads(subprocess.check_output(["ip", "-json", "address", "show", "up", "scope", "global"]))
+        own = {row["local"] for interface in shown for row in interface.get("addr_info", ()) if "local" in row}
+        self.assertEqual({one["value"] for one in status.get("addresses", ())}, own)
 
     def test_a_start_serves_what_can_be_opened(self):
         nobodys = gateway(listener(self.port)).replace("name: edge", "name: other", 1).replace("127.0.0.1", "192.0.2.1")

@@ -203,15 +203,30 @@ const std::string* bad_credential(const GatewayState::Impl& state, const ObjectK
   return found == state.bad_certificates.end() ? nullptr : &found->second.why;
 }
 
-ObjectStatus gateway_status(const GatewayState::Impl& state, const ObjectKey& key, const GatewayEntry& entry) {
+/// Fills in status.addresses. Gives those that cannot be opened, as a text.
+std::string add_addresses(const GatewayState::Impl& state, const ObjectKey& key, const GatewayEntry& entry,
+                          const std::vector<Address>& own, std::vector<std::string>& out) {
+  constexpr std::size_t kMost = 16;  // of a status
+  std::string unusable;
+  if (!entry.accepted()) return unusable;
+  bool named = false;
+  for (const auto& address : entry.gateway->addresses) {
+    if (address.value.empty()) continue;
+    named = true;
+    if (state.is_unusable(key, address.value)) unusable.append(unusable.empty() ? "" : ", ").append(address.value);
+    else out.push_back(address.value);
+  }
+  if (named) return unusable;
+  for (const auto& address : own)
+    if (out.size() < kMost) out.push_back(address.text());
+  return unusable;
+}
+
+ObjectStatus gateway_status(const GatewayState::Impl& state, const ObjectKey& key, const GatewayEntry& entry,
+                            const std::vector<Address>& own) {
   ObjectStatus out;
   const auto generation = entry.gateway->metadata.generation;
-  std::string unusable;
-  for (const auto& address : entry.gateway->addresses) {
-    if (address.value.empty() || !entry.accepted()) continue;
-    if (state.is_unusable(key, address.value)) unusable.append(unusable.empty() ? "" : ", ").append(address.value);
-    else out.addresses.push_back(address.value);
-  }
+  const auto unusable = add_addresses(state, key, entry, own, out.addresses);
   const auto tally = add_listeners(state, key, generation, out);
   order_by_spec(out.listeners, entry.gateway->listeners);
   add_gateway_accepted(entry, tally, generation, out.conditions);
@@ -471,14 +486,15 @@ const Condition* ObjectStatus::find(std::string_view type) const {
   return found == conditions.end() ? nullptr : &*found;
 }
 
-std::optional<ObjectStatus> GatewayState::status(const model::Cluster& cluster, const ObjectKey& key) const {
+std::optional<ObjectStatus> GatewayState::status(const model::Cluster& cluster, const ObjectKey& key,
+                                                 const std::vector<Address>& own) const {
   const auto& state = *impl_;
   const auto object = cluster.find(key);
   if (!object) return std::nullopt;
   if (const auto* of_class = std::get_if<model::GatewayClass>(object.get()))
     return of_class->controller_name == state.controller ? std::optional(class_status(*of_class)) : std::nullopt;
   if (const auto found = state.gateways.find(key); found != state.gateways.end())
-    return gateway_status(state, key, found->second);
+    return gateway_status(state, key, found->second, own);
   if (const auto found = state.sets.find(key); found != state.sets.end()) return set_status(state, key, found->second);
   if (const auto found = state.routes.find(key); found != state.routes.end())
     return found->second.parents.empty() ? std::nullopt : std::optional(route_status(state, key, found->second));

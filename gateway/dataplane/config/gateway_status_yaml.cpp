@@ -113,8 +113,9 @@ std::string_view api_of(Kind kind) {
 
 }  // namespace
 
-std::string GatewayState::status_yaml(const model::Cluster& cluster, const ObjectKey& key) const {
-  const auto found = status(cluster, key);
+std::string GatewayState::status_yaml(const model::Cluster& cluster, const ObjectKey& key,
+                                      const std::vector<Address>& own) const {
+  const auto found = status(cluster, key, own);
   std::string out = "apiVersion: " + std::string(api_of(key.kind)) +
                     "\nkind: " + std::string(model::kind_name(key.kind)) + "\nmetadata:\n  name: " + scalar(key.name) +
                     "\n";

@@ -248,10 +248,13 @@ class GatewayState {
   BackendClusterPtr redis_backend(const model::Cluster& cluster, const std::string& ns,
                                   const model::BackendTarget& target);
 
-  /// Nothing where no controller of this name would write one: then the object is not ours.
-  [[nodiscard]] std::optional<ObjectStatus> status(const model::Cluster& cluster, const model::ObjectKey& key) const;
+  /// Nothing where no controller of this name would write one: then the object is not ours. `own`: the machine's
+  /// addresses, which a Gateway has that names none.
+  [[nodiscard]] std::optional<ObjectStatus> status(const model::Cluster& cluster, const model::ObjectKey& key,
+                                                   const std::vector<Address>& own = {}) const;
   /// As `kubectl get -o yaml` shows it, without what was not read: apiVersion, kind, metadata, status.
-  [[nodiscard]] std::string status_yaml(const model::Cluster& cluster, const model::ObjectKey& key) const;
+  [[nodiscard]] std::string status_yaml(const model::Cluster& cluster, const model::ObjectKey& key,
+                                        const std::vector<Address>& own = {}) const;
 
   struct Impl;  ///< opaque
 

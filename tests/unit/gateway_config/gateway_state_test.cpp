@@ -379,6 +379,19 @@ TEST(Status, AGatewayIsNotProgrammedWhereItsAddressCannotBeOpened) {
   EXPECT_EQ(world.of(Kind::kGateway, "g", "Programmed"), "True Programmed");
 }
 
+TEST(Status, AGatewayThatNamesNoAddressHasTheMachines) {
+  const std::vector<Address> own{*Address::parse("192.0.2.1"), *Address::parse("2001:db8::1")};
+  const std::pair<const char*, std::vector<std::string>> cases[] = {
+      {"", {"192.0.2.1", "2001:db8::1"}},
+      {", addresses: [{type: IPAddress}]", {"192.0.2.1", "2001:db8::1"}},
+      {", addresses: [{type: IPAddress}, {value: 127.0.0.1}]", {"127.0.0.1"}},
+      {", addresses: [{type: Hostname, value: a.example}]", {}}};
+  for (const auto& [more, want] : cases) {
+    World world(kBasics + gateway(kHttp80, more));
+    EXPECT_EQ(world.state.status(world.cluster, {Kind::kGateway, "default", "g"}, own)->addresses, want) << more;
+  }
+}
+
 TEST(Status, AReferenceToWhatIsNoCertificateIsNotResolved) {
   World world(kBasics + tls_secret("s", "default") +
               gateway(kHttp80 + ", {name: a, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: s}]}}",
