@@ -32,6 +32,17 @@ std::string_view full(std::string_view path, const Target& target, Arena& arena)
   return join({path, "?", target.query}, arena);
 }
 
+/// The rest of an element that a group has ended within. A normal path has no element . or .., but "/a../b" has such a
+/// rest behind "/a", which would lead out of what the replacement names.
+std::string_view without_dots(std::string_view rest) {
+  for (const std::string_view dots : {"..", "."}) {
+    if (!rest.starts_with(dots)) continue;
+    if (rest.size() == dots.size()) return {};
+    if (rest[dots.size()] == '/') return rest.substr(dots.size() + 1);
+  }
+  return rest;
+}
+
 void set_field(http::Fields& fields, std::string_view name, std::string_view value) {
   auto found = std::ranges::find(fields, name, &http::Field::name);
   if (found == fields.end()) {
@@ -54,7 +65,7 @@ std::string_view modified_path(const model::PathModifier& modifier, std::string_
     return join({"/", replacement}, arena);
   }
   while (replacement.ends_with('/')) replacement.remove_suffix(1);
-  const auto rest = path.substr(std::min(prefix.size(), path.size()));
+  const auto rest = without_dots(path.substr(std::min(prefix.size(), path.size())));
   // What an expression's group has matched may end within an element.
   const std::string_view slash = rest.empty() || rest.starts_with('/') ? "" : "/";
   if (replacement.empty()) return rest.empty() ? "/" : slash.empty() ? rest : join({slash, rest}, arena);

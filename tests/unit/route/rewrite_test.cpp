@@ -40,6 +40,13 @@ TEST(Rewrite, PrefixIsReplaced) {
       {"/", "", "/xyz", "/xyz/"},
       {"/foo/bar", "/foo", "xyz", "/xyz/bar"},
       {"/foo", "/foo", "/xyz/", "/xyz"},
+      {"/foo../bar", "/foo", "/xyz", "/xyz/bar"},
+      {"/foo./bar", "/foo", "/xyz", "/xyz/bar"},
+      {"/foo..", "/foo", "/xyz", "/xyz"},
+      {"/foo.", "/foo", "/", "/"},
+      {"/foo.../bar", "/foo", "/xyz", "/xyz/.../bar"},
+      {"/foo..bar", "/foo", "/xyz", "/xyz/..bar"},
+      {"/foo/..bar", "/foo", "/xyz", "/xyz/..bar"},
   };
   for (const auto& row : rows) {
     Arena arena;
