@@ -298,7 +298,7 @@ void Conversion::add_routes() {
   for (std::size_t place = 0; place < order.size(); ++place) {
     const auto route = order[place].second;
     const auto& entity = file_.routes[route];
-    if (entity.service && !file_.services[*entity.service].enabled) continue;
+    if (entity.left_out || (entity.service && !file_.services[*entity.service].enabled)) continue;
     if (entity.service && !backends_.contains(*entity.service)) {
       const auto& service = file_.services[*entity.service];
       backends_[*entity.service] = convert_service(notes_, file_, service, names_.make("service-", service.name), out_);
@@ -313,7 +313,7 @@ void Conversion::add_route(std::size_t index, const std::vector<RouteMatch>& mat
   const auto& route = file_.routes[index];
   // Host names stand where they are found by hash, but what Gateway API cannot say, and what has to be in order.
   std::vector<std::string> names, others;
-  for (const auto& host : route.hosts) (ranked || host.ends_with('*') ? others : names).push_back(host);
+  for (const auto& host : route.hosts) (ranked || !is_object_host(host) ? others : names).push_back(host);
   struct Hosts {
     Json hostnames = Json::array();
     std::string expression;
@@ -323,7 +323,8 @@ void Conversion::add_route(std::size_t index, const std::vector<RouteMatch>& mat
     auto& group = groups.emplace_back();
     for (auto k = i; k < std::min(names.size(), i + kMostHosts); ++k) group.hostnames.push_back(names[k]);
   }
-  if (!others.empty()) groups.emplace_back().expression = host_expression(others);
+  if (!others.empty())
+    groups.emplace_back().expression = host_expression(others, {options_.http_port, options_.https_port});
   if (groups.empty()) groups.emplace_back();
   const auto has = [&](const char* protocol) {
     return std::ranges::find(route.protocols, protocol) != route.protocols.end();

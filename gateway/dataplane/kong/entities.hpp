@@ -3,11 +3,14 @@
 
 // The nouns of Kong's file, as they were read: names as Kong has them, references resolved to places in the lists.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gateway/dataplane/config/reader.hpp"
@@ -31,6 +34,12 @@ struct Service {
 };
 
 [[nodiscard]] inline bool is_grpc(std::string_view protocol) { return protocol == "grpc" || protocol == "grpcs"; }
+
+/// NAME and PORT of NAME:PORT; PORT is empty where there is none.
+[[nodiscard]] inline std::pair<std::string_view, std::string_view> parts_of_host(std::string_view host) {
+  const auto colon = std::min(host.find(':'), host.size());
+  return {host.substr(0, colon), host.substr(std::min(colon + 1, host.size()))};
+}
 
 struct HeaderCondition {
   std::string name;
@@ -59,6 +68,7 @@ struct Route {
   bool preserve_host = false;
   View joins_as_it_is;  ///< path_handling v1: no slash is put between the service's path and what is left
   std::uint32_t regex_priority = 0;
+  bool left_out = false;  ///< a condition is not served
 
   [[nodiscard]] bool grpc() const { return !protocols.empty() && is_grpc(protocols.front()); }  ///< all are, or none
 };

@@ -24,8 +24,15 @@ std::string quote(std::string_view text) {
   return out;
 }
 
+/// A name with * as its first or last character, or without; `end` is what a * at its end stands for.
+std::string name_expression(std::string_view name, std::string_view end) {
+  if (name.starts_with('*')) return ".*" + quote(name.substr(1));
+  if (name.ends_with('*')) return quote(name.substr(0, name.size() - 1)).append(end);
+  return quote(name);
+}
+
 /// kong/router/transform.lua: fields that are there, plain hosts, number of headers, expression or not, regex_priority,
-/// length of the path.
+/// length of the path. Of equals those with a port go first.
 std::uint64_t priority_of(const Route& route, const PathCondition* path) {
   std::uint64_t fields = path != nullptr ? 1 : 0;
   for (const bool given : {!route.methods.empty(), !route.hosts.empty(), !route.headers.empty(), !route.snis.empty()})
@@ -35,9 +42,11 @@ std::uint64_t priority_of(const Route& route, const PathCondition* path) {
   });
   std::uint64_t out = fields << 61 | std::uint64_t{plain} << 60;
   out |= std::min<std::uint64_t>(route.headers.size(), 255) << 52;
+  if (std::ranges::any_of(route.hosts, [](const std::string& host) { return !parts_of_host(host).second.empty(); }))
+    out |= 1;
   if (path == nullptr) return out;
   if (path->regex) return out | std::uint64_t{1} << 51 | std::uint64_t{route.regex_priority} << 19;
-  return out | std::min<std::uint64_t>(path->text.size(), 0x7ffff);
+  return out | std::min<std::uint64_t>(path->text.size(), 0x3ffff) << 1;
 }
 
 /// The path as an expression; its first group is what is replaced by the base.
@@ -85,12 +94,17 @@ Json headers_of(Notes& notes, const Route& route) {
   }
   if (route.snis.empty()) return out;
   std::string all;  // begins with the empty name: requests without TLS
-  for (const auto& name : route.snis) all += "|" + quote(name);
+  for (const auto& name : route.snis) all += "|" + name_expression(name, ".*");
   out.push_back({{"type", "RegularExpression"}, {"name", route::kServerName}, {"value", all}});
   return out;
 }
 
 bool hosts_meet(std::string_view a, std::string_view b) {
+  const auto [name_a, port_a] = parts_of_host(a);
+  const auto [name_b, port_b] = parts_of_host(b);
+  if (!port_a.empty() && !port_b.empty() && port_a != port_b) return false;
+  a = name_a;
+  b = name_b;
   const auto under = [](std::string_view name, std::string_view pattern) {
     if (pattern.starts_with('*')) return name.ends_with(pattern.substr(1));
     if (pattern.ends_with('*')) return name.starts_with(pattern.substr(0, pattern.size() - 1));
@@ -105,10 +119,10 @@ bool hosts_meet(std::string_view a, std::string_view b) {
   return wild_a ? under(b, a) : under(a, b);
 }
 
-/// How Gateway API ranks a host: names, the longer wildcard, every host (where `NAME.*` is, by a header).
+/// How Gateway API ranks a host: names, the longer wildcard, every host (where those are that it does not take).
 std::size_t host_rank(std::string_view host) {
   constexpr std::size_t kName = 1000;
-  if (host.empty() || host.ends_with('*')) return 0;
+  if (host.empty() || !is_object_host(host)) return 0;
   return host.starts_with('*') ? host.size() : kName;
 }
 
@@ -180,7 +194,7 @@ class Comparison {
   [[nodiscard]] bool is_open(std::size_t i) const {
     const auto& hosts = route_of(i).hosts;
     return hosts.empty() ||
-           std::ranges::any_of(hosts, [](const auto& host) { return host.find('*') != std::string::npos; });
+           std::ranges::any_of(hosts, [](const auto& host) { return host.find_first_of("*:") != std::string::npos; });
   }
   [[nodiscard]] bool agree(std::size_t i, std::size_t j) const {
     return matches_[i].priority == matches_[j].priority || !meet(i, j) || same_order(i, j);
@@ -277,15 +291,22 @@ std::string base_of(const File& file, const Route& route) {
   return route.service ? file.services[*route.service].path : "/";
 }
 
-std::string host_expression(const std::vector<std::string>& hosts) {
+bool is_object_host(std::string_view host) { return config::is_hostname(host, true); }
+
+std::string host_expression(const std::vector<std::string>& hosts, std::initializer_list<std::uint16_t> listening) {
   std::string all;
   for (const auto& host : hosts) {
+    const auto [name, port] = parts_of_host(host);
     all += all.empty() ? "" : "|";
-    if (host.starts_with('*')) all += ".*" + quote(host.substr(1));
-    else if (host.ends_with('*')) all += quote(host.substr(0, host.size() - 1)) + "[^:]*";
-    else all += quote(host);
+    all += name_expression(name, "[^:]*");
+    if (port.empty()) {
+      all += "(?::[0-9]*)?";
+      continue;
+    }
+    const bool usual = std::ranges::any_of(listening, [&](std::uint16_t one) { return std::to_string(one) == port; });
+    all.append(usual ? "(?::" : ":").append(port).append(usual ? ")?" : "");
   }
-  return "(?i)(?:" + all + ")(?::[0-9]*)?";
+  return "(?i)(?:" + all + ")";
 }
 
 RoutePlan plan_matches(Notes& notes, const File& file) {
@@ -294,6 +315,7 @@ RoutePlan plan_matches(Notes& notes, const File& file) {
   RoutePlan plan;
   for (std::size_t i = 0; i < file.routes.size(); ++i) {
     const auto& route = file.routes[i];
+    if (route.left_out) continue;
     const auto headers = headers_of(notes, route);
     const auto base = base_of(file, route);
     if (route.joins_as_it_is && base != "/")

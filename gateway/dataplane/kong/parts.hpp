@@ -98,8 +98,12 @@ struct RoutePlan {
 
 /// The matches of all routes, in an order that is Kong's.
 [[nodiscard]] RoutePlan plan_matches(Notes& notes, const File& file);
-/// Expression for a Host header with any of these; with a port or without.
-[[nodiscard]] std::string host_expression(const std::vector<std::string>& hosts);
+/// Whether an HTTPRoute's hostnames take it: others, such as `NAME.*` and `a_b.example`, stand in expressions.
+[[nodiscard]] bool is_object_host(std::string_view host);
+/// Expression for a Host header with any of these; of those without a port with any port. The port of one with a port
+/// may be left out where a listener has it.
+[[nodiscard]] std::string host_expression(const std::vector<std::string>& hosts,
+                                          std::initializer_list<std::uint16_t> listening);
 /// The path in front of a route's, at its backends.
 [[nodiscard]] std::string base_of(const File& file, const Route& route);
 

@@ -18,6 +18,19 @@ bool is_regular_path(std::string_view text) {
   return text.starts_with('/') && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~' && c != '?'; });
 }
 
+/// In lower case; names of machines such as `a_b`, too, which are no host names elsewhere.
+bool is_host(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+  });
+}
+
+bool is_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc{} && end == text.data() + text.size() && port != 0;
+}
+
 bool is_served(std::string_view protocol) {
   return protocol == "http" || protocol == "https" || protocol == "grpc" || protocol == "grpcs";
 }
@@ -166,6 +179,14 @@ void FileReader::route(View at, Index parent) {
   out.at = at;
   out.service = parent;
   auto& reader = notes_.reader();
+  // Without one of its conditions a route would be for more requests: it is left out as a whole.
+  const auto unserved_condition = [&](std::string_view name, const char* expected) {
+    return field(name, [this, expected, &out](View v) {
+      if (v.is_sequence() && !v.first()) return;
+      out.left_out = true;
+      notes_.unserved(v, expected);
+    });
+  };
   entity(at, text_field("name", out.name),
          field("protocols",
                [&](View v) {
@@ -177,9 +198,9 @@ void FileReader::route(View at, Index parent) {
                }),
          field("methods", [&](View v) { texts(v, out.methods); }), field("hosts", [&](View v) { hosts(v, out); }),
          field("paths", [&](View v) { paths(v, out); }), field("headers", [&](View v) { headers(v, out); }),
-         field("snis", [&](View v) { snis(v, out); }), unserved_field("sources", "no sources"),
-         unserved_field("destinations", "no destinations"),
-         unserved_field("expression", "paths, hosts, methods and headers"),
+         field("snis", [&](View v) { snis(v, out); }), unserved_condition("sources", "no sources"),
+         unserved_condition("destinations", "no destinations"),
+         unserved_condition("expression", "paths, hosts, methods and headers"),
          unserved_field("priority", "regex_priority"),
          field("https_redirect_status_code",
                [&](View v) {
@@ -231,24 +252,28 @@ void FileReader::hosts(View at, Route& out) {
     std::string one;
     text(item, one);
     one = config::lower(one);
-    auto name = std::string_view(one);
-    if (name.find(':') != std::string_view::npos) return notes_.unserved(item, "a host without a port");
-    if (name.starts_with("*.")) name.remove_prefix(2);
-    else if (name.ends_with(".*")) name.remove_suffix(2);
-    if (!config::is_hostname(name, false))
-      return notes_.error(item, "a host name, with * only as its first or last part");
+    const auto [host, port] = parts_of_host(one);
+    auto name = host;
+    if (name.starts_with('*')) name.remove_prefix(1);
+    else if (name.ends_with('*')) name.remove_suffix(1);
+    if (!is_host(name) || (host.size() < one.size() && !is_port(port)))
+      return notes_.error(item, "a host name, with * only as its first or last character, and a port or none");
     out.hosts.push_back(std::move(one));
   });
 }
 
-/// Whole names: the dot at the end of one counts for nothing.
+/// The dot at the end of a name counts for nothing.
 void FileReader::snis(View at, Route& out) {
   notes_.reader().items(at, [&](View item) {
     std::string one;
     text(item, one);
     one = config::lower(one);
     if (one.ends_with('.')) one.pop_back();
-    if (!config::is_hostname(one, false)) return notes_.error(item, "a host name without * and port");
+    auto name = std::string_view(one);
+    if (name.starts_with('*')) name.remove_prefix(1);
+    else if (name.ends_with('*')) name.remove_suffix(1);
+    if (!is_host(name))
+      return notes_.error(item, "a host name without a port, with * only as its first or last character");
     out.snis.push_back(std::move(one));
   });
 }
