@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Corner cases of Kong's routes and plugins, from its own file and from what that converts to."""
+import json
 
 from kong_plugins_test import KongCase
 from kong_test import ask
@@ -17,6 +18,21 @@ class KongCases(KongCase):
                                  ("prefix", 200), ("aab.example", 404), ("suffix.x", 404), ("a-b.example", 404)):
                 self.assertEqual(ask(http, "/a", host=host)[0], status, host)
             self.assertEqual(ask(http, "/a/b", host="a-b.example")[0], 200)
+        self.both(text, check)
+
+    def test_terminations_with_bodies_of_any_kind(self):
+        rows = (("'<h1>down</h1>'", "", "<h1>down</h1>", "text/html; charset=utf-8"),
+                ("'gone fishing'", "", "gone fishing", "text/plain; charset=utf-8"),
+                ("'{\"a\": 1}'", "", '{"a": 1}', "application/json; charset=utf-8"),
+                ("'not { json'", ", content_type: application/json", "not { json", "application/json"),
+                ("'a'", ", content_type: text/css", "a", "text/css"))
+        text = self.service(*(f"name: r{i}, paths: [/r{i}], plugins: [{{name: request-termination, config: {{body: {body}{more}}}}}]"
+                              for i, (body, more, _, _) in enumerate(rows)))
+
+        def check(http):
+            for i, (_, _, body, kind) in enumerate(rows):
+                status, fields, got = ask(http, f"/r{i}")
+                self.assertEqual((status, got.decode(), fields["content-type"]), (503, body, kind))
         self.both(text, check)
 
     def test_a_route_is_left_out_with_its_condition(self):

@@ -30,6 +30,15 @@ std::string pairs_of(Notes& notes, View at) {
   return out;
 }
 
+constexpr const char *kJsonType = "application/json; charset=utf-8", *kTextType = "text/plain; charset=utf-8";
+
+/// Kong sends none, so that clients guess.
+const char* type_of(std::string_view body) {
+  if (body.empty()) return "text/plain";
+  if (Json::accept(body)) return kJsonType;
+  return body.starts_with('<') ? "text/html; charset=utf-8" : kTextType;
+}
+
 /// An answer's text is a template.
 bool is_no_template(Notes& notes, View at, const std::string& text) {
   if (text.find("{{") == std::string::npos) return true;
@@ -213,7 +222,7 @@ void convert_redirect(Notes& notes, ConfigView& config, PluginParts& out) {
   out.sections["answer"] = {{"status", status},
                             {"headers", list_of({{"name", "location"}, {"value", location}})},
                             {"body", "redirecting"},
-                            {"contentType", "text/plain; charset=utf-8"}};
+                            {"contentType", kTextType}};
 }
 
 /// Above what is held in memory a body without a length is not limited.
@@ -233,7 +242,6 @@ void convert_request_termination(Notes& notes, ConfigView& config, PluginParts& 
       {401, "Unauthorized"},       {404, "Not found"},
       {405, "Method not allowed"}, {500, "An unexpected error occurred"},
       {502, "Bad Gateway"},        {503, "Service unavailable"}};
-  constexpr const char* kType = "application/json; charset=utf-8";
   const auto status = config.number("status_code", 503, 200, 599);
   config.only("echo", "false");
   const auto trigger = config.text("trigger");
@@ -250,7 +258,12 @@ void convert_request_termination(Notes& notes, ConfigView& config, PluginParts& 
   const auto* words = std::ranges::find(kWords, status, &std::pair<std::uint64_t, const char*>::first);
   const auto said = !message.empty() ? message : words == std::end(kWords) ? std::string() : words->second;
   answer["body"] = !body.empty() ? body : said.empty() ? "" : "{\"message\":" + json_text(said) + "}";
-  answer["contentType"] = !type.empty() ? type : answer["body"] == "" ? "text/plain" : kType;
+  answer["contentType"] = !type.empty() ? type : body.empty() && !said.empty() ? kJsonType : type_of(body);
+  if (body.empty() || Json::accept(body) || answer["contentType"].get<std::string>().find("json") == std::string::npos)
+    return;
+  // Said to be JSON, which a template would have to be.
+  answer["headers"] = list_of({{"name", "content-type"}, {"value", type}});
+  answer["contentType"] = kTextType;
 }
 
 PluginParts convert_plugin(Notes& notes, const Plugin& plugin, const File& file, const std::string& object_name) {
