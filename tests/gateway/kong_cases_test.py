@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Corner cases of Kong's routes and plugins, from its own file and from what that converts to."""
+import base64
+import email.utils
+import hashlib
+import hmac
 import json
+import time
+import urllib.parse
 
 from kong_plugins_test import KongCase
 from kong_test import ask
 from objects import free_port
 from support import Gateway
+
+FORM, JSON = "content-type: application/x-www-form-urlencoded", "content-type: application/json"
 
 
 class KongCases(KongCase):
@@ -33,6 +41,66 @@ class KongCases(KongCase):
             for i, (_, _, body, kind) in enumerate(rows):
                 status, fields, got = ask(http, f"/r{i}")
                 self.assertEqual((status, got.decode(), fields["content-type"]), (503, body, kind))
+        self.both(text, check)
+
+    def test_where_keys_may_stand(self):
+        body = "{name: key-auth, config: {key_in_header: false, key_in_query: false, key_in_body: true}}"
+        text = self.service(f"name: body, paths: [/body], plugins: [{body}]",
+                            "name: any, paths: [/any], plugins: [{name: key-auth, config: {key_names: [api_key], hide_credentials: true}}]") + (
+            "consumers: [{username: alice, keyauth_credentials: [{key: right}]}]\n")
+
+        def check(http):
+            for sent, kind, message in (("apikey=right", FORM, None), ('{"apikey":"right"}', JSON, None), ("apikey=wrong", FORM, "Unauthorized"),
+                                        ("apikey=right&apikey=right", FORM, "Duplicate API key found"),
+                                        ('{"apikey":["right","right"]}', JSON, "Duplicate API key found")):
+                answer = ask(http, "/body?apikey=right", "-H", "apikey: right", "-H", kind, "-d", sent)
+                if message is None:
+                    self.assertEqual(answer[0], 200, sent)
+                else:
+                    self.says(answer, 401, message)
+            self.says(ask(http, "/body?apikey=right", "-H", "apikey: right"), 401, "No API key found in request")
+            for name in ("api_key", "api-key"):
+                self.assertEqual(ask(http, "/any", "-H", f"{name}: right")[0], 200, name)
+                self.assertEqual((self.sent("api_key"), self.sent("api-key")), (None, None))
+            self.assertEqual(ask(http, "/any?b=1&api%5F%6Bey=right&a=2")[0], 200)
+            self.assertEqual(urllib.parse.urlsplit(self.one.requests()[-1][0]).query, "b=1&a=2")
+        self.both(text, check)
+
+    def test_basic_in_proxy_authorization(self):
+        text = self.service("name: a, paths: [/a], plugins: [{name: basic-auth, config: {hide_credentials: true}}]") + (
+            "consumers: [{username: alice, basicauth_credentials: [{username: alice, password: secret}]}]\n")
+        right, wrong = (base64.b64encode(b"alice:" + word).decode() for word in (b"secret", b"x"))
+
+        def check(http):
+            for fields, status in ((("proxy-authorization: Basic " + right,), 200), (("proxy-authorization: Basic " + wrong,), 401),
+                                   (("proxy-authorization: Bearer x", "authorization: Basic " + right), 200)):
+                answer = ask(http, "/a", *(part for field in fields for part in ("-H", field)))
+                self.assertEqual(answer[0], status, fields)
+            self.assertEqual(self.sent("authorization"), None)
+        self.both(text, check)
+
+    def test_what_hmac_signs(self):
+        text = self.service("name: a, paths: [/a], plugins: [{name: hmac-auth, config: {validate_request_body: true}}]") + (
+            "consumers: [{username: alice, hmacauth_credentials: [{username: alice, secret: secret}]}]\n")
+
+        def signed(fields):
+            signature = base64.b64encode(hmac.digest(b"secret", "\n".join(f"{name}: {value}" for name, value in fields).encode(), "sha256")).decode()
+            names = " ".join(name for name, _ in fields)
+            return f'hmac username="alice", algorithm="hmac-sha256", headers="{names}", signature="{signature}"'
+
+        def check(http):
+            now, later = email.utils.formatdate(usegmt=True), email.utils.formatdate(time.time() + 9999, usegmt=True)
+            digest = "SHA-256=" + base64.b64encode(hashlib.sha256(b"body").digest()).decode()
+            rows = (([("date", now)], [], ("-X", "POST", "-H", "content-length: 0"), 200), ([("date", now)], [], ("-d", "body"), 401),
+                    ([("date", now), ("digest", digest)], [], ("-d", "body"), 200),
+                    ([("x-date", "at noon"), ("date", now)], [], (), 200), ([("x-date", later), ("date", now)], [], (), 200),
+                    ([("x-date", "at noon"), ("date", later)], [], (), 401), ([("date", now)], ["proxy-authorization: hmac none"], (), 200))
+            for fields, more, arguments, status in rows:
+                sent = [f"{name}: {value}" for name, value in fields] + more + ["authorization: " + signed(fields)]
+                answer = ask(http, "/a", *(part for field in sent for part in ("-H", field)), *arguments)
+                self.assertEqual(answer[0], status, (fields, more, arguments, answer[2]))
+                if arguments == ("-d", "body") and status == 401:
+                    self.says(answer, 401, "HMAC signature does not match")
         self.both(text, check)
 
     def test_a_route_is_left_out_with_its_condition(self):

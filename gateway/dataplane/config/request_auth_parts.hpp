@@ -59,7 +59,8 @@ inline auto places_fields(Reader& reader, model::CredentialPlaces& out) {
                          });
                        }),
                  more...);
-    if (at.is_mapping() && out.headers.empty() && out.query.empty() && out.cookies.empty())
+    // A method that reads bodies, too, may look at nothing else.
+    if (at.is_mapping() && out.headers.empty() && out.query.empty() && out.cookies.empty() && !at.find("body"))
       reader.error(at, "at least one of headers, query, cookies");
   };
 }

@@ -46,7 +46,7 @@ class Basic final : public AuthMethod {
       : settings_(settings), directories_(std::move(directories)), checks_(std::move(checks)) {}
 
   AuthOutcome check(Request& request, AuthAttempt& attempt) const override {
-    const auto value = authorization(request);
+    const auto value = find(request);
     const auto encoded = value.present ? behind_scheme(value.text, "basic") : std::nullopt;
     if (!encoded) return AuthOutcome::kAbsent;
     if (value.twice) return refuse(attempt, "more than one Authorization header was sent", AuthFailure::kDuplicate);
@@ -74,10 +74,19 @@ class Basic final : public AuthMethod {
   std::string_view realm() const override { return settings_.realm; }
   std::string_view name() const override { return "basic"; }
   void hide(Request& request) const override {
-    if (settings_.hide_credentials) remove_authorization(request, "basic");
+    if (!settings_.hide_credentials) return;
+    for (const auto name : kAuthorizationFields) remove_authorization(request, "basic", name);
   }
 
  private:
+  /// The first of that scheme.
+  static PlaceValue find(Request& request) {
+    for (const auto name : kAuthorizationFields)
+      if (const auto value = authorization(request, name); value.present && behind_scheme(value.text, "basic"))
+        return value;
+    return {};
+  }
+
   static constexpr std::size_t kMostEncoded = 2048;
   static constexpr std::string_view kWrong =
       "the user name or the password is wrong";  // which one is nobody's business

@@ -55,7 +55,7 @@ std::string_view without(std::string_view text, char separator, std::string_view
   char* out = arena.allocate(text.size() + 1);
   std::size_t length = 0;
   for_each_pair(text, separator, [&](std::string_view name, std::string_view, std::string_view whole) {
-    if (has(names, name) || (whole.empty() && separator == ';')) return;
+    if (has(names, separator == '&' ? decoded(name, arena) : name) || (whole.empty() && separator == ';')) return;
     const auto put = [&](std::string_view part) { length += part.copy(out + length, part.size()); };
     if (length > 0 && length + joiner.size() + whole.size() <= text.size()) put(joiner);
     else if (length > 0) put(joiner.substr(0, 1));
@@ -78,6 +78,7 @@ PlaceValue find_credential(Request& request, const model::CredentialPlaces& plac
       if (has(places.headers, field.name)) take(out, field.name, field.value);
   if (!places.query.empty() && !out.present)
     for_each_pair(request.target().query, '&', [&](std::string_view name, std::string_view value, std::string_view) {
+      name = decoded(name, request.arena());
       if (has(places.query, name)) take(out, name, decoded(value, request.arena()));
     });
   if (!places.cookies.empty() && !out.present)

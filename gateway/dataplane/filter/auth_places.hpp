@@ -25,6 +25,8 @@ void remove_credential(Request& request, const model::CredentialPlaces& places);
 
 /// The value behind "Scheme " (any case); nothing where it is another scheme.
 [[nodiscard]] std::optional<std::string_view> behind_scheme(std::string_view value, std::string_view scheme);
+/// Where credentials of a scheme stand; the first counts.
+inline constexpr std::string_view kAuthorizationFields[] = {"proxy-authorization", "authorization"};
 /// The one field of that name; `twice` where there are several.
 [[nodiscard]] PlaceValue authorization(Request& request, std::string_view name = "authorization");
 /// Takes it off where it is of this scheme: another may be for the backend.

@@ -24,7 +24,12 @@ class ApiKey final : public AuthMethod {
     std::string of_body;
     if (!found.present && attempt.body != nullptr && wants_body(request)) {
       for (const auto& name : settings_.body) {
-        auto value = BodyFields(request.head().fields, *attempt.body).value(name);
+        const BodyFields fields(request.head().fields, *attempt.body);
+        if (fields.several(name)) {
+          found = {.text = {}, .present = true, .again = true};
+          break;
+        }
+        auto value = fields.value(name);
         if (!value) continue;
         of_body = std::move(*value);
         found = {.text = of_body, .present = true};
@@ -87,7 +92,7 @@ class Hmac final : public AuthMethod {
     if (!is_recent(request, *header))
       return refuse(attempt, "a signed date or x-date of this time is needed", AuthFailure::kNotRecent);
     if (settings_.validate_body && has_body(request) && !header->covers("digest"))
-      return refuse(attempt, "a signed digest of the body is needed", AuthFailure::kNotCovered);
+      return refuse(attempt, "a signed digest of the body is needed");
     auto directory = directories_->current();
     const auto* credential = directory->find(auth::CredentialKind::kHmac, auth::lookup_of(header->username));
     const auto text = auth::signing_string(*header, request.head());
@@ -101,7 +106,7 @@ class Hmac final : public AuthMethod {
   std::string_view realm() const override { return settings_.realm; }
   void hide(Request& request) const override {
     if (!settings_.hide_credentials) return;
-    for (const auto name : kPlaces) remove_authorization(request, "hmac", name);
+    for (const auto name : kAuthorizationFields) remove_authorization(request, "hmac", name);
   }
   std::size_t most_body() const override { return settings_.validate_body ? settings_.max_body_bytes : 0; }
   bool needs_body(Request& request) const override {
@@ -113,15 +118,22 @@ class Hmac final : public AuthMethod {
   }
 
  private:
-  static constexpr std::string_view kPlaces[] = {"proxy-authorization", "authorization"};
-  /// The first of that scheme.
+  /// The first of that scheme that is well-formed, else the first.
   static PlaceValue find(Request& request) {
-    for (const auto name : kPlaces)
-      if (auto value = authorization(request, name); value.present && behind_scheme(value.text, "hmac")) return value;
-    return {};
+    PlaceValue first;
+    for (const auto name : kAuthorizationFields) {
+      auto value = authorization(request, name);
+      if (!value.present || !behind_scheme(value.text, "hmac")) continue;
+      if (value.twice || auth::parse_hmac(value.text)) return value;
+      if (!first.present) first = value;
+    }
+    return first;
   }
 
-  static bool has_body(Request& request) { return request.head().body != http::Body::kNone; }
+  static bool has_body(Request& request) {
+    const auto& head = request.head();
+    return head.body != http::Body::kNone && !(head.body == http::Body::kLength && head.content_length == 0);
+  }
 
   /// An unsigned date would make a signature good for ever.
   bool is_recent(Request& request, const auth::HmacHeader& header) const {
@@ -129,8 +141,9 @@ class Hmac final : public AuthMethod {
       const auto* field = http::find(request.head().fields, name);
       if (field == nullptr || !header.covers(name)) continue;
       const auto date = auth::parse_date(field->value);
-      return date &&
-             std::llabs(*date - static_cast<std::int64_t>(std::time(nullptr))) <= settings_.clock_skew.count() / 1000;
+      if (date &&
+          std::llabs(*date - static_cast<std::int64_t>(std::time(nullptr))) <= settings_.clock_skew.count() / 1000)
+        return true;
     }
     return false;
   }

@@ -140,6 +140,13 @@ std::optional<std::string> BodyFields::value(std::string_view name) const {
   return std::string(node.text);
 }
 
+bool BodyFields::several(std::string_view name) const {
+  if (!good_) return false;
+  if (kind_ != Kind::kJson) return std::ranges::count(pairs_, name, &Pair::name) > 1;
+  const auto id = json_.member(json_.root(), name);
+  return id != Json::kNone && json_.node(id).kind == JsonKind::kArray;
+}
+
 bool BodyFields::remove(std::string_view name) {
   if (!good_) return false;
   if (kind_ != Kind::kJson) return std::erase_if(pairs_, [&](const Pair& pair) { return pair.name == name; }) > 0;

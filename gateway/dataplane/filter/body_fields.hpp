@@ -29,6 +29,8 @@ class BodyFields {
   [[nodiscard]] bool has(std::string_view name) const;
   /// The first, as a text; of JSON strings and numbers.
   [[nodiscard]] std::optional<std::string> value(std::string_view name) const;
+  /// Whether it stands there more than once; of JSON, as a list.
+  [[nodiscard]] bool several(std::string_view name) const;
   bool remove(std::string_view name);  ///< false: there was none
   bool rename(std::string_view from, std::string_view to);
   /// A text, in place of all of that name; new ones stand at the end.

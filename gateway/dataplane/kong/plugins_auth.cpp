@@ -57,7 +57,13 @@ void take_anonymous(Notes& notes, ConfigView& config, const File& file, PluginPa
 }  // namespace
 
 void convert_key_auth(Notes& notes, ConfigView& config, const File& file, PluginParts& out) {
-  const auto names = lowered(config.texts("key_names", {"apikey"}));
+  auto names = lowered(config.texts("key_names", {"apikey"}));
+  // A name with _ is found with -, too.
+  for (std::size_t i = 0, count = names.size(); i < count; ++i) {
+    auto dashed = names[i];
+    std::ranges::replace(dashed, '_', '-');
+    if (std::ranges::find(names, dashed) == names.end()) names.push_back(std::move(dashed));
+  }
   const bool header = config.flag("key_in_header", true), query = config.flag("key_in_query", true);
   const bool body = config.flag("key_in_body", false);
   config.only("identity_realms", "");
