@@ -103,6 +103,38 @@ class KongCases(KongCase):
                     self.says(answer, 401, "HMAC signature does not match")
         self.both(text, check)
 
+    def test_templates_of_hosts_and_of_text(self):
+        changes = ("config: {replace: {uri: '/tést a/$(uri_captures.id)'}, add: {querystring: ['host:$(headers.host)', "
+                   "\"literal:$('$(uri_captures.id)')\"]}}")
+        text = self.service(f"name: a, paths: ['~/a/(?<id>[0-9]+)'], plugins: [{{name: request-transformer, {changes}}}]")
+
+        def check(http):
+            self.assertEqual(ask(http, "/a/17", host="shop.example")[0], 200)
+            sent = urllib.parse.urlsplit(self.one.requests()[-1][0])
+            self.assertEqual(sent.path, "/t%C3%A9st%20a/17")
+            self.assertEqual(urllib.parse.parse_qs(sent.query), {"host": ["shop.example"], "literal": ["$(uri_captures.id)"]})
+        self.both(text, check)
+
+    def test_a_body_is_read_by_the_type_that_it_gets(self):
+        changes = "config: {http_method: POST, add: {headers: ['Content-Type:application/json'], body: ['a:b']}}"
+        text = self.service(f"name: a, paths: [/a], plugins: [{{name: request-transformer, {changes}}}]")
+
+        def check(http):
+            self.assertEqual(ask(http, "/a")[0], 200)
+            self.assertEqual(json.loads(self.one.requests()[-1][2]), {"a": "b"})
+            self.assertEqual(self.sent("content-type"), "application/json")
+        self.both(text, check)
+
+    def test_large_bodies_are_changed(self):
+        plugin = "{name: response-transformer, config: {add: {json: ['a:b']}}}"
+        text = self.service(f"name: a, paths: [/a], plugins: [{plugin}]")
+        self.one.answer = lambda conversation, method, path, head, body, framing: conversation.send(
+            200, json.dumps({"long": "x" * 3_000_000}).encode(), [("content-type", "application/json")])
+
+        def check(http):
+            self.assertEqual(json.loads(ask(http, "/a")[2])["a"], "b")
+        self.both(text, check)
+
     def test_a_route_is_left_out_with_its_condition(self):
         path = self.folder / "kong.yaml"
         path.write_text("_format_version: '3.0'\n" + self.service("name: a, paths: [/a]", "name: b, expression: http.path == \"/b\"",

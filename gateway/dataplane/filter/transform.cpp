@@ -2,6 +2,7 @@
 // Section transform: what is sent on, and what is sent back.
 #include <algorithm>
 
+#include "fairlead/base/ascii.hpp"
 #include "fairlead/filter/make.hpp"
 #include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
@@ -46,6 +47,7 @@ struct Parts {
   bool pass = false;  // of requests whose body cannot be read
   bool makes_body = false;  // where there is none
   bool reads_body = false;  // of requests
+  bool sets_type = false;  // of requests: a body's fields are read by the type that it gets
   bool reads_response_head = false;  // for the response's body
   std::size_t most = 0;
 };
@@ -69,6 +71,10 @@ Parts::Parts(const model::Transform& settings)
   makes_body = std::ranges::any_of(settings.request.body_fields, [](const model::FieldChange& one) {
     return one.kind == model::ChangeKind::kSet || one.kind == model::ChangeKind::kAdd ||
            one.kind == model::ChangeKind::kAppend;
+  });
+  sets_type = std::ranges::any_of(settings.request.headers, [](const model::FieldChange& one) {
+    return lower_ascii(one.name) == "content-type" ||
+           (one.kind == model::ChangeKind::kRename && lower_ascii(one.value) == "content-type");
   });
   reads_body = !request_body.empty() || path.uses(Source::kBody) || request_headers.uses(Source::kBody) ||
                query.uses(Source::kBody);
@@ -146,7 +152,7 @@ class TransformFilter final : public Filter {
     const bool body = head.body == http::Body::kStream || (head.body == http::Body::kLength && head.content_length > 0);
     if (parts_.reads_body && body && is_json_type(head.fields)) return Verdict::kNeedBody;
     if (!parts_.body_fields.empty() && (body || (parts_.makes_body && head.body != http::Body::kTunnel)) &&
-        BodyFields::reads(head.fields))
+        BodyFields::reads(typed_fields(request)))
       return Verdict::kNeedBody;
     return change(request, nullptr);
   }
@@ -209,7 +215,8 @@ class TransformFilter final : public Filter {
   /// A body of any kind that has fields. One with a coding passes as it is, as do those that cannot be read.
   Verdict change_fields(Request& request, std::string& body) const {
     auto& head = request.head();
-    BodyFields fields(head.fields, body);
+    const auto type = typed_fields(request);
+    BodyFields fields(type, body);
     const bool good = fields.good() && http::find(head.fields, "content-encoding") == nullptr;
     if (!good && !parts_.pass) {
       answer_problem(request, 400, "Bad Request", "the body is not what its content type says",
@@ -218,7 +225,7 @@ class TransformFilter final : public Filter {
     }
     if (!good) return change(request, nullptr);
     change::Json document;
-    const bool json = BodyFields::kind_of(head.fields) == BodyFields::Kind::kJson && document.parse(body);
+    const bool json = BodyFields::kind_of(type) == BodyFields::Kind::kJson && document.parse(body);
     PlainScope scope(request);
     scope.set_body(json ? &document : nullptr);
     const auto values = parts_.body_fields.render(scope);
@@ -228,6 +235,16 @@ class TransformFilter final : public Filter {
     remove_digests(request.head().fields);
     body = std::move(text);
     return verdict;
+  }
+
+  /// The request's fields, with the content type that it is sent on with.
+  http::Fields typed_fields(Request& request) const {
+    auto fields = request.head().fields;
+    if (parts_.sets_type) {
+      PlainScope scope(request);
+      parts_.request_headers.apply(parts_.request_headers.render(scope), fields, request.arena());
+    }
+    return fields;
   }
 
   /// Head of the request; all values are those that came.

@@ -11,6 +11,7 @@
 namespace fairlead::kong {
 namespace {
 
+constexpr std::uint64_t kMostBody = 67'108'864;  // Kong knows no bound; this is the most that is held
 constexpr const char* kKinds[] = {"remove", "rename", "replace", "add", "append"};
 
 bool is_name(std::string_view text) {
@@ -35,6 +36,8 @@ std::optional<std::string> reference_of(std::string_view text) {
   for (const auto& [source, to] : kSources) {
     if (!text.starts_with(source)) continue;
     auto rest = text.substr(source.size());
+    // It stands apart from the other fields here.
+    if (config::lower(text) == "headers.host") return "request.host";
     if (rest.starts_with('.') && is_name(rest.substr(1))) return to + std::string(rest.substr(1));
     if (!rest.starts_with('[') || !rest.ends_with(']')) return std::nullopt;
     rest = http::grammar::trim(rest.substr(1, rest.size() - 2));
@@ -46,6 +49,17 @@ std::optional<std::string> reference_of(std::string_view text) {
   return std::nullopt;
 }
 
+/// Where the inner part of "$(...)" ends; a ')' in quotes ends nothing.
+std::size_t end_of(std::string_view text) {
+  char quote = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (quote != 0) quote = text[i] == quote ? char{0} : quote;
+    else if (text[i] == '"' || text[i] == '\'') quote = text[i];
+    else if (text[i] == ')') return i;
+  }
+  return std::string_view::npos;
+}
+
 /// Kong's template as ours: $(headers.x or "none") is {{ request.header.x | default "none" }}.
 std::optional<std::string> template_of(std::string_view text) {
   std::string out;
@@ -54,10 +68,14 @@ std::optional<std::string> template_of(std::string_view text) {
     out += text.substr(0, open);
     text.remove_prefix(open);
     if (text.empty()) break;
-    const auto close = text.find(')');
+    const auto close = end_of(text);
     if (close == std::string_view::npos) return std::nullopt;
     auto inner = http::grammar::trim(text.substr(2, close - 2));
     text.remove_prefix(close + 1);
+    if (const auto literal = in_quotes(inner)) {
+      out += *literal;
+      continue;
+    }
     std::string otherwise;
     if (const auto either = inner.find(" or "); either != std::string_view::npos) {
       const auto quoted = in_quotes(http::grammar::trim(inner.substr(either + 4)));
@@ -81,6 +99,26 @@ std::optional<std::string> value_of(Notes& notes, View at, std::string_view text
   auto out = template_of(text);
   if (!out)
     notes.unserved(at, "templates such as $(headers.x), $(query_params.x or 'text') and $(uri_captures.x): no Lua");
+  return out;
+}
+
+/// With bytes that a path cannot have in triplets; templates stay as they are.
+std::string path_of(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (const auto inner = text.substr(i); inner.starts_with("$(")) {
+      const auto close = end_of(inner.substr(2));
+      if (close == std::string_view::npos) return out.append(inner);
+      out += inner.substr(0, close + 3);
+      i += close + 2;
+      continue;
+    }
+    const char c = text[i];
+    const auto byte = static_cast<unsigned char>(c);
+    if (c > ' ' && c <= '~' && c != '#' && c != '?') out += c;
+    else out.append("%").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
+  }
   return out;
 }
 
@@ -187,7 +225,8 @@ void convert_request_transformer(Notes& notes, ConfigView& config, PluginParts& 
   Json request = Json::object();
   if (const auto method = config.text("http_method"); !method.empty()) request["method"] = method;
   if (const auto uri = config.find("replace").find("uri"); uri && !uri.is_null() && !uri.text().empty())
-    if (auto path = value_of(notes, uri, uri.text(), Values::kTemplates)) request["backendPath"] = std::move(*path);
+    if (auto path = value_of(notes, uri, path_of(uri.text()), Values::kTemplates))
+      request["backendPath"] = std::move(*path);
   auto headers = convert_changes(notes, config, "headers", Values::kTemplates);
   take_host(notes, config.at(), headers, out);
   auto query = convert_changes(notes, config, "querystring", Values::kTemplates);
@@ -196,7 +235,10 @@ void convert_request_transformer(Notes& notes, ConfigView& config, PluginParts& 
   if (!headers.empty()) request["headers"] = std::move(headers);
   if (!query.empty()) request["query"] = std::move(query);
   if (!body.empty()) request["body"] = {{"fields", std::move(body)}};
-  if (request.contains("body")) request["onFailure"] = "Pass";
+  if (request.contains("body")) {
+    request["onFailure"] = "Pass";
+    out.sections["transform"]["maxBodyBytes"] = kMostBody;
+  }
   if (!request.empty()) out.sections["transform"]["request"] = std::move(request);
 }
 
@@ -205,7 +247,9 @@ void convert_response_transformer(Notes& notes, ConfigView& config, PluginParts&
   auto json = convert_json(notes, config);
   check_changes(notes, config, {"headers", "json", "json_types"});
   if (!headers.empty()) out.sections["transform"]["response"]["headers"] = std::move(headers);
-  if (!json.empty()) out.sections["transform"]["response"]["body"]["json"] = std::move(json);
+  if (json.empty()) return;
+  out.sections["transform"]["response"]["body"]["json"] = std::move(json);
+  out.sections["transform"]["maxBodyBytes"] = kMostBody;
 }
 
 }  // namespace fairlead::kong
