@@ -135,6 +135,20 @@ class KongCases(KongCase):
             self.assertEqual(json.loads(ask(http, "/a")[2])["a"], "b")
         self.both(text, check)
 
+    def test_stored_responses_are_backends(self):
+        text = self.service("name: a, paths: [/a], plugins: [{name: proxy-cache, config: {strategy: memory}}]")
+        self.one.answer = lambda conversation, method, path, head, body, framing: conversation.send(
+            200, b"{}", [("content-type", "application/json"), ("server", "mine/1")])
+
+        def check(http):
+            for status in ("Miss", "Hit"):
+                _, fields, _ = ask(http, "/a")
+                self.assertEqual((fields["x-cache-status"], fields["server"], fields["via"]), (status, "mine/1", "1.1 kong/3.9.0"))
+                for name in ("x-kong-upstream-latency", "x-kong-proxy-latency"):
+                    self.assertRegex(fields[name], "^[0-9]+$")
+                self.assertNotIn("x-kong-response-latency", fields)
+        self.both(text, check)
+
     def test_a_route_is_left_out_with_its_condition(self):
         path = self.folder / "kong.yaml"
         path.write_text("_format_version: '3.0'\n" + self.service("name: a, paths: [/a]", "name: b, expression: http.path == \"/b\"",
@@ -166,6 +180,21 @@ class KongCases(KongCase):
                 self.assertEqual(self.one.requests()[-1][0], path, host)
             for host in ("x.b.example", "x.b.example:81", "b.example:8080"):
                 self.assertEqual(ask(http, "/x", host=host)[0], 404, host)
+        self.both(text, check)
+
+    def test_what_grpc_is_told(self):
+        text = "services: [{name: gone, protocol: grpc, host: 127.0.0.1, port: %d, retries: 0}]\nroutes:\n" % free_port() + "".join(
+            f"- {{name: {name}, service: gone, protocols: [grpc], paths: [/{name}], plugins: [{{name: {plugin}}}]}}\n"
+            for name, plugin in (("key", "key-auth"), ("often", "rate-limiting, config: {hour: 1}"), ("closed", "ip-restriction, config: {deny: [127.0.0.1]}")))
+
+        def check(http):
+            rows = (("/key/Call", "16", "No API key found in request"), ("/often/Call", "13", "An invalid response was received from the upstream server"),
+                    ("/often/Call", "8", "API rate limit exceeded"), ("/closed/Call", "7", "IP address not allowed: 127.0.0.1"),
+                    ("/none/Call", "5", "no Route matched with those values"))
+            for path, code, message in rows:
+                status, fields, _ = ask(http, path, "--http2-prior-knowledge", "-X", "POST", "-H", "content-type: application/grpc")
+                self.assertEqual((status, fields["grpc-status"], fields["grpc-message"]), (200, code, message), path)
+                self.assertEqual(fields.get("www-authenticate"), "Key" if code == "16" else None)
         self.both(text, check)
 
 

@@ -14,21 +14,6 @@ namespace {
 constexpr std::size_t kMostKept = 64 * 1024;  // bytes of a request's body held for a retry, or until a backend is there
 constexpr std::uint16_t kClientGoneStatus = 499;  // nginx's, in logs only
 
-/// gRPC's mapping of HTTP statuses (doc/http-grpc-status-mapping.md of the gRPC project).
-std::string_view grpc_status_of(std::uint16_t status) {
-  switch (status) {
-    case 400: return "13";
-    case 401: return "16";
-    case 403: return "7";
-    case 404: return "12";
-    case 429:
-    case 502:
-    case 503:
-    case 504: return "14";
-    default: return "2";
-  }
-}
-
 /// Why a client's side ended early.
 Flag flag_of(http::Reset why) {
   switch (why) {
@@ -257,11 +242,8 @@ void Exchange::reply(std::uint16_t status, Flag flag, std::string_view text) {
   drop_try();
   if (filters_ != nullptr) filters_->stop();
   if (client_ == nullptr) return over();
-  if (record_.grpc) {
-    response_started_ = response_ended_ = true;
-    return reply_grpc(status, text);
-  }
   if (as_kong()) return answer_as_kong({.status = status, .flag = flag}, true);
+  if (record_.grpc) return reply_grpc({}, grpc_status_of(status), text);
   http::ResponseHead head;
   head.status = status;
   head.fields.push_back({"content-type", "text/plain; charset=utf-8"});
@@ -269,11 +251,29 @@ void Exchange::reply(std::uint16_t status, Flag flag, std::string_view text) {
   send_whole(head, {body, text.size() + 1});
 }
 
+std::string_view Exchange::grpc_status_of(std::uint16_t status) {
+  switch (status) {
+    case 400: return "13";
+    case 401: return "16";
+    case 403: return "7";
+    case 404: return "12";
+    case 429:
+    case 502:
+    case 503:
+    case 504: return "14";
+    default: return "2";
+  }
+}
+
 /// gRPC clients read the status from the trailers, which stand in the head where nothing else follows.
-void Exchange::reply_grpc(std::uint16_t status, std::string_view text) {
+void Exchange::reply_grpc(http::Fields fields, std::string_view status, std::string_view text) {
+  response_started_ = response_ended_ = true;
   http::ResponseHead head;
   head.status = 200;
-  head.fields = {{"content-type", "application/grpc"}, {"grpc-status", grpc_status_of(status)}, {"grpc-message", text}};
+  head.fields = std::move(fields);
+  for (const http::Field& field :
+       {http::Field{"content-type", "application/grpc"}, {"grpc-status", status}, {"grpc-message", text}})
+    head.fields.push_back(field);
   send_head(head, true);
 }
 

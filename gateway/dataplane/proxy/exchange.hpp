@@ -168,7 +168,9 @@ class Exchange final : public http::ServerHandler {
   void on_response_body(std::string_view data, bool end);
   void on_response_trailers(http::Fields& trailers);
   void reply(std::uint16_t status, Flag flag, std::string_view text);
-  void reply_grpc(std::uint16_t status, std::string_view text);
+  /// gRPC's mapping of HTTP statuses (doc/http-grpc-status-mapping.md of the gRPC project).
+  [[nodiscard]] static std::string_view grpc_status_of(std::uint16_t status);
+  void reply_grpc(http::Fields fields, std::string_view status, std::string_view text);
   [[nodiscard]] bool as_kong() const { return listener_->limits->style == AnswerStyle::kKong; }
   void tell_as_kong(std::string_view prefix);
   void answer_as_kong(const filter::Answer& answer, bool of_gateway);
@@ -244,6 +246,7 @@ class Exchange final : public http::ServerHandler {
   const upstream::Backend* tried_ = nullptr;  // by the try before; only compared, it may be gone
   std::uint32_t retries_ = 0;
   bool waiting_ = false;            // for the pool
+  bool connect_timed_out_ = false;  // the last that was tried
   bool is_retry_ = false;           // the try that is under way
   bool observed_try_ = false;
   bool request_ended_ = false;      // whole, from the client

@@ -66,13 +66,10 @@ void Exchange::answer_whole(const filter::Answer& answer) {
   if (!response_started_ || !response_ended_ || !request_sent_) drop_try();
   if (client_ == nullptr) return over();
   http::ResponseHead head;
-  if (record_.grpc && answer.flagged) {
-    response_started_ = response_ended_ = true;
-    return reply_grpc(answer.status, record_.details);
-  }
   const auto* type = http::find(answer.fields, "content-type");
-  if (answer.flagged && as_kong() && type != nullptr && type->value == "application/problem+json")
-    return answer_as_kong(answer, false);
+  const bool problem = record_.grpc || (type != nullptr && type->value == "application/problem+json");
+  if (answer.flagged && as_kong() && problem) return answer_as_kong(answer, false);
+  if (record_.grpc && answer.flagged) return reply_grpc({}, grpc_status_of(answer.status), record_.details);
   head.status = answer.status;
   head.fields = answer.fields;
   send_whole(head, answer.body);
@@ -112,6 +109,7 @@ void Exchange::answer_as_kong(const filter::Answer& answer, bool of_gateway) {
   const OwnAnswer own{.status = answer.status,
                       .flag = answer.flag,
                       .of_gateway = of_gateway,
+                      .connect_timed_out = connect_timed_out_,
                       .details = answer.details,
                       .reason = answer.reason,
                       .message = answer.message,
@@ -119,12 +117,14 @@ void Exchange::answer_as_kong(const filter::Answer& answer, bool of_gateway) {
                       .request = &head_,
                       .client = client_addr_.address,
                       .request_id = record_.request_id};
-  const auto text = kong_text(own);
   http::ResponseHead head;
   head.status = record_.status = kong_status(own);
   head.fields = answer.fields;
   std::erase_if(head.fields, [](const http::Field& field) { return field.name == "content-type"; });
   change_challenges(head.fields, arena_);
+  if (record_.grpc)
+    return reply_grpc(std::move(head.fields), kong_grpc_status(head.status), arena_.copy(kong_message(own)));
+  const auto text = kong_text(own);
   head.fields.push_back({"content-type", text.type});
   if (head.status == 426 && head_.version != http::Version::kHttp2)
     head.fields.push_back({"upgrade", "TLS/1.2, HTTP/1.1"});

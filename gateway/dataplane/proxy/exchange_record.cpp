@@ -77,7 +77,9 @@ void Exchange::send_head(http::ResponseHead& head, bool end) {
     return client_->send_head(head, end);
   }
   auto told = head;
-  add_kong_fields(told, record_, record_.details == "via_upstream", worker_.reactor().now_ns(), arena_);
+  // What is stored was a backend's.
+  const bool from_backend = record_.details == "via_upstream" || record_.details == "cache";
+  add_kong_fields(told, record_, from_backend, worker_.reactor().now_ns(), arena_);
   record_response(told);
   client_->send_head(told, end);
 }

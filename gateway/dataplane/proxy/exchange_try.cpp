@@ -85,7 +85,8 @@ void Exchange::on_backend_writable() {
 void Exchange::on_pool_failure(upstream::PoolFailure why, std::string_view text) {
   waiting_ = false;
   using enum upstream::PoolFailure;
-  const bool connect = why == kConnect || why == kConnectTimeout;
+  connect_timed_out_ = why == kConnectTimeout;
+  const bool connect = why == kConnect || connect_timed_out_;
   failed(connect ? upstream::Failure::kConnect : upstream::Failure::kPool, arena_.copy(text));
 }
 

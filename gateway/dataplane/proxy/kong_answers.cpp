@@ -56,7 +56,8 @@ void add_kong_fields(http::ResponseHead& head, const telemetry::RequestRecord& r
   if (from_backend) {
     // From the connection to the backend, or where that stood already from the choice of it, to its answer.
     const auto asked = record.times.connected != 0 ? record.times.connected : record.times.route;
-    const auto waited = telemetry::between(asked, record.times.first_byte).ns / kMillisecond;
+    const bool answered = record.times.first_byte != 0;
+    const auto waited = answered ? telemetry::between(asked, record.times.first_byte).ns / kMillisecond : 0;
     add_kong_via(fields, record.backend_version, arena);
     if (http::find(fields, "server") == nullptr) fields.push_back({"server", kKongName});
     fields.push_back({"x-kong-upstream-latency", number(waited, arena)});

@@ -23,6 +23,7 @@ struct OwnAnswer {
   std::uint16_t status = 500;
   telemetry::ResponseFlag flag = telemetry::ResponseFlag::kPolicyDenied;
   bool of_gateway = false;     ///< no filter's
+  bool connect_timed_out = false;
   std::string_view details{};  ///< of a filter: "no_credential"
   std::string_view reason{}, message{};  ///< as filter::Answer has them
   const http::Fields* fields = nullptr;
@@ -31,8 +32,12 @@ struct OwnAnswer {
   std::string_view request_id{};
 };
 
-/// Kong's status for it: what cannot be connected to is 502 there.
+/// Kong's status for it: what cannot be connected to is 502 there, or 504 where nothing comes back.
 [[nodiscard]] std::uint16_t kong_status(const OwnAnswer& answer);
+
+/// gRPC's status of such an answer.
+[[nodiscard]] std::string_view kong_grpc_status(std::uint16_t status);
+[[nodiscard]] std::string kong_message(const OwnAnswer& answer);
 
 struct KongText {
   std::string_view type;  ///< a literal

@@ -12,8 +12,9 @@
 namespace fairlead::proxy {
 
 std::uint16_t kong_status(const OwnAnswer& answer) {
-  return answer.status == 503 && answer.flag == telemetry::ResponseFlag::kUpstreamConnectionFailure ? 502
-                                                                                                    : answer.status;
+  const bool unconnected = answer.status == 503 && answer.flag == telemetry::ResponseFlag::kUpstreamConnectionFailure;
+  if (!unconnected) return answer.status;
+  return answer.connect_timed_out ? 504 : 502;
 }
 
 namespace {
@@ -183,6 +184,17 @@ std::string safe(std::string_view text, Form form) {
 }
 
 }  // namespace
+
+std::string_view kong_grpc_status(std::uint16_t status) {
+  constexpr std::pair<std::uint16_t, std::string_view> kStatuses[] = {{400, "3"},  {401, "16"}, {403, "7"}, {404, "5"},
+                                                                      {409, "6"},  {429, "8"},  {499, "1"}, {500, "13"},
+                                                                      {501, "12"}, {503, "14"}, {504, "4"}};
+  const auto* found = std::ranges::find(kStatuses, status, &std::pair<std::uint16_t, std::string_view>::first);
+  if (found != std::end(kStatuses)) return found->second;
+  return status >= 500 ? "13" : status >= 400 ? "3" : status >= 200 && status < 300 ? "0" : "2";
+}
+
+std::string kong_message(const OwnAnswer& answer) { return message_of(answer); }
 
 KongText kong_text(const OwnAnswer& answer) {
   constexpr std::string_view kJsonType = "application/json; charset=utf-8";
