@@ -145,6 +145,8 @@ class KongBackendsTest(unittest.TestCase):
         pem.write_text(certificate + key)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem)
+        names = []
+        context.sni_callback = lambda connection, name, of: names.append(name)
         one = self.backend("one", context=context)
         row = "- {{name: {0}, protocol: https, host: 127.0.0.1, port: {1}, {2}routes: [{{paths: [/{0}]}}]}}\n"
         pooled = ("- {name: verified, protocol: https, host: pool, tls_verify: true, "
@@ -154,7 +156,9 @@ class KongBackendsTest(unittest.TestCase):
                    f"[{{target: '127.0.0.1:{one.port}'}}]}}]\n")
         self.assertEqual(ask(self.http, "/silent")[0], 200)
         self.assertEqual(ask(self.http, "/not")[0], 200)
+        self.assertEqual(set(names), {None}, "an address has no name")
         self.assertEqual(ask(self.http, "/verified")[0], 502)
+        self.assertEqual(names[-1], "backend.example")
 
     def test_a_correlation_id_is_kept_or_made_and_told(self):
         one = self.backend("one")

@@ -115,6 +115,8 @@ std::optional<BackendTls> GatewayState::Impl::make_tls(const model::Cluster& clu
     if (auto pem = find_ca(cluster, ref, policy.metadata.ns)) out.ca_pem.push_back(std::move(*pem));
   const auto* skips = model::find_label(policy.options, "fairlead.io/insecure-skip-verify");
   out.verifies = skips == nullptr || *skips != "true";
+  // Nothing has such a name (RFC 6761): where none is verified it stands for none, and is not sent as SNI.
+  if (!out.verifies && out.hostname.ends_with(".invalid")) out.hostname.clear();
   out.broken = !out.system_ca && out.ca_pem.empty();
   return out;
 }
