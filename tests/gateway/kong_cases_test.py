@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import time
+import unittest
 import urllib.parse
 
 from kong_plugins_test import KongCase
