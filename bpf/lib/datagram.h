@@ -66,11 +66,17 @@ static __noinline void datagram_keep(struct bpf_sock_addr *ctx, const struct fl_
 	bpf_map_update_elem(&fl_udp_peers, &key, &peer, BPF_ANY);
 }
 
+/* Whether the socket has the peer that its fl_sock tells of: one that was disconnected (AF_UNSPEC) or ended had it. */
+FL_INLINE int datagram_has_peer(const struct bpf_sock *sk)
+{
+	return sk->state == BPF_TCP_ESTABLISHED;
+}
+
 /* A connected socket that names its own service keeps its backend. */
-FL_INLINE int datagram_connected(const struct fl_sock *sock, struct fl_choice *choice)
+FL_INLINE int datagram_connected(const struct bpf_sock *sk, const struct fl_sock *sock, struct fl_choice *choice)
 {
 	if (!sock || !sock->service_id || sock->service_port != choice->port ||
-	    !addr_equal(&sock->service_addr, &choice->asked))
+	    !addr_equal(&sock->service_addr, &choice->asked) || !datagram_has_peer(sk))
 		return 0;
 	choice->service_id = sock->service_id;
 	choice->backend_id = sock->backend_id;
@@ -106,7 +112,7 @@ FL_INLINE int datagram_choose(struct bpf_sock_addr *ctx, struct fl_choice *choic
 	frontend = frontend_find(&choice->asked, choice->port, choice->proto);
 	if (!frontend) /* most answers of servers: a datagram to somewhere else is no connect */
 		return FL_DATAGRAM_NONE;
-	if (sk && datagram_connected(bpf_sk_storage_get(&fl_socks, sk, 0, 0), choice))
+	if (sk && datagram_connected(sk, bpf_sk_storage_get(&fl_socks, sk, 0, 0), choice))
 		return FL_DATAGRAM_KNOWN;
 	choice->service_id = frontend->service_id;
 	if (datagram_known(ctx, choice)) {
@@ -187,14 +193,14 @@ FL_INLINE int datagram_receive(struct bpf_sock_addr *ctx, int v6)
 		return 1;
 	addr_from_ctx(&key.addr, ctx, v6);
 	sock = sk ? bpf_sk_storage_get(&fl_socks, sk, 0, 0) : 0;
-	if (sock && sock->service_id && sock->backend_port == key.port && addr_equal(&sock->backend_addr, &key.addr)) {
-		addr_to_ctx(&sock->service_addr, sock->service_port, ctx, v6);
-		return 1;
-	}
+	if (sock && (!sock->service_id || sock->backend_port != key.port || !addr_equal(&sock->backend_addr, &key.addr)))
+		sock = 0;
 	key.cookie = bpf_get_socket_cookie(ctx);
-	peer = datagram_peer(&key);
+	peer = sock && datagram_has_peer(sk) ? 0 : datagram_peer(&key);
 	if (peer)
 		addr_to_ctx(&peer->service_addr, peer->service_port, ctx, v6);
+	else if (sock)
+		addr_to_ctx(&sock->service_addr, sock->service_port, ctx, v6);
 	return 1;
 }
 

@@ -39,6 +39,14 @@ class UdpClient {
     const SocketAddress where(address, port);
     return sendto(socket_.get(), "q", 1, 0, where.get(), where.length) == 1 ? 0 : errno;
   }
+  void connect(const std::string& address) const {
+    const SocketAddress where(address, BalancedNode::kPort);
+    EXPECT_EQ(::connect(socket_.get(), where.get(), where.length), 0);
+  }
+  void disconnect() const {
+    const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
+    EXPECT_EQ(::connect(socket_.get(), &nobody, sizeof nobody), 0);
+  }
   Answer receive() const {
     char buffer[256] = {};
     sockaddr_storage from{};
@@ -184,6 +192,49 @@ TEST_F(UdpTest, AConnectedSocketIsTranslatedOnce) {
     EXPECT_EQ(peer_of(client.socket()), address + " 80");
   }
   EXPECT_EQ(node().service_state(address, true).total, 10U);
+}
+
+TEST_F(UdpTest, ADisconnectedSocketIsGivenABackendAnew) {
+  const TestServer a(Protocol::kUdp, "127.0.0.1", "a"), b(Protocol::kUdp, "127.0.0.1", "b");
+  const auto address = put("udp-disconnected", {&a});
+  const UdpClient client;
+  client.connect(address);
+  EXPECT_EQ(client.ask(address).text, "a q");
+  client.disconnect();
+  put("udp-disconnected", {&b});
+  const auto answer = client.ask(address);
+  EXPECT_EQ(answer.text, "b q");
+  EXPECT_EQ(answer.from, address + " 80");
+}
+
+TEST_F(UdpTest, AnEndedSocketIsGivenABackendAnew) {
+  const TestServer a(Protocol::kUdp, "127.0.0.1", "a"), b(Protocol::kUdp, "127.0.0.1", "b");
+  const auto address = put("udp-ended", {&a});
+  const UdpClient client;
+  client.connect(address);
+  EXPECT_EQ(client.ask(address).text, "a q");
+  put("udp-ended", {&b});
+  EXPECT_EQ(client.receive().error, ECONNABORTED);
+  const auto answer = client.ask(address);
+  EXPECT_EQ(answer.text, "b q");
+  EXPECT_EQ(answer.from, address + " 80");
+}
+
+TEST_F(UdpTest, AnswersToADisconnectedSocketComeFromTheAddressThatWasAskedLast) {
+  const TestServer server(Protocol::kUdp, "127.0.0.1", "both");
+  const auto first = put("udp-disconnected-1", {&server});
+  const auto second = put("udp-disconnected-2", {&server});
+  const UdpClient client;
+  client.connect(first);
+  EXPECT_EQ(client.ask(first).from, first + " 80");
+  // Asked before, read after it.
+  EXPECT_EQ(client.send(first), 0);
+  char byte = 0;
+  EXPECT_EQ(recv(client.socket().get(), &byte, 1, MSG_PEEK), 1);
+  client.disconnect();
+  EXPECT_EQ(client.receive().from, first + " 80");
+  EXPECT_EQ(client.ask(second).from, second + " 80");
+  EXPECT_EQ(client.ask(first).from, first + " 80");
 }
 
 TEST_F(UdpTest, ALostRowIsMadeAgainAndCounted) {
