@@ -120,6 +120,7 @@ void ListenerPlan::fence(Port& port) {
     last.key = "404";
     last.created = std::numeric_limits<std::int64_t>::max();
     last.hosts = {host};
+    last.narrowed = std::make_shared<const route::Narrowed>(host, "");  // behind what others are narrowed to
     last.rules.emplace_back();
     auto made = route::prepare(std::move(last));
     if (!made) continue;

@@ -304,6 +304,20 @@ class AloneTest(unittest.TestCase):
         own = {row["local"] for interface in shown for row in interface.get("addr_info", ()) if "local" in row}
         self.assertEqual({one["value"] for one in status.get("addresses", ())}, own)
 
+    def test_GatewayRouteHostnameIntersectionPrecedence(self):
+        """The listeners narrow all routes to one name; what these ask for themselves decides, then age and name."""
+        other = Backend("other")
+        self.addCleanup(other.close)
+        routes = [route("b-wide", to("s"), hostnames=["*.example"]), route("c-own", to("other"), hostnames=["own.a.example"]),
+                  route("d-wild", to("other"), hostnames=["*.a.example"])]
+        self.follow(service("other", of(other)), *routes,
+                    listeners=gateway(listener(self.port, "own", "own.a.example"), listener(self.port, "wild", "*.a.example"),
+                                      listener(self.port, "all")))
+        for host, backend in (("own.a.example", "other"), ("b.a.example", "other"), ("b.example", "one")):
+            with self.subTest(host=host), Wire(self.port) as wire:
+                wire.send(f"GET /name HTTP/1.1\r\nhost: {host}\r\n\r\n".encode())
+                self.assertEqual(wire.answer()[2].decode(), backend)
+
     def test_a_start_serves_what_can_be_opened(self):
         nobodys = gateway(listener(self.port)).replace("name: edge", "name: other", 1).replace("127.0.0.1", "192.0.2.1")
         followed = self.follow(nobodys)

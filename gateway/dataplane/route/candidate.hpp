@@ -23,7 +23,18 @@ struct Candidate {
 };
 
 /// The field of precedence in which two candidates differ first, most important first.
-enum class Precedence : std::uint8_t { kHost, kPath, kPathLength, kMethod, kHeaders, kQueries, kAge, kName, kOrder };
+enum class Precedence : std::uint8_t {
+  kHost,
+  kAsked,
+  kPath,
+  kPathLength,
+  kMethod,
+  kHeaders,
+  kQueries,
+  kAge,
+  kName,
+  kOrder
+};
 
 struct Order {
   int sign = 0;  ///< below 0: the first of the two comes first

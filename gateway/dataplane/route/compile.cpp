@@ -61,6 +61,19 @@ RouteMatch match_of(const model::GrpcMatch& from) {
   return match;
 }
 
+/// Null where the route asks for the listener's host name itself, or has it not.
+std::shared_ptr<const Narrowed> narrowed_by(std::string_view listener, const std::vector<std::string>& hostnames) {
+  if (listener.empty()) return nullptr;
+  const std::string* asked = nullptr;  // the longest, as all are suffixes of one name
+  for (const auto& hostname : hostnames) {
+    if (hostname == listener) return nullptr;
+    if (host_intersection(hostname, listener) != listener) continue;
+    if (asked == nullptr || asked->size() < hostname.size()) asked = &hostname;
+  }
+  if (asked == nullptr && !hostnames.empty()) return nullptr;
+  return std::make_shared<const Narrowed>(std::string(listener), asked == nullptr ? std::string() : *asked);
+}
+
 Result<Route> begin(const model::RouteBase& base, const std::vector<std::string>& hostnames, std::string_view listener,
                     std::shared_ptr<const void> data) {
   Route route;
@@ -70,6 +83,7 @@ Result<Route> begin(const model::RouteBase& base, const std::vector<std::string>
   for (const auto& hostname : hostnames)
     if (const auto both = host_intersection(hostname, listener)) route.hosts.emplace_back(*both);
   if (hostnames.empty() && !listener.empty()) route.hosts.emplace_back(listener);
+  route.narrowed = narrowed_by(listener, hostnames);
   if (!hostnames.empty() && route.hosts.empty())
     return fail("hostnames: found none that the listener's \"" + std::string(listener) + "\" matches");
   return route;

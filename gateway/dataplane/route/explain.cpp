@@ -16,6 +16,7 @@ struct Ranked {
   Verdict verdict;
   const Candidate* candidate = nullptr;
   int progress = 0;  // how many kinds of condition hold
+  std::string_view asked;  // what the route asks for where the listener has narrowed it
 };
 
 bool path_met(const RouteMatch& match, std::string_view path) {
@@ -77,8 +78,10 @@ int judge_conditions(Verdict& verdict, const Candidate& candidate, const Request
 }
 
 Ranked judge(const HostRouter& host, const Candidate& candidate, const Request& request) {
-  Ranked ranked{
-      {candidate.route, candidate.rule, candidate.match, host.pattern(), false, false, {}, {}, {}}, &candidate, 0};
+  Ranked ranked{{candidate.route, candidate.rule, candidate.match, host.pattern(), false, false, {}, {}, {}},
+                &candidate,
+                0,
+                host.asked()};
   if (!host_matches(host.pattern(), request.host)) {
     say(ranked.verdict, "host", request.host, host.pattern());
   } else if (!path_met(*candidate.spec, request.path)) {
@@ -98,6 +101,7 @@ int compare_hosts(std::string_view a, std::string_view b) {
 
 Order compare_ranked(const Ranked& a, const Ranked& b) {
   if (const int sign = compare_hosts(a.verdict.host, b.verdict.host)) return {sign, Precedence::kHost};
+  if (const int sign = compare_hosts(a.asked, b.asked)) return {sign, Precedence::kAsked};
   return compare(*a.candidate, *b.candidate);
 }
 
@@ -105,6 +109,7 @@ std::string value_of(const Ranked& ranked, Precedence by) {
   const auto& spec = *ranked.candidate->spec;
   switch (by) {
     case Precedence::kHost: return ranked.verdict.host.empty() ? "every host" : ranked.verdict.host;
+    case Precedence::kAsked: return ranked.asked.empty() ? "every host" : std::string(ranked.asked);
     case Precedence::kPath: return path_text(spec);
     case Precedence::kPathLength: return std::to_string(spec.path.size());
     case Precedence::kMethod: return spec.method.empty() ? "none" : spec.method;
@@ -121,6 +126,7 @@ std::string value_of(const Ranked& ranked, Precedence by) {
 std::string_view name_of(Precedence by) {
   switch (by) {
     case Precedence::kHost: return "hostname";
+    case Precedence::kAsked: return "hostname in the route";
     case Precedence::kPath: return "path kind";
     case Precedence::kPathLength: return "path length";
     case Precedence::kMethod: return "has a method";
@@ -137,8 +143,9 @@ std::string_view name_of(Precedence by) {
 
 std::vector<Verdict> explain(const Router& router, const Request& request, std::size_t limit) {
   std::vector<Ranked> all;
-  for (const auto& host : router.host_routers())
-    for (const auto& candidate : host->candidates()) all.push_back(judge(*host, candidate, request));
+  for (const auto& first : router.host_routers())
+    for (const auto* host = first.get(); host != nullptr; host = host->wider())
+      for (const auto& candidate : host->candidates()) all.push_back(judge(*host, candidate, request));
   std::ranges::sort(all, [](const Ranked& a, const Ranked& b) {
     if (a.progress != b.progress) return a.progress > b.progress;
     return compare_ranked(a, b).sign < 0;

@@ -10,18 +10,33 @@ namespace fairlead::route {
 
 HostRouter::HostRouter(std::string_view pattern, std::vector<RoutePtr> routes)
     : pattern_(pattern), routes_(std::move(routes)) {
-  const auto candidates = collect();
+  const auto candidates = collect(take_first());
   slots_.resize(std::bit_ceil(candidates.size() * 2 + 1));
   place(candidates, make_groups(candidates));
 }
 
-std::vector<Candidate> HostRouter::collect() const {
+/// The routes whose candidates are this router's own; the others go into that behind it.
+std::vector<RoutePtr> HostRouter::take_first() {
+  asked_ = pattern_;
+  const auto asks_more = [&](const RoutePtr& route) { return asked_for(*route, pattern_) != asked_; };
+  std::vector<RoutePtr> own, rest;
+  if (std::ranges::all_of(routes_, asks_more)) {
+    const auto length = [&](const RoutePtr& route) { return asked_for(*route, pattern_).size(); };
+    const auto longest = std::ranges::max_element(routes_, {}, length);
+    if (longest != routes_.end()) asked_ = asked_for(**longest, pattern_);
+  }
+  for (const auto& route : routes_) (asks_more(route) ? rest : own).push_back(route);
+  if (!rest.empty()) wider_ = std::make_unique<const HostRouter>(pattern_, std::move(rest));
+  return own;
+}
+
+std::vector<Candidate> HostRouter::collect(std::span<const RoutePtr> routes) {
   std::vector<Candidate> candidates;
   std::size_t count = 0;
-  for (const auto& route : routes_)
+  for (const auto& route : routes)
     for (const auto& rule : route->rules) count += rule.matches.size();
   candidates.reserve(count);
-  for (const auto& route : routes_)
+  for (const auto& route : routes)
     for (std::size_t i = 0; i < route->rules.size(); ++i)
       for (std::size_t j = 0; j < route->rules[i].matches.size(); ++j) {
         const auto& spec = route->rules[i].matches[j];
@@ -173,6 +188,12 @@ const Candidate* HostRouter::by_grpc(Rank rank, const PathKeys& keys, const Requ
 }
 
 const Candidate* HostRouter::match(const PathKeys& keys, const Request& request) const {
+  for (const auto* router = this; router != nullptr; router = router->wider_.get())
+    if (const auto* found = router->match_own(keys, request)) return found;
+  return nullptr;
+}
+
+const Candidate* HostRouter::match_own(const PathKeys& keys, const Request& request) const {
   const Candidate* found = nullptr;
   if (exact_ && (found = try_group(find(Rank::kExact, keys.whole, keys.path), request))) return found;
   if ((found = by_elements(Rank::kRegex, regex_depths_, keys, request))) return found;
@@ -189,7 +210,7 @@ std::size_t HostRouter::bytes() const {
                       candidates_.capacity() * sizeof(Candidate) + groups_.capacity() * sizeof(Group) +
                       slots_.capacity() * sizeof(Slot);
   for (const auto& index : indexes_) bytes += index.bytes();
-  return bytes;
+  return bytes + (wider_ == nullptr ? 0 : wider_->bytes());
 }
 
 }  // namespace fairlead::route

@@ -11,7 +11,8 @@
 
 namespace fairlead::route {
 
-/// The compiled routes of one host pattern. Immutable.
+/// The compiled routes of one host pattern. Immutable. Those come first that ask for this host itself, then those that
+/// ask for more and that the listener has narrowed to it, the longest first: each in a router of its own.
 /// Owner: shared, by the routers that have the host. Thread: any.
 class HostRouter {
  public:
@@ -19,7 +20,9 @@ class HostRouter {
 
   [[nodiscard]] const std::string& pattern() const { return pattern_; }  ///< empty: every host
   [[nodiscard]] const std::vector<RoutePtr>& routes() const { return routes_; }
+  [[nodiscard]] std::string_view asked() const { return asked_; }  ///< what the candidates ask for
   [[nodiscard]] std::span<const Candidate> candidates() const { return candidates_; }
+  [[nodiscard]] const HostRouter* wider() const { return wider_.get(); }  ///< of those that ask for more; null: none
   [[nodiscard]] const Candidate* match(const PathKeys& keys, const Request& request) const;
   [[nodiscard]] std::size_t bytes() const;
 
@@ -39,16 +42,18 @@ class HostRouter {
     std::uint32_t group = kNoGroup;
   };
 
+  std::vector<RoutePtr> take_first();
   [[nodiscard]] static std::string_view key_of(const RouteMatch& match);
   [[nodiscard]] static std::uint64_t hash_of(const RouteMatch& match);
   [[nodiscard]] static std::uint64_t hash_for(Rank rank, std::uint64_t hash) {
     return mix(hash, kSeed ^ (std::uint64_t{static_cast<std::uint8_t>(rank)} << 56));
   }
-  std::vector<Candidate> collect() const;
+  [[nodiscard]] static std::vector<Candidate> collect(std::span<const RoutePtr> routes);
   std::vector<std::uint32_t> make_groups(std::span<const Candidate> candidates);
   void note(const RouteMatch& match, std::uint32_t group);
   void place(std::span<const Candidate> candidates, std::span<const std::uint32_t> groups);
 
+  [[nodiscard]] const Candidate* match_own(const PathKeys& keys, const Request& request) const;
   [[nodiscard]] const Group* find(Rank rank, std::uint64_t hash, std::string_view key) const;
   [[nodiscard]] const Candidate* try_group(const Group* group, const Request& request) const;
   [[nodiscard]] const Candidate* try_regexes(const Group* group, const Request& request) const;
@@ -57,7 +62,9 @@ class HostRouter {
   [[nodiscard]] const Candidate* by_grpc(Rank rank, const PathKeys& keys, const Request& request) const;
 
   std::string pattern_;
+  std::string asked_;
   std::vector<RoutePtr> routes_;
+  std::unique_ptr<const HostRouter> wider_;
   std::vector<Candidate> candidates_;
   std::vector<Group> groups_;
   std::vector<Slot> slots_;  // a power of two, half full at most

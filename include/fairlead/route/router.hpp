@@ -3,8 +3,8 @@
 
 // Which rule of a listener's routes takes a request, by the precedence of Gateway API's HTTPRoute and GRPCRoute:
 //   1. the longest exact host name, then the longest wildcard, then routes for every host. A route for a more special
-//   host
-//      that has no rule for the request leaves it to the next;
+//      host that has no rule for the request leaves it to the next. Among routes that the listener has narrowed to one
+//      name the same holds for what they ask for themselves;
 //   2. an exact path (gRPC: service and method), a regular expression, the longest prefix (gRPC: the service). Of
 //      expressions, whose order the API leaves open, first the one with more literal path elements in front, then the
 //      longer one. gRPC's expressions come behind what is exact of the same kind;

@@ -87,6 +87,12 @@ struct RouteRule {
   std::vector<RouteMatch> matches;
 };
 
+/// The listener's host name among the hosts of a route that asks for more there: "*.example.com", or every host.
+struct Narrowed {
+  std::string host;
+  std::string asked;  ///< empty: every host
+};
+
 /// One route object, attached to one listener.
 struct Route {
   std::string key;  ///< "namespace/name": a tie between routes of the same age is broken by it
@@ -95,7 +101,13 @@ struct Route {
   std::vector<std::string> hosts;  ///< patterns, already intersected with the listener's; none: every host
   std::vector<RouteRule> rules;
   std::shared_ptr<const void> data;  ///< the caller's, per route: a Match leads back to it
+  std::shared_ptr<const Narrowed> narrowed = nullptr;  ///< null: each host is as the route asks for it
 };
+
+/// What the route itself asks for where it has this host; empty: every host.
+[[nodiscard]] inline std::string_view asked_for(const Route& route, std::string_view host) {
+  return route.narrowed != nullptr && route.narrowed->host == host ? std::string_view(route.narrowed->asked) : host;
+}
 
 using RoutePtr = std::shared_ptr<const Route>;
 

@@ -58,6 +58,24 @@ TEST(Compile, HostNamesComeFromTheListenerWhereTheRouteHasNone) {
             "rules[0].matches[0]: path: found \"(\", expected a regular expression as RE2 reads them");
 }
 
+TEST(Compile, RoutesKnowWhatTheyAskForWhereTheListenerNarrowsThem) {
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{}, ""}, {{"*.com"}, "*.com"}, {{"*.com", "*.x.com", "b.com"}, "*.x.com"}, {{"a.x.com", "*.com"}, "a.x.com"}};
+  auto object = named<model::HttpRoute>("web");
+  object.rules.resize(1);
+  for (const auto& [hostnames, want] : cases) {
+    object.hostnames = hostnames;
+    const auto made = compile(object, "a.x.com");
+    ASSERT_TRUE(made) << want;
+    EXPECT_EQ(asked_for(**made, "a.x.com"), want);
+  }
+  object.hostnames = {"*.com", "b.x.com"};
+  const auto wide = compile(object, "*.x.com");
+  ASSERT_TRUE(wide);
+  EXPECT_EQ(asked_for(**wide, "*.x.com"), "*.com");
+  EXPECT_EQ(asked_for(**wide, "b.x.com"), "b.x.com");
+}
+
 TEST(Compile, GrpcRoutesMatchServicesAndMethods) {
   auto object = named<model::GrpcRoute>("rpc");
   object.rules.resize(2);

@@ -58,6 +58,19 @@ TEST(Explain, SaysWhichFieldMadeEachCandidateLose) {
   EXPECT_EQ(explain(*router, asked.request, 3).size(), 3u);
 }
 
+TEST(Explain, SaysWhatTheRoutesAskFor) {
+  const auto of = [](std::string key, std::shared_ptr<const Narrowed> narrowed) {
+    return Route{.key = std::move(key), .hosts = {"a.com"}, .rules = {{}}, .data = {}, .narrowed = std::move(narrowed)};
+  };
+  const auto router = router_of({of("n/a", std::make_shared<const Narrowed>("a.com", "")),
+                                 of("n/b", std::make_shared<const Narrowed>("a.com", "*.com")), of("n/c", nullptr)});
+  Asked asked("GET", "a.com", "/");
+  std::vector<std::string> lines;
+  for (const auto& verdict : explain(*router, asked.request)) lines.push_back(line(verdict));
+  EXPECT_EQ(lines, (std::vector<std::string>{"n/c/0 won", "n/b/0 met, hostname in the route: a.com | *.com",
+                                             "n/a/0 met, hostname in the route: a.com | every host"}));
+}
+
 TEST(Explain, WithoutAWinnerNobodyHasWon) {
   const auto router =
       router_of({Route{.key = "n/a", .hosts = {}, .rules = {{{at(PathKind::kExact, "/x")}}}, .data = {}}});

@@ -123,6 +123,28 @@ TEST(Router, MoreSpecialHostsComeFirst) {
                         });
 }
 
+TEST(Router, OfRoutesThatAreNarrowedToOneNameTheMoreSpecialComesFirst) {
+  const auto narrowed = [](Route made, std::string asked) {
+    made.narrowed = std::make_shared<const Narrowed>(made.hosts[0], std::move(asked));
+    return prepared(std::move(made));
+  };
+  const std::vector<std::string> host = {"a.x.com"};
+  const auto any = narrowed(route("n/any", host, {rule(PathKind::kExact, "/any/deep"), prefix("/")}, 1), "");
+  const auto com = narrowed(route("n/com", host, {rule(PathKind::kExact, "/x/y"), prefix("/any")}, 2), "*.com");
+  const auto x = narrowed(route("n/x", host, {prefix("/x"), prefix("/own/deep")}, 3), "*.x.com");
+  const auto own = prepared(route("n/own", host, {prefix("/own")}, 4));
+  const auto router = Router::build(std::vector{any, com, x, own});
+  expect_cases(*router, {{"GET", "a.x.com", "/own/deep", {}, "n/own/0.0"},
+                         {"GET", "a.x.com", "/x/y", {}, "n/x/0.0"},
+                         {"GET", "a.x.com", "/any/deep", {}, "n/com/1.0"},
+                         {"GET", "a.x.com", "/", {}, "n/any/1.0"},
+                         {"GET", "b.x.com", "/", {}, "none"}});
+  const auto less = router->changed(std::vector{own, com}, {});
+  expect_cases(*less,
+               {{"GET", "a.x.com", "/own/deep", {}, "n/x/1.0"}, {"GET", "a.x.com", "/any/deep", {}, "n/any/0.0"}});
+  EXPECT_LT(less->bytes(), router->bytes());
+}
+
 TEST(Router, PrecedenceOfMatches) {
   const auto router = router_of({
       route("n/paths", {}, {prefix("/"), prefix("/a"), prefix("/a/b"), rule(PathKind::kExact, "/a/b")}),
