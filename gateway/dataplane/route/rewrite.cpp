@@ -64,8 +64,11 @@ std::string_view modified_path(const model::PathModifier& modifier, std::string_
     if (replacement.starts_with('/')) return replacement;
     return join({"/", replacement}, arena);
   }
+  // A slash at the end stays there, also where an expression's group has matched it.
+  const bool slashed = path.ends_with('/') && (path.size() > 1 || replacement.ends_with('/'));
   while (replacement.ends_with('/')) replacement.remove_suffix(1);
-  const auto rest = without_dots(path.substr(std::min(prefix.size(), path.size())));
+  auto rest = without_dots(path.substr(std::min(prefix.size(), path.size())));
+  if (rest.empty() && slashed) rest = "/";
   // What an expression's group has matched may end within an element.
   const std::string_view slash = rest.empty() || rest.starts_with('/') ? "" : "/";
   if (replacement.empty()) return rest.empty() ? "/" : slash.empty() ? rest : join({slash, rest}, arena);
