@@ -38,6 +38,8 @@ FL_INLINE void redir_add(struct sock *sk, struct fl_redir_dir *out, struct fl_re
 	struct fl_redir_end *end;
 	long error = bpf_map_update_elem(&fl_redir_socks, &own, sk, BPF_NOEXIST);
 
+	if (error == -FL_EOPNOTSUPP) /* one end has closed its side meanwhile: TCP's to the end */
+		return;
 	if (error) {
 		redir_exclude(own, out->peer,
 			      error == -FL_E2BIG || error == -FL_ENOMEM ? FL_C_REDIRECT_FULL : FL_C_REDIRECT_EXCL_ULP);

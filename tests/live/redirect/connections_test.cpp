@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "fairlead/abi/redirect.h"
 #include "live/lifecycle/service_yaml.hpp"
 #include "live/redirect/fixture.hpp"
 
@@ -72,6 +73,18 @@ TEST_F(ConnectionsTest, ThatWaitToBeAcceptedKeepWhatWasSent) {
     EXPECT_EQ(test::take(pair.server, sent.size()), sent);
     EXPECT_TRUE(warm_up(pair));
   });
+}
+
+TEST_F(ConnectionsTest, ThatAreHalfClosedWhenTheyWouldJoinAreNotCountedAsExcluded) {
+  const auto agent = start_all();
+  const auto pair = connect_pair(), other = connect_pair();
+  const std::string sent(2 * FL_REDIR_BEGIN_READS, 'x');
+  ASSERT_TRUE(test::put(pair.client, sent));
+  ASSERT_EQ(::shutdown(pair.client.get(), SHUT_WR), 0);
+  ASSERT_TRUE(test::ready(pair.server, POLLRDHUP, 20'000));
+  for (std::size_t i = 0; i < sent.size(); ++i) EXPECT_EQ(test::take(pair.server, 1), "x");
+  ASSERT_TRUE(warm_up(other)) << "joined by the same walks, or later ones";
+  EXPECT_EQ(counter(FL_C_REDIRECT_EXCL_ULP), 0U);
 }
 
 TEST_F(ConnectionsTest, ThatBeginWithDataStayOnTcp) {
