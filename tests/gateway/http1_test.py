@@ -350,6 +350,8 @@ def refused(port):
     try:
         socket.create_connection(("127.0.0.1", port), LIMIT).close()
         return False
+    except ConnectionResetError:  # the listener went with the connection in its queue
+        return False
     except ConnectionRefusedError:
         return True
 

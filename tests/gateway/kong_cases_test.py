@@ -160,6 +160,16 @@ class KongCases(KongCase):
         self.assertEqual([ask(port, path)[0] for path in ("/a", "/b", "/c", "/")], [200, 404, 404, 404])
         self.assertTrue(any("sources" in line for line in gateway.errors), gateway.errors)
 
+    def test_routes_are_closed_without_the_plugin_that_guards_them(self):
+        path = self.folder / "kong.yaml"
+        path.write_text("_format_version: '3.0'\n" + self.service("name: a, paths: [/a]", "name: b, paths: [/b], plugins: [{name: ldap-auth}]",
+                                                                 "name: c, paths: [/c], plugins: [{name: zipkin}]"))
+        port = free_port()
+        gateway = Gateway("--config", path, "--listen", f"127.0.0.1:{port}", "--allow-partial")
+        self.addCleanup(gateway.close)
+        self.assertEqual([ask(port, path)[0] for path in ("/a", "/b", "/c")], [200, 503, 200])
+        self.assertIn("not served", json.loads(ask(port, "/b")[2])["message"])
+
     def test_no_way_out_of_a_services_path(self):
         text = (f"services: [{{name: s, url: 'http://127.0.0.1:{self.one.port}/base'}}]\nroutes:\n- {{name: a, service: s, paths: [/a]}}\n"
                 "- {name: b, service: s, paths: ['~/b[0-9]']}\n")

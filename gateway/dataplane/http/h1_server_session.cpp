@@ -352,6 +352,8 @@ void H1ServerSession::send_head(const ResponseHead& head, bool end) {
   later();
   // Without its 100 the client may send the body all the same or not at all: nobody knows what its next bytes are.
   if (continue_ || (end && !request_done_ && !tunnel_asked_)) keep_alive_ = false;
+  // An error amid of a long body: its rest is not read.
+  if (head.status >= 400 && receiving_ == Receiving::kLength && !may_skip()) keep_alive_ = false;
   H1Line line;
   if (!framed(head, end, line)) return fail_sending();
   if (!tunnel_) {

@@ -236,6 +236,8 @@ Json Conversion::merged(const Chosen& plugins) const {
     if (name == "request-termination" && out.contains("answer")) continue;
     merge(out, plugin.sections);
   }
+  if (std::ranges::any_of(plugins, [&](const auto& one) { return plugins_[one.second].closes; }))
+    out["answer"] = {{"status", 503}, {"detail", "a plugin that decides who passes is not served"}};
   return out;
 }
 

@@ -44,6 +44,7 @@ struct PluginParts {
   bool encoded_secrets = false;    ///< of the plugin jwt: consumers' secrets are in base64
   bool by_service = false;         ///< of those that count: each service for itself
   bool answers = false;            ///< no backend is asked
+  bool closes = false;             ///< it would say who passes, and is not served: nobody does
   std::vector<std::pair<std::string, Json>> secrets;  ///< name and stringData
   std::optional<Tracing> tracing{};
   Json log;                        ///< of a ClientPolicy, without name and routes; null: none

@@ -46,6 +46,15 @@ bool is_no_template(Notes& notes, View at, const std::string& text) {
   return false;
 }
 
+/// Plugins of Kong's that let nobody pass but those they know. Where one is left out its routes are closed.
+bool decides_who_passes(std::string_view name) {
+  constexpr std::string_view kNames[] = {
+      "ldap-auth", "ldap-auth-advanced", "oauth2",       "openid-connect", "oauth2-introspection",
+      "mtls-auth", "header-cert-auth",   "key-auth-enc", "jwt-signer",     "saml",
+      "opa",       "vault-auth"};
+  return std::ranges::find(kNames, name) != std::end(kNames);
+}
+
 }  // namespace
 
 void convert_cors(Notes& notes, ConfigView& config, PluginParts& out) {
@@ -296,6 +305,7 @@ PluginParts convert_plugin(Notes& notes, const Plugin& plugin, const File& file,
   else {
     const auto at = plugin.at.find("name");
     notes.unserved(at, "a plugin that is served from Kong's file (docs/operate/from-kong.md)");
+    out.closes = decides_who_passes(name);
     return out;
   }
   config.finish(name);

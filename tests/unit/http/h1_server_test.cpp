@@ -571,6 +571,16 @@ TEST_F(H1ServerTest, WhatFollowsAnEarlyAnswerIsReadForTheNextRequest) {
   }
 }
 
+TEST_F(H1ServerTest, AnErrorAmidOfALongBodySaysThatTheConnectionCloses) {
+  server_.script.at_head = [](Exchange& exchange) { exchange.answer(413, "too much"); };
+  world_.limits.timeouts.linger = 20;
+  start();
+  world_.send("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\nhel");
+  ASSERT_TRUE(until_closed());
+  EXPECT_NE(world_.received.find("connection: close\r\n"), std::string::npos) << world_.received;
+  EXPECT_TRUE(world_.received.ends_with("too much"));
+}
+
 TEST_F(H1ServerTest, ABodyThatDoesNotEndAfterAnEarlyAnswerCloses) {
   server_.script.at_head = [](Exchange& exchange) { exchange.answer(200, "early"); };
   world_.limits.timeouts.linger = 20;
