@@ -62,8 +62,14 @@ class Api(threading.local):
     def open() -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection("127.0.0.1", PORT, context=ssl._create_unverified_context())
 
-    def ask(self, method: str, path: str, body: dict | None = None, kind: str = "application/json") -> tuple:
-        """(status, answer)"""
+    def ask(self, *request) -> tuple:
+        """(status, answer) of method, path, and perhaps a body and its type. A connection that was idle may be closed by now."""
+        try:
+            return self.ask_once(*request)
+        except FAILURES:
+            return self.ask_once(*request)
+
+    def ask_once(self, method: str, path: str, body: dict | None = None, kind: str = "application/json") -> tuple:
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": kind}
         self.connection = self.connection or self.open()
         try:

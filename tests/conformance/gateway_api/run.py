@@ -130,7 +130,7 @@ class Controllers:
         else:
             self.objects[kind][key] = one
         if kind not in UNREAD:
-            self.write(kind, key, None if gone else one)
+            self.write(kind, one, gone)
         if kind == "Deployment":
             self.deploy(key, one, gone)
         elif kind == "Pod" and gone:
@@ -194,14 +194,14 @@ class Controllers:
 
     # ---- The gateway's controller ----
 
-    def write(self, kind: str, key: tuple, one: dict | None) -> None:
-        target = self.config / f"{kind}.{key[0]}.{key[1]}.yaml"
-        if one is None:
+    def write(self, kind: str, one: dict, gone: bool) -> None:
+        target = self.config / f"{kind}.{one['metadata']['uid']}.yaml"
+        if gone:
             return target.unlink(missing_ok=True)
         out = {"apiVersion": KINDS[kind][0].split("/", 2)[2], "kind": kind} | one
         out.pop("status", None)
         if kind == "Gateway" and not any(address.get("value") for address in one["spec"].get("addresses", ())):
-            out["spec"] = one["spec"] | {"addresses": [{"type": "IPAddress", "value": self.address_of(key)}]}
+            out["spec"] = one["spec"] | {"addresses": [{"type": "IPAddress", "value": self.address_of(key_of(one))}]}
         fresh = self.work / "fresh"
         fresh.write_text(json.dumps(out))
         fresh.rename(target)
