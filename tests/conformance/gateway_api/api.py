@@ -63,7 +63,7 @@ class Api(threading.local):
         return http.client.HTTPSConnection("127.0.0.1", PORT, context=ssl._create_unverified_context())
 
     def ask(self, *request) -> tuple:
-        """(status, answer) of method, path, and perhaps a body and its type. A connection that was idle may be closed by now."""
+        """(status, answer) of method, path, perhaps a body and its type. A connection that was idle may be closed by now."""
         try:
             return self.ask_once(*request)
         except FAILURES:
