@@ -2,6 +2,7 @@
 #include "gateway/stream_plan.hpp"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "gateway/client_settings.hpp"
@@ -44,6 +45,19 @@ const std::vector<model::StreamRule>& rules_of(const model::Object& object) {
   return std::get<model::UdpRoute>(object).rules;
 }
 
+/// How special the host name is that a route asks for, where the listener leaves `name` of it: the name itself before
+/// wildcards, of these the longer one.
+std::size_t rank_of(const model::Object& route, const std::string& name) {
+  const auto* tls = std::get_if<model::TlsRoute>(&route);
+  std::size_t rank = 0;
+  if (tls == nullptr) return rank;
+  for (const auto& asked : tls->hostnames) {
+    if (asked == name) return std::string::npos;
+    if (config::hostname_covers(asked, name)) rank = std::max(rank, asked.size());
+  }
+  return rank;
+}
+
 /// Policies that select the listener, and that nothing here asks.
 void note_policies(const CompiledListener& listener, Remarks::Texts& texts) {
   if (listener.requests.empty()) return;
@@ -71,7 +85,8 @@ proxy::RuleAction StreamPlan::action_of(const config::CompiledRoute& route, cons
   return out;
 }
 
-/// The listener's routes by name, older ones first; below its own name what no route takes is refused.
+/// The listener's routes by name, the more special first, then the older; below its own name what no route takes is
+/// refused.
 void StreamPlan::add_names(const CompiledListener& listener, const std::vector<std::string>& hostnames,
                            proxy::StreamTable& table, std::vector<std::uint32_t>& used) {
   const auto& own = listener.spec->hostname;
@@ -81,6 +96,7 @@ void StreamPlan::add_names(const CompiledListener& listener, const std::vector<s
   }
   const bool ends_tls = terminates(listener);
   const auto credential = tls_.credential(listener, remarks_);
+  std::map<std::string, std::pair<std::size_t, StreamRoute>> found;  // with the rank of the route
   for (const auto& [order, attached] : listener.routes) {
     if (!is_stream(order.key.kind)) continue;
     StreamRoute route{.kind = ends_tls ? StreamRoute::Kind::kTerminate : StreamRoute::Kind::kPass,
@@ -88,9 +104,14 @@ void StreamPlan::add_names(const CompiledListener& listener, const std::vector<s
                       .action = action_of(*attached.route, credential, used)};
     auto names = attached.hostnames;
     if (names.empty()) names.emplace_back();
-    for (const auto& name : names)
-      if (!is_anothers(hostnames, own, name)) table.names.try_emplace(name, route);
+    for (const auto& name : names) {
+      if (is_anothers(hostnames, own, name)) continue;
+      const auto rank = rank_of(*attached.route->object, name);
+      const auto [at, fresh] = found.try_emplace(name, rank, route);
+      if (!fresh && at->second.first < rank) at->second = {rank, route};
+    }
   }
+  for (auto& [name, route] : found) table.names.try_emplace(name, std::move(route.second));
   table.names.try_emplace(own);  // refuses
 }
 

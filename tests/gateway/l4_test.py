@@ -503,12 +503,15 @@ class StreamTest(unittest.TestCase):
             CLASS,
             gateway(tls_listener(cls.tls, "pass", "*.example"),
                     tls_listener(cls.tls, "end", "ends.example", "Terminate", "web"),
+                    tls_listener(cls.tls, "narrow", "one.narrow.example"),
                     https(cls.tls, "web", "web.example", "web"),
                     tcp_listener(cls.tcp), tcp_listener(cls.tcp2, "tcp2"), tcp_listener(cls.sick, "sick"),
                     tcp_listener(cls.none, "none")),
             secret("web", *cls.certificates["web.example"]),
             attached(route("a", to("a"), hostnames=["a.example"], kind="TLSRoute"), "pass"),
             attached(route("b", to("b"), hostnames=["*.wild.example"], kind="TLSRoute"), "pass"),
+            attached(route("narrow-first", to("a"), hostnames=["*.narrow.example"], kind="TLSRoute"), "narrow"),
+            attached(route("narrow-own", to("b"), hostnames=["one.narrow.example"], kind="TLSRoute"), "narrow"),
             attached(route("ends", to("plain"), hostnames=["ends.example"], kind="TLSRoute"), "end"),
             attached(route("web", to("plain")), "web"),
             attached(route("tcp", to("told"), kind="TCPRoute"), "tcp"),
@@ -541,6 +544,10 @@ class StreamTest(unittest.TestCase):
         self.assertEqual(self.ask("b.wild.example"), b"b.wild.example")
         self.assertEqual(hashlib.sha256(self.ask("a.example", f"/bytes/{8 * MIB}")).digest(),
                          hashlib.sha256(pattern(8 * MIB)).digest())
+
+    def test_of_routes_narrowed_to_one_name_its_own_is_taken(self):
+        name = "one.narrow.example"
+        self.assertEqual(curl("-k", "--resolve", f"{name}:{self.tls}:127.0.0.1", f"https://{name}:{self.tls}/name"), b"b.wild.example")
 
     def test_https_and_tls_share_a_port(self):
         self.assertEqual(self.ask("web.example"), b"plain")

@@ -93,7 +93,7 @@ void read_retry(Reader& reader, View at, std::optional<model::HttpRetry>& out) {
                        read_list(reader, v, 0, 200, value.codes,
                                  [&](View item, std::uint16_t& one) { read_number(reader, item, 400, 599, one); });
                      }),
-               field("attempts", [&](View v) { read_number(reader, v, 1, 0x7fffffff, value.attempts.emplace(0)); }),
+               field("attempts", [&](View v) { read_number(reader, v, 0, 0x7fffffff, value.attempts.emplace(0)); }),
                field("backoff", [&](View v) { value.backoff = read_duration(reader, v); }));
 }
 

@@ -93,7 +93,7 @@ constexpr BadDocument kBadGatewayInput[] = {
     {kRule, "{timeouts: {request: 1s, backendRequest: 2s}}]}", 5, "spec.rules[0].timeouts.backendRequest", "\"2s\"",
      "at most the one of request"},
     {kRule, "{retry: {codes: [200]}}]}", 5, "spec.rules[0].retry.codes[0]", "200", "400 to 599"},
-    {kRule, "{retry: {attempts: 0}}]}", 5, "spec.rules[0].retry.attempts", "0", "1 to"},
+    {kRule, "{retry: {attempts: -1}}]}", 5, "spec.rules[0].retry.attempts", "-1", "0 to"},
     {kRule, "{sessionPersistence: {type: Url}}]}", 5, "spec.rules[0].sessionPersistence.type", "\"Url\"",
      "Cookie or Header"},
     {kRule, "{sessionPersistence: {type: Header, cookieConfig: {}}}]}", 5,
