@@ -36,10 +36,11 @@ FL_INLINE __u32 redir_unfit(struct sock *sk, struct tcp_sock *tcp)
 FL_INLINE void redir_add(struct sock *sk, struct fl_redir_dir *out, struct fl_redir_dir *in, __u64 own)
 {
 	struct fl_redir_end *end;
-	long error = bpf_map_update_elem(&fl_redir_socks, &own, sk, BPF_NOEXIST);
+	long error;
 
-	if (error == -FL_EOPNOTSUPP) /* one end has closed its side meanwhile: TCP's to the end */
+	if (sk->__sk_common.skc_state != FL_TCP_ESTABLISHED) /* an end has shut its side: the kernel adds no such socket */
 		return;
+	error = bpf_map_update_elem(&fl_redir_socks, &own, sk, BPF_NOEXIST);
 	if (error) {
 		redir_exclude(own, out->peer,
 			      error == -FL_E2BIG || error == -FL_ENOMEM ? FL_C_REDIRECT_FULL : FL_C_REDIRECT_EXCL_ULP);
