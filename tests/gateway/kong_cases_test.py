@@ -12,7 +12,7 @@ import urllib.parse
 from kong_plugins_test import KongCase
 from kong_test import ask
 from objects import free_port
-from support import Gateway
+from support import Gateway, eventually
 
 FORM, JSON = "content-type: application/x-www-form-urlencoded", "content-type: application/json"
 
@@ -158,7 +158,7 @@ class KongCases(KongCase):
         gateway = Gateway("--config", path, "--listen", f"127.0.0.1:{port}", "--allow-partial")
         self.addCleanup(gateway.close)
         self.assertEqual([ask(port, path)[0] for path in ("/a", "/b", "/c", "/")], [200, 404, 404, 404])
-        self.assertTrue(any("sources" in line for line in gateway.errors), gateway.errors)
+        self.assertTrue(eventually(lambda: any("sources" in line for line in gateway.errors)), gateway.errors)
 
     def test_routes_are_closed_without_the_plugin_that_guards_them(self):
         path = self.folder / "kong.yaml"

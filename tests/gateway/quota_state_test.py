@@ -101,7 +101,8 @@ class QuotaStateTest(unittest.TestCase):
             with self.subTest(name=name):
                 (self.state / "quotas").write_bytes(content)
                 self.start()
-                self.assertTrue([line for line in self.gateway.errors if str(self.state / "quotas") in line], self.gateway.errors)
+                self.assertTrue(eventually(lambda: any(str(self.state / "quotas") in line for line in self.gateway.errors)),
+                                self.gateway.errors)
                 self.assertIn("quotas.bad", self.quotas()["failure"])
                 self.assertEqual((self.state / "quotas.bad").read_bytes(), content)
                 self.assertEqual(self.left("a"), [9, 999])

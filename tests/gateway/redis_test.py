@@ -405,8 +405,8 @@ class RedisTest(unittest.TestCase):
     def test_sentinel_and_a_failover(self):
         master = Redis(self)
         replicas = [Redis(self, "--replicaof", "127.0.0.1", master.port) for _ in range(2)]
-        text = (f"sentinel monitor mymaster 127.0.0.1 {master.port} 2\nsentinel down-after-milliseconds mymaster 500\n"
-                "sentinel failover-timeout mymaster 2000\n")
+        text = (f"sentinel monitor mymaster 127.0.0.1 {master.port} 2\nsentinel down-after-milliseconds mymaster 2000\n"
+                "sentinel failover-timeout mymaster 10000\n")
         sentinels = [Configured(self, text, "--sentinel") for _ in range(3)]
         self.assertTrue(eventually(lambda: all(b"slaves=2,sentinels=3" in one.call("INFO", "sentinel") for one in sentinels)))
         addresses = ", ".join(f"\"127.0.0.1:{one.port}\"" for one in sentinels)
