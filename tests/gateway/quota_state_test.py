@@ -71,8 +71,8 @@ class QuotaStateTest(unittest.TestCase):
 
     def test_kill_loses_what_was_counted_since_the_last_write(self):
         self.start()
-        before = self.quotas()["writes"]
         self.pass_some("a", 6)
+        before = self.quotas()["writes"]  # the next one has all of them
         self.assertTrue(eventually(lambda: self.quotas()["writes"] > before, limit=20), "every five seconds")
         self.end(signal.SIGKILL)
         self.start()
