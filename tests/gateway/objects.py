@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gateway API objects as YAML, and a folder of them that a gateway follows."""
+import atexit
+import contextlib
 import json
 import os
 import pathlib
@@ -17,10 +19,18 @@ spec: {controllerName: fairlead.io/gateway-controller}
 """
 
 
+HELD = contextlib.ExitStack()
+atexit.register(HELD.close)
+
+
 def free_port(address="127.0.0.1"):
-    """A port that nobody has at this moment: configuration has to name one."""
-    with socket.create_server((address, 0)) as found:
-        return found.getsockname()[1]
+    """A port that nobody is given by the kernel while this program runs: configuration has to name one. A socket that
+    does not listen holds it, which is in the way of nobody who listens there with SO_REUSEADDR."""
+    held = HELD.enter_context(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET))
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        held.setsockopt(socket.SOL_SOCKET, option, 1)
+    held.bind((address, 0))
+    return held.getsockname()[1]
 
 
 def gateway(*listeners, name="edge", address="127.0.0.1"):
