@@ -150,23 +150,24 @@ class KongCases(KongCase):
                 self.assertNotIn("x-kong-response-latency", fields)
         self.both(text, check)
 
-    def test_a_route_is_left_out_with_its_condition(self):
+    def partly(self, *routes):
+        """A gateway that leaves out what it does not serve, and its port."""
         path = self.folder / "kong.yaml"
-        path.write_text("_format_version: '3.0'\n" + self.service("name: a, paths: [/a]", "name: b, expression: http.path == \"/b\"",
-                                                                 "name: c, paths: [/c], sources: [{ip: 10.0.0.0/8}]"))
+        path.write_text("_format_version: '3.0'\n" + self.service(*routes))
         port = free_port()
         gateway = Gateway("--config", path, "--listen", f"127.0.0.1:{port}", "--allow-partial")
         self.addCleanup(gateway.close)
+        return gateway, port
+
+    def test_a_route_is_left_out_with_its_condition(self):
+        gateway, port = self.partly("name: a, paths: [/a]", "name: b, expression: http.path == \"/b\"",
+                                    "name: c, paths: [/c], sources: [{ip: 10.0.0.0/8}]")
         self.assertEqual([ask(port, path)[0] for path in ("/a", "/b", "/c", "/")], [200, 404, 404, 404])
         self.assertTrue(eventually(lambda: any("sources" in line for line in gateway.errors)), gateway.errors)
 
     def test_routes_are_closed_without_the_plugin_that_guards_them(self):
-        path = self.folder / "kong.yaml"
-        path.write_text("_format_version: '3.0'\n" + self.service("name: a, paths: [/a]", "name: b, paths: [/b], plugins: [{name: ldap-auth}]",
-                                                                 "name: c, paths: [/c], plugins: [{name: zipkin}]"))
-        port = free_port()
-        gateway = Gateway("--config", path, "--listen", f"127.0.0.1:{port}", "--allow-partial")
-        self.addCleanup(gateway.close)
+        _, port = self.partly("name: a, paths: [/a]", "name: b, paths: [/b], plugins: [{name: ldap-auth}]",
+                              "name: c, paths: [/c], plugins: [{name: zipkin}]")
         self.assertEqual([ask(port, path)[0] for path in ("/a", "/b", "/c")], [200, 503, 200])
         self.assertIn("not served", json.loads(ask(port, "/b")[2])["message"])
 

@@ -74,8 +74,7 @@ class Basic final : public AuthMethod {
   std::string_view realm() const override { return settings_.realm; }
   std::string_view name() const override { return "basic"; }
   void hide(Request& request) const override {
-    if (!settings_.hide_credentials) return;
-    for (const auto name : kAuthorizationFields) remove_authorization(request, "basic", name);
+    if (settings_.hide_credentials) remove_authorizations(request, "basic");
   }
 
  private:

@@ -129,6 +129,10 @@ void remove_authorization(Request& request, std::string_view scheme, std::string
                 [&](const auto& field) { return field.name == name && behind_scheme(field.value, scheme); });
 }
 
+void remove_authorizations(Request& request, std::string_view scheme) {
+  for (const auto name : kAuthorizationFields) remove_authorization(request, scheme, name);
+}
+
 BearerPlaces::BearerPlaces(const model::CredentialPlaces& places) : others_(places) {
   in_authorization_ = std::erase(others_.headers, "authorization") > 0;
   ways_[0].headers = others_.headers;

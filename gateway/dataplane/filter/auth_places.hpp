@@ -31,6 +31,8 @@ inline constexpr std::string_view kAuthorizationFields[] = {"proxy-authorization
 [[nodiscard]] PlaceValue authorization(Request& request, std::string_view name = "authorization");
 /// Takes it off where it is of this scheme: another may be for the backend.
 void remove_authorization(Request& request, std::string_view scheme, std::string_view name = "authorization");
+/// The same in all of kAuthorizationFields.
+void remove_authorizations(Request& request, std::string_view scheme);
 
 /// A bearer token (RFC 6750): in Authorization behind "Bearer"; elsewhere alone, or so too.
 class BearerPlaces {

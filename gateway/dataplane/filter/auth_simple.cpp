@@ -23,8 +23,8 @@ class ApiKey final : public AuthMethod {
     auto found = find_credential(request, settings_.from);
     std::string of_body;
     if (!found.present && attempt.body != nullptr && wants_body(request)) {
+      const BodyFields fields(request.head().fields, *attempt.body);
       for (const auto& name : settings_.body) {
-        const BodyFields fields(request.head().fields, *attempt.body);
         if (fields.several(name)) {
           found = {.text = {}, .present = true, .again = true};
           break;
@@ -105,8 +105,7 @@ class Hmac final : public AuthMethod {
   std::string_view scheme() const override { return "hmac"; }
   std::string_view realm() const override { return settings_.realm; }
   void hide(Request& request) const override {
-    if (!settings_.hide_credentials) return;
-    for (const auto name : kAuthorizationFields) remove_authorization(request, "hmac", name);
+    if (settings_.hide_credentials) remove_authorizations(request, "hmac");
   }
   std::size_t most_body() const override { return settings_.validate_body ? settings_.max_body_bytes : 0; }
   bool needs_body(Request& request) const override {

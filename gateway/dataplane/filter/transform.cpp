@@ -152,7 +152,7 @@ class TransformFilter final : public Filter {
     const bool body = head.body == http::Body::kStream || (head.body == http::Body::kLength && head.content_length > 0);
     if (parts_.reads_body && body && is_json_type(head.fields)) return Verdict::kNeedBody;
     if (!parts_.body_fields.empty() && (body || (parts_.makes_body && head.body != http::Body::kTunnel)) &&
-        BodyFields::reads(typed_fields(request)))
+        BodyFields::reads(parts_.sets_type ? typed_fields(request) : head.fields))
       return Verdict::kNeedBody;
     return change(request, nullptr);
   }
@@ -215,7 +215,9 @@ class TransformFilter final : public Filter {
   /// A body of any kind that has fields. One with a coding passes as it is, as do those that cannot be read.
   Verdict change_fields(Request& request, std::string& body) const {
     auto& head = request.head();
-    const auto type = typed_fields(request);
+    http::Fields changed;
+    if (parts_.sets_type) changed = typed_fields(request);
+    const auto& type = parts_.sets_type ? changed : head.fields;
     BodyFields fields(type, body);
     const bool good = fields.good() && http::find(head.fields, "content-encoding") == nullptr;
     if (!good && !parts_.pass) {
@@ -240,10 +242,8 @@ class TransformFilter final : public Filter {
   /// The request's fields, with the content type that it is sent on with.
   http::Fields typed_fields(Request& request) const {
     auto fields = request.head().fields;
-    if (parts_.sets_type) {
-      PlainScope scope(request);
-      parts_.request_headers.apply(parts_.request_headers.render(scope), fields, request.arena());
-    }
+    PlainScope scope(request);
+    parts_.request_headers.apply(parts_.request_headers.render(scope), fields, request.arena());
     return fields;
   }
 
