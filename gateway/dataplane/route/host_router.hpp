@@ -17,6 +17,8 @@ namespace fairlead::route {
 class HostRouter {
  public:
   HostRouter(std::string_view pattern, std::vector<RoutePtr> routes);
+  HostRouter(const HostRouter&) = delete;  // views point into it
+  HostRouter& operator=(const HostRouter&) = delete;
 
   [[nodiscard]] const std::string& pattern() const { return pattern_; }  ///< empty: every host
   [[nodiscard]] const std::vector<RoutePtr>& routes() const { return routes_; }
@@ -62,7 +64,7 @@ class HostRouter {
   [[nodiscard]] const Candidate* by_grpc(Rank rank, const PathKeys& keys, const Request& request) const;
 
   std::string pattern_;
-  std::string asked_;
+  std::string_view asked_;  // of pattern_, or of a route
   std::vector<RoutePtr> routes_;
   std::unique_ptr<const HostRouter> wider_;
   std::vector<Candidate> candidates_;
