@@ -31,5 +31,6 @@ void run_wycheproof(const std::filesystem::path& checkout, Tally& tally);
 void run_structured_fields(const std::filesystem::path& checkout, Tally& tally);
 void run_json(const std::filesystem::path& checkout, Tally& tally);
 void run_yaml(const std::filesystem::path& checkout, Tally& tally);
+void run_json_schema(const std::filesystem::path& checkout, Tally& tally);
 
 }  // namespace fairlead::test

@@ -62,7 +62,10 @@ class Validator {  // NOLINT(misc-no-recursion): depth is bounded
     if (++steps_ > SchemaSet::kMostSteps || depth_ >= SchemaSet::kMostDepth) return exhausted();
     ++depth_;
     const auto& schema = parts_.nodes[index];
+    const bool enters = scope_.empty() || scope_.back() != schema.resource;
+    if (enters) scope_.push_back(schema.resource);
     const bool good = check_all(schema, at, seen);
+    if (enters) scope_.pop_back();
     --depth_;
     return good;
   }
@@ -253,6 +256,7 @@ class Validator {  // NOLINT(misc-no-recursion): depth is bounded
     Validator other(parts_, name, nullptr);
     other.steps_ = steps_;
     other.depth_ = depth_;
+    other.scope_ = scope_;
     const bool good = other.check(names, name.root(), nullptr);
     steps_ = other.steps_;
     exhausted_ = exhausted_ || other.exhausted_;
@@ -292,8 +296,17 @@ class Validator {  // NOLINT(misc-no-recursion): depth is bounded
     return good;
   }
 
+  /// Where a schema's reference leads from here: a $dynamicRef takes its anchor of the outermost resource that has one.
+  [[nodiscard]] Index reference_of(const SchemaNode& schema) const {
+    if (schema.dynamic < 0) return schema.ref;
+    const auto& anchors = parts_.dynamic[static_cast<std::size_t>(schema.dynamic)];
+    for (const auto resource : scope_)
+      if (const auto found = anchors.find(resource); found != anchors.end()) return found->second;
+    return schema.ref;
+  }
+
   bool check_combined(const SchemaNode& schema, Json::Id at, Seen* seen) {
-    bool good = schema.ref == kNoSchema || follow(schema.ref, at, seen);
+    bool good = schema.ref == kNoSchema || follow(reference_of(schema), at, seen);
     for (const auto of : schema.all_of) good = branch(of, at, seen) && good;
     if (!schema.any_of.empty() && count_branches(schema.any_of, at, seen, 1) == 0)
       good = problem("fits none of the schemas that are allowed");
@@ -413,6 +426,7 @@ class Validator {  // NOLINT(misc-no-recursion): depth is bounded
   SchemaUse use_;
   std::vector<Part> path_;
   std::vector<std::pair<Index, Json::Id>> followed_;  // $refs: schemas, and for which values
+  std::vector<std::uint32_t> scope_;  // resources of the schemas that are being held to, the outermost first
   std::uint32_t steps_ = 0;
   std::uint32_t depth_ = 0;
 

@@ -9,8 +9,31 @@ namespace {
 
 constexpr std::size_t kMostSchemas = 20'000;
 
-/// `reference` relative to `base`, as far as schemas use it (RFC 3986 section 5.2, without dot segments).
-std::string resolve(std::string_view base, std::string_view reference) {
+/// A URI without "." and ".." in its path (RFC 3986 section 5.2.4).
+std::string without_dots(std::string uri) {
+  const auto scheme = uri.find("://");
+  auto end = uri.find_first_of("?#");
+  auto begin = uri.find('/', scheme == std::string::npos ? 0 : scheme + 3);
+  while (begin < end && begin != std::string::npos) {  // at a '/'
+    const auto next = std::min(uri.find('/', begin + 1), std::min(end, uri.size()));
+    const auto segment = std::string_view(uri).substr(begin + 1, next - begin - 1);
+    const bool up = segment == "..", last = next == std::min(end, uri.size());
+    if (segment != "." && !up) {
+      begin = last ? std::string::npos : next;
+      continue;
+    }
+    const auto before = up && begin > 0 ? uri.rfind('/', begin - 1) : begin;
+    const bool kept = before == std::string::npos || (scheme != std::string::npos && before < scheme + 3);
+    const auto from = kept ? begin : before;
+    const auto until = last ? next - 1 : next;  // of the last segment its '/' stays
+    uri.erase(last ? from + 1 : from, until - from);
+    end = uri.find_first_of("?#");
+    begin = last ? std::string::npos : from;
+  }
+  return uri;
+}
+
+std::string resolve_as_written(std::string_view base, std::string_view reference) {
   const auto bare = base.substr(0, base.find('#'));
   if (reference.empty()) return std::string(bare);
   if (reference.front() == '#') return std::string(bare).append(reference);
@@ -24,6 +47,12 @@ std::string resolve(std::string_view base, std::string_view reference) {
   if (in_authority) return std::string(bare).append("/").append(reference);
   return std::string(slash == std::string_view::npos ? std::string_view{} : bare.substr(0, slash + 1))
       .append(reference);
+}
+
+/// `reference` relative to `base` (RFC 3986 section 5.2).
+std::string resolve(std::string_view base, std::string_view reference) {
+  auto uri = resolve_as_written(base, reference);
+  return uri.find("/.") == std::string::npos ? uri : without_dots(std::move(uri));
 }
 
 std::string decoded(std::string_view fragment) {
@@ -50,7 +79,7 @@ bool is_draft7(const Json& document) {
 }
 
 /// Notes what may be referred to, and by whom. names: the members are schemas by names that somebody chose.
-void scan(SchemaSet::Parts& parts, Json::Id at, std::string base,
+void scan(SchemaSet::Parts& parts, Json::Id at, std::string base, std::uint32_t resource,
           bool names) {  // NOLINT(misc-no-recursion): as deep as the document
   const auto& document = *parts.document;
   const auto& node = document.node(at);
@@ -64,11 +93,17 @@ void scan(SchemaSet::Parts& parts, Json::Id at, std::string base,
                                                           : text("$recursiveRef");
     const bool alone = parts.dialect == SchemaDialect::kDraft7 && !reference.empty();  // draft 7: nothing beside counts
     if (const auto id = text("$id"); !id.empty() && !alone) {
-      if (id.front() != '#') base = resolve(base, id.substr(0, id.find('#')));
       parts.places.emplace(resolve(base, id.back() == '#' ? id.substr(0, id.size() - 1) : id), at);
+      if (id.front() != '#') {
+        base = resolve(base, id.substr(0, id.find('#')));
+        resource = ++parts.last_resource;
+      }
     }
     for (const auto* key : {"$anchor", "$dynamicAnchor"})
       if (const auto name = text(key); !name.empty()) parts.places.emplace(resolve(base, "#" + std::string(name)), at);
+    if (resource != 0) parts.resources[at] = resource;
+    if (const auto name = text("$dynamicAnchor"); !name.empty())
+      parts.dynamic_anchors[std::string(name)].emplace(resource, at);
     if (!reference.empty()) parts.references[at] = resolve(base, reference);
   }
   for (auto child = node.first; child != Json::kNone; child = document.node(child).next) {
@@ -77,7 +112,7 @@ void scan(SchemaSet::Parts& parts, Json::Id at, std::string base,
         !names && (key == "enum" || key == "const" || key == "default" || key == "examples" || key == "example");
     const bool named = !names && (key == "properties" || key == "patternProperties" || key == "$defs" ||
                                   key == "definitions" || key == "dependentSchemas" || key == "dependencies");
-    if (document.node(child).first != Json::kNone && !value) scan(parts, child, base, named);
+    if (document.node(child).first != Json::kNone && !value) scan(parts, child, base, resource, named);
   }
 }
 
@@ -134,7 +169,9 @@ class SchemaCompiler {
       const auto target = place_of(reference->second);
       if (target == Json::kNone) return wrong(at, "a $ref within the document, found " + reference->second);
       out.ref = index_of(target);
+      if (document_.member(at, "$dynamicRef") != Json::kNone) out.dynamic = dynamic(reference->second, target);
     }
+    out.resource = resource_of(at);
     const bool alone = out.ref != kNoSchema && parts_.dialect != SchemaDialect::kDraft2020;
     for (auto child = document_.node(at).first; child != Json::kNone && !alone; child = document_.node(child).next)
       FL_CHECK(keyword(out, at, child));
@@ -142,6 +179,23 @@ class SchemaCompiler {
     std::ranges::sort(out.required);
     parts_.nodes[parts_.index[at]] = std::move(out);
     return {};
+  }
+
+  std::uint32_t resource_of(Json::Id at) const {
+    const auto found = parts_.resources.find(at);
+    return found == parts_.resources.end() ? 0 : found->second;
+  }
+
+  /// The anchors among which a $dynamicRef chooses when it is followed (core 8.2.3.2); -1: it is as a $ref.
+  std::int32_t dynamic(const std::string& uri, Json::Id target) {
+    const auto name = uri.substr(std::min(uri.find('#'), uri.size() - 1) + 1);
+    const auto anchors = parts_.dynamic_anchors.find(name);
+    if (anchors == parts_.dynamic_anchors.end()) return -1;
+    const auto own = anchors->second.find(resource_of(target));
+    if (own == anchors->second.end() || own->second != target) return -1;
+    auto& compiled = parts_.dynamic.emplace_back();
+    for (const auto& [resource, at] : anchors->second) compiled.emplace(resource, index_of(at));
+    return static_cast<std::int32_t>(parts_.dynamic.size() - 1);
   }
 
   /// Where a resolved reference leads; kNone: nowhere.
@@ -372,7 +426,7 @@ SchemaSet::SchemaSet(const Json& document, SchemaDialect dialect) : parts_(std::
     dialect = is_draft7(document) ? SchemaDialect::kDraft7 : SchemaDialect::kDraft2020;
   parts_->document = &document;
   parts_->dialect = dialect;
-  if (!document.empty()) scan(*parts_, document.root(), {}, false);
+  if (!document.empty()) scan(*parts_, document.root(), {}, 0, false);
 }
 
 SchemaSet::~SchemaSet() = default;

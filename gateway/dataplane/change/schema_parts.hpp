@@ -52,6 +52,8 @@ struct SchemaNode {
   std::vector<Index> all_of, any_of, one_of;
   Index none_of = kNoSchema, condition = kNoSchema, then = kNoSchema, otherwise = kNoSchema;
   Index ref = kNoSchema;
+  std::uint32_t resource = 0;  // SchemaSet::Parts::resources
+  std::int32_t dynamic = -1;   // of a $dynamicRef that looks for its anchor: in SchemaSet::Parts::dynamic
   Index rest_of_members = kNoSchema, rest_of_items = kNoSchema;  // unevaluated*
 };
 
@@ -63,6 +65,11 @@ struct SchemaSet::Parts {
   // What $ref may name: URIs of resources and anchors; and the URI that each place with a $ref refers to.
   std::map<std::string, Json::Id, std::less<>> places;
   std::unordered_map<Json::Id, std::string> references;
+  // Schema resources (2020-12, core 8.1) are numbered, the document's own is 0; what is not here is of that one.
+  std::unordered_map<Json::Id, std::uint32_t> resources;
+  std::uint32_t last_resource = 0;
+  std::map<std::string, std::map<std::uint32_t, Json::Id>, std::less<>> dynamic_anchors;  // by name and resource
+  std::vector<std::map<std::uint32_t, Index>> dynamic;  // the same, compiled, of those that a $dynamicRef looks for
 };
 
 [[nodiscard]] bool has_format(Format format, std::string_view text);

@@ -99,6 +99,15 @@ TEST(Schema, SaysWhatIsWrongAndWhere) {
        R"({"k":"a","a":1})", R"({"k":"b"})", "", "lacks b"},
       {R"({"$id":"https://a.example/root","$defs":{"x":{"$id":"x","type":"null"}},"properties":{"a":{"$ref":"x"}}})",
        R"({"a":null})", R"({"a":1})", "/a", "expected null"},
+      {R"({"$id":"https://a.example/a/b","$defs":{"x":{"$id":"../c/x","$ref":"./d/../y"},"y":{"$id":"/c/y","type":"null"}},
+           "$ref":"https://a.example/c/x"})",
+       "null", "1", "", "expected null"},
+      {R"({"$id":"https://a.example/strict","$ref":"tree","$dynamicAnchor":"n","unevaluatedProperties":false,"$defs":{
+           "t":{"$id":"tree","$dynamicAnchor":"n","properties":{"a":true,"in":{"$dynamicRef":"#n"}}}}})",
+       R"({"in":{"a":1}})", R"({"in":{"b":1}})", "/in/b", "nothing may stand here"},
+      {R"({"$id":"https://a.example/plain","$ref":"tree","$defs":{"n":{"$anchor":"n","type":"null"},
+           "t":{"$id":"tree","properties":{"in":{"$dynamicRef":"#n"}},"$defs":{"n":{"$dynamicAnchor":"n","type":"string"}}}}})",
+       R"({"in":"a"})", R"({"in":null})", "/in", "expected a string"},
       {R"({"properties":{"default":{"$ref":"#/$defs/s"}},"$defs":{"s":{"type":"string"}}})", R"({"default":"a"})",
        R"({"default":1})", "/default", "expected a string"},
   };
