@@ -31,7 +31,9 @@ int main(int count, char** arguments) {
     else if (suite == "json") run_json(arguments[2], tally);
     else if (suite == "yaml") run_yaml(arguments[2], tally);
     else if (suite == "json-schema") run_json_schema(arguments[2], tally);
-    else return std::fputs("usage: suite_vectors wycheproof|structured-fields|json|yaml|json-schema CHECKOUT\n", stderr), 2;
+    else
+      return std::fputs("usage: suite_vectors wycheproof|structured-fields|json|yaml|json-schema CHECKOUT\n", stderr),
+             2;
   } catch (const std::exception& error) {  // a file of the suite is not what it was
     return std::fprintf(stderr, "%s: %s\n", arguments[2], error.what()), 2;
   }
