@@ -79,11 +79,12 @@ int written(int status) {
 
 /// The objects go to standard output, remarks to standard error.
 int convert_kong(const std::string& path, const Arguments& arguments) {
-  const auto options = fairlead::gateway::kong_options(arguments);
+  auto options = fairlead::gateway::kong_options(arguments);
   if (!options) {
     std::cerr << "fairlead-gateway: " << options.error().message << "\n";
     return 1;
   }
+  options->objects_only = true;
   const auto converted = fairlead::kong::convert_file(path, *options);
   if (!converted) {
     std::cerr << "fairlead-gateway: " << converted.error().message << "\n";

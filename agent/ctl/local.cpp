@@ -58,6 +58,7 @@ int run_convert(const Arguments& arguments) {
   }
   kong::Options options;
   options.allow_partial = arguments.has("allow-partial");
+  options.objects_only = true;
   const auto converted = kong::convert_file(arguments.positionals[1], options);
   if (!converted) {
     std::cerr << "fairctl: " << converted.error().message << "\n";

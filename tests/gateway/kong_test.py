@@ -284,6 +284,23 @@ certificates:
         self.assertEqual((partly.returncode, partly.stdout), (0, ours.stdout))
         self.assertEqual(subprocess.run([FAIRCTL, "convert", "tyk", path], capture_output=True).returncode, 2)
 
+    def test_traces_are_no_objects_and_named(self):
+        path = self.folder / "kong.yaml"
+        traces = ("plugins: [{name: opentelemetry, config: {traces_endpoint: 'http://c:4318/v1/traces', sampling_rate: 0.25, "
+                  "headers: {x-key: hush}}}]\n")
+        path.write_text("_format_version: '3.0'\nservices: [{url: 'http://127.0.0.1:1', routes: [{paths: [/]}]}]\n" + traces)
+        self.assertEqual(subprocess.run([PROGRAM, "check", path], capture_output=True).returncode, 0)
+        for program in (FAIRCTL, PROGRAM):
+            refused = subprocess.run([program, "convert", "kong", path], capture_output=True, text=True)
+            self.assertEqual((refused.returncode, refused.stdout), (1, ""))
+            self.assertRegex(refused.stderr, "kong.yaml:3:.*opentelemetry.*--otlp-endpoint http://c:4318/v1/traces "
+                                             "--trace-sample 25.0, OTEL_EXPORTER_OTLP_HEADERS\n")
+            self.assertNotIn("hush", refused.stderr)
+            partly = subprocess.run([program, "convert", "--allow-partial", "kong", path], capture_output=True, text=True)
+            self.assertEqual(partly.returncode, 0)
+            self.assertIn("left out", partly.stderr)
+            self.assertIn("HTTPRoute", partly.stdout)
+
     def test_what_is_not_served_is_named_before_anything_starts(self):
         path = self.folder / "kong.yaml"
         path.write_text(self.file() + "vaults: [{name: aws, prefix: x}]\n")

@@ -148,6 +148,16 @@ void Conversion::add_consumers() {
   }
 }
 
+void Conversion::take_tracing(const Plugin& plugin, const Tracing& tracing) {
+  out_.tracing = tracing;
+  if (!options_.objects_only) return;
+  std::string flags = "--otlp-endpoint " + tracing.endpoint;
+  if (tracing.sample_percent >= 0) flags += " --trace-sample " + Json(tracing.sample_percent).dump();
+  if (!tracing.headers.empty()) flags += ", OTEL_EXPORTER_OTLP_HEADERS";
+  if (!tracing.resource_attributes.empty()) flags += ", OTEL_RESOURCE_ATTRIBUTES=" + tracing.resource_attributes;
+  notes_.unserved(plugin.at.find("name"), "no opentelemetry, as no object says it: give the gateway " + flags);
+}
+
 void Conversion::convert_plugins() {
   std::map<std::string, View> scopes;
   bool jwt = false;
@@ -158,7 +168,7 @@ void Conversion::convert_plugins() {
     parts = convert_plugin(notes_, plugin, file_, name);
     if (!parts.metrics.empty()) metrics_ = parts.metrics;
     logs_ = logs_ || !parts.log.is_null();
-    if (parts.tracing) out_.tracing = parts.tracing;
+    if (parts.tracing) take_tracing(plugin, *parts.tracing);
     if (plugin.name == "jwt") {
       if (jwt && encoded_secrets_ != parts.encoded_secrets)
         notes_.unserved(plugin.config.find("secret_is_base64") ? plugin.config.find("secret_is_base64") : plugin.at,

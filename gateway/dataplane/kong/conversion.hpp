@@ -32,6 +32,7 @@ class Conversion {
   void add_gateway(View root);
   void add_consumers();
   void convert_plugins();
+  void take_tracing(const Plugin& plugin, const Tracing& tracing);
   void sort_plugins();
   /// Consumers for whom the same plugins count.
   struct Callers {

@@ -22,6 +22,7 @@ struct Options {
   std::string default_certificate{};  ///< PEM, with default_key: of the port for HTTPS where the file has none
   std::string default_key{};
   bool allow_partial = false;      ///< leaves out what cannot be served as Kong does; else that refuses the file
+  bool objects_only = false;       ///< nobody serves by Converted::tracing: what asks for it is not served
 };
 
 /// What the plugin opentelemetry asks for; it is no object, as traces are the process' own.
