@@ -229,6 +229,14 @@ class ImageTest(unittest.TestCase):
                 done = run("cmake", "--install", build, "--prefix", root)
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
                 self.assertEqual(set(os.listdir(os.path.join(root, "bin"))), programs)
+                for page, words in (("man/man1/fairctl.1", ["manual"]), ("man/man1/fairctl-top.1", ["manual", "top"]),
+                                    ("bash-completion/completions/fairctl", ["completion", "bash"]),
+                                    ("zsh/vendor-completions/_fairctl", ["completion", "zsh"]),
+                                    ("fish/vendor_completions.d/fairctl.fish", ["completion", "fish"])):
+                    self.assertEqual(read(root, "share", page), run(FAIRCTL, *words).stdout, page)
+                pages = set(os.listdir(os.path.join(root, "share", "man", "man1")))
+                commands = re.findall(r"^  ([a-z]+)  +[a-z]", run(FAIRCTL, "--help").stdout.split("Options of every")[0], re.M)
+                self.assertEqual(pages, {"fairctl.1", *(f"fairctl-{command}.1" for command in commands)})
 
 
 if __name__ == "__main__":
