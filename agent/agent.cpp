@@ -126,6 +126,7 @@ void Agent::Parts::note_zone() const {
 policy::PoliciesOptions Agent::Parts::policy_options() const {
   policy::PoliciesOptions options;
   options.compiler.node_name = node_name(settings);
+  options.compiler.mesh = settings.mesh;
   options.compiler.default_closed = settings.default_deny;
   options.settings = &datapath->settings();
   return options;

@@ -71,6 +71,7 @@ Result<std::unique_ptr<Configuration>> Configuration::open(FirstReading first, c
   FL_TRY(auto tables, datapath::ServiceTables::open(map_of, pin_dir));
   datapath::ServicesOptions options;
   options.node_name = node_name;
+  options.mesh = policies->compiler().mesh();
   options.node_port_low = ntohs(datapath.settings().node_port_low);
   options.node_port_high = ntohs(datapath.settings().node_port_high);
   for (const char* loopback : {"127.0.0.1", "::1"}) options.node_addresses.push_back(*Address::parse(loopback));
@@ -142,9 +143,11 @@ Result<> Configuration::take(config::Update update) {
   // backend is given out whose policy is not in the kernel.
   FL_TRY(const auto authorized, authorize(update.changes));
   FL_TRY(const auto applied, services_.apply(cluster_, update.changes));
-  const auto meeting = remarks_of(services_.warnings());
-  log_new(before, meeting);
-  diagnostics_.insert(diagnostics_.end(), meeting.begin(), meeting.end());
+  for (const auto* warnings : {&policies_->compiler().warnings(), &services_.warnings()}) {
+    const auto meeting = remarks_of(*warnings);
+    log_new(before, meeting);
+    diagnostics_.insert(diagnostics_.end(), meeting.begin(), meeting.end());
+  }
   if (const auto& unwritten = policies_->unwritten())
     diagnostics_.push_back({.severity = config::Severity::kError,
                             .file = {},

@@ -11,6 +11,7 @@ Result<std::unique_ptr<Serving>> Serving::open(const Settings& settings, kernel:
   std::unique_ptr<Serving> self(new Serving);
   const telemetry::Options options{.pin_dir = settings.pin_dir,
                                    .flow_log = settings.flow_log,
+                                   .cluster_domain = settings.mesh.cluster_domain,
                                    .keep_series = std::chrono::seconds(settings.keep_series)};
   FL_TRY(self->telemetry_, telemetry::Telemetry::open(options, datapath, configuration.services(),
                                                       configuration.policies(), configuration.cluster(), loop));

@@ -47,6 +47,14 @@ bool on_off(Settings& settings, const std::string& value) {
   return take_switch(settings.*Field, value);
 }
 
+/// Of a domain or a namespace; Istio takes capitals and underscores in trust domains, too.
+bool is_name(std::string_view value) {
+  return !value.empty() && std::ranges::all_of(value, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_';
+  });
+}
+
 bool take_redirect(Settings& settings, const std::string& value) {
   if (value == "off" || value == "false") settings.redirect = FL_REDIRECT_OFF;  // YAML 1.1 habits write off as false
   else if (value == "opted-in") settings.redirect = FL_REDIRECT_OPTED_IN;
@@ -65,6 +73,21 @@ bool take_programs(Settings& settings, const std::string& value) {
     settings.redirect_programs.push_back(name);
   }
   return !settings.redirect_programs.empty();
+}
+
+template <std::string model::Mesh::* Field>
+bool take_name(Settings& settings, const std::string& value) {
+  settings.mesh.*Field = value;
+  return is_name(value);
+}
+
+bool take_aliases(Settings& settings, const std::string& value) {
+  settings.mesh.trust_domain_aliases.clear();
+  for (const auto part : std::views::split(value, ',')) {
+    const auto& name = settings.mesh.trust_domain_aliases.emplace_back(part.begin(), part.end());
+    if (!is_name(name)) return false;
+  }
+  return !settings.mesh.trust_domain_aliases.empty();
 }
 
 bool take_default(Settings& settings, const std::string& value) {
@@ -127,6 +150,15 @@ constexpr SettingKind kKinds[] = {
     {"policy", "on|off", "on", "on or off", "NetworkPolicy and AuthorizationPolicy are enforced",
      on_off<&Settings::policy>},
     {"default-policy", "open|closed", "open", "open or closed", "for workloads that no policy selects", take_default},
+    {"trust-domain", "NAME", "cluster.local", "a name without slashes",
+     "Istio's trustDomain: what principals begin with", take_name<&model::Mesh::trust_domain>},
+    {"trust-domain-aliases", "NAME,...", "none", "names without slashes, separated by commas",
+     "Istio's trustDomainAliases: other names of the trust domain in principals", take_aliases},
+    {"root-namespace", "NAME", "istio-system", "a name",
+     "Istio's rootNamespace: its AuthorizationPolicies and DestinationRules count for all namespaces",
+     take_name<&model::Mesh::root_namespace>},
+    {"cluster-domain", "NAME", "cluster.local", "a name", "what services' names end with: NAME.NAMESPACE.svc.DOMAIN",
+     take_name<&model::Mesh::cluster_domain>},
     {"series", "on|off", "on", "on or off", "metrics per workload pair", on_off<&Settings::series>},
     {"flows", "on|off", "on", "on or off", "flow events", on_off<&Settings::flows>},
     {"label-unknown", "on|off", "off", "on or off", "series of peers that are no workload carry their address",

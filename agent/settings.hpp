@@ -8,6 +8,7 @@
 
 #include "fairlead/abi/settings.h"
 #include "fairlead/base/result.hpp"
+#include "fairlead/model/mesh.hpp"
 
 namespace fairlead::agent {
 
@@ -24,6 +25,7 @@ struct Settings {
   std::string log_level = "info";
   fl_redirect_mode redirect = FL_REDIRECT_OPTED_IN;
   std::vector<std::string> redirect_programs;  ///< command names known never to splice from a socket
+  model::Mesh mesh;
   bool balance = true;
   bool policy = true;
   bool default_deny = false;

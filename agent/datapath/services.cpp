@@ -62,7 +62,7 @@ Result<ServiceTables> ServiceTables::open(const std::function<Result<Fd>(const s
 Services::Services(ServiceTables tables, ServicesOptions options)
     : tables_(std::move(tables)),
       options_(std::move(options)),
-      rules_(options_.cluster_domain, options_.root_namespace),
+      rules_(options_.mesh.cluster_domain, options_.mesh.root_namespace),
       service_ids_(options_.service_rest),
       backend_rows_(options_.rest),
       slot_rows_(options_.rest) {

@@ -16,6 +16,7 @@
 #include "agent/kernel/allocator.hpp"
 #include "agent/kernel/table.hpp"
 #include "fairlead/model/cluster.hpp"
+#include "fairlead/model/mesh.hpp"
 
 namespace fairlead::datapath {
 
@@ -42,8 +43,7 @@ struct ServicesOptions {
   std::string node_name;
   std::vector<Address> node_addresses;  ///< beside those of Node objects, e.g. 127.0.0.1
   std::uint16_t node_port_low = 1, node_port_high = 65535;  ///< the kernel looks for NodePorts in this range only
-  std::string cluster_domain = "cluster.local";
-  std::string root_namespace = "istio-system";
+  model::Mesh mesh;
   std::chrono::milliseconds rest{10'000};  ///< how long freed rows rest at least
   std::chrono::minutes service_rest{11};   ///< the same for services' numbers: series may be kept for 10 minutes
   std::function<std::uint32_t(const Address&)> workload_of = [](const Address&) { return 0U; };

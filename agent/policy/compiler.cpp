@@ -26,7 +26,7 @@ Traits traits_of(const Cidr& block) {
 }  // namespace
 
 Compiler::Compiler(CompilerOptions options) : options_(std::move(options)) {
-  context_.trust_domain = options_.trust_domain;
+  context_.mesh = &options_.mesh;
   context_.namespace_labels = [this](const std::string& ns) -> const model::Labels& {
     auto& labels = namespace_labels_[ns];
     // Set by the API server on every namespace; ours may be known by its pods only.
@@ -111,10 +111,14 @@ void Compiler::change_policy(const model::Change& change) {
       blocks_.add(block);
     }
   }
+  warnings_.erase(change.key.text());
+  if (const auto* authorization = as<model::AuthorizationPolicy>(change.object))
+    if (auto remarks = principals_of_others(options_.mesh, *authorization); !remarks.empty())
+      warnings_[change.key.text()] = std::move(remarks);
   for (const auto& [name, set] : sets_)
     if (std::ranges::find(set.keys, change.key) != set.keys.end()) stale_sets_.insert(name);
   const bool everywhere =
-      change.key.kind == model::Kind::kAuthorizationPolicy && change.key.ns == options_.root_namespace;
+      change.key.kind == model::Kind::kAuthorizationPolicy && change.key.ns == options_.mesh.root_namespace;
   everywhere ? touch_all() : touch_namespace(change.key.ns);
 }
 
@@ -122,12 +126,12 @@ Compiler::Selection Compiler::select(const Resident& resident, const Address& ad
   Selection result;
   const Subject subject{address, resident.traits.ports};
   std::vector<std::string> namespaces{resident.traits.ns};
-  if (options_.root_namespace != resident.traits.ns) namespaces.push_back(options_.root_namespace);
+  if (options_.mesh.root_namespace != resident.traits.ns) namespaces.push_back(options_.mesh.root_namespace);
   for (const auto& ns : namespaces) {
     const auto here = policies_.find(ns);
     if (here == policies_.end()) continue;
     for (const auto& [key, object] : here->second) {
-      if (!selects(*object, options_.root_namespace, resident.traits.ns, resident.traits.labels)) continue;
+      if (!selects(*object, options_.mesh.root_namespace, resident.traits.ns, resident.traits.labels)) continue;
       result.keys.push_back(key);
       if (const auto* refused = as<model::RefusedPolicy>(object)) {
         if (refused->ingress) result.flags |= FL_WORKLOAD_CLOSED;

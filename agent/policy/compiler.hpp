@@ -13,13 +13,13 @@
 #include "agent/policy/ids.hpp"
 #include "agent/policy/rows.hpp"
 #include "agent/policy/subjects.hpp"
+#include "fairlead/model/mesh.hpp"
 
 namespace fairlead::policy {
 
 struct CompilerOptions {
   std::string node_name;
-  std::string root_namespace = "istio-system";
-  std::string trust_domain = "cluster.local";
+  model::Mesh mesh;
   bool default_closed = false;  ///< for workloads that no policy selects
 };
 
@@ -79,6 +79,9 @@ class Compiler {
   /// Addresses that opted in to same-node redirection.
   [[nodiscard]] std::size_t redirected() const { return redirected_; }
   [[nodiscard]] bool default_closed() const { return options_.default_closed; }
+  [[nodiscard]] const model::Mesh& mesh() const { return options_.mesh; }
+  /// "AuthorizationPolicy ns/name" -> what of it can hold for nobody in this mesh.
+  [[nodiscard]] const std::map<std::string, std::vector<std::string>>& warnings() const { return warnings_; }
 
  private:
   struct Set {
@@ -135,6 +138,7 @@ class Compiler {
   std::map<model::ObjectKey, std::vector<Address>> claims_;
   std::unordered_map<Address, std::set<model::ObjectKey>> claimants_;
   std::map<std::string, std::map<model::ObjectKey, model::ObjectPtr>> policies_;  // by namespace
+  std::map<std::string, std::vector<std::string>> warnings_;
   Blocks blocks_;
   Addresses host_addresses_, guarded_;
 

@@ -36,8 +36,35 @@ bool listed(const List& wanted, const List& unwanted, bool there, Holds holds) {
   return unwanted.empty() || !(there && holds(unwanted));
 }
 
-std::string principal_of(const MatchContext& context, const Traits& peer) {
-  return context.trust_domain + "/ns/" + peer.ns + "/sa/" + peer.service_account;
+/// Whether a pattern is a whole principal, "DOMAIN/ns/NAMESPACE/sa/ACCOUNT". Only of such ones Istio replaces the
+/// domain.
+bool is_whole(const std::string& pattern) { return std::ranges::count(pattern, '/') == 4; }
+
+/// "cluster.local" stands for the mesh's own trust domain, whatever that is called.
+bool is_own_domain(const model::Mesh& mesh, const std::string& domain) {
+  return domain == "cluster.local" || matches_text(domain, mesh.trust_domain) ||
+         std::ranges::any_of(mesh.trust_domain_aliases, [&](const auto& alias) { return matches_text(domain, alias); });
+}
+
+bool is_principal(const model::Mesh& mesh, const std::string& pattern, const Traits& peer) {
+  const auto principal = mesh.trust_domain + "/ns/" + peer.ns + "/sa/" + peer.service_account;
+  if (matches_text(pattern, principal)) return true;
+  const auto slash = pattern.find('/');
+  return is_whole(pattern) && is_own_domain(mesh, pattern.substr(0, slash)) &&
+         matches_text(mesh.trust_domain + pattern.substr(slash), principal);
+}
+
+bool any_principal(const MatchContext& context, const Strings& list, const Traits& peer) {
+  return std::ranges::any_of(list, [&](const auto& pattern) { return is_principal(*context.mesh, pattern, peer); });
+}
+
+/// Whether the pattern names a trust domain, and one in which no workload of the mesh is.
+bool is_of_others(const model::Mesh& mesh, const std::string& pattern) {
+  const auto slash = pattern.find('/');
+  if (slash == std::string::npos) return false;
+  const auto domain = pattern.substr(0, slash);
+  if (is_whole(pattern)) return !is_own_domain(mesh, domain);
+  return !pattern.starts_with('*') && domain != mesh.trust_domain;
 }
 
 /// "ns/sa", or "sa" of the policy's namespace.
@@ -54,7 +81,7 @@ bool matches_from(const MatchContext& context, const std::string& policy_ns, con
   const auto in_blocks = [&](const std::vector<Cidr>& blocks) {
     return std::ranges::any_of(blocks, [&](const Cidr& block) { return within(block, peer); });
   };
-  const auto in_principals = [&](const Strings& list) { return any_text(list, principal_of(context, peer)); };
+  const auto in_principals = [&](const Strings& list) { return any_principal(context, list, peer); };
   const auto in_namespaces = [&](const Strings& list) { return any_text(list, peer.ns); };
   const auto in_accounts = [&](const Strings& list) { return any_account(list, policy_ns, peer); };
   return listed(source.principals, source.not_principals, peer.pod, in_principals) &&
@@ -76,7 +103,7 @@ bool matches_when(const MatchContext& context, const std::string& policy_ns, con
       });
     case Attribute::kSourceNamespace: return by(peer.pod, [&](const Strings& list) { return any_text(list, peer.ns); });
     case Attribute::kSourcePrincipal:
-      return by(peer.pod, [&](const Strings& list) { return any_text(list, principal_of(context, peer)); });
+      return by(peer.pod, [&](const Strings& list) { return any_principal(context, list, peer); });
     case Attribute::kSourceServiceAccount:
       return by(peer.pod, [&](const Strings& list) { return any_account(list, policy_ns, peer); });
     case Attribute::kDestinationIp:
@@ -107,6 +134,28 @@ bool matches_source(const MatchContext& context, const std::string& policy_ns, c
                     });
   return from &&
          std::ranges::all_of(rule.when, [&](const auto& when) { return matches_when(context, policy_ns, when, peer); });
+}
+
+std::vector<std::string> principals_of_others(const model::Mesh& mesh, const model::AuthorizationPolicy& policy) {
+  std::vector<std::string> result;
+  const auto look = [&](const Strings& list) {
+    for (const auto& pattern : list)
+      if (is_of_others(mesh, pattern))
+        result.push_back("principal " + pattern + " is of another trust domain than " + mesh.trust_domain +
+                         " and its aliases: no workload has it, and it matches nobody");
+  };
+  for (const auto& rule : policy.rules) {
+    for (const auto& source : rule.from) {
+      look(source.principals);
+      look(source.not_principals);
+    }
+    for (const auto& when : rule.when) {
+      if (when.attribute != Attribute::kSourcePrincipal) continue;
+      look(when.values);
+      look(when.not_values);
+    }
+  }
+  return result;
 }
 
 bool matches_destination(const model::AuthorizationRule& rule, const Address& own) {

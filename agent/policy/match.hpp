@@ -5,13 +5,14 @@
 #include <string>
 
 #include "agent/policy/traits.hpp"
+#include "fairlead/model/mesh.hpp"
 
 namespace fairlead::policy {
 
 /// What matching needs to know of the cluster.
 struct MatchContext {
   std::function<const model::Labels&(const std::string& ns)> namespace_labels;
-  std::string trust_domain = "cluster.local";
+  const model::Mesh* mesh = nullptr;
 };
 
 /// Whether a NetworkPolicy's rule in that namespace speaks of the peer.
@@ -22,6 +23,9 @@ struct MatchContext {
                                   const model::AuthorizationRule& rule, const Traits& peer);
 /// Whether what its `when` says of the destination's address holds.
 [[nodiscard]] bool matches_destination(const model::AuthorizationRule& rule, const Address& own);
+/// One remark for each principal of a trust domain that no workload of the mesh is in: it matches nobody.
+[[nodiscard]] std::vector<std::string> principals_of_others(const model::Mesh& mesh,
+                                                            const model::AuthorizationPolicy& policy);
 /// Istio's string match: exact, "prefix*", "*suffix", "*" for any that is there.
 [[nodiscard]] bool matches_text(const std::string& pattern, const std::string& value);
 

@@ -9,12 +9,11 @@
 #include <vector>
 
 #include "fairlead/model/gateway_route_parts.hpp"
+#include "fairlead/model/mesh.hpp"
 #include "fairlead/model/request_auth.hpp"
 
 namespace fairlead::model {
 
-/// Namespace of the mesh's own configuration (rootNamespace by default): policies there reach all namespaces.
-inline constexpr const char* kIstioRootNamespace = "istio-system";
 /// The ConfigMap there whose entry `mesh` is the MeshConfig.
 inline constexpr const char* kIstioMeshConfig = "istio";
 

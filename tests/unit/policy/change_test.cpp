@@ -56,6 +56,44 @@ TEST(Change, OfAPolicysPeersKeepsTheSet) {
   EXPECT_EQ(delta.sets, std::set{before});
 }
 
+using Remarks = std::map<std::string, std::vector<std::string>>;
+
+std::string denied(const std::string& principals) {
+  return SmallCluster::authorization_policy("{action: DENY, rules: [{from: [{source: {principals: [" + principals +
+                                            "]}}]}]}");
+}
+
+TEST(Mesh, PrincipalsBeginWithItsTrustDomainOrAnAlias) {
+  SmallCluster cluster(false, {.trust_domain = "corp.example", .trust_domain_aliases = {"old-td"}});
+  const auto refuses = [&](const std::string& principal) {
+    cluster.apply(denied(principal));
+    return cluster.ask("job > db:80").starts_with("deny");
+  };
+  for (const auto* own : {"corp.example/ns/other/sa/job", "old-td/ns/other/sa/job", "cluster.local/ns/other/sa/job",
+                          "'*-td/ns/other/sa/job'", "'*/ns/other/sa/job'", "corp.example/ns/other/*"}) {
+    EXPECT_TRUE(refuses(own)) << own;
+    EXPECT_EQ(cluster.compiler().warnings(), Remarks{}) << own;
+  }
+  for (const auto* other : {"other.example/ns/other/sa/job", "old-td/ns/other/*", "cluster.local/ns/other/*"}) {
+    EXPECT_FALSE(refuses(other)) << other;
+    const Remarks expected = {{"AuthorizationPolicy default/ap",
+                               {std::string("principal ") + other +
+                                " is of another trust domain than corp.example and "
+                                "its aliases: no workload has it, and it matches nobody"}}};
+    EXPECT_EQ(cluster.compiler().warnings(), expected);
+  }
+  cluster.remove({Kind::kAuthorizationPolicy, "default", "ap"});
+  EXPECT_EQ(cluster.compiler().warnings(), Remarks{});
+}
+
+TEST(Mesh, PoliciesOfItsRootNamespaceReachAll) {
+  SmallCluster cluster(false, {.root_namespace = "mesh"});
+  cluster.apply(SmallCluster::authorization_policy("{action: DENY, rules: [{}]}", "all", "istio-system"));
+  EXPECT_EQ(cluster.ask("job > db:80"), "allow");
+  cluster.apply(SmallCluster::authorization_policy("{action: DENY, rules: [{}]}", "all", "mesh"));
+  EXPECT_EQ(cluster.ask("job > db:80"), "deny by AuthorizationPolicy mesh/all, ingress rule 1");
+}
+
 TEST(Change, AFinishedPodsAddressMayBeAnothers) {
   SmallCluster cluster;
   cluster.apply(SmallCluster::network_policy("{podSelector: {matchLabels: {app: db}}}"));

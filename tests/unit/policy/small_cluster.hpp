@@ -18,11 +18,8 @@ class SmallCluster {
   using Delta = policy::Delta;
   using Question = policy::Question;
 
-  explicit SmallCluster(bool default_closed = false)
-      : compiler_({.node_name = "n1",
-                   .root_namespace = "istio-system",
-                   .trust_domain = "cluster.local",
-                   .default_closed = default_closed}) {
+  explicit SmallCluster(bool default_closed = false, const model::Mesh& mesh = {})
+      : compiler_({.node_name = "n1", .mesh = mesh, .default_closed = default_closed}) {
     apply(R"(
 {apiVersion: v1, kind: Namespace, metadata: {name: default, labels: {env: prod}}}
 ---
