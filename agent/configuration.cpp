@@ -10,6 +10,8 @@
 #include <chrono>
 #include <set>
 
+#include "agent/admin/meeting.hpp"
+
 namespace fairlead::agent {
 namespace {
 
@@ -18,22 +20,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kRetryPolicies{5};
 
 double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
-
-/// What shows only when objects meet: of such a remark no place in a file is known.
-config::Diagnostics remarks_of(const std::map<std::string, std::vector<std::string>>& warnings) {
-  config::Diagnostics diagnostics;
-  for (const auto& [object, remarks] : warnings)
-    for (const auto& remark : remarks)
-      diagnostics.push_back({.severity = config::Severity::kWarning,
-                             .file = {},
-                             .line = 0,
-                             .column = 0,
-                             .object = object,
-                             .field = {},
-                             .found = {},
-                             .expected = remark});
-  return diagnostics;
-}
 
 /// Only what was not said before: a standing error is not repeated at every change of another file.
 void log_new(const config::Diagnostics& before, const config::Diagnostics& now) {
@@ -144,7 +130,7 @@ Result<> Configuration::take(config::Update update) {
   FL_TRY(const auto authorized, authorize(update.changes));
   FL_TRY(const auto applied, services_.apply(cluster_, update.changes));
   for (const auto* warnings : {&policies_->compiler().warnings(), &services_.warnings()}) {
-    const auto meeting = remarks_of(*warnings);
+    const auto meeting = admin::remarks_of(*warnings);
     log_new(before, meeting);
     diagnostics_.insert(diagnostics_.end(), meeting.begin(), meeting.end());
   }

@@ -8,13 +8,13 @@
 #include <iostream>
 #include <map>
 
+#include "agent/admin/meeting.hpp"
 #include "agent/agent.hpp"
 #include "agent/kernel/leaving.hpp"
 #include "agent/kernel/links.hpp"
 #include "agent/kernel/pins.hpp"
 #include "agent/settings.hpp"
 #include "fairlead/base/standard_output.hpp"
-#include "fairlead/config/report.hpp"
 
 namespace {
 
@@ -50,8 +50,11 @@ Result<> uninstall(const Settings& settings) {
   return fairlead::kernel::remove_lock(settings.pin_dir, settings.run_dir);
 }
 
-int check(const std::string& directory, bool json) {
-  const auto checked = fairlead::config::Checked::of(directory);
+int check(const Settings& settings, const std::string& directory, bool json) {
+  const auto checked = fairlead::admin::check(directory, {.node_name = settings.node,
+                                                          .node_port_low = settings.node_port_low,
+                                                          .node_port_high = settings.node_port_high,
+                                                          .mesh = settings.mesh});
   if (!checked) {
     std::cerr << "fairlead-agent: " << checked.error().message << "\n";
     return 1;
@@ -95,7 +98,8 @@ int run(int count, char** arguments) {
         ->type_name(kind.placeholder)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   const auto* uninstall_command = app.add_subcommand("uninstall", "remove every program, map and pin")->fallthrough();
-  auto* check_command = app.add_subcommand("check", "validate a configuration without touching the kernel");
+  auto* check_command =
+      app.add_subcommand("check", "validate a configuration without touching the kernel")->fallthrough();
   std::string directory;
   check_command->add_option("DIR", directory, "directory or file of YAML and JSON objects")->type_name("")->required();
   std::string output;
@@ -103,9 +107,9 @@ int run(int count, char** arguments) {
       ->type_name("FORMAT")
       ->check(CLI::IsMember({"text", "json"}));
   CLI11_PARSE(app, count, arguments);
-  if (check_command->parsed()) return check(directory, output == "json");
   Settings settings;
   if (const auto gathered = gather(settings, settings_file, flags); !gathered) return report(gathered);
+  if (check_command->parsed()) return check(settings, directory, output == "json");
   if (uninstall_command->parsed()) return report(uninstall(settings));
   return report(serve(settings));
 }

@@ -126,8 +126,11 @@ const std::vector<Command> kCommands = {
      run_maps},
     {"check",
      "validate a configuration without an agent",
-     "Reads a directory or file as the agent would and prints what it would refuse or "
-     "not serve. The exit code is 1 where something would be refused.",
+     "Reads a directory or file as an agent with the settings it has by default would, and prints what it would refuse "
+     "or "
+     "not serve. The exit code is 1 where something would be refused. fairlead-agent --settings FILE check PATH goes "
+     "by "
+     "other settings.",
      {},
      {{"PATH", "directory or file", true}},
      {{"fairctl check /etc/fairlead/config", "before it is put in force"}},

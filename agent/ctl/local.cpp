@@ -5,6 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "agent/admin/meeting.hpp"
 #include "agent/ctl/command.hpp"
 #include "agent/ctl/out.hpp"
 #include "agent/kernel/leaving.hpp"
@@ -34,7 +35,7 @@ Result<std::size_t> remove_all(const std::string& pin_dir, const std::string& ru
 
 int run_check(const Arguments& arguments) {
   const auto& path = arguments.positionals[0];
-  const auto checked = config::Checked::of(path);
+  const auto checked = admin::check(path);
   if (!checked) {
     std::cerr << "fairctl: " << checked.error().message << "\n";
     return kFailed;

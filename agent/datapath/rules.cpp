@@ -65,6 +65,15 @@ std::string RuleIndex::fqdn(const std::string& ns, const std::string& service) c
   return service + "." + ns + ".svc." + domain_;
 }
 
+bool RuleIndex::is_service(const model::Cluster& cluster, const std::string& host) const {
+  if (host.starts_with('*')) return true;
+  const auto end = ".svc." + domain_;
+  const auto dot = host.find('.');
+  if (!host.ends_with(end) || dot + end.size() >= host.size()) return false;
+  const auto ns = host.substr(dot + 1, host.size() - end.size() - dot - 1);
+  return cluster.find({model::Kind::kService, ns, host.substr(0, dot)}) != nullptr;
+}
+
 std::vector<std::string> RuleIndex::warnings(const model::DestinationRule& rule) const {
   std::vector<std::string> result;
   const auto host = resolved_host(rule.host, rule.metadata.ns, domain_);

@@ -31,6 +31,9 @@ class RuleIndex {
   std::vector<std::string> set(const std::string& ns, const std::string& name, const RulePtr& rule);
   [[nodiscard]] RulePtr find(const std::string& ns, const std::string& service) const;
   [[nodiscard]] std::string fqdn(const std::string& ns, const std::string& service) const;
+  /// Whether a resolved host names a Service of the cluster; a wildcard may name some at any time.
+  [[nodiscard]] bool is_service(const model::Cluster& cluster, const std::string& host) const;
+  [[nodiscard]] const std::string& root() const { return root_; }
   /// The names of a namespace's rules for exactly that resolved host; only the first is in force.
   [[nodiscard]] std::vector<std::pair<std::string, RulePtr>> of_host(const std::string& ns,
                                                                      const std::string& host) const;

@@ -59,6 +59,14 @@ Result<ServiceTables> ServiceTables::open(const std::function<Result<Fd>(const s
   return tables;
 }
 
+ServiceTables ServiceTables::dry() {
+  ServiceTables tables;
+  const auto each = [](auto&... table) { ((table = std::remove_reference_t<decltype(table)>::dry()), ...); };
+  each(tables.frontends, tables.services, tables.maglevs, tables.node_addrs, tables.slots, tables.backends,
+       tables.backend_states, tables.service_states);
+  return tables;
+}
+
 Services::Services(ServiceTables tables, ServicesOptions options)
     : tables_(std::move(tables)),
       options_(std::move(options)),

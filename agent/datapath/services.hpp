@@ -37,6 +37,8 @@ struct ServiceTables {
   /// fd_of: a descriptor of the map of a name, which becomes ours. pin_dir empty: nothing is pinned.
   static Result<ServiceTables> open(const std::function<Result<Fd>(const std::string& name)>& fd_of,
                                     const std::string& pin_dir);
+  /// Without a kernel: what is written is in force for nobody.
+  static ServiceTables dry();
 };
 
 struct ServicesOptions {
@@ -147,7 +149,8 @@ class Services {
   /// Sorted: of two services that want one frontend it decides which has it.
   [[nodiscard]] Names affected(const model::Cluster& cluster, const model::ChangeSet& changes);
   static void change_slice(const model::Change& change, Names& names);
-  void warn_of_rivals(const std::string& ns, const std::string& host);
+  void warn_of_rules(const model::Cluster& cluster, const std::string& ns, const std::string& host);
+  void change_service(const model::Cluster& cluster, const model::ObjectKey& key, Names& names);
   void change_rule(const model::Cluster& cluster, const model::Change& change, Names& names);
   bool change_node(const model::Cluster& cluster);
   Result<> write_node_addresses(const model::Cluster& cluster, const model::ChangeSet& changes, Applied& applied);

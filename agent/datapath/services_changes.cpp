@@ -21,11 +21,13 @@ void Services::change_slice(const model::Change& change, Names& names) {
     if (const auto slice = as<model::EndpointSlice>(object)) names.push_back(joined(change.key.ns, slice->service));
 }
 
-/// Of several rules for a host one is in force; Istio would join them.
-void Services::warn_of_rivals(const std::string& ns, const std::string& host) {
+/// Of several rules for a host one is in force; Istio would join them. Where the host is no Service, none is.
+void Services::warn_of_rules(const model::Cluster& cluster, const std::string& ns, const std::string& host) {
   const auto rivals = rules_.of_host(ns, host);
   for (const auto& [name, rule] : rivals) {
     auto remarks = rules_.warnings(*rule);
+    if (remarks.empty() && !rules_.is_service(cluster, host))
+      remarks.push_back("host " + host + " is no Service that is known: the rule is in force for nobody");
     if (name != rivals.front().first)
       remarks.push_back("host " + host + ": DestinationRule " + joined(ns, rivals.front().first) +
                         " is for it too, and in force: this one is not");
@@ -35,6 +37,14 @@ void Services::warn_of_rivals(const std::string& ns, const std::string& host) {
   }
 }
 
+void Services::change_service(const model::Cluster& cluster, const model::ObjectKey& key, Names& names) {
+  names.push_back(joined(key.ns, key.name));
+  if (first_apply_) return;  // the rules come with it, and are looked at
+  const auto host = rules_.fqdn(key.ns, key.name);
+  warn_of_rules(cluster, key.ns, host);
+  if (key.ns != rules_.root()) warn_of_rules(cluster, rules_.root(), host);
+}
+
 void Services::change_rule(const model::Cluster& cluster, const model::Change& change, Names& names) {
   const auto rule = as<model::DestinationRule>(change.object);
   warnings_.erase(change.key.text());
@@ -42,7 +52,7 @@ void Services::change_rule(const model::Cluster& cluster, const model::Change& c
     if (auto remarks = rules_.warnings(*rule); !remarks.empty()) warnings_[change.key.text()] = std::move(remarks);
   const auto hosts = rules_.set(change.key.ns, change.key.name, rule);
   if (hosts.empty()) return;
-  for (const auto& host : hosts) warn_of_rivals(change.key.ns, host);
+  for (const auto& host : hosts) warn_of_rules(cluster, change.key.ns, host);
   for (const auto& [key, unused] : cluster.objects(model::Kind::kService)) {
     const auto fqdn = rules_.fqdn(key.ns, key.name);
     if (std::ranges::any_of(hosts, [&](const auto& host) { return host_matches(host, fqdn); }))
@@ -93,7 +103,7 @@ Services::Names Services::affected(const model::Cluster& cluster, const model::C
   bool nodes = first_apply_;
   for (const auto& change : changes) {
     switch (change.key.kind) {
-      case model::Kind::kService: names.push_back(joined(change.key.ns, change.key.name)); break;
+      case model::Kind::kService: change_service(cluster, change.key, names); break;
       case model::Kind::kEndpointSlice: change_slice(change, names); break;
       case model::Kind::kDestinationRule: change_rule(cluster, change, names); break;
       case model::Kind::kNode: nodes = true; break;

@@ -218,6 +218,15 @@ Result<Mapping> Mapping::of(const RawMap& map) {
   return mapping;
 }
 
+Result<Mapping> Mapping::anonymous(std::size_t length) {
+  Mapping mapping;
+  void* data = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) return fail(system_error("memory for " + std::to_string(length) + " bytes of rows", errno));
+  mapping.data_ = data;
+  mapping.length_ = length;
+  return mapping;
+}
+
 Mapping::~Mapping() {
   if (data_ != nullptr) ::munmap(data_, length_);
 }

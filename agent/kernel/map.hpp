@@ -83,6 +83,8 @@ class Mapping {
  public:
   Mapping() = default;
   static Result<Mapping> of(const RawMap& map);
+  /// Zeroes that no map has.
+  static Result<Mapping> anonymous(std::size_t length);
   Mapping(Mapping&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), length_(std::exchange(other.length_, 0)) {}
   Mapping& operator=(Mapping&& other) noexcept {

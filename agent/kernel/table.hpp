@@ -5,6 +5,7 @@
 // maps, fl_X_of, through which programs read. Growing makes a larger inner map, fills it and puts it into the outer
 // one; that update returns only after programs that may still use the old one have ended.
 
+#include <bit>
 #include <cerrno>
 
 #include "agent/kernel/map.hpp"
@@ -47,9 +48,16 @@ class HashTable {
     return table;
   }
 
+  /// One that takes every row and keeps none, for who only wants to know what would be written.
+  static HashTable dry() {
+    HashTable table;
+    table.dry_ = true;
+    return table;
+  }
+
   /// Grows until `entries` fit.
   [[nodiscard]] Result<> reserve(std::size_t entries) {
-    if (entries <= capacity()) return {};
+    if (dry_ || entries <= capacity()) return {};
     FL_TRY(const auto contents, pair_.inner().dump());
     FL_TRY(auto larger, pair_.make_larger(entries));
     const auto written = larger.update(contents.keys.data(), contents.values.data(), contents.count);
@@ -58,7 +66,7 @@ class HashTable {
   }
   [[nodiscard]] Result<> update(std::span<const K> keys, std::span<const V> values) {
     std::size_t done = 0;
-    while (true) {
+    while (!dry_) {
       const auto written = pair_.inner().update(keys.data() + done, values.data() + done, keys.size() - done);
       done += written.count;
       if (written.error == 0) return {};
@@ -66,11 +74,14 @@ class HashTable {
         return fail(pair_.inner().error("updating", written.error));
       FL_CHECK(reserve(capacity() + keys.size() - done));
     }
+    return {};
   }
   [[nodiscard]] Result<> update(const K& key, const V& value) {
     return update(std::span(&key, 1), std::span(&value, 1));
   }
-  [[nodiscard]] Result<> remove(std::span<const K> keys) { return pair_.inner().remove(keys.data(), keys.size()); }
+  [[nodiscard]] Result<> remove(std::span<const K> keys) {
+    return dry_ ? Result<>{} : pair_.inner().remove(keys.data(), keys.size());
+  }
   [[nodiscard]] Result<> remove(const K& key) { return remove(std::span(&key, 1)); }
   [[nodiscard]] Result<std::optional<V>> find(const K& key) const {
     V value{};
@@ -86,6 +97,7 @@ class HashTable {
 
  private:
   TablePair pair_;
+  bool dry_ = false;
 };
 
 /// How a word of a state row is carried into a larger table, where programs may have written the old one meanwhile.
@@ -143,13 +155,21 @@ class ArrayTable {
     return table;
   }
 
-  [[nodiscard]] std::uint32_t size() const { return pair_.inner().shape().max_entries; }
+  /// One whose rows are in no map.
+  static ArrayTable dry() {
+    ArrayTable table;
+    table.dry_ = true;
+    return table;
+  }
+
+  [[nodiscard]] std::uint32_t size() const { return dry_ ? dry_size_ : pair_.inner().shape().max_entries; }
   [[nodiscard]] V& operator[](std::uint32_t row) const { return *row_of(mapping_, row); }
   [[nodiscard]] const RawMap& raw() const { return pair_.inner(); }
 
   /// Grows until `entries` rows are there; new rows are zero.
   [[nodiscard]] Result<> reserve(std::size_t entries) {
     if (entries <= size()) return {};
+    if (dry_) return reserve_dry(entries);
     const std::uint32_t old_size = size();
     FL_TRY(auto larger, pair_.make_larger(entries));
     FL_TRY(Mapping next, Mapping::of(larger));
@@ -172,12 +192,21 @@ class ArrayTable {
 
  private:
   static constexpr std::size_t kStride = (sizeof(V) + 7) / 8 * 8;  // the kernel pads values to 8 bytes
+  [[nodiscard]] Result<> reserve_dry(std::size_t entries) {
+    FL_TRY(Mapping next, Mapping::anonymous(std::bit_ceil(entries) * kStride));
+    if (dry_size_ != 0) std::memcpy(next.data(), mapping_.data(), dry_size_ * kStride);
+    mapping_ = std::move(next);
+    dry_size_ = static_cast<std::uint32_t>(std::bit_ceil(entries));
+    return {};
+  }
   static V* row_of(const Mapping& mapping, std::uint32_t row) {
     return reinterpret_cast<V*>(static_cast<std::byte*>(mapping.data()) + row * kStride);
   }
 
   TablePair pair_;
   Mapping mapping_;
+  bool dry_ = false;
+  std::uint32_t dry_size_ = 0;
 };
 
 }  // namespace fairlead::kernel

@@ -91,6 +91,37 @@ class Check(unittest.TestCase):
         self.assertEqual(output.splitlines()[0], f"{self.folder}/rule.yaml:6:12: warning: DestinationRule shop/web: "
                          "spec.subsets: understood, but not served: it has no effect")
 
+    def test_what_shows_only_when_objects_meet(self):
+        rule = ("apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: %s, namespace: shop}\n"
+                "spec: {host: %s, trafficPolicy: {loadBalancer: {simple: RANDOM}}}\n")
+        self.write("a.yaml", "---\n".join([
+            GOOD, GOOD.replace("name: web", "name: zeb"), rule % ("a", "web"), rule % ("b", "web"), rule % ("c", "nobody")]))
+        status, output, _ = self.both(self.folder)
+        self.assertEqual((status, output.splitlines()), (0, [
+            "warning: DestinationRule shop/b: host web.shop.svc.cluster.local: DestinationRule shop/a is for it too, and in "
+            "force: this one is not",
+            "warning: DestinationRule shop/c: host nobody.shop.svc.cluster.local is no Service that is known: the rule is in "
+            "force for nobody",
+            "warning: Service shop/zeb: 10.96.0.1:80 belongs to shop/web already: not served for this one",
+            f"{self.folder}: 5 documents in 1 files, 0 refused"]))
+
+    def test_settings_bear_upon_it(self):
+        self.write("a.yaml", """apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: a, namespace: shop}
+spec: {action: DENY, rules: [{from: [{source: {principals: [corp.example/ns/shop/sa/c]}}]}]}
+""")
+        said = ("warning: AuthorizationPolicy shop/a: principal corp.example/ns/shop/sa/c is of another trust domain than "
+                "cluster.local and its aliases: no workload has it, and it matches nobody")
+        end = f"{self.folder}: 1 documents in 1 files, 0 refused"
+        self.assertEqual(self.both(self.folder)[1].splitlines(), [said, end])
+        for flags in (["--trust-domain", "corp.example"], ["--trust-domain-aliases", "old.example,corp.example"]):
+            self.assertEqual(run(PROGRAMS[0], self.folder, *flags).stdout.splitlines(), [end])
+        for flags in (["--trust-domain", "a/b"], ["--trust-domain-aliases", "a,,b"], ["--root-namespace", ""]):
+            ended = run(PROGRAMS[0], self.folder, *flags)
+            self.assertEqual(ended.returncode, 1)
+            self.assertRegex(ended.stderr, "--[a-z-]+: found .*, expected")
+
     def test_json(self):
         self.write("a.yaml", GOOD.replace("port: 80", "port: 0"))
         self.write("rule.yaml", RULE)
@@ -101,7 +132,7 @@ class Check(unittest.TestCase):
         self.assertEqual(said["diagnostics"][0], {
             "severity": "error", "file": f"{self.folder}/a.yaml", "line": 4, "column": 45, "object": "Service shop/web",
             "field": "spec.ports[0].port", "found": "0", "expected": "a number from 1 to 65535"})
-        self.assertEqual([d["severity"] for d in said["diagnostics"]], ["error", "warning"])
+        self.assertEqual([d["severity"] for d in said["diagnostics"]], ["error", "warning", "warning"])  # its rule has no service
 
     def test_json_holds_whatever_a_file_holds(self):
         (self.folder / "a.json").write_bytes(GOOD.encode().replace(b"web", b'"\\u0001\xc3"'))
