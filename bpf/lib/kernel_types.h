@@ -80,6 +80,7 @@ struct inet_sock {
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
 	const struct tcp_ulp_ops *icsk_ulp_ops;
+	__u32 icsk_rto; /* jiffies */
 };
 
 struct tcp_sock {

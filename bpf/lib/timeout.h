@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* Layer 5: connectionPool.tcp.connectTimeout. The kernel has no time limit of its own for connect; TCP_USER_TIMEOUT ends
- * unanswered SYNs too (tcp_clamp_rto_to_user_timeout), at the earliest when the first SYN is due again: one second. It is
- * taken off once the connection stands, since it would then limit unacknowledged data. */
+ * unanswered SYNs too (tcp_clamp_rto_to_user_timeout), at the earliest when the first SYN is due again: one second, or
+ * earlier where the sockops program says so. It is taken off once the connection stands, since it would then limit
+ * unacknowledged data. */
 #ifndef FAIRLEAD_BPF_TIMEOUT_H
 #define FAIRLEAD_BPF_TIMEOUT_H
 
+#include "kernel_types.h"
 #include "service.h"
 
 #define FL_SOL_TCP 6
@@ -26,6 +28,20 @@ static __noinline void timeout_forget(struct bpf_sock_addr *ctx)
 	__u32 none = 0;
 
 	bpf_setsockopt(ctx, FL_SOL_TCP, FL_TCP_USER_TIMEOUT, &none, sizeof(none));
+}
+
+/* When the first SYN is due again, in jiffies; 0: when the kernel says. */
+FL_INLINE __u32 timeout_first(struct bpf_sock *sk, const struct fl_sock *sock)
+{
+	const struct fl_service *service = sock->flags & FL_SOCK_TIMED ? service_find(sock->service_id) : 0;
+	const struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	__u64 jiffies;
+
+	if (!service || !tcp || service->connect_timeout_ms >= 1000)
+		return 0;
+	/* Before a socket connects this is TCP_TIMEOUT_INIT: a second. */
+	jiffies = (__u64)tcp->inet_conn.icsk_rto * service->connect_timeout_ms / 1000;
+	return jiffies ? jiffies : 1;
 }
 
 /* Established. The application may have set its own meanwhile: that one stands. */

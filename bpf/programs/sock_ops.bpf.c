@@ -21,6 +21,16 @@ FL_INLINE void ops_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 	life_opened(ops, sock);
 }
 
+/* Before the first SYN. */
+FL_INLINE void ops_first_timeout(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+{
+	const struct fl_sock *sock = bpf_sk_storage_get(&fl_socks, sk, 0, 0);
+	const __u32 jiffies = sock ? timeout_first(sk, sock) : 0;
+
+	if (jiffies)
+		ops->reply = jiffies;
+}
+
 FL_INLINE void ops_measured(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
 	struct fl_sock *sock = bpf_sk_storage_get(&fl_socks, sk, 0, 0);
@@ -61,7 +71,7 @@ int fl_sock_ops(struct bpf_sock_ops *ops)
 	/* Most calls are none of these: they go at once. */
 	if (op != BPF_SOCK_OPS_STATE_CB && op != BPF_SOCK_OPS_TCP_CONNECT_CB &&
 	    op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB && op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB &&
-	    op != BPF_SOCK_OPS_RTT_CB && op != BPF_SOCK_OPS_RETRANS_CB)
+	    op != BPF_SOCK_OPS_RTT_CB && op != BPF_SOCK_OPS_RETRANS_CB && op != BPF_SOCK_OPS_TIMEOUT_INIT)
 		return 1;
 	if (op == BPF_SOCK_OPS_STATE_CB && ops->args[1] != BPF_TCP_CLOSE)
 		return 1;
@@ -72,6 +82,9 @@ int fl_sock_ops(struct bpf_sock_ops *ops)
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
 		if (bpf_sk_storage_get(&fl_socks, sk, 0, 0))
 			bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+		break;
+	case BPF_SOCK_OPS_TIMEOUT_INIT:
+		ops_first_timeout(ops, sk);
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		ops_established(ops, sk);

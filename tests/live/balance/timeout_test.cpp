@@ -2,6 +2,7 @@
 // connectionPool.tcp.connectTimeout, held by the kernel.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include <cerrno>
 #include <chrono>
@@ -23,6 +24,12 @@ class TimeoutTest : public BalanceTest {
     unsigned value = 0;
     socklen_t length = sizeof value;
     EXPECT_EQ(getsockopt(socket.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &length), 0);
+    return value;
+  }
+  static int error_of(const Fd& socket) {
+    int value = 0;
+    socklen_t length = sizeof value;
+    EXPECT_EQ(getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &value, &length), 0);
     return value;
   }
   static int dial(const Fd& socket, const std::string& address) {
@@ -49,6 +56,25 @@ TEST_F(TimeoutTest, AConnectThatIsNotAnsweredEnds) {
   EXPECT_EQ(user_timeout(client), 1500U);
   EXPECT_NE(dial(client, "127.0.0.1"), 0);
   EXPECT_EQ(user_timeout(client), 0U);
+}
+
+// The kernel looks at the limit when the first SYN is due again, a second after it unless somebody says otherwise.
+TEST_F(TimeoutTest, LessThanASecondIsHeldToo) {
+  const Netns ns("haste");
+  ns.ip({"route", "add", "198.51.100.0/24", "dev", "lo"});
+  const TestEndpoint endpoint{.address = "198.51.100.9", .port = 81};
+  const auto address = node().put(
+      {.name = "haste", .endpoints = {endpoint}, .policy = "connectionPool: {tcp: {connectTimeout: 200ms}}"});
+  Fd client;
+  ns.in([&] { client = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); });
+  EXPECT_EQ(dial(client, address), EINPROGRESS);
+  tcp_info info{};
+  socklen_t length = sizeof info;
+  ASSERT_EQ(getsockopt(client.get(), IPPROTO_TCP, TCP_INFO, &info, &length), 0);
+  ASSERT_EQ(info.tcpi_rto, 200'000U);  // microseconds
+  pollfd wait{.fd = client.get(), .events = POLLOUT, .revents = 0};
+  EXPECT_EQ(poll(&wait, 1, -1), 1);
+  EXPECT_EQ(error_of(client), ETIMEDOUT);
 }
 
 TEST_F(TimeoutTest, AnEstablishedConnectionIsNotLimited) {
