@@ -48,6 +48,15 @@ bool read_request_source(Reader& reader, View field, model::AuthorizationSource&
   return true;
 }
 
+/// Istio refuses a source that names accounts beside what they stand for.
+void check_accounts(Reader& reader, View at) {
+  const auto accounts = at.find("serviceAccounts") ? at.find("serviceAccounts") : at.find("notServiceAccounts");
+  if (!accounts || !accounts.first()) return;
+  for (const auto* other : {"principals", "notPrincipals", "namespaces", "notNamespaces"})
+    if (at.find(other) && at.find(other).first())
+      return reader.error(accounts, "no service accounts beside principals or namespaces in one source");
+}
+
 void read_source(Reader& reader, View at, Reach reach, model::AuthorizationSource& out) {
   if (refuse_empty(reader, at, "at least one field, such as principals")) return;
   reader.fields(at, [&](View field) {
@@ -63,6 +72,7 @@ void read_source(Reader& reader, View at, Reach reach, model::AuthorizationSourc
     if (reach == Reach::kRequests && read_request_source(reader, field, out)) return;
     refuse(reader, field, reach);
   });
+  check_accounts(reader, at);
 }
 
 void read_port_strings(Reader& reader, View at, std::vector<std::uint16_t>& out) {
@@ -70,7 +80,7 @@ void read_port_strings(Reader& reader, View at, std::vector<std::uint16_t>& out)
     std::uint16_t port = 0;
     const auto text = item.text();
     const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (text.empty() || code != std::errc{} || end != text.data() + text.size() || port == 0)
+    if (!item.is_string() || code != std::errc{} || end != text.data() + text.size() || port == 0)
       return reader.error(item, "a number from 1 to 65535, in quotes");
     out.push_back(port);
   });
