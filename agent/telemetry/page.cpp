@@ -11,8 +11,6 @@ namespace {
 using metrics::label_text;
 using metrics::Type;
 
-constexpr double kMicros = 1e6;  // of a second
-
 std::array<double, FL_LATENCY_BUCKETS - 1> latency_bounds() {
   std::array<double, FL_LATENCY_BUCKETS - 1> bounds{};
   double edge = 16 / kMicros;

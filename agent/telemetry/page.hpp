@@ -25,6 +25,7 @@ struct PairNames {
 /// The labels of Istio's TCP metrics, each present in every series, for Kiali drops a series that lacks one.
 [[nodiscard]] std::string istio_labels(const fl_pair_key& key, const PairNames& names, const std::string& domain);
 
+inline constexpr double kMicros = 1e6;  // of a second
 inline constexpr const char* kLostLines = "flow lines that a slow follower or a full disk did not take";
 inline constexpr const char* kUnwrittenPolicies =
     "changes of policies that could not be written to the kernel: workloads concerned are closed";

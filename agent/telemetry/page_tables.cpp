@@ -43,6 +43,12 @@ void add_backend(metrics::Page& page, const datapath::ServiceInfo& service, cons
   count("fairlead_backend_connections", "connects given to the backend", state.total);
   count("fairlead_backend_connect_failures", "connects to the backend that failed", state.connect_failures);
   count("fairlead_backend_resets", "established connections that the backend reset or let time out", state.resets);
+  if (service.proto != FL_TCP) return;
+  count("fairlead_backend_retransmissions", "TCP segments sent again to the backend, counted at the close",
+        state.retransmissions);
+  if (state.srtt_us != 0)
+    gauge("fairlead_backend_rtt_seconds", "round trip time to the backend, smoothed over connections as they close",
+          state.srtt_us / kMicros);
 }
 
 void add_service(metrics::Page& page, const datapath::ServiceInfo& service, const fl_service_state& state) {

@@ -64,6 +64,30 @@ TEST_F(SeriesTest, OfAWorkloadThatIsGoneGoAfterAWhile) {
   EXPECT_EQ(shown(kOpened, from("other")), 1);
 }
 
+TEST_F(SeriesTest, SayWhatAConnectionMovedAndHowFast) {
+  const TestServer tcp(Protocol::kTcp, kServer, "server", &server_);
+  node_.write("tcp", service("TCP", tcp.port(), "t", "10.96.0.1"));
+  node_.start_agent();
+  client_.in([&] {
+    const SocketAddress where("10.96.0.1", 80);
+    const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(connect(client.get(), where.get(), where.length), 0);
+    ASSERT_EQ(send(client.get(), "question", 8, 0), 8);
+    char answer[15];  // "server", a line's end, and the question
+    ASSERT_EQ(recv(client.get(), answer, sizeof answer, MSG_WAITALL), 15);
+  });
+  ASSERT_TRUE(comes_to(node_.process(), "fairlead_connections_closed_total", from("client"), 1));
+  EXPECT_EQ(shown("fairlead_request_bytes_total", from("client")), 8);
+  EXPECT_EQ(shown("fairlead_response_bytes_total", from("client")), 15);
+  EXPECT_EQ(shown("fairlead_connect_duration_seconds_count", from("client")), 1);
+  EXPECT_GT(shown("fairlead_connect_duration_seconds_sum", from("client")), 0);
+  EXPECT_GE(shown("fairlead_rtt_seconds_count", from("client")), 1);
+  EXPECT_GT(shown("fairlead_rtt_seconds_sum", from("client")), 0);
+  const Labels backend = {{"service", "default/t"}, {"backend", kServer + (":" + std::to_string(tcp.port()))}};
+  EXPECT_GT(shown("fairlead_backend_rtt_seconds", backend), 0);
+  EXPECT_EQ(shown("fairlead_backend_retransmissions_total", backend), 0);
+}
+
 TEST_F(SeriesTest, OfDeniedConnectsShowNoConnection) {
   const TestServer tcp(Protocol::kTcp, kServer, "server", &server_), udp(Protocol::kUdp, kServer, "server", &server_);
   node_.write("tcp", service("TCP", tcp.port(), "t", "10.96.0.1"));
