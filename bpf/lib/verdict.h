@@ -10,33 +10,6 @@
 #include "fairlead/abi/metric.h"
 #include "fairlead/abi/policy.h"
 
-enum fl_decision_flags {
-	FL_DECISION_AUDIT = 1 << 0,	 /* a rule wants an event */
-	FL_DECISION_BY_EGRESS = 1 << 1, /* the source's policy denied, not the destination's */
-};
-
-struct fl_decision {
-	__u32 verdict; /* FL_DENY or FL_ALLOW */
-	__u32 policy_id;
-	__u32 source_workload;
-	__u32 destination_workload;
-	__u32 reason; /* enum fl_reason */
-	__u32 flags;  /* enum fl_decision_flags */
-};
-
-/* What is asked and answered. A row of zeros is nobody that fl_workloads knows. */
-struct fl_policy_query {
-	struct fl_addr source_addr;
-	struct fl_addr destination_addr;
-	struct fl_workload source;
-	struct fl_workload destination;
-	struct fl_decision decision;
-	__u32 default_deny;
-	__u16 port; /* host order */
-	__u8 proto;
-	__u8 server; /* asked by the server's side: the source's own policy was its node's to decide */
-};
-
 /* Half of the most ranges that ports can be cut into. */
 #define FL_PORT_HALF 32768
 

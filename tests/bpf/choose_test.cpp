@@ -4,7 +4,6 @@
 #include <bpf/libbpf.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <set>
 
 #include "agent/datapath/replay.hpp"
@@ -54,9 +53,6 @@ std::string text_of(const fl_choice& choice, int given) {
          std::to_string(choice.level) + " reason " + std::to_string(choice.reason) + " flags " +
          std::to_string(choice.flags) + " looked " + std::to_string(choice.looked);
 }
-
-/// Questions to ask: a million, or fewer where the kernel is emulated.
-std::uint32_t questions() { return std::getenv("FAIRLEAD_VM") != nullptr ? 50'000 : 1'000'000; }
 
 TEST(ChooseTest, KernelAndNativeAgree) {
   Why why;

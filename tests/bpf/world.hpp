@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <random>
@@ -11,6 +12,9 @@
 #include "bpf/native.h"
 
 namespace fairlead::test {
+
+/// Questions to ask: a million, or fewer where the kernel is emulated.
+inline std::uint32_t questions() { return std::getenv("FAIRLEAD_VM") != nullptr ? 50'000 : 1'000'000; }
 
 /// Random numbers with a seed of their own, the same on every machine.
 /// Owner: the test. Thread: one.
