@@ -140,7 +140,7 @@ Result<> Agent::Parts::start() {
   FL_TRY(lock, kernel::lock_pins(settings.pin_dir, settings.run_dir));
   FL_TRY(loop, event::Loop::create());
   FL_CHECK(loop->watch(signals.get(), EPOLLIN, [this](std::uint32_t) { handle_signals(); }));
-  FL_TRY(auto first, FirstReading::of(settings.config));
+  FL_TRY(auto first, FirstReading::of(settings.config, kernel::kept_path(settings.pin_dir, settings.run_dir)));
   FL_CHECK(load_kernel(first.update.changes));
   FL_TRY(configuration,
          Configuration::open(std::move(first), node_name(settings), settings.pin_dir, *datapath, policy_options()));

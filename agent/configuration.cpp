@@ -34,10 +34,10 @@ void log_new(const config::Diagnostics& before, const config::Diagnostics& now) 
 
 }  // namespace
 
-Result<FirstReading> FirstReading::of(const std::string& path) {
+Result<FirstReading> FirstReading::of(const std::string& path, const std::string& kept) {
   const auto begin = Clock::now();
   FirstReading reading;
-  FL_TRY(reading.directory, config::Directory::open(path));
+  FL_TRY(reading.directory, config::Directory::open(path, config::agent_kinds(), kept));
   FL_TRY(reading.update, reading.directory->load());
   reading.took = Clock::now() - begin;
   return reading;
@@ -81,7 +81,22 @@ Result<> Configuration::load() {
 Result<> Configuration::follow(event::Loop& loop) {
   loop_ = &loop;
   if (policies_->unwritten()) retry_soon();
+  keep();
   return loop.watch(first_.directory->fd(), EPOLLIN, [this](std::uint32_t) { use(first_.directory->changed()); });
+}
+
+/// For the next start. A few files at a time, as at the first there may be thousands.
+void Configuration::keep() {
+  constexpr std::size_t kAtOnce = 64;
+  if (loop_ == nullptr || std::exchange(keeping_, true)) return;
+  loop_->after(Clock::duration::zero(), [this] {
+    keeping_ = false;
+    const auto more = first_.directory->keep(kAtOnce);
+    if (!more)
+      spdlog::error("keeping the configuration for the next start: {}; what is refused then has no last good version",
+                    more.error().message);
+    else if (*more) keep();
+  });
 }
 
 void Configuration::reread() { use(first_.directory->load()); }
@@ -147,6 +162,7 @@ Result<> Configuration::take(config::Update update) {
   spdlog::debug("{} objects changed, {} services, {} rows written, {} deleted", update.changes.size(),
                 applied.services_changed, applied.rows_written, applied.rows_deleted);
   if (applied_) applied_(update.changes, applied, authorized);
+  keep();
   return {};
 }
 

@@ -23,7 +23,8 @@ struct FirstReading {
   config::Update update;
   std::chrono::steady_clock::duration took{};
 
-  static Result<FirstReading> of(const std::string& path);
+  /// `kept`: where earlier runs kept what was in force, and this one will.
+  static Result<FirstReading> of(const std::string& path, const std::string& kept);
 };
 
 /// The configuration in force: what the directory says, and the tables that hold it.
@@ -57,6 +58,7 @@ class Configuration {
   Result<> take(config::Update update);
   Result<policy::Applied> authorize(const model::ChangeSet& changes);
   void retry_soon();
+  void keep();
 
   FirstReading first_;  // its update is empty once it was taken
   model::Cluster cluster_;
@@ -66,6 +68,7 @@ class Configuration {
   config::Diagnostics reading_;  // those of them that came with the last update
   event::Loop* loop_ = nullptr;  // once it follows
   bool retrying_ = false;
+  bool keeping_ = false;
   Applied applied_;
 };
 

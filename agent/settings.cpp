@@ -132,7 +132,7 @@ constexpr SettingKind kKinds[] = {
      absolute_path<&Settings::cgroup>},
     {"pin-dir", "PATH", "/sys/fs/bpf/fairlead", "an absolute path", "directory in bpffs for maps and links",
      absolute_path<&Settings::pin_dir>},
-    {"run-dir", "PATH", "/run/fairlead", "an absolute path", "directory for the lock",
+    {"run-dir", "PATH", "/run/fairlead", "an absolute path", "directory for the lock and the configuration in force",
      absolute_path<&Settings::run_dir>},
     {"socket", "PATH", "/run/fairlead/agent.sock", "an absolute path", "unix socket for fairctl",
      absolute_path<&Settings::socket>},

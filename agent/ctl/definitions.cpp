@@ -11,7 +11,8 @@ constexpr Option kInterval = {"--interval", 'i', "SECONDS", "how long to measure
 constexpr Option kService = {"--service", 0, "NAME", "only this service: NAME or NAMESPACE/NAME", nullptr};
 constexpr Option kNamespace = {"--namespace", 'n', "NAME", "only this namespace", nullptr};
 constexpr Option kPinDir = {"--pin-dir", 0, "PATH", "directory in bpffs (default /sys/fs/bpf/fairlead)", nullptr};
-constexpr Option kRunDir = {"--run-dir", 0, "PATH", "directory of the agent's lock (default /run/fairlead)", nullptr};
+constexpr Option kRunDir = {"--run-dir", 0, "PATH",
+                            "directory of the agent's lock and kept configuration (default /run/fairlead)", nullptr};
 
 const std::vector<Option> kFlowOptions = {
     {"--follow", 'f', nullptr, "go on with what comes, until interrupted", nullptr},

@@ -33,10 +33,15 @@ Result<> mount_bpffs() {
   return {};
 }
 
-std::string lock_path(const std::string& pin_dir, const std::string& run_dir) {
+/// Of what belongs to one pin directory.
+std::string path_of(const char* what, const std::string& pin_dir, const std::string& run_dir) {
   std::string name = pin_dir;
   std::replace(name.begin(), name.end(), '/', '_');
-  return run_dir + "/lock" + name;
+  return run_dir + "/" + what + name;
+}
+
+std::string lock_path(const std::string& pin_dir, const std::string& run_dir) {
+  return path_of("lock", pin_dir, run_dir);
 }
 
 Result<Fd> lock_file(const std::string& path, const std::string& pin_dir) {
@@ -115,7 +120,14 @@ Result<Fd> lock_pins(const std::string& pin_dir, const std::string& run_dir) {
   }
 }
 
+std::string kept_path(const std::string& pin_dir, const std::string& run_dir) {
+  return path_of("kept", pin_dir, run_dir);
+}
+
 Result<> remove_lock(const std::string& pin_dir, const std::string& run_dir) {
+  std::error_code error;
+  std::filesystem::remove_all(kept_path(pin_dir, run_dir), error);
+  if (error) return fail("removing what was kept: " + error.message(), error.value());
   const std::string path = lock_path(pin_dir, run_dir);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail(system_error("removing " + path, errno));
   if (::rmdir(run_dir.c_str()) != 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST && errno != EBUSY)

@@ -36,7 +36,9 @@ class PinDirectory {
 /// The lock that says which agent owns a pin directory; held as long as the descriptor is open. Fails at once, naming
 /// the owner's pid, where another process holds it.
 Result<Fd> lock_pins(const std::string& pin_dir, const std::string& run_dir);
-/// Removes the lock's file, which the caller holds, and the directory if nothing else is in it.
+/// Where the agent of a pin directory keeps the text of the configuration in force.
+[[nodiscard]] std::string kept_path(const std::string& pin_dir, const std::string& run_dir);
+/// Removes the lock's file, which the caller holds, what the agent kept, and the directory if nothing else is in it.
 Result<> remove_lock(const std::string& pin_dir, const std::string& run_dir);
 
 }  // namespace fairlead::kernel

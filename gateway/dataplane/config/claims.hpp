@@ -52,6 +52,9 @@ class Claims {
   [[nodiscard]] Node* node_of(const model::PackedConsumerPtr& consumer);
   /// What is in force, as of settle(); what a plain node gives, at once.
   [[nodiscard]] static Stored stored(const Node& node);
+  [[nodiscard]] static std::string text_of(const Node& node);
+  /// settle() looks at the node, and erases it where nothing names it.
+  void touch(Node& node);
   /// given stays where it is until it is removed.
   void add(const Given& given);
   void remove(const Given& given);
@@ -81,8 +84,6 @@ class Claims {
     std::size_t operator()(const ConsumerNode& node) const { return model::PackedConsumerHash{}(*node.consumer); }
   };
   static void store(Node& node, const Stored& object);
-  static std::string text_of(const Node& node);
-  void touch(Node& node);
   void list(const Given& given);
   void erase(const Node& node);
   [[nodiscard]] std::unique_ptr<ConsumerNode>* find(std::string_view ns, std::string_view name);

@@ -6,16 +6,22 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 
 #include "gateway/dataplane/config/file.hpp"
+#include "gateway/dataplane/config/kept.hpp"
 #include "gateway/dataplane/config/watcher.hpp"
 
 namespace fairlead::config {
 namespace {
 
 using Documents = std::vector<std::unique_ptr<Document>>;
+
+constexpr const char* kNoFile =
+    "holds no file at the start: what an earlier run read stays in force until there is one";
+constexpr std::size_t kMostTexts = 64;  // of one reading that are held one by one
 
 Diagnostic of_whole(const std::string& path, std::string remark) {
   return Diagnostic{.severity = Severity::kError,
@@ -43,16 +49,22 @@ bool is_plain(const Reading::Piece& piece) {
          !text.unreadable && uses.empty();
 }
 
+/// A good object, and where its text stands in the copy of its file; nothing: it is held already.
+struct LastGood {
+  Stored object;
+  std::optional<Place> place;
+};
+
 /// What was good in pieces that are gone, and what is named now.
 struct Exchange {
-  std::map<Claims::Node*, Stored> good;
+  std::map<Claims::Node*, LastGood> good;
   std::set<const Claims::Node*> named;
 
-  void lost(const Holder& holder) {
-    if (auto* node = holder.node()) good.try_emplace(node, Claims::stored(*node));
+  void lost(const Holder& holder, const Place& place) {
+    if (auto* node = holder.node()) good.try_emplace(node, Claims::stored(*node), place);
     if (const auto* document = holder.document())
       for (const auto& given : document->gives)
-        if (given.object) good.try_emplace(given.node, given.object);
+        if (given.object) good.try_emplace(given.node, given.object, given.held ? std::nullopt : std::optional(place));
   }
   void came(const Holder& holder) {
     if (const auto* node = holder.node()) named.insert(node);
@@ -66,24 +78,8 @@ bool lacks_something(const Document& document) {
          std::ranges::any_of(document.gives, [](const auto& given) { return !given.object || given.held; });
 }
 
-/// Lends refused objects of `fresh` their last good version from what is gone.
-void keep_last_good(const Exchange& exchange, const std::vector<Document*>& fresh) {
-  Document* broken = nullptr;
-  for (auto* document : fresh) {
-    if (document->unreadable) broken = document;
-    for (auto& given : document->gives) {
-      const auto last = exchange.good.find(given.node);
-      const bool refused = !given.object || given.held;
-      if (!refused || last == exchange.good.end()) continue;
-      const auto& object = last->second.object;
-      if (object == nullptr || !std::holds_alternative<model::RefusedPolicy>(*object)) given.object = last->second;
-    }
-  }
-  if (broken == nullptr) return;
-  // Which objects the unreadable document held is not known: whatever is missing now may be among them.
-  for (const auto& [node, object] : exchange.good)
-    if (!exchange.named.contains(node))
-      broken->gives.push_back({.node = node, .object = object, .document = broken, .held = true});
+bool is_stand_in(const Stored& stored) {
+  return stored.object != nullptr && std::holds_alternative<model::RefusedPolicy>(*stored.object);
 }
 
 }  // namespace
@@ -99,6 +95,10 @@ struct Directory::State {
   std::map<std::string, Inode> links;        // as last listed
   std::map<std::string, Inode> directories;  // the same
   std::set<std::string> noted;               // files that have diagnostics, of their own or of documents
+  std::optional<Kept> kept;
+  std::set<std::string> to_keep;  // files that were read since they were kept
+  bool begun = false;             // the directory has been listed
+  bool waiting = false;           // for a first file, as what was kept is in force
   Claims claims;
   Documents leaving;  // kept until their objects are settled
   Diagnostics of_directory;
@@ -106,6 +106,12 @@ struct Directory::State {
   std::uint64_t parsed = 0;
 
   void read(const std::string& path);
+  void read_kept(File& file);
+  void add_kept(const File& file, Exchange& exchange);
+  void lend(const File& file, const LastGood& last, Claims::Given& given, std::size_t& texts);
+  void keep_last_good(const File& file, const Exchange& exchange, const std::vector<Document*>& fresh);
+  void wait_with_kept(const std::vector<std::string>& paths);
+  Result<bool> keep(std::size_t most);
   void drop(const std::string& path);
   void replace(File& file, Reading reading);
   std::unique_ptr<Document> make_document(File& file, Reading::Parsed from);
@@ -177,6 +183,56 @@ void Directory::State::remove(Holder& holder) {
   --documents;
 }
 
+/// What an earlier run read of the file, as if it had been read before.
+void Directory::State::add_kept(const File& file, Exchange& exchange) {
+  if (!kept) return;
+  const auto add = [&](const ParsedObject& object, const std::optional<Place>& place) {
+    if (object.object == nullptr) return;
+    auto* node = claims.node_of(object.key);
+    claims.touch(*node);
+    exchange.good.try_emplace(node, stored(object.object), place);
+  };
+  Place place;
+  if (const auto reading = read_file(window, kept->copy_of(file.path), {}, kinds))
+    for (const auto& piece : reading->pieces) {
+      place = place.next(piece.span);
+      if (piece.parsed != nullptr)
+        for (const auto& object : piece.parsed->text.objects) add(object, place);
+    }
+  for (const auto& object : kept->held(file.path, kinds)) add(object, std::nullopt);
+}
+
+/// `texts`: how many are taken from the copy so far.
+void Directory::State::lend(const File& file, const LastGood& last, Claims::Given& given, std::size_t& texts) {
+  given.object = last.object;
+  // Beyond that many the whole copy stays, until they are good again.
+  if (kept && last.place && ++texts <= kMostTexts)
+    static_cast<void>(kept->hold(file.path, Claims::text_of(*given.node), *last.place, kinds));
+}
+
+/// Lends refused objects of `fresh` their last good version from what is gone.
+void Directory::State::keep_last_good(const File& file, const Exchange& exchange, const std::vector<Document*>& fresh) {
+  Document* broken = nullptr;
+  std::size_t texts = 0;
+  for (auto* document : fresh) {
+    if (document->unreadable) broken = document;
+    for (auto& given : document->gives) {
+      const auto last = exchange.good.find(given.node);
+      const bool refused = !given.object || given.held;
+      if (refused && last != exchange.good.end() && !is_stand_in(last->second.object))
+        lend(file, last->second, given, texts);
+    }
+  }
+  if (broken == nullptr) return;
+  // Which objects the unreadable document held is not known: whatever is missing now may be among them.
+  for (const auto& [node, last] : exchange.good) {
+    if (exchange.named.contains(node)) continue;
+    auto& given =
+        broken->gives.emplace_back(Claims::Given{.node = node, .object = {}, .document = broken, .held = true});
+    lend(file, last, given, texts);
+  }
+}
+
 void Directory::State::replace(File& file, Reading reading) {
   std::vector<File::Piece> now;
   now.reserve(reading.pieces.size());
@@ -190,10 +246,12 @@ void Directory::State::replace(File& file, Reading reading) {
   }
   if (!lacking.empty()) {
     Exchange exchange;
-    for (const auto& piece : file.pieces) exchange.lost(piece.holder);
+    Place place;
+    for (const auto& piece : file.pieces) exchange.lost(piece.holder, place = place.next(piece.span));
+    if (file.pieces.empty()) add_kept(file, exchange);
     for (std::size_t i = 0; i < now.size(); ++i)
       if (reading.pieces[i].known == Reading::kUnknown) exchange.came(now[i].holder);
-    keep_last_good(exchange, lacking);
+    keep_last_good(file, exchange, lacking);
   }
   for (auto& piece : file.pieces)
     if (!piece.holder.is_empty()) remove(piece.holder);
@@ -222,6 +280,14 @@ void Directory::State::drop(const std::string& path) {
   replace(found->second, {});
   noted.erase(path);
   files.erase(found);
+  to_keep.erase(path);
+  if (kept) kept->drop(path);
+}
+
+/// Puts what an earlier run read of the file into force.
+void Directory::State::read_kept(File& file) {
+  if (!kept || !file.pieces.empty()) return;
+  if (auto reading = read_file(window, kept->copy_of(file.path), {}, kinds)) replace(file, std::move(*reading));
 }
 
 void Directory::State::read(const std::string& path) {
@@ -235,12 +301,24 @@ void Directory::State::read(const std::string& path) {
   if (reading) {
     parsed += reading->parsed;
     replace(file, std::move(*reading));
+    if (kept) to_keep.insert(path);
   } else {
+    read_kept(file);
     file.diagnostics.push_back(
         of_whole(path, "cannot be read (" + reading.error().message + "): its last good state stays"));
   }
   if (file.noted != 0 || !file.diagnostics.empty()) noted.insert(path);
   else noted.erase(path);
+}
+
+/// An empty directory at the start: it is more likely not there yet than meant, and would take all from the kernel.
+void Directory::State::wait_with_kept(const std::vector<std::string>& paths) {
+  waiting = true;
+  for (const auto& path : paths) {
+    auto& file = files.try_emplace(path).first->second;
+    file.path = path;
+    read_kept(file);
+  }
 }
 
 /// Names came or went: what is new or leads elsewhere is read, what is no longer there goes.
@@ -252,6 +330,14 @@ Result<> Directory::State::look_again(const Seen& seen) {
     directories.clear();  // whatever comes in its place is read anew
     return {};
   }
+  if (kept && listing.files.empty() && (!begun || waiting)) {
+    const auto paths = kept->paths_below(watcher.path());
+    if (!waiting && !paths.empty()) wait_with_kept(paths);
+    if (waiting) of_directory.push_back(of_whole(watcher.path(), kNoFile));
+    if (waiting) return {};
+  }
+  const bool first = !std::exchange(begun, true);
+  waiting = false;
   const auto turned = [](const auto& before, const auto& now, const std::string& path) {
     const auto old = before.find(path);
     const auto present = now.find(path);
@@ -268,6 +354,7 @@ Result<> Directory::State::look_again(const Seen& seen) {
   for (const auto& [path, unused] : files)
     if (!std::ranges::binary_search(listing.files, path)) vanished.push_back(path);
   for (const auto& path : vanished) drop(path);
+  if (kept && first) kept->drop_others({listing.files.begin(), listing.files.end()});
   links = listing.links;
   directories = listing.directories;
   return {};
@@ -286,7 +373,7 @@ std::set<std::string> Directory::State::take_stale(const Seen& seen) {
 Result<Update> Directory::State::refresh(const Seen& seen) {
   parsed = 0;
   const auto again = take_stale(seen);
-  if (seen.list || seen.all) {
+  if (seen.list || seen.all || waiting) {
     FL_CHECK(look_again(seen));
   } else {
     for (const auto& path : seen.written) read(path);
@@ -328,11 +415,33 @@ void Directory::State::collect(Update& update) {
                     [](const Diagnostic& d) { return std::tie(d.file, d.line, d.column, d.field); });
 }
 
+/// Objects of the file that are in force though they are refused now.
+std::set<std::string> held_objects(const File& file) {
+  std::set<std::string> out;
+  for (const auto& piece : file.pieces)
+    if (const auto* document = piece.holder.document())
+      for (const auto& given : document->gives)
+        if (given.held && given.object && !is_stand_in(given.object)) out.insert(Claims::text_of(*given.node));
+  return out;
+}
+
+Result<bool> Directory::State::keep(std::size_t most) {
+  for (; most > 0 && !to_keep.empty(); --most) {
+    const auto path = to_keep.extract(to_keep.begin());
+    if (const auto found = files.find(path.value()); found != files.end())
+      FL_CHECK(kept->store(found->second, held_objects(found->second), window, kinds));
+  }
+  return !to_keep.empty();
+}
+
 Directory::Directory(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Directory::~Directory() = default;
 
-Result<std::unique_ptr<Directory>> Directory::open(std::string path, const KindTable& kinds) {
+Result<std::unique_ptr<Directory>> Directory::open(std::string path, const KindTable& kinds, const std::string& kept) {
   auto state = std::make_unique<State>(kinds);
+  if (!kept.empty()) {
+    FL_TRY(state->kept, Kept::open(kept));
+  }
   FL_TRY(state->watcher, Watcher::open(std::move(path)));
   return std::unique_ptr<Directory>(new Directory(std::move(state)));
 }
@@ -342,6 +451,8 @@ Result<Update> Directory::load() {
   seen.all = true;
   return state_->refresh(seen);
 }
+
+Result<bool> Directory::keep(std::size_t most) { return state_->keep(most); }
 
 int Directory::fd() const { return state_->watcher.fd(); }
 

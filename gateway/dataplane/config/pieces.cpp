@@ -73,6 +73,8 @@ std::optional<std::size_t> json_value_end(std::string_view text, std::size_t at)
 
 }  // namespace
 
+std::uint64_t text_hash(std::string_view text) { return XXH3_64bits(text.data(), text.size()); }
+
 std::size_t Cutter::next_line(std::size_t at) {
   while (true) {
     const auto text = window_.have(at + 1);

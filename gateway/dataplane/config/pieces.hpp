@@ -34,6 +34,9 @@ struct Span {
   bool operator==(const Span&) const = default;
 };
 
+/// Of a name that stands for more than a file's name may hold.
+[[nodiscard]] std::uint64_t text_hash(std::string_view text);
+
 /// Cuts the text of a window into spans, one after the other.
 /// Owner: a reading of a file. Thread: its.
 class Cutter {

@@ -36,7 +36,10 @@ struct Update {
 class Directory {
  public:
   /// Objects of kinds not in `kinds` are passed over with a remark. Fails only where the path cannot be read at all.
-  static Result<std::unique_ptr<Directory>> open(std::string path, const KindTable& kinds = agent_kinds());
+  /// `kept`: a directory for what keep() writes, empty for none. What an earlier run kept there are then last good
+  /// objects, too; and where no file at all is in the path at the start, they are in force until there is one.
+  static Result<std::unique_ptr<Directory>> open(std::string path, const KindTable& kinds = agent_kinds(),
+                                                 const std::string& kept = {});
   ~Directory();
 
   /// Reads everything, whatever inotify told; first call.
@@ -47,6 +50,10 @@ class Directory {
   /// Reads the files that inotify named: those that their writers closed, and those moved or linked into place, also by
   /// the swap of a link on their way (ConfigMap mounts). All that was done before the call is one update.
   Result<Update> changed();
+
+  /// Keeps what was read, as it is in force now, for the next run: of at most so many files. True: there are more.
+  /// Not for objects that take values from other files.
+  Result<bool> keep(std::size_t most);
 
  private:
   struct State;

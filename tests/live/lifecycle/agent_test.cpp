@@ -242,8 +242,38 @@ TEST_F(ConfiguredAgentTest, WhatVanishedWhileTheAgentWasAwayGoes) {
   start()->stop();
   ASSERT_NE(service_in_kernel(), 0U);
   fs::remove(folder_ / "config" / "web.yaml");
+  write("other.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n");
   const auto agent = start();
   EXPECT_EQ(service_in_kernel(), 0U);
+}
+
+TEST_F(ConfiguredAgentTest, TheLastGoodStateOutlivesARestart) {
+  const auto kept = [&] {
+    return fs::exists(folder_ / "run") && test::try_run({"grep", "-rq", "10.96.0.10", folder_ / "run"}).status == 0;
+  };
+  write("web.yaml", kWebService);
+  auto agent = start();
+  const auto id = service_in_kernel();
+  ASSERT_NE(id, 0U);
+  ASSERT_TRUE(test::eventually(kept));
+  write("web.yaml", std::string("<<<<<<< HEAD\n") + kWebService);
+  ASSERT_TRUE(test::eventually([&] { return agent->output().find("web.yaml:1:1: error") != std::string::npos; }))
+      << agent->output();
+  agent->stop();
+  for (int round = 0; round < 2; ++round) {
+    agent = start();
+    EXPECT_EQ(service_in_kernel(), id);
+    agent->stop();
+  }
+  fs::remove(folder_ / "config" / "web.yaml");
+  agent = start();
+  EXPECT_EQ(service_in_kernel(), id);
+  EXPECT_NE(agent->output().find("holds no file at the start"), std::string::npos) << agent->output();
+  write("other.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n");
+  EXPECT_TRUE(test::eventually([&] { return service_in_kernel() == 0; })) << agent->output();
+  agent->stop();
+  EXPECT_EQ(test::try_run(command({"uninstall"})).status, 0);
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
 }
 
 TEST_F(ConfiguredAgentTest, BadFilesDoNotHoldBackTheOthers) {

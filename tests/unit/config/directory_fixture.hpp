@@ -25,7 +25,10 @@ class DirectoryTest : public testing::Test {
     ASSERT_NE(mkdtemp(pattern.data()), nullptr);
     root_ = pattern;
   }
-  void TearDown() override { std::filesystem::remove_all(root_); }
+  void TearDown() override {
+    std::filesystem::remove_all(root_);
+    std::filesystem::remove_all(kept_);
+  }
 
   void write(const std::string& name, const std::string& text) const {
     const auto hidden = root_ / ("." + name);
@@ -44,6 +47,21 @@ class DirectoryTest : public testing::Test {
     directory_ = std::move(*opened);
     take(directory_->load());
   }
+  /// As a daemon that keeps what is in force does, in a life of its own.
+  void start() {
+    kept_ = root_.string() + "-kept";
+    auto opened = Directory::open(root_, agent_kinds(), kept_);
+    ASSERT_TRUE(opened) << opened.error().message;
+    directory_ = std::move(*opened);
+    cluster_ = {};
+    take(directory_->load());
+    keep();
+  }
+  void keep() const {
+    const auto more = directory_->keep(SIZE_MAX);
+    ASSERT_TRUE(more) << more.error().message;
+    ASSERT_FALSE(*more);
+  }
   void changed() {
     pollfd waiting{.fd = directory_->fd(), .events = POLLIN, .revents = 0};
     ASSERT_EQ(poll(&waiting, 1, 5000), 1);
@@ -56,6 +74,7 @@ class DirectoryTest : public testing::Test {
   }
 
   std::filesystem::path root_;
+  std::filesystem::path kept_;
   std::unique_ptr<Directory> directory_;
   model::Cluster cluster_;
   model::ObjectPtr held_;
