@@ -114,17 +114,20 @@ std::map<std::uint32_t, std::pair<std::uint32_t, std::uint32_t>> slots_of(const 
   return found;
 }
 
-const char* obstacle(const fl_service& service, const datapath::BackendInfo& backend, std::uint64_t now_ns) {
+/// chose: FL_CHOSE_..., as what stands in the way else does not where nothing better is there.
+const char* obstacle(const fl_service& service, const datapath::BackendInfo& backend, std::uint32_t chose,
+                     std::uint64_t now_ns) {
+  const bool terminating = (backend.row.flags & FL_BACKEND_TERMINATING) != 0;
   if (backend.row.flags & FL_BACKEND_GONE) return "removed";
-  if (backend.row.flags & FL_BACKEND_TERMINATING) return "terminating: only while nothing else is ready";
-  if (!(backend.row.flags & FL_BACKEND_READY)) return "not ready";
-  if (backend.state.ejected_until_ns > now_ns) return "ejected by outlier detection";
+  if (terminating && !(chose & FL_CHOSE_DRAINING)) return "terminating: only while nothing else is ready";
+  if (!terminating && !(backend.row.flags & FL_BACKEND_READY)) return "not ready";
+  if (backend.state.ejected_until_ns > now_ns && !(chose & FL_CHOSE_ALL_EJECTED)) return "ejected by outlier detection";
   if (service.backend_connections != 0 && backend.state.active + backend.state.pending >= service.backend_connections)
     return "at its connection limit";
   return "";
 }
 
-Json candidates(const Sources& sources, const datapath::ServiceInfo& service, std::uint32_t chosen) {
+Json candidates(const Sources& sources, const datapath::ServiceInfo& service, const fl_choice& choice) {
   Json list = Json::array();
   const auto slots = slots_of(sources, service.row);
   const auto now = telemetry::monotonic_ns();
@@ -132,11 +135,11 @@ Json candidates(const Sources& sources, const datapath::ServiceInfo& service, st
     const auto backend = sources.services.backend(id);
     if (!backend) continue;
     const auto slot = slots.find(id);
-    std::string why_not = obstacle(service.row, *backend, now);
+    std::string why_not = obstacle(service.row, *backend, choice.flags, now);
     if (why_not.empty() && slot == slots.end()) why_not = "not in any locality level of this node";
     Json json = {{"address", target_text(Address(backend->row.addr), ntohs(backend->row.port))},
                  {"workload", sources.telemetry.names().workload(backend->row.workload_id).text()},
-                 {"chosen", id == chosen},
+                 {"chosen", id == choice.backend_id},
                  {"usable", why_not.empty()},
                  {"why_not", why_not},
                  {"active", backend->state.active},
@@ -239,7 +242,7 @@ Result<Json> balance(const Sources& sources, const Target& asked, std::uint8_t p
                {"name", service->name},
                {"port_name", service->port_name},
                {"level", choice.level},
-               {"candidates", candidates(sources, *service, choice.backend_id)},
+               {"candidates", candidates(sources, *service, choice)},
                {"remarks", choice_flags(choice.flags)}};
   if (refused) json["refused"] = telemetry::reason_text(choice.reason);
   return json;

@@ -65,6 +65,18 @@ apiVersion: v1
 kind: Service
 metadata: {name: empty, namespace: default}
 spec: {clusterIPs: [10.96.7.8], ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: draining, namespace: default}
+spec: {clusterIPs: [10.96.7.10], ports: [{port: 80, targetPort: 9010}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: draining-1, namespace: default, labels: {kubernetes.io/service-name: draining}}
+addressType: IPv4
+ports: [{port: 9010, protocol: TCP}]
+endpoints: [{addresses: [10.244.0.11], conditions: {ready: false, serving: true, terminating: true}}]
 """
 
 RULE = """
@@ -302,6 +314,11 @@ class AgentTest(unittest.TestCase):
         status, _, errors = ctl("why", "--from", "nobody", "10.96.0.10:80", socket_path=self.lab.socket)
         self.assertEqual(status, 1)
         self.assertIn("nobody", errors)
+
+    def test_why_of_a_service_that_drains(self):
+        service = self.ask_json("why", "--from", "default/shop", "10.96.7.10:80")["service"]
+        self.assertEqual([(one["chosen"], one["usable"], one["why_not"]) for one in service["candidates"]], [(True, True, "")])
+        self.assertEqual(service["remarks"], ["nothing is ready: a terminating endpoint is used"])
 
     def test_status_shows_what_is_refused_and_what_is_not_served(self):
         found = {(each["severity"], each["text"].partition("rule.yaml:")[2]) for each in self.ask_json("status")["diagnostics"]}
