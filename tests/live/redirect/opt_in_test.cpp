@@ -78,12 +78,15 @@ class OptInTest : public test::RedirectTest {
 
 TEST_F(OptInTest, BothPodsHaveToOptIn) {
   write_pod("client", kClient, "true");
+  write_pod("server", kServer, "false");
   const auto agent = start_opted_in();
   EXPECT_EQ(settings().redirect, static_cast<std::uint32_t>(FL_REDIRECT_OPTED_IN));
-  expect_plain(connect());
+  const auto early = connect();
+  expect_plain(early);
   write_pod("server", kServer, "true");
   ASSERT_TRUE(eventually_opted_in(kServer, true));
   EXPECT_TRUE(warm_up(connect()));
+  expect_plain(early);  // whose ends the agent has looked at by now, had they been paired
 }
 
 TEST_F(OptInTest, ANamespaceOptsInItsPodsAndAPodOptsOut) {
