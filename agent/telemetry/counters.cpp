@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -44,7 +45,15 @@ constexpr CounterKind kKinds[] = {
     {FL_C_AFFINITY_MISS, "fairlead_fallbacks", "reason", "affinity_backend_gone", kFallback,
      "session affinity named an endpoint that cannot be used: another was chosen"},
     {FL_C_UDP_PEER_EVICTED, "fairlead_fallbacks", "reason", "udp_peer_evicted", kFallback,
-     "more unconnected UDP sockets than fit fl_udp_peers: half of what was known of one was made anew"},
+     "more unconnected UDP sockets than fit fl_udp_peers: what was pushed out of it was made anew"},
+    {FL_C_UDP_PEER_UNHELD, "fairlead_fallbacks", "reason", "udp_peer_unheld", kFallback,
+     "an unconnected UDP socket asked more than four services: of the further ones it may be given another backend"},
+    {FL_C_AFFINITY_ADDED, "fairlead_fallbacks", "reason", "affinity_evicted", kFallback,
+     "more clients with session affinity than fit fl_affinity: the one that was longest away was forgotten"},
+    {FL_C_UDP_ASKED_ADDED, "fairlead_fallbacks", "reason", "udp_asked_evicted", kFallback,
+     "more pairs that exchange datagrams under a policy than fit fl_udp_asked: the longest silent was forgotten"},
+    {FL_C_RECOUNT_FULL, "fairlead_fallbacks", "reason", "recount_full", kFallback,
+     "more backends in use than fit fl_recount: a socket was not counted anew"},
     {FL_C_SLOT_MISS, "fairlead_fallbacks", "reason", "row_changed_during_pick", kFallback,
      "the configuration changed under a choice that found no free endpoint: what was changing was passed over"},
     {FL_C_REDIRECT_PAIRED, "fairlead_redirect_pairs", nullptr, nullptr,
@@ -89,6 +98,14 @@ constexpr CounterKind kKinds[] = {
     {FL_C_SOCKETS_ENDED, "fairlead_ended_sockets", nullptr, nullptr,
      "sockets ended because their endpoint is gone or policy forbids them", nullptr},
 };
+
+/// Of tables that push out a row for another: the counter of rows that were added, and how many fit. What is beyond
+/// that has pushed out another.
+struct Table {
+  fl_counter added;
+  std::uint64_t room;
+};
+constexpr Table kTables[] = {{FL_C_AFFINITY_ADDED, 65536}, {FL_C_UDP_ASKED_ADDED, 65536}};
 
 struct Reason {
   std::string_view name;
@@ -158,6 +175,7 @@ Result<std::array<std::uint64_t, FL_COUNTERS>> Counters::read() const {
       return fail(system_error("reading fl_counters", errno));
     for (const auto value : values) sums[i] += value;
   }
+  for (const auto& table : kTables) sums[table.added] -= std::min(sums[table.added], table.room);
   return sums;
 }
 

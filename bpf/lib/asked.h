@@ -5,7 +5,7 @@
 #ifndef FAIRLEAD_BPF_ASKED_H
 #define FAIRLEAD_BPF_ASKED_H
 
-#include "maps.h"
+#include "metric.h"
 
 /* Written again only this often: a busy socket's row stays in the caches of all CPUs. */
 #define FL_ASKED_AGAIN_NS 1000000000ULL
@@ -15,10 +15,13 @@ FL_INLINE void asked_note(const struct fl_udp_asked_key *key)
 	__u64 *asked = bpf_map_lookup_elem(&fl_udp_asked, key);
 	__u64 now = bpf_ktime_get_ns();
 
-	if (!asked)
-		bpf_map_update_elem(&fl_udp_asked, key, &now, BPF_ANY);
-	else if (now - *asked > FL_ASKED_AGAIN_NS)
-		*asked = now;
+	if (asked) {
+		if (now - *asked > FL_ASKED_AGAIN_NS)
+			*asked = now;
+		return;
+	}
+	count(FL_C_UDP_ASKED_ADDED);
+	bpf_map_update_elem(&fl_udp_asked, key, &now, BPF_ANY);
 }
 
 FL_INLINE int asked_lately(const struct fl_udp_asked_key *key)

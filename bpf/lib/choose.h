@@ -47,6 +47,8 @@ FL_INLINE int affinity_pick(struct fl_choice *choice, struct fl_search *search, 
 	struct fl_slot slot = {};
 	const struct fl_backend *backend;
 
+	if (!found)
+		choice->flags |= FL_CHOSE_AFFINITY_NEW;
 	if (!found || choice->now_ns - found->used_ns > (__u64)seconds * 1000000000ULL)
 		return 0;
 	slot.backend_id = found->backend_id;

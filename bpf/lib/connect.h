@@ -54,6 +54,8 @@ FL_INLINE void connect_tally(const struct fl_choice *choice)
 
 	if (choice->flags & FL_CHOSE_AFFINITY_MISS)
 		count(FL_C_AFFINITY_MISS);
+	if ((choice->flags & FL_CHOSE_AFFINITY_NEW) && choice->backend_id)
+		count(FL_C_AFFINITY_ADDED);
 	if (choice->flags & FL_CHOSE_SLOT_MISS)
 		count(FL_C_SLOT_MISS);
 	if (choice->flags & FL_CHOSE_ALL_EJECTED)

@@ -35,23 +35,96 @@ static __noinline int datagram_expect(struct bpf_sock_addr *ctx, const struct fl
 	return known != 0;
 }
 
+/* The pair of a service's address, or of a backend's. */
+FL_INLINE struct fl_udp_pair *held_find(struct fl_udp_held *held, const struct fl_addr *addr, __be16 port, __u32 kind)
+{
+	struct fl_udp_pair *pair;
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < FL_UDP_HELD; i++) {
+		pair = &held->pairs[i];
+		if (pair->service_id && (kind == FL_UDP_ASKED
+						 ? pair->port == port && addr_equal(&pair->asked, addr)
+						 : pair->backend_port == port && addr_equal(&pair->backend_addr, addr)))
+			return pair;
+	}
+	return 0;
+}
+
+FL_INLINE struct fl_udp_pair *datagram_held(struct bpf_sock *sk, const struct fl_addr *addr, __be16 port, __u32 kind)
+{
+	struct fl_udp_held *held = sk ? bpf_sk_storage_get(&fl_udp_held, sk, 0, 0) : 0;
+
+	return held ? held_find(held, addr, port, kind) : 0;
+}
+
+/* Holds on to what the socket has just been given. */
+static __noinline void datagram_hold(struct bpf_sock_addr *ctx, const struct fl_choice *choice)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct fl_udp_held *held = sk ? bpf_sk_storage_get(&fl_udp_held, sk, 0, BPF_SK_STORAGE_GET_F_CREATE) : 0;
+	struct fl_udp_pair *pair;
+	__u32 i;
+
+	if (!held) {
+		count(FL_C_STORAGE_FULL);
+		return;
+	}
+#pragma unroll
+	for (i = 0; i < FL_UDP_HELD; i++) {
+		pair = &held->pairs[i];
+		if (pair->service_id && (pair->port != choice->port || !addr_equal(&pair->asked, &choice->asked)))
+			continue;
+		pair->asked = choice->asked;
+		pair->port = choice->port;
+		pair->backend_addr = choice->backend_addr;
+		pair->backend_port = choice->backend_port;
+		pair->backend_id = choice->backend_id;
+		pair->generation = choice->backend_generation;
+		pair->service_id = choice->service_id;
+		return;
+	}
+	count(FL_C_UDP_PEER_UNHELD);
+}
+
+enum datagram_row {
+	FL_ROW_NONE = 0, /* it has no backend that serves */
+	FL_ROW_FOUND,
+	FL_ROW_LOST, /* it had been pushed out */
+};
+
 /* The backend that this socket was given before for this address, while it serves. */
 static __noinline int datagram_known(struct bpf_sock_addr *ctx, struct fl_choice *choice)
 {
 	struct fl_udp_peer_key key = {.cookie = bpf_get_socket_cookie(ctx), .kind = FL_UDP_ASKED};
+	__u32 backend_id, generation, service_id;
 	const struct fl_backend *backend;
 	const struct fl_udp_peer *peer;
+	const struct fl_udp_pair *pair;
 
 	key.addr = choice->asked;
 	key.port = choice->port;
 	peer = bpf_map_lookup_elem(&fl_udp_peers, &key);
-	if (!peer)
-		return 0;
-	backend = backend_find(peer->backend_id);
-	if (!backend || backend->generation != peer->generation || peer->service_id != choice->service_id ||
+	if (peer) {
+		backend_id = peer->backend_id;
+		generation = peer->generation;
+		service_id = peer->service_id;
+	} else {
+		pair = datagram_held(ctx->sk, &choice->asked, choice->port, FL_UDP_ASKED);
+		if (!pair)
+			return FL_ROW_NONE;
+		backend_id = pair->backend_id;
+		generation = pair->generation;
+		service_id = pair->service_id;
+	}
+	backend = backend_find(backend_id);
+	if (!backend || backend->generation != generation || service_id != choice->service_id ||
 	    !(backend->flags & (FL_BACKEND_READY | FL_BACKEND_TERMINATING)))
-		return 0;
-	return choice_give(choice, peer->backend_id);
+		return FL_ROW_NONE;
+	if (!choice_give(choice, backend_id))
+		return FL_ROW_NONE;
+	return peer ? FL_ROW_FOUND : FL_ROW_LOST;
 }
 
 static __noinline void datagram_keep(struct bpf_sock_addr *ctx, const struct fl_choice *choice)
@@ -105,7 +178,7 @@ FL_INLINE int datagram_choose(struct bpf_sock_addr *ctx, struct fl_choice *choic
 {
 	const struct fl_frontend *frontend;
 	struct bpf_sock *sk = ctx->sk;
-	int given;
+	int given, row;
 
 	if (addr_is_of_client(&choice->asked, choice->client))
 		return FL_DATAGRAM_NONE;
@@ -115,8 +188,11 @@ FL_INLINE int datagram_choose(struct bpf_sock_addr *ctx, struct fl_choice *choic
 	if (sk && datagram_connected(sk, bpf_sk_storage_get(&fl_socks, sk, 0, 0), choice))
 		return FL_DATAGRAM_KNOWN;
 	choice->service_id = frontend->service_id;
-	if (datagram_known(ctx, choice)) {
-		if (!datagram_expect(ctx, choice, 0))
+	row = datagram_known(ctx, choice);
+	if (row == FL_ROW_LOST)
+		datagram_keep(ctx, choice);
+	if (row != FL_ROW_NONE) {
+		if (!datagram_expect(ctx, choice, 0) || row == FL_ROW_LOST)
 			count(FL_C_UDP_PEER_EVICTED);
 		return FL_DATAGRAM_KNOWN;
 	}
@@ -140,6 +216,7 @@ FL_INLINE void datagram_give(struct bpf_sock_addr *ctx, const struct fl_choice *
 		FL_ADD(&backend->total, 1);
 	datagram_keep(ctx, choice);
 	datagram_expect(ctx, choice, 1);
+	datagram_hold(ctx, choice);
 }
 
 /* sendmsg and sendto with an address; not called where a connected socket sends without one. */
@@ -187,6 +264,7 @@ FL_INLINE int datagram_receive(struct bpf_sock_addr *ctx, int v6)
 	struct fl_udp_peer_key key = {.kind = FL_UDP_ANSWER, .port = ctx->user_port};
 	struct bpf_sock *sk = ctx->sk;
 	const struct fl_udp_peer *peer;
+	const struct fl_udp_pair *pair;
 	const struct fl_sock *sock;
 
 	if (ctx->protocol != FL_UDP)
@@ -201,6 +279,8 @@ FL_INLINE int datagram_receive(struct bpf_sock_addr *ctx, int v6)
 		addr_to_ctx(&peer->service_addr, peer->service_port, ctx, v6);
 	else if (sock)
 		addr_to_ctx(&sock->service_addr, sock->service_port, ctx, v6);
+	else if ((pair = datagram_held(sk, &key.addr, key.port, FL_UDP_ANSWER)))
+		addr_to_ctx(&pair->asked, pair->port, ctx, v6);
 	return 1;
 }
 

@@ -89,6 +89,13 @@ struct {
 	__type(value, struct fl_udp_peer);
 } fl_udp_peers SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct fl_udp_held);
+} fl_udp_held SEC(".maps");
+
 /* While an agent replaces the maps of another: the other's fl_udp_peers, which its programs still write. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);

@@ -168,8 +168,10 @@ FL_INLINE void recount_add(__u32 kind, __u32 row, __u32 generation, __u32 flags)
 		bpf_map_update_elem(&fl_recount, &key, &first, BPF_NOEXIST);
 		found = bpf_map_lookup_elem(&fl_recount, &key);
 	}
-	if (!found)
+	if (!found) {
+		count(FL_C_RECOUNT_FULL);
 		return;
+	}
 	if (flags & FL_SOCK_ACTIVE)
 		FL_ADD(&found->active, 1);
 	if (flags & FL_SOCK_PENDING)

@@ -15,6 +15,7 @@ enum fl_choice_flags {
 	FL_CHOSE_ALL_EJECTED = 1 << 4,  /* every candidate was ejected: one was used all the same */
 	FL_CHOSE_SLOT_MISS = 1 << 5,	  /* a row changed under the pick */
 	FL_CHOSE_WATCHED = 1 << 6,	  /* the service puts slow or lossy backends aside */
+	FL_CHOSE_AFFINITY_NEW = 1 << 7, /* the client had no row in fl_affinity */
 };
 
 struct fl_choice {

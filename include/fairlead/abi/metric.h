@@ -21,7 +21,7 @@ enum fl_counter {
 	FL_C_SERIES_FULL,	     /* fl_pairs full: additions to the overflow row */
 	FL_C_EVENTS_LOST,	     /* fl_events full */
 	FL_C_AFFINITY_MISS,	     /* affinity pointed to a backend that cannot be used */
-	FL_C_UDP_PEER_EVICTED,	     /* an unconnected UDP socket's row in fl_udp_peers was lost: more in use than fit */
+	FL_C_UDP_PEER_EVICTED,	     /* an unconnected UDP socket's row in fl_udp_peers was lost, and made anew */
 	FL_C_SLOT_MISS,		     /* a pick met rows that were changing, and no free candidate beside them */
 	FL_C_REDIRECT_PAIRED,	     /* both ends of a connection found */
 	FL_C_REDIRECT_MESSAGES,	     /* messages that went socket to socket */
@@ -44,6 +44,10 @@ enum fl_counter {
 	FL_C_REDIRECT_LEFT,	     /* ends that left the sockhash after their connection was excluded */
 	FL_C_REDIRECT_MSG_SHUT,	     /* a message by TCP: one end has sent FIN */
 	FL_C_REDIRECT_UNREAD_CLOSED, /* ends that closed with redirected bytes unread */
+	FL_C_UDP_PEER_UNHELD,	     /* an unconnected UDP socket asked more services than fl_udp_held has room for */
+	FL_C_AFFINITY_ADDED,	     /* rows of fl_affinity; what does not fit has pushed out another */
+	FL_C_UDP_ASKED_ADDED,	     /* the same of fl_udp_asked */
+	FL_C_RECOUNT_FULL,	     /* fl_recount full: a socket that was not counted anew */
 	FL_COUNTERS = 64,
 };
 

@@ -203,4 +203,23 @@ struct fl_udp_peer {
 };
 FL_ABI_SIZE(struct fl_udp_peer, 32);
 
+/* fl_udp_held (socket storage): what an unconnected UDP socket has in fl_udp_peers, for the first services that it asked.
+ * The rows go with the socket, and what is pushed out all the same is found again here. */
+#define FL_UDP_HELD 4
+struct fl_udp_pair {
+	struct fl_addr asked;
+	struct fl_addr backend_addr;
+	__be16 port;
+	__be16 backend_port;
+	__u32 service_id; /* 0: free */
+	__u32 backend_id;
+	__u32 generation;
+};
+FL_ABI_SIZE(struct fl_udp_pair, 48);
+
+struct fl_udp_held {
+	struct fl_udp_pair pairs[FL_UDP_HELD];
+};
+FL_ABI_SIZE(struct fl_udp_held, 192);
+
 #endif

@@ -66,6 +66,26 @@ class UdpClient {
 
 class UdpTest : public BalanceTest {
  protected:
+  /// The rows of a socket in fl_udp_peers.
+  static std::vector<fl_udp_peer_key> rows_of(std::uint64_t cookie) {
+    const Fd map = node().map("fl_udp_peers");
+    std::vector<fl_udp_peer_key> rows;
+    fl_udp_peer_key key{};
+    for (void* from = nullptr; bpf_map_get_next_key(map.get(), from, &key) == 0; from = &key)
+      if (key.cookie == cookie) rows.push_back(key);
+    return rows;
+  }
+  static std::uint64_t cookie_of(const Fd& socket) {
+    std::uint64_t cookie = 0;
+    socklen_t length = sizeof cookie;
+    EXPECT_EQ(getsockopt(socket.get(), SOL_SOCKET, SO_COOKIE, &cookie, &length), 0);
+    return cookie;
+  }
+  /// As if others had pushed them out.
+  static void lose_rows(const Fd& socket) {
+    const Fd map = node().map("fl_udp_peers");
+    for (const auto& row : rows_of(cookie_of(socket))) bpf_map_delete_elem(map.get(), &row);
+  }
   static std::string put(const std::string& name, const std::vector<const TestServer*>& servers, bool v6 = false) {
     TestService service{.name = name, .udp = true, .v6 = v6};
     for (const auto* server : servers) service.endpoints.push_back(endpoint_of(*server, v6 ? "::1" : "127.0.0.1"));
@@ -251,6 +271,54 @@ TEST_F(UdpTest, ALostRowIsMadeAgainAndCounted) {
   const auto before = node().counter(FL_C_UDP_PEER_EVICTED);
   EXPECT_EQ(client.ask(address).from, address + " 80");
   EXPECT_EQ(node().counter(FL_C_UDP_PEER_EVICTED), before + 1);
+}
+
+TEST_F(UdpTest, RowsGoWithTheirSocket) {
+  const TestServer server(Protocol::kUdp, "127.0.0.1", "gone");
+  const auto address = put("udp-gone", {&server});
+  std::uint64_t cookie = 0;
+  {
+    const UdpClient client;
+    EXPECT_EQ(client.ask(address).text, "gone q");
+    cookie = cookie_of(client.socket());
+    EXPECT_EQ(rows_of(cookie).size(), 2U);
+  }
+  // The last reference to a socket may be given back a moment after close.
+  EXPECT_TRUE(eventually([&] { return rows_of(cookie).empty(); }));
+}
+
+TEST_F(UdpTest, ASocketKeepsItsBackendWhereItsRowsWerePushedOut) {
+  const TestServer a(Protocol::kUdp, "127.0.0.1", "a"), b(Protocol::kUdp, "127.0.0.1", "b");
+  const auto address = put("udp-pushed", {&a, &b});
+  const auto before = node().counter(FL_C_UDP_PEER_EVICTED);
+  for (int i = 0; i < 8; ++i) {
+    const UdpClient client;
+    const auto first = client.ask(address).text;
+    for (int again = 0; again < 4; ++again) {
+      lose_rows(client.socket());
+      const auto answer = client.ask(address);
+      EXPECT_EQ(answer.text, first);
+      EXPECT_EQ(answer.from, address + " 80");
+    }
+    EXPECT_EQ(client.send(address), 0);
+    char byte = 0;
+    EXPECT_EQ(recv(client.socket().get(), &byte, 1, MSG_PEEK), 1);
+    lose_rows(client.socket());
+    EXPECT_EQ(client.receive().from, address + " 80");
+  }
+  EXPECT_EQ(node().counter(FL_C_UDP_PEER_EVICTED), before + 32);
+}
+
+TEST_F(UdpTest, MoreServicesThanAreHeldAreCounted) {
+  const TestServer server(Protocol::kUdp, "127.0.0.1", "many");
+  const UdpClient client;
+  const auto before = node().counter(FL_C_UDP_PEER_UNHELD);
+  for (int i = 0; i < FL_UDP_HELD + 1; ++i) {
+    EXPECT_EQ(node().counter(FL_C_UDP_PEER_UNHELD), before);
+    const auto address = put("udp-many-" + std::to_string(i), {&server});
+    EXPECT_EQ(client.ask(address).from, address + " 80");
+  }
+  EXPECT_EQ(node().counter(FL_C_UDP_PEER_UNHELD), before + 1);
 }
 
 TEST_F(UdpTest, DigAsksDnsmasqThroughAService) {

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What services and backends were given, against what was asked of them: refused and denied connects are no
 // connections.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <vector>
 
 #include "live/balance/node.hpp"
 #include "live/policy/probes.hpp"
@@ -35,6 +39,22 @@ TEST_F(TotalsTest, ARefusedConnectIsNoConnection) {
   EXPECT_EQ(total("limited-total"), 1);
   EXPECT_EQ(given("limited-total"), 1);
   EXPECT_EQ(sample(node().agent(), "fairlead_service_over_limit_total", {{"service", "default/limited-total"}}), 3);
+}
+
+TEST_F(TotalsTest, RowsBeyondATablesRoomHavePushedOutOthers) {
+  const auto evicted = [] {
+    return sample(node().agent(), "fairlead_fallbacks_total", {{"reason", "affinity_evicted"}});
+  };
+  const std::uint32_t key = FL_C_AFFINITY_ADDED;
+  std::vector<std::uint64_t> each(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  each.front() = 65536;
+  ASSERT_EQ(bpf_map_update_elem(node().map("fl_counters").get(), &key, each.data(), BPF_ANY), 0);
+  EXPECT_EQ(evicted(), 0);
+  const TestServer server(Protocol::kTcp, "127.0.0.1", "one");
+  const auto address = node().put(
+      {.name = "affinity-total", .endpoints = {endpoint_of(server, "127.0.0.1")}, .spec = "sessionAffinity: ClientIP"});
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(connect_tcp(address, BalancedNode::kPort).error, 0);
+  EXPECT_EQ(evicted(), 1);  // the second found the row of the first
 }
 
 TEST_F(TotalsTest, V6BackendsStandInBrackets) {
