@@ -18,6 +18,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kRetryPolicies{5};
+// An endpoint that is written where it stands is to be in the kernel within 10 ms.
+constexpr config::Pace kPace{.moved = std::chrono::milliseconds{1}, .closed = std::chrono::milliseconds{3}};
 
 double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
 
@@ -37,7 +39,7 @@ void log_new(const config::Diagnostics& before, const config::Diagnostics& now) 
 Result<FirstReading> FirstReading::of(const std::string& path, const std::string& kept) {
   const auto begin = Clock::now();
   FirstReading reading;
-  FL_TRY(reading.directory, config::Directory::open(path, config::agent_kinds(), kept));
+  FL_TRY(reading.directory, config::Directory::open(path, config::agent_kinds(), kPace, kept));
   FL_TRY(reading.update, reading.directory->load());
   reading.took = Clock::now() - begin;
   return reading;
@@ -82,7 +84,11 @@ Result<> Configuration::follow(event::Loop& loop) {
   loop_ = &loop;
   if (policies_->unwritten()) retry_soon();
   keep();
-  return loop.watch(first_.directory->fd(), EPOLLIN, [this](std::uint32_t) { use(first_.directory->changed()); });
+  return loop.watch(first_.directory->fd(), EPOLLIN, [this](std::uint32_t) {
+    auto update = first_.directory->follow();
+    if (!update) use(fail(std::move(update.error())));
+    else if (*update) use(std::move(**update));
+  });
 }
 
 /// For the next start. A few files at a time, as at the first there may be thousands.

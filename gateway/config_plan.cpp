@@ -42,7 +42,12 @@ Result<std::unique_ptr<ConfigPlan>> ConfigPlan::open(const std::string& path, co
 }
 
 Result<std::optional<proxy::Update>> ConfigPlan::load() { return give_back(take(directory_->load())); }
-Result<std::optional<proxy::Update>> ConfigPlan::changed() { return give_back(take(directory_->changed())); }
+
+Result<std::optional<proxy::Update>> ConfigPlan::follow() {
+  FL_TRY(auto read, directory_->follow());
+  if (!read) return std::nullopt;
+  return give_back(take(std::move(*read)));
+}
 
 /// Many documents leave the kernel's pages with gaps that the next reading may be far from.
 Result<std::optional<proxy::Update>> ConfigPlan::give_back(Result<std::optional<proxy::Update>> update) {

@@ -46,9 +46,9 @@ class ConfigPlan {
   /// Reads everything, whatever inotify told; the first call always gives an update, later ones where something has
   /// changed.
   Result<std::optional<proxy::Update>> load();
-  /// Reads what inotify named.
-  Result<std::optional<proxy::Update>> changed();
-  /// To watch for EPOLLIN; then call changed().
+  /// Reads what inotify named, once the change is over.
+  Result<std::optional<proxy::Update>> follow();
+  /// To watch for EPOLLIN; then call follow().
   [[nodiscard]] int fd() const { return directory_->fd(); }
   /// What is only a matter of time; now and then.
   void tick() { tls_->rotate(); }

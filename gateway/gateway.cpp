@@ -117,7 +117,7 @@ Result<> Gateway::Parts::follow() {
     spdlog::warn("{}: found no listener that can be served; waiting for one", arguments.config);
   loop->every(kTick, [this] { config->tick(); });
   loop->every(kRedisLook, [this] { redis.look(config->filters()); });
-  return loop->watch(config->fd(), EPOLLIN, [this](std::uint32_t) { take(config->changed()); });
+  return loop->watch(config->fd(), EPOLLIN, [this](std::uint32_t) { take(config->follow()); });
 }
 
 /// What cannot be read or opened leaves what is served as it is.

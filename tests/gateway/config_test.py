@@ -207,6 +207,31 @@ class ChangeTest(unittest.TestCase):
             self.assertTrue(asker.await_more("one"), asker.wrong)
         self.assertEqual([asker.stop() for asker in askers], [[], [], [], []])
 
+    def test_files_that_are_copied_one_after_the_other_are_one_change(self):
+        """A route to a new Service first, that Service last, and hundreds between, as `cp` and `sed -i` write them."""
+        between = {f"m{number:03}.yaml": route(f"m{number}", to("s"), hostnames=[f"m{number}.example"])
+                   for number in range(300)}
+        followed = self.follow({"0.yaml": join(CLASS, gateway(http(self.port)), service("s", of(self.one))),
+                                "a.yaml": route("a", to("s")), **between})
+        source = pathlib.Path(tempfile.mkdtemp(prefix="fl-source-"))
+        self.addCleanup(shutil.rmtree, source)
+        for name, text in between.items():
+            (source / name).write_text(text.replace(".example", ".example.org"))
+        (source / "a.yaml").write_text(route("a", to("fresh")))
+        (source / "z.yaml").write_text(service("fresh", of(self.two)))
+        asker = Asker(self, self.port)
+        self.assertTrue(asker.await_more("one"))
+        before = followed.status()["changes"]
+        subprocess.run(["cp", *sorted(source.iterdir()), followed.folder], check=True)
+        self.assertTrue(asker.await_more("two"), asker.wrong)
+        self.assertLess(followed.status()["changes"], before + 10)  # one, unless cp is not let run
+        self.assertEqual(ask(self.port, host="m299.example.org")[2], "one")
+        text = "s/example.org/example.net/"
+        subprocess.run(["sed", "-i", text, *sorted(followed.folder.glob("m*.yaml"))], check=True)
+        self.assertTrue(eventually(lambda: ask(self.port, "/name", "m299.example.net")[2] == "one"))
+        self.assertLess(followed.status()["changes"], before + 20)  # two: a rename alone is not held up for long
+        self.assertEqual(asker.stop(), [])
+
     def test_a_bad_file_leaves_the_last_good_one_in_force(self):
         followed = self.plain()
         before = followed.status()["changes"]

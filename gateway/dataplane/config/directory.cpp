@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fairlead/config/directory.hpp"
 
+#include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "gateway/dataplane/config/file.hpp"
 #include "gateway/dataplane/config/kept.hpp"
@@ -85,9 +89,13 @@ bool is_stand_in(const Stored& stored) {
 }  // namespace
 
 struct Directory::State {
-  explicit State(const KindTable& kinds_read) : kinds(kinds_read) {}
+  State(const KindTable& kinds_read, Pace pace) : kinds(kinds_read), settling(pace) {}
 
   const KindTable& kinds;
+  Fd either;  // epoll: what changed, or the time to read it
+  Fd timer;
+  Settling settling;
+  Seen waiting;  // taken, and not yet read
   Watcher watcher;
   SideFiles side{watcher};
   Window window;
@@ -98,13 +106,16 @@ struct Directory::State {
   std::optional<Kept> kept;
   std::set<std::string> to_keep;  // files that were read since they were kept
   bool begun = false;             // the directory has been listed
-  bool waiting = false;           // for a first file, as what was kept is in force
+  bool fileless = false;          // what was kept is in force until there is a first file
   Claims claims;
   Documents leaving;  // kept until their objects are settled
   Diagnostics of_directory;
   std::uint64_t documents = 0;
   std::uint64_t parsed = 0;
 
+  Result<> open(std::string path);
+  void set_timer() const;
+  void take();
   void read(const std::string& path);
   void read_kept(File& file);
   void add_kept(const File& file, Exchange& exchange);
@@ -313,7 +324,7 @@ void Directory::State::read(const std::string& path) {
 
 /// An empty directory at the start: it is more likely not there yet than meant, and would take all from the kernel.
 void Directory::State::wait_with_kept(const std::vector<std::string>& paths) {
-  waiting = true;
+  fileless = true;
   for (const auto& path : paths) {
     auto& file = files.try_emplace(path).first->second;
     file.path = path;
@@ -330,14 +341,14 @@ Result<> Directory::State::look_again(const Seen& seen) {
     directories.clear();  // whatever comes in its place is read anew
     return {};
   }
-  if (kept && listing.files.empty() && (!begun || waiting)) {
+  if (kept && listing.files.empty() && (!begun || fileless)) {
     const auto paths = kept->paths_below(watcher.path());
-    if (!waiting && !paths.empty()) wait_with_kept(paths);
-    if (waiting) of_directory.push_back(of_whole(watcher.path(), kNoFile));
-    if (waiting) return {};
+    if (!fileless && !paths.empty()) wait_with_kept(paths);
+    if (fileless) of_directory.push_back(of_whole(watcher.path(), kNoFile));
+    if (fileless) return {};
   }
   const bool first = !std::exchange(begun, true);
-  waiting = false;
+  fileless = false;
   const auto turned = [](const auto& before, const auto& now, const std::string& path) {
     const auto old = before.find(path);
     const auto present = now.find(path);
@@ -373,7 +384,7 @@ std::set<std::string> Directory::State::take_stale(const Seen& seen) {
 Result<Update> Directory::State::refresh(const Seen& seen) {
   parsed = 0;
   const auto again = take_stale(seen);
-  if (seen.list || seen.all || waiting) {
+  if (seen.list || seen.all || fileless) {
     FL_CHECK(look_again(seen));
   } else {
     for (const auto& path : seen.written) read(path);
@@ -434,28 +445,72 @@ Result<bool> Directory::State::keep(std::size_t most) {
   return !to_keep.empty();
 }
 
+Result<> Directory::State::open(std::string path) {
+  FL_TRY(watcher, Watcher::open(std::move(path)));
+  timer = Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!timer) return fail(system_error("timerfd_create", errno));
+  either = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!either) return fail(system_error("epoll_create1", errno));
+  for (const int fd : {watcher.fd(), timer.get()}) {
+    epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+    if (::epoll_ctl(either.get(), EPOLL_CTL_ADD, fd, &event) != 0) return fail(system_error("epoll_ctl", errno));
+  }
+  return {};
+}
+
+/// Setting it takes away, too, that it has run.
+void Directory::State::set_timer() const {
+  itimerspec when{};
+  if (const auto due = settling.due()) {
+    using namespace std::chrono;
+    const auto wait = std::max<nanoseconds>(*due - Settling::Clock::now(), nanoseconds{1});
+    when.it_value = {.tv_sec = duration_cast<seconds>(wait).count(), .tv_nsec = (wait % seconds{1}).count()};
+  }
+  ::timerfd_settime(timer.get(), 0, &when, nullptr);
+}
+
+void Directory::State::take() {
+  auto seen = watcher.take();
+  if (seen.urgency != Urgency::kNone) settling.note(seen.urgency, Settling::Clock::now());
+  waiting.merge(std::move(seen));
+}
+
 Directory::Directory(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Directory::~Directory() = default;
 
-Result<std::unique_ptr<Directory>> Directory::open(std::string path, const KindTable& kinds, const std::string& kept) {
-  auto state = std::make_unique<State>(kinds);
+Result<std::unique_ptr<Directory>> Directory::open(std::string path, const KindTable& kinds, Pace pace,
+                                                   const std::string& kept) {
+  auto state = std::make_unique<State>(kinds, pace);
   if (!kept.empty()) {
     FL_TRY(state->kept, Kept::open(kept));
   }
-  FL_TRY(state->watcher, Watcher::open(std::move(path)));
+  FL_CHECK(state->open(std::move(path)));
   return std::unique_ptr<Directory>(new Directory(std::move(state)));
 }
 
 Result<Update> Directory::load() {
-  Seen seen;
-  seen.all = true;
-  return state_->refresh(seen);
+  state_->waiting.all = true;
+  return changed();
 }
 
 Result<bool> Directory::keep(std::size_t most) { return state_->keep(most); }
 
-int Directory::fd() const { return state_->watcher.fd(); }
+int Directory::fd() const { return state_->either.get(); }
 
-Result<Update> Directory::changed() { return state_->refresh(state_->watcher.take()); }
+Result<std::optional<Update>> Directory::follow() {
+  state_->take();
+  const auto due = state_->settling.due();
+  if (due && *due <= Settling::Clock::now()) return changed();
+  state_->set_timer();
+  return std::nullopt;
+}
+
+Result<Update> Directory::changed() {
+  state_->take();
+  auto update = state_->refresh(std::exchange(state_->waiting, {}));
+  state_->settling.done(Settling::Clock::now());
+  state_->set_timer();
+  return update;
+}
 
 }  // namespace fairlead::config

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 namespace fairlead::config {
 namespace fs = std::filesystem;
@@ -35,6 +36,12 @@ struct stat look_at(const std::string& path) {
   return found;
 }
 
+/// Of what is new in a place at once, or by and by, or is gone and may have something in its place soon.
+Urgency urgency_of(std::uint32_t mask) {
+  if ((mask & IN_MOVED_TO) != 0) return Urgency::kMoved;
+  return (mask & (IN_CLOSE_WRITE | IN_ATTRIB)) != 0 ? Urgency::kClosed : Urgency::kUnderWay;
+}
+
 std::string parent_of(const std::string& path) {
   const auto parent = fs::path(path).parent_path().string();
   return parent.empty() ? "." : parent;
@@ -44,6 +51,16 @@ std::string parent_of(const std::string& path) {
 
 bool is_config_name(std::string_view name) {
   return !is_hidden(name) && (name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json"));
+}
+
+void Seen::merge(Seen&& later) {
+  written.merge(later.written);
+  touched.merge(later.touched);
+  directories.merge(later.directories);
+  followed.merge(later.followed);
+  list |= later.list;
+  all |= later.all;
+  urgency = std::max(urgency, later.urgency);
 }
 
 Inode Inode::of(const std::string& path) {
@@ -161,7 +178,18 @@ void Watcher::note_name(const inotify_event& event, const std::string& path, std
 }
 
 void Watcher::note(const inotify_event& event, std::string_view name, Seen& seen) {
+  const auto size = [&] { return seen.written.size() + seen.touched.size() + seen.followed.size(); };
+  const auto before = size();
+  const bool listed = std::exchange(seen.list, false);
   if ((event.mask & IN_Q_OVERFLOW) != 0) seen.all = true;
+  note_places(event, name, seen);
+  // Of a second file, too, as there may be a third.
+  if (seen.all || (size() > before && before > 0)) seen.urgency = Urgency::kUnderWay;
+  else if (seen.list || size() > before) seen.urgency = std::max(seen.urgency, urgency_of(event.mask));
+  seen.list |= listed;
+}
+
+void Watcher::note_places(const inotify_event& event, std::string_view name, Seen& seen) {
   ways_.note(event, name, seen.followed);
   const auto place = places_.find(event.wd);
   if (place == places_.end()) return;

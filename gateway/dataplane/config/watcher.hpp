@@ -10,6 +10,7 @@
 
 #include "fairlead/base/fd.hpp"
 #include "fairlead/base/result.hpp"
+#include "gateway/dataplane/config/settling.hpp"
 #include "gateway/dataplane/config/ways.hpp"
 
 struct inotify_event;
@@ -44,6 +45,9 @@ struct Seen {
   std::set<std::string> followed;     ///< files beside the configuration that may hold something else now
   bool list = false;                  ///< names of directories or links changed
   bool all = false;                   ///< events were lost: nothing is certain
+  Urgency urgency = Urgency::kNone;   ///< how soon it may be read
+
+  void merge(Seen&& later);
 };
 
 /// Follows a directory, or one file, with inotify. A file that is being written is not named before its writer closes
@@ -80,6 +84,7 @@ class Watcher {
   void watch_parent(Places& places);
   void release(const std::vector<int>& watches);
   void note(const inotify_event& event, std::string_view name, Seen& seen);
+  void note_places(const inotify_event& event, std::string_view name, Seen& seen);
   void note_name(const inotify_event& event, const std::string& path, std::string_view name, Seen& seen);
 
   std::string path_;

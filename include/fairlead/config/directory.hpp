@@ -3,10 +3,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "fairlead/base/result.hpp"
 #include "fairlead/config/diagnostic.hpp"
+#include "fairlead/config/pace.hpp"
 #include "fairlead/model/cluster.hpp"
 
 namespace fairlead::config {
@@ -39,14 +41,16 @@ class Directory {
   /// `kept`: a directory for what keep() writes, empty for none. What an earlier run kept there are then last good
   /// objects, too; and where no file at all is in the path at the start, they are in force until there is one.
   static Result<std::unique_ptr<Directory>> open(std::string path, const KindTable& kinds = agent_kinds(),
-                                                 const std::string& kept = {});
+                                                 Pace pace = {}, const std::string& kept = {});
   ~Directory();
 
   /// Reads everything, whatever inotify told; first call.
   Result<Update> load();
 
-  /// inotify descriptor to watch for EPOLLIN; then call changed().
+  /// To watch for EPOLLIN, level-triggered; then call follow().
   [[nodiscard]] int fd() const;
+  /// Takes what inotify told, and reads it once the change is over, by `pace`; nothing as long as it is not.
+  Result<std::optional<Update>> follow();
   /// Reads the files that inotify named: those that their writers closed, and those moved or linked into place, also by
   /// the swap of a link on their way (ConfigMap mounts). All that was done before the call is one update.
   Result<Update> changed();

@@ -50,7 +50,7 @@ class DirectoryTest : public testing::Test {
   /// As a daemon that keeps what is in force does, in a life of its own.
   void start() {
     kept_ = root_.string() + "-kept";
-    auto opened = Directory::open(root_, agent_kinds(), kept_);
+    auto opened = Directory::open(root_, agent_kinds(), {}, kept_);
     ASSERT_TRUE(opened) << opened.error().message;
     directory_ = std::move(*opened);
     cluster_ = {};
