@@ -47,6 +47,7 @@ struct Arguments {
   bool allow_partial = false;           ///< Kong's file: leave out what cannot be served as Kong does
   bool upgrade = false;                 ///< take over from the gateway at `socket`, where there is one
   unsigned drain_seconds = 30;
+  unsigned drain_delay_seconds = 0;
   std::string kernel_tls = "auto";  ///< or "off"
   std::uint64_t queue_limit_ms = 1000;  ///< what requests may wait for their turn; 0: however long
   std::string log_level = "info";

@@ -67,7 +67,8 @@ struct Gateway::Parts {
   std::unique_ptr<Serving> serving;
   std::unique_ptr<Succession> succession;
   event::Loop::TimerId drain_limit = 0;
-  bool draining = false;
+  bool leaving = false;   // told to end
+  bool draining = false;  // and no longer accepting
 
   Result<> start();
   Result<> listen();
@@ -79,6 +80,7 @@ struct Gateway::Parts {
   void relieve();
   void hand_over();
   void take_datagrams(std::vector<proxy::DatagramSession> sessions);
+  void leave(std::uint32_t signal);
   void drain();
 };
 
@@ -201,14 +203,29 @@ void Gateway::Parts::handle_signals() {
       config->set_unusable(publisher->unusable());
       continue;
     }
-    if (draining) {
+    if (leaving || draining) {
       spdlog::warn("signal {} again: not waiting for {} connections", info.ssi_signo, workers->connections());
       loop->stop();
       return;
     }
-    spdlog::info("signal {}: no new connections, {} are to end", info.ssi_signo, workers->connections());
-    drain();
+    leave(info.ssi_signo);
   }
+}
+
+/// Readiness goes first. Who sends clients here needs a while to learn of it: whoever still comes is served, and told
+/// by the answer to connect elsewhere.
+void Gateway::Parts::leave(std::uint32_t signal) {
+  leaving = true;
+  serving->not_ready();
+  if (arguments.drain_delay_seconds > 0) {
+    spdlog::info("signal {}: not ready; new connections are served for {} s more", signal,
+                 arguments.drain_delay_seconds);
+    workers->leave();
+    loop->after(std::chrono::seconds(arguments.drain_delay_seconds), [this] { drain(); });
+    return;
+  }
+  spdlog::info("signal {}: no new connections, {} are to end", signal, workers->connections());
+  drain();
 }
 
 /// The successor reads what is written here next.
@@ -228,7 +245,7 @@ void Gateway::Parts::hand_over() {
   drain();
 }
 
-/// Readiness goes first, so that nobody is sent here any more; then what is idle, then the rest as it ends.
+/// No new connections; what is idle ends, then the rest as it is over.
 void Gateway::Parts::drain() {
   if (std::exchange(draining, true)) return;
   serving->not_ready();

@@ -29,7 +29,7 @@ Examples:
   fairlead-gateway --listen 127.0.0.1:0 --to h2c://127.0.0.1:50051     gRPC; the port is printed
 
 Standard output: one line `listening on URL` for each listener, `admin on ADDRESS`, then `ready`. SIGTERM: no new
-connections, and the end once those under way are over; a second one does not wait. SIGHUP: look at the configuration
+connections, after --drain-delay, and the end once those under way are over; a second one does not wait. SIGHUP: look at the configuration
 again. SIGUSR1: open the files of access logs anew, after they were moved; so does SIGHUP.
 Exit status: 0 done or ended by a signal, 1 an error (said on standard error) or, for check, a refused object; 100 and
 above: a wrong command line.)";
@@ -42,7 +42,7 @@ Result<> check(const Arguments& arguments) {
   if (arguments.upgrade && arguments.socket.empty())
     return fairlead::fail("--upgrade: found an empty --socket, expected that of the gateway to take over from");
   if (!arguments.config.empty() && by_flags)
-    return fairlead::fail("--config: found beside --listen, --to, --cert or --key, expected one of the two ways");
+    return fairlead::fail(
   if (!arguments.config.empty()) return {};
   for (auto text = arguments.listen.begin(); text != arguments.listen.end(); ++text) {
     FL_TRY(const auto listen, fairlead::gateway::ListenArgument::parse(*text));
@@ -155,6 +155,11 @@ void add_options(CLI::App& app, Arguments& arguments) {
       "take over from the gateway that has the same --socket, if there is one: it hands its sockets over, and ends "
       "once what it serves is over");
   app.add_option("--drain-seconds", arguments.drain_seconds, "how long connections may take to end after SIGTERM")
+      ->capture_default_str();
+  app.add_option("--drain-delay", arguments.drain_delay_seconds,
+                 "seconds after SIGTERM in which /readyz fails and new connections are served still; for load "
+                 "balancers and Kubernetes, that need a while to notice")
+      ->type_name("SECONDS")
       ->capture_default_str();
   app.add_option("--queue-limit", arguments.queue_limit_ms,
                  "milliseconds that requests may wait for a worker; beyond, they get 503; 0: no limit")

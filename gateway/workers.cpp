@@ -111,6 +111,10 @@ void Workers::post(upstream::HealthChange change) {
   for (auto& part : parts_) part->thread->post([proxy = part->proxy.get(), change] { proxy->apply(change); });
 }
 
+void Workers::leave() {
+  for (auto& part : parts_) part->thread->call([&part] { part->proxy->leave(); });
+}
+
 void Workers::drain() {
   for (auto& part : parts_) part->thread->call([&part] { part->proxy->drain(); });
 }

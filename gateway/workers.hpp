@@ -45,6 +45,7 @@ class Workers {
   /// What is served now; null before the first update.
   [[nodiscard]] const proxy::SnapshotPtr& snapshot() const { return snapshot_; }
   /// Stops accepting; what is under way goes on.
+  void leave();
   void drain();
   [[nodiscard]] std::size_t connections();
   [[nodiscard]] proxy::Counters counters();

@@ -302,6 +302,47 @@ class LifeTest(unittest.TestCase):
             self.assertTrue(wire.at_end())
         self.assertEqual(gateway.wait(), 0)
 
+    def test_who_comes_after_sigterm_is_served_for_a_while(self):
+        backend = Backend()
+        self.addCleanup(backend.close)
+        gateway = Gateway("--listen", "127.0.0.1:0", "--to", backend.url, "--drain-delay", 3600)
+        self.addCleanup(gateway.close)
+        ready = f"http://{gateway.admin}/readyz"
+        self.assertEqual(curl_status(ready), "200")
+        with Wire(gateway.port) as stays:
+            stays.send(b"GET /name HTTP/1.1\r\nhost: a\r\n\r\n")
+            self.assertNotIn(b"connection: close", stays.answer()[1].lower())
+            stays.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab")
+            gateway.signal(signal.SIGTERM)
+            self.assertTrue(eventually(lambda: curl_status(ready) == "503"))
+            stays.send(b"cd")
+            status, head, _ = stays.answer()
+            self.assertEqual((status, b"connection: close" in head.lower()), (200, True))
+            self.assertTrue(stays.at_end())
+            with Wire(gateway.port) as new:
+                new.send(b"GET /name HTTP/1.1\r\nhost: a\r\n\r\n")
+                status, head, _ = new.answer()
+                self.assertEqual((status, b"connection: close" in head.lower()), (200, True))
+                self.assertTrue(new.at_end())
+            self.assertEqual(curl_status("--http2-prior-knowledge", gateway.url + "/name"), "200")
+            self.assertEqual(curl_status(ready), "503")
+            gateway.signal(signal.SIGTERM)  # does not wait
+            self.assertEqual(gateway.wait(), 0)
+
+    def test_after_the_delay_nothing_new_is_taken(self):
+        backend = Backend()
+        self.addCleanup(backend.close)
+        gateway = Gateway("--listen", "127.0.0.1:0", "--to", backend.url, "--drain-delay", 1)
+        self.addCleanup(gateway.close)
+        with Wire(gateway.port) as wire:
+            wire.send(b"GET /events/1 HTTP/1.1\r\nhost: a\r\n\r\n")
+            wire.until(b"\r\n\r\n")
+            gateway.signal(signal.SIGTERM)
+            self.assertTrue(eventually(lambda: refused(gateway.port)))
+            backend.release()
+            wire.until(b"0\r\n\r\n")
+        self.assertEqual(gateway.wait(), 0)
+
     def test_no_backend_is_a_503(self):
         backend = Backend()
         gateway = Gateway("--listen", "127.0.0.1:0", "--to", backend.url)

@@ -141,6 +141,7 @@ void Connection::speak(std::unique_ptr<net::Stream> stream) {
   session_ =
       http::make_h1_server_session(std::move(stream), worker_.h1(), limits_->h1, may_be_h2 ? preface_link_ : link_,
                                    may_be_h2 ? static_cast<http::H1PrefaceOwner*>(this) : nullptr);
+  if (draining_) session_->drain();
 }
 
 /// A client that speaks HTTP/2 with prior knowledge.

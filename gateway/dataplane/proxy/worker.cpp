@@ -176,13 +176,22 @@ std::size_t Worker::datagram_sessions() const {
   return sum;
 }
 
+void Worker::end_connections(const Port* port) {
+  std::vector<Connection*> standing;
+  for (const auto& connection : connections_)
+    if (port == nullptr || &connection->port() == port) standing.push_back(connection.get());
+  for (auto* connection : standing) connection->drain();
+}
+
 void Worker::close_port(Port& port) {
   port.listener->drain();
   port.listener.reset();
-  std::vector<Connection*> standing;
-  for (const auto& connection : connections_)
-    if (&connection->port() == &port) standing.push_back(connection.get());
-  for (auto* connection : standing) connection->drain();
+  end_connections(&port);
+}
+
+void Worker::leave() {
+  leaving_ = true;
+  end_connections(nullptr);
 }
 
 void Worker::drain() {
@@ -225,6 +234,7 @@ void Worker::accept(Port& port, Fd fd, const net::Endpoint& peer, const net::End
   raw->place_ = connections_.size();
   raw->id_ = next_connection_ += workers_;
   connections_.push_back(std::move(connection));
+  if (leaving_) raw->drain();
   raw->start(std::move(*stream));
 }
 

@@ -55,6 +55,7 @@ class Worker final : private event::Deferred {
   [[nodiscard]] std::vector<BoundSocket> sockets() const;
   void apply(const upstream::ClusterChanges& changes) { set_->apply(changes); }
   void apply(const upstream::HealthChange& change) { set_->apply_health({&change, 1}); }
+  void leave();
   void drain();
   void close_connections();
   void shut();
@@ -114,6 +115,7 @@ class Worker final : private event::Deferred {
   Result<> open_datagrams(const Snapshot& snapshot, std::vector<BoundSocket>& sockets);
   Result<> open_given_datagrams(const net::SocketAddress& address, std::vector<BoundSocket>& sockets);
   void close_port(Port& port);
+  void end_connections(const Port* port);  // after what is under way; null: of all ports
 
   event::Reactor& reactor_;
   net::MemoryBudget budget_;
@@ -150,6 +152,7 @@ class Worker final : private event::Deferred {
   std::size_t active_ = 0;
   std::uint64_t next_connection_;  // in steps of the number of workers
   std::uint32_t workers_;
+  bool leaving_ = false;  // accepts, but nobody is to stay
   bool draining_ = false;
   bool shut_ = false;
 };

@@ -44,6 +44,7 @@ Result<> WorkerProxy::apply(const Update& update, std::vector<BoundSocket> socke
 }
 void WorkerProxy::apply(const upstream::ClusterChanges& changes) { worker_->apply(changes); }
 void WorkerProxy::apply(const upstream::HealthChange& change) { worker_->apply(change); }
+void WorkerProxy::leave() { worker_->leave(); }
 void WorkerProxy::drain() { worker_->drain(); }
 void WorkerProxy::close_connections() { worker_->close_connections(); }
 void WorkerProxy::shut() { worker_->shut(); }

@@ -101,6 +101,8 @@ class WorkerProxy {
   void apply(const upstream::ClusterChanges& changes);
   /// From the health checker.
   void apply(const upstream::HealthChange& change);
+  /// Still accepts, and serves; but connections end after what is under way, new ones after their first request.
+  void leave();
   /// Stops accepting; connections end after what is under way (GOAWAY, `Connection: close`).
   void drain();
   /// Ends what is left.

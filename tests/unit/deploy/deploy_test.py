@@ -179,7 +179,10 @@ class GatewayTest(unittest.TestCase):
         self.assertLessEqual(unit | pod, flags_of(GATEWAY))
 
     def test_what_is_under_way_may_end(self):
-        self.assertGreater(self.pod["terminationGracePeriodSeconds"], self.drain_seconds)
+        delay = int(self.gateway["args"][self.gateway["args"].index("--drain-delay") + 1])
+        self.assertGreater(self.pod["terminationGracePeriodSeconds"], delay + self.drain_seconds)
+        probe = self.gateway["readinessProbe"]  # three failures are the default
+        self.assertGreater(delay, probe["periodSeconds"] * probe.get("failureThreshold", 3))
         self.assertGreater(int(re.search(r"^TimeoutStopSec=(\d+)$", self.unit, re.M)[1]), self.drain_seconds)
         self.assertEqual(self.gateway["readinessProbe"]["httpGet"]["path"], "/readyz")
 
