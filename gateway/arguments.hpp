@@ -37,6 +37,7 @@ struct Arguments {
   std::vector<std::string> to;
   std::string certificate;              ///< PEM files
   std::string key;
+  std::string ocsp;                     ///< an OCSP response for the certificate (DER); empty: none
   std::string zone;                     ///< topology.kubernetes.io/zone of this machine; empty: not known
   std::string dns;                      ///< servers, "10.0.0.10,[fd00::10]:5353"; empty: those of /etc/resolv.conf
   std::string session_key;              ///< file with secrets of session persistence; empty: new ones at each start

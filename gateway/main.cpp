@@ -38,11 +38,12 @@ above: a wrong command line.)";
 Result<> check(const Arguments& arguments) {
   const bool kong = !arguments.config.empty() && fairlead::gateway::is_kong_file(arguments.config);
   const bool by_flags = (!arguments.listen.empty() && !kong) || !arguments.to.empty() ||
-                        !arguments.certificate.empty() || !arguments.key.empty();
+                        !arguments.certificate.empty() || !arguments.key.empty() || !arguments.ocsp.empty();
   if (arguments.upgrade && arguments.socket.empty())
     return fairlead::fail("--upgrade: found an empty --socket, expected that of the gateway to take over from");
   if (!arguments.config.empty() && by_flags)
     return fairlead::fail(
+        "--config: found beside --listen, --to, --cert, --key or --ocsp, expected one of the two ways");
   if (!arguments.config.empty()) return {};
   for (auto text = arguments.listen.begin(); text != arguments.listen.end(); ++text) {
     FL_TRY(const auto listen, fairlead::gateway::ListenArgument::parse(*text));
@@ -57,6 +58,8 @@ Result<> check(const Arguments& arguments) {
   if (arguments.to.empty()) return fairlead::fail("found nobody to ask, expected --to URL");
   if (arguments.certificate.empty() != arguments.key.empty())
     return fairlead::fail("--cert and --key: found one of them, expected both");
+  if (!arguments.ocsp.empty() && arguments.certificate.empty())
+    return fairlead::fail("--ocsp: found without --cert, expected the certificate that it is for");
   return {};
 }
 
@@ -133,6 +136,8 @@ void add_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--cert", arguments.certificate, "PEM file of the certificate chain: the listeners speak TLS")
       ->type_name("FILE");
   app.add_option("--key", arguments.key, "PEM file of its private key")->type_name("FILE");
+  app.add_option("--ocsp", arguments.ocsp, "an OCSP response for it (DER), stapled as long as it is good")
+      ->type_name("FILE");
   app.add_option("--zone", arguments.zone, "zone of this machine, for backends nearby first")->type_name("NAME");
   app.add_option("--dns", arguments.dns, "name servers, ADDRESS[:PORT] with commas (default: /etc/resolv.conf)")
       ->type_name("ADDRESSES");

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/plan.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <optional>
 
 #include "fairlead/tls/client_context.hpp"
@@ -46,8 +49,11 @@ Result<upstream::ClusterSpecRef> plan_cluster(const Arguments& arguments) {
   return cluster;
 }
 
-Result<std::shared_ptr<const tls::ServerContext>> plan_tls(const Arguments& arguments) {
-  FL_TRY(auto certificate, tls::Certificate::load_files(arguments.certificate, arguments.key));
+/// `says`: in the log what is no error.
+Result<std::shared_ptr<const tls::ServerContext>> plan_tls(const Arguments& arguments, bool says) {
+  FL_TRY(auto certificate, tls::Certificate::load_files(arguments.certificate, arguments.key, arguments.ocsp));
+  if (const auto problem = certificate->ocsp_problem(std::time(nullptr)); says && !problem.empty())
+    spdlog::warn("{}", problem);
   FL_TRY(auto tickets, tls::TicketKeys::create({}, std::chrono::steady_clock::now()));
   auto policy = std::make_shared<tls::ServerPolicy>();
   policy->alpn = {"h2", "http/1.1"};
@@ -80,7 +86,7 @@ Result<proxy::Update> plan_from_arguments(const Arguments& arguments, const std:
   snapshot->clusters.push_back(cluster);
   std::shared_ptr<const tls::ServerContext> tls;
   if (!arguments.certificate.empty()) {
-    FL_TRY(tls, plan_tls(arguments));
+    FL_TRY(tls, plan_tls(arguments, ports.front() != 0));  // the first plan is for the sockets
   }
   FL_TRY(const auto router, plan_router());
   auto limits = std::make_shared<proxy::ClientLimits>();

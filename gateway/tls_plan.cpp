@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 #include "fairlead/tls/ktls.hpp"
@@ -12,6 +13,8 @@ namespace fairlead::gateway {
 namespace {
 
 using config::CompiledListener;
+
+constexpr std::string_view kStaple = "tls.ocsp-staple";  // DER, beside tls.crt and tls.key
 
 /// A ClientPolicy may ask for a certificate without insisting; what the Gateway itself asks for is not loosened by it.
 tls::ClientAuth auth_of(const CompiledListener& listener, const model::Cluster& cluster) {
@@ -67,13 +70,17 @@ TlsPlan::Certificate TlsPlan::load(const std::shared_ptr<const model::Secret>& s
     auto made = tls::Certificate::load({.name = "Secret " + name,
                                         .chain_pem = value_of(*secret, "tls.crt"),
                                         .key_pem = value_of(*secret, "tls.key"),
-                                        .ocsp_der = {}});
+                                        .ocsp_der = value_of(*secret, kStaple)});
     known.from = secret;
     known.error = made ? std::string() : std::move(made.error().message);
     if (made) known.certificate = std::move(*made);
+    known.staples = known.certificate && !known.certificate->ocsp(std::time(nullptr)).empty();
   }
   if (!known.error.empty())
     texts.push_back(known.error + (known.certificate ? ": the certificate before stays in force" : ""));
+  if (known.certificate)
+    if (auto problem = known.certificate->ocsp_problem(std::time(nullptr)); !problem.empty())
+      texts.push_back(std::move(problem));
   return known.certificate;
 }
 
@@ -139,6 +146,11 @@ void TlsPlan::prune() {
 void TlsPlan::rotate() {
   const auto done = tickets_->rotate_if_due(std::chrono::steady_clock::now());
   if (!done) spdlog::error("session ticket keys: {}", done.error().message);
+  for (auto& [name, loaded] : loaded_) {
+    if (!loaded.staples || !loaded.certificate->ocsp(std::time(nullptr)).empty()) continue;
+    loaded.staples = false;
+    spdlog::warn("{}", loaded.certificate->ocsp_problem(std::time(nullptr)));
+  }
 }
 
 }  // namespace fairlead::gateway

@@ -46,7 +46,7 @@ class TlsPlan {
   [[nodiscard]] config::BadCertificates bad() const;
   /// Forgets certificates whose Secrets are gone.
   void prune();
-  /// Changes ticket keys where it is time; now and then.
+  /// Changes ticket keys where it is time, and says which OCSP responses are no longer good; now and then.
   void rotate();
 
  private:
@@ -54,6 +54,7 @@ class TlsPlan {
     std::shared_ptr<const model::Secret> from;
     Certificate certificate;
     std::string error;  // of `from`; the certificate is an earlier one then
+    bool staples = false;  // an OCSP response that is good
   };
   explicit TlsPlan(std::shared_ptr<tls::TicketKeys> tickets) : tickets_(std::move(tickets)) {}
   Certificate load(const std::shared_ptr<const model::Secret>& secret, Remarks::Texts& texts);

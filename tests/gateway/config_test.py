@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """fairlead-gateway --config: Gateway API objects that are served, and followed as they change."""
+import base64
 import collections
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -499,6 +501,84 @@ spec:
         self.assertEqual(self.answer_of("a.example"), "secure")
         followed.write("policy.yaml", trusting(self.b[0]))  # an authority that did not sign the backend's
         self.assertTrue(eventually(lambda: self.answer_of("a.example") != "secure"))
+
+
+class StapleTest(unittest.TestCase):
+    """OCSP responses of `openssl ocsp`, as `openssl s_client -status` gets them."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-staple-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.backend = Backend("one")
+        self.addCleanup(self.backend.close)
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+                     "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
+        for serial, name in ((1, "site"), (2, "other")):
+            self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=a.example",
+                         "-addext", "subjectAltName=DNS:a.example", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+            self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-set_serial", serial,
+                         "-days", "30", "-copy_extensions", "copy", "-out", f"{name}.pem")
+
+    def openssl(self, *arguments):
+        subprocess.run(["openssl", *map(str, arguments)], cwd=self.folder, check=True, capture_output=True)
+
+    def response(self, name="site", status="V\t491231235959Z\t"):
+        """What the authority says of a certificate, as a file."""
+        serials = {"site": "01", "other": "02"}
+        (self.folder / "index.txt").write_text(f"{status}\t{serials[name]}\tunknown\t/CN=a.example\n")
+        self.openssl("ocsp", "-issuer", "ca.pem", "-cert", f"{name}.pem", "-no_nonce", "-reqout", "request.der")
+        self.openssl("ocsp", "-index", "index.txt", "-CA", "ca.pem", "-rsigner", "ca.pem", "-rkey", "ca.key", "-ndays", "7",
+                     "-reqin", "request.der", "-respout", f"{name}.ocsp")
+        return self.folder / f"{name}.ocsp"
+
+    def secret(self, staple=None):
+        rows = {"tls.crt": "site.pem", "tls.key": "site.key"}
+        data = {key: base64.b64encode((self.folder / name).read_bytes()).decode() for key, name in rows.items()}
+        if staple is not None:
+            data["tls.ocsp-staple"] = base64.b64encode(staple).decode()
+        return yaml.dump({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "default"},
+                          "type": "kubernetes.io/tls", "data": data})
+
+    @staticmethod
+    def stapled(port):
+        """What s_client says of the response; it has checked who signed it."""
+        done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "a.example", "-status"],
+                              input="", capture_output=True, text=True, timeout=LIMIT, check=False)
+        if "OCSP response: no response sent" in done.stdout:
+            return None
+        return re.search(r"Cert Status: (\w+)", done.stdout)[1]
+
+    def test_a_secret_s_response_is_stapled_and_followed(self):
+        port = free_port()
+        followed = Followed({"gateway.yaml": join(CLASS, gateway(https(port, "a", "a.example", "a"))), "secret.yaml": self.secret(),
+                             "rest.yaml": join(route("a", to("one")), service("one", of(self.backend)))})
+        self.addCleanup(followed.close)
+        self.assertIsNone(self.stapled(port))
+        good = self.response().read_bytes()
+        followed.write("secret.yaml", self.secret(good))
+        self.assertTrue(eventually(lambda: self.stapled(port) == "good"))
+        rows = [(b"garbage", "unreadable DER"), (self.response("other").read_bytes(), "is for another certificate"),
+                (self.response(status="R\t491231235959Z\t250101000000Z").read_bytes(), "found status revoked")]
+        for staple, why in rows:
+            with self.subTest(why=why):
+                followed.write("secret.yaml", self.secret(staple))
+                self.assertTrue(eventually(lambda why=why: why in followed.conditions()))
+                self.assertIsNone(self.stapled(port))
+                self.assertTrue(any(why in line and "nothing is stapled" in line for line in followed.gateway.errors))
+        followed.write("secret.yaml", self.secret(good))
+        self.assertTrue(eventually(lambda: self.stapled(port) == "good"))
+        self.assertNotIn("nothing is stapled", followed.conditions())
+
+    def test_that_of_the_command_line(self):
+        served = ["--listen", "127.0.0.1:0", "--to", self.backend.url, "--cert", self.folder / "site.pem", "--key",
+                  self.folder / "site.key", "--ocsp"]
+        plain = Gateway(*served, self.response())
+        self.addCleanup(plain.close)
+        self.assertEqual(self.stapled(plain.port), "good")
+        wrong = Gateway(*served, self.response("other"))
+        self.addCleanup(wrong.close)
+        self.assertIsNone(self.stapled(wrong.port))
+        self.assertTrue(eventually(lambda: any("is for another certificate" in line for line in wrong.errors)))
 
 
 class CheckTest(unittest.TestCase):

@@ -95,7 +95,9 @@ Result<std::time_t> check_ocsp(const std::string& der, X509* leaf) {
     OCSP_id_get0_info(nullptr, nullptr, nullptr, &serial, const_cast<OCSP_CERTID*>(OCSP_SINGLERESP_get0_id(single)));
     if (serial == nullptr || ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(leaf)) != 0) continue;
     ASN1_GENERALIZEDTIME* next = nullptr;
-    OCSP_single_get0_status(single, nullptr, nullptr, nullptr, &next);
+    const int status = OCSP_single_get0_status(single, nullptr, nullptr, nullptr, &next);
+    if (status != V_OCSP_CERTSTATUS_GOOD)
+      return fail(std::string("OCSP response: found status ") + OCSP_cert_status_str(status) + ", expected good");
     return next == nullptr ? std::time(nullptr) + 3600 : to_time(next);
   }
   return fail("OCSP response: is for another certificate");
@@ -113,6 +115,12 @@ Certificate::~Certificate() {
   X509_free(leaf_);
   EVP_PKEY_free(key_);
   sk_X509_pop_free(chain_, X509_free);
+}
+
+std::string Certificate::ocsp_problem(std::time_t now) const {
+  auto problem = ocsp_error_;
+  if (problem.empty() && !ocsp_der_.empty() && now >= ocsp_until_) problem = "OCSP response: its time is over";
+  return problem.empty() ? problem : "certificate " + name_ + ": " + problem + "; nothing is stapled";
 }
 
 Result<> check_authorities(std::string_view pem) {
@@ -139,9 +147,8 @@ Result<std::shared_ptr<const Certificate>> Certificate::load(const CertificateSo
   std::shared_ptr<Certificate> made(new Certificate);
   if (!source.ocsp_der.empty()) {
     auto until = check_ocsp(source.ocsp_der, leaf);
-    if (!until) return named(std::move(until.error()));
-    made->ocsp_until_ = *until;
-    made->ocsp_der_ = source.ocsp_der;
+    if (until) made->ocsp_until_ = *until, made->ocsp_der_ = source.ocsp_der;
+    else made->ocsp_error_ = std::move(until.error().message);
   }
   made->name_ = source.name;
   made->dns_names_ = server_names_of(leaf);

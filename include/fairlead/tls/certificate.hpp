@@ -23,7 +23,7 @@ struct CertificateSource {
   std::string name;       ///< how messages call it: "Secret shop/shop-tls", a path
   std::string chain_pem;  ///< the leaf first, then intermediates in order
   std::string key_pem;    ///< PKCS#8, SEC 1 or PKCS#1, not encrypted
-  std::string ocsp_der;   ///< an OCSP response to staple (RFC 6961), or empty
+  std::string ocsp_der;   ///< an OCSP response to staple (RFC 6066 section 8), or empty
   bool accept_expired = false;  ///< for a certificate that was in force when it expired: worse than none it is not
 };
 
@@ -33,6 +33,7 @@ struct CertificateSource {
 
 /// A certificate chain with its private key, parsed and checked: the key belongs to the leaf, dates are good, keys are
 /// not weak (RSA from 2048 bits; P-256, P-384, P-521; Ed25519), the chain is in order, no signature uses MD5 or SHA-1.
+/// An OCSP response that cannot be stapled is left out, and no reason to refuse the certificate.
 /// Immutable; a renewed certificate is another object.
 /// Owner: shared by contexts. Thread: any.
 class Certificate {
@@ -55,6 +56,8 @@ class Certificate {
   [[nodiscard]] std::string_view ocsp(std::time_t now) const {
     return now < ocsp_until_ ? ocsp_der_ : std::string_view();
   }
+  /// Why the OCSP response that was given is not stapled, or will be no longer after `now`; empty: it is, or none was.
+  [[nodiscard]] std::string ocsp_problem(std::time_t now) const;
 
   /// OpenSSL's views, for the contexts.
   [[nodiscard]] x509_st* leaf() const { return leaf_; }
@@ -67,6 +70,7 @@ class Certificate {
   std::string name_;
   std::vector<std::string> dns_names_;
   std::string ocsp_der_;
+  std::string ocsp_error_;
   std::time_t ocsp_until_ = 0;
   std::time_t not_after_ = 0;
   x509_st* leaf_ = nullptr;
