@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from backend import Backend
@@ -161,6 +162,137 @@ class Identity(unittest.TestCase):
                 self.assertRegex(lines[0], r"Hash=[0-9a-f]{64};Subject=.*ada.*;URI=spiffe://example/ada")
                 without = curl(version, *common).decode().lower()
                 self.assertNotIn("x-forwarded-client-cert", without)
+
+
+class Proxy:
+    """A backend that takes CONNECT and connects to where it is asked to."""
+
+    def __init__(self, refuses=False):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.address, self.port = self.server.getsockname()
+        self.asked, self.refuses = [], refuses
+        self.thread = threading.Thread(target=self.accept)
+        self.thread.start()
+
+    def accept(self):
+        while True:
+            try:
+                peer = self.server.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(peer,), daemon=True).start()
+
+    def serve(self, peer):
+        with peer:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                got = peer.recv(65536)
+                if not got:
+                    return
+                head += got
+            self.asked.append(head.split(b"\r\n")[0].decode())
+            if self.refuses:
+                peer.sendall(b"HTTP/1.1 403 no\r\ncontent-length: 2\r\n\r\nno")
+                return
+            host, port = self.asked[-1].split(" ")[1].rsplit(":", 1)
+            with socket.create_connection((host, int(port))) as target:
+                peer.sendall(b"HTTP/1.1 200 established\r\n\r\n")
+                there = threading.Thread(target=self.pass_on, args=(peer, target), daemon=True)
+                there.start()
+                self.pass_on(target, peer)
+                there.join()
+
+    @staticmethod
+    def pass_on(source, into):
+        try:
+            while got := source.recv(65536):
+                into.sendall(got)
+            into.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+        self.thread.join()
+
+
+class ConnectTest(unittest.TestCase):
+    """CONNECT is passed on to backends of rules that ask for it, and to no other."""
+
+    def setUp(self):
+        self.site = Backend("site")
+        self.addCleanup(self.site.close)
+        self.proxy = Proxy()
+        self.addCleanup(self.proxy.close)
+        self.port = free_port()
+
+    def start(self, *rules, policy="  allowConnect: true\n"):
+        followed = Followed({"all.yaml": join(CLASS, gateway(http(self.port)), route("web", *rules), service("web", of(self.site)),
+                                              service("proxy", of(self.proxy)), client_policy(policy))})
+        self.addCleanup(followed.close)
+        return followed
+
+    def through(self, *more):
+        """curl by the gateway as its proxy: (status of CONNECT, body)."""
+        done = subprocess.run(["curl", "-s", "-p", "-x", f"http://127.0.0.1:{self.port}", "-w", "\n%{http_connect}", *more,
+                               self.site.url + "/name"], capture_output=True, text=True, timeout=90, check=False)
+        body, status = done.stdout.rsplit("\n", 1)
+        return int(status), body
+
+    def test_a_rule_for_the_method_passes_it_on(self):
+        self.start(to("web"), to("proxy", more="matches: [{method: CONNECT}]"))
+        self.assertEqual(self.through(), (200, "site"))
+        self.assertEqual(self.proxy.asked, [f"CONNECT 127.0.0.1:{self.site.port} HTTP/1.1"])
+        self.assertEqual(curl(f"http://127.0.0.1:{self.port}/name"), b"site")  # by the other rule
+
+    def test_the_bytes_of_a_stream_of_http2_pass(self):
+        self.start(to("proxy", more="matches: [{method: CONNECT}]"))
+        with Wire(self.port) as wire:
+            authority = f"127.0.0.1:{self.site.port}".encode()
+            head = b"\x02\x07CONNECT\x01" + bytes([len(authority)]) + authority
+            wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4) + frame(1, 4, 1, head))
+            answers = self.frames(wire, lambda kind, payload: kind == 1)
+            self.assertEqual(answers[-1][1][:1], b"\x88", answers)  # :status 200
+            wire.send(frame(0, 0, 1, b"GET /name HTTP/1.1\r\nhost: a\r\n\r\n"))
+            self.frames(wire, lambda kind, payload: kind == 0 and payload.endswith(b"site"))
+
+    def frames(self, wire, last):
+        """Those of streams, up to the last one."""
+        out = []
+        while not out or not last(*out[-1]):
+            size, kind, _, stream = struct.unpack(">IBBI", b"\0" + wire.take(9))
+            payload = wire.take(size)
+            if stream == 1:
+                self.assertNotEqual(kind, 3, payload)
+                out.append((kind, payload))
+        return out
+
+    def test_rules_that_do_not_ask_for_it_have_none(self):
+        self.start(to("web"))
+        self.assertEqual(self.through()[0], 404)
+        self.assertEqual(self.site.requests(), [])
+
+    def test_the_host_that_is_to_be_connected_to_chooses_the_route(self):
+        followed = self.start(to("proxy", more="matches: [{method: CONNECT}]"))
+        followed.write("all.yaml", CLASS, gateway(http(self.port)), service("proxy", of(self.proxy)),
+                       client_policy("  allowConnect: true\n"),
+                       route("web", to("proxy", more="matches: [{method: CONNECT}]"), hostnames=["db.example"]))
+        self.assertTrue(eventually(lambda: self.through()[0] == 404))
+
+    def test_what_the_backend_refuses_stays_refused(self):
+        self.proxy.refuses = True
+        self.start(to("proxy", more="matches: [{method: CONNECT}]"))
+        self.assertEqual(self.through()[0], 403)
+
+    def test_without_allow_connect_it_is_no_method(self):
+        self.start(to("proxy", more="matches: [{method: CONNECT}]"), policy="  allowConnect: false\n")
+        self.assertEqual(self.through()[0], 501)
+        self.assertEqual(self.proxy.asked, [])
+
+
+def frame(kind, flags=0, stream=0, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
 if __name__ == "__main__":

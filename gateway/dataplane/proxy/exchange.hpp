@@ -89,6 +89,7 @@ class Exchange final : public http::ServerHandler {
 
   // Routing, exchange_route.cpp.
   bool normalise();
+  [[nodiscard]] bool asks_to_connect() const;
   [[nodiscard]] bool misdirected() const;
   [[nodiscard]] std::optional<std::string_view> server_name() const;
   void route();

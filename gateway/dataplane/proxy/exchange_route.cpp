@@ -29,9 +29,12 @@ bool replaces_prefix(const model::UrlRewrite* rewrite) {
 
 }  // namespace
 
+/// CONNECT itself, that has no target but an authority; no WebSocket of HTTP/2.
+bool Exchange::asks_to_connect() const { return head_.method == http::Method::kConnect && head_.target.empty(); }
+
 /// False: the request was refused.
 bool Exchange::normalise() {
-  if (head_.method != http::Method::kConnect || !head_.target.empty()) {
+  if (!asks_to_connect()) {
     const auto wrong = route::parse_target(head_.target, listener_->limits->paths, arena_, target_);
     if (wrong != route::PathError::kNone) {
       reply(400, Flag::kDownstreamProtocolError, route::name_of(wrong));
@@ -68,11 +71,15 @@ void Exchange::route() {
   if (as_kong() && head_.method == http::Method::kTrace)
     return reply(405, Flag::kDownstreamProtocolError, "TRACE is not served");
   if (misdirected()) return reply(421, Flag::kNoRouteFound, "another listener has this host name");
-  // OPTIONS * asks for the server as a whole, so it belongs to who has its root.
-  const std::string_view path = target_.path == "*" ? "/" : target_.path;
+  // OPTIONS * asks for the server as a whole, so it belongs to who has its root. CONNECT names no resource at all.
+  const bool connect = asks_to_connect();
+  const std::string_view path = connect || target_.path == "*" ? "/" : target_.path;
   const auto match = listener_->router->match(
       {.host = host_, .path = path, .query = target_.query, .head = &head_, .server_name = server_name()});
   if (!match || match.route->data == nullptr) return reply(404, Flag::kNoRouteFound, "no route matches");
+  // Whoever serves everything below "/" has not asked for connections to anywhere.
+  if (connect && match.spec().method_id != http::Method::kConnect)
+    return reply(404, Flag::kNoRouteFound, "no route asks for CONNECT");
   match_ = match;
   matched_path_ = target_.path;
   route_ = static_cast<const RouteAction*>(match.route->data.get());
@@ -201,7 +208,7 @@ void Exchange::prepare_head(std::string_view prefix) {
     if (const auto* change = find_filter<model::RequestHeaderModifier>(filters)) route::modify(*change, head_);
   }
   if (as_kong()) tell_as_kong(replaces_prefix(rewrite) ? prefix : std::string_view());
-  route::rewrite(rewrite, target_, prefix, head_, arena_);
+  if (!asks_to_connect()) route::rewrite(rewrite, target_, prefix, head_, arena_);
 }
 
 /// What Kong's backends are told beside: the path as it came, what of it was taken off (a trusted hop's word of that
