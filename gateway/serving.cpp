@@ -8,6 +8,7 @@
 #include "gateway/cluster_metrics.hpp"
 #include "gateway/kong_metrics.hpp"
 #include "gateway/page.hpp"
+#include "gateway/protocol_metrics.hpp"
 #include "gateway/redis_metrics.hpp"
 
 namespace fairlead::gateway {
@@ -130,6 +131,7 @@ std::string page_of(const proxy::Counters& counters, const std::vector<proxy::Cl
   count("fairlead_gateway_spliced_bytes", counters.spliced_bytes, "bytes that were moved by splice, without a copy");
   count("fairlead_gateway_pipes_refused", counters.pipes_refused,
         "times that there was no pipe to splice by: bytes were copied");
+  add_protocols(page, counters.protocols);
   add_streams(page, counters);
   add_extra_requests(page, counters);
   add_watched(page, watched);

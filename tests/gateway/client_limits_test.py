@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a ClientPolicy holds clients to: bodies, connections, their age, time, frames, and who they say they are."""
 import pathlib
+import re
+import select
 import shutil
 import socket
 import struct
@@ -11,7 +13,7 @@ import unittest
 
 from backend import Backend
 from objects import CLASS, Followed, free_port, gateway, http, https, make_certificate, of, route, secret, service, to
-from support import Wire, curl, curl_status, eventually
+from support import Gateway, Wire, curl, curl_status, eventually, raw
 
 
 def join(*documents):
@@ -293,6 +295,81 @@ class ConnectTest(unittest.TestCase):
 
 def frame(kind, flags=0, stream=0, payload=b""):
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+class FloodTest(unittest.TestCase):
+    """Each way to make work without end ends the connection, and is counted by its name."""
+
+    HEAD = b"\x82\x86\x01\x01a\x04\x05/name"
+    KINDS = {
+        "ping": lambda i: frame(6, 0, 0, b"12345678"),
+        "settings": lambda i: frame(4),
+        "rapid_reset": lambda i: frame(1, 5, 2 * i + 1, FloodTest.HEAD) + frame(3, 0, 2 * i + 1, struct.pack(">I", 8)),
+        "continuation": lambda i: frame(9, 0, 1, b"\x00\x01a\x01b") if i else frame(1, 1, 1, FloodTest.HEAD),
+        "priority": lambda i: frame(2, 0, 2 * i + 1, b"\0\0\0\0\x10"),
+    }
+
+    def setUp(self):
+        self.backend = Backend()
+        self.addCleanup(self.backend.close)
+        self.gateway = Gateway("--listen", "127.0.0.1:0", "--to", self.backend.url)
+        self.addCleanup(self.gateway.close)
+
+    def metric(self, name, **labels):
+        page = curl(f"http://{self.gateway.admin}/metrics").decode()
+        text = ",".join(f'{key}="{value}"' for key, value in labels.items())
+        found = re.search(rf"^{name}{{{re.escape(text)}}} (\d+)$", page, re.M)
+        self.assertIsNotNone(found, f"{name}{{{text}}}")
+        return int(found[1])
+
+    def flood(self, make):
+        """Sends until the connection is closed; what came."""
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4))
+            got = b""
+            try:
+                for i in range(1_000_000):
+                    wire.send(make(i))
+                    if i % 50 == 0 and select.select([wire.socket], [], [], 0)[0]:
+                        more = wire.socket.recv(65536)
+                        if not more:
+                            break
+                        got += more
+                else:
+                    self.fail("never closed")
+                while more := wire.socket.recv(65536):
+                    got += more
+            except OSError:
+                pass
+            return got
+
+    def test_floods(self):
+        for kind, make in self.KINDS.items():
+            with self.subTest(kind=kind):
+                self.flood(make)
+                labels = {"peer": "client", "reason": kind}
+                self.assertEqual(self.metric("fairlead_gateway_http2_floods_total", **labels), 1)
+                self.assertEqual(curl(self.gateway.url + "/name"), b"backend")
+
+    def test_a_line_in_the_log_names_who_floods(self):
+        floods = 20
+        for _ in range(floods):
+            self.flood(self.KINDS["ping"])
+        self.assertEqual(self.metric("fairlead_gateway_http2_floods_total", peer="client", reason="ping"), floods)
+        told = [line for line in self.gateway.errors if "ping of HTTP/2 by 127.0.0.1" in line]
+        self.assertTrue(1 <= len(told) < floods, self.gateway.errors)  # not one for each
+
+    def test_what_http1_refuses_is_counted_by_reason(self):
+        rows = [("host_missing", b"GET / HTTP/1.1\r\n\r\n"),
+                ("ambiguous_length", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n"),
+                ("folded", b"GET / HTTP/1.1\r\nhost: a\r\na: b\r\n c\r\n\r\n")]
+        for reason, request in rows:
+            with self.subTest(reason=reason):
+                raw(self.gateway.port, request)
+                self.assertEqual(self.metric("fairlead_gateway_http1_refusals_total", reason=reason), 1)
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc")
+        self.assertTrue(eventually(lambda: self.metric("fairlead_gateway_http1_ends_total", reason="truncated") == 1))
 
 
 if __name__ == "__main__":

@@ -363,6 +363,7 @@ bool H2Connection::spend(H2Flood kind) { return budgets_.spend(kind, now_ms()); 
 void H2Connection::flood(H2Flood kind) {
   if (phase_ != Phase::kOpen) return;
   ++context_.counters.floods[static_cast<std::size_t>(kind)];
+  on_flood(kind);
   end_with(NGHTTP2_ENHANCE_YOUR_CALM, Reset::kClosed, flood_name(kind));
 }
 

@@ -96,6 +96,7 @@ class H2Connection : public net::StreamHandler, public event::Deferred, public e
   virtual void on_goaway() {}
   virtual void on_streams_gone() {}
   virtual void on_established() {}
+  virtual void on_flood(H2Flood kind) { static_cast<void>(kind); }
   virtual void tell_closed(int error, std::string_view why) = 0;
 
  private:

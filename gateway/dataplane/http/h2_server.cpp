@@ -32,6 +32,7 @@ class Server final : public H2ServerSession, public H2Connection {
 
  private:
   void on_section(const nghttp2_frame& frame, H2HeadBlock& block, H2Stream* stream) override;
+  void on_flood(H2Flood kind) override { owner_.on_flood(flood_name(kind)); }
   void tell_closed(int, std::string_view) override { owner_.on_closed(); }
   void on_request(const nghttp2_frame& frame, H2HeadBlock& block);
   void begin(std::int32_t id, RequestHead& head, bool end);

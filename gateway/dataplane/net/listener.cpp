@@ -76,6 +76,14 @@ void Listener::on_io(std::uint32_t) {
   destroyed_ = nullptr;
 }
 
+ListenerCounts& ListenerCounts::operator+=(const ListenerCounts& other) {
+  accepted += other.accepted;
+  aborted += other.aborted;
+  exhausted += other.exhausted;
+  shed += other.shed;
+  return *this;
+}
+
 void Listener::drain() {
   bool destroyed = false;
   destroyed_ = &destroyed;

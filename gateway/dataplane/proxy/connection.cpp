@@ -177,6 +177,8 @@ upstream::Pool& Connection::pool_of(upstream::Backend& backend) {
 
 void Connection::on_refused(std::uint16_t status, std::string_view why) { worker_.refused(*this, status, why); }
 
+void Connection::on_flood(std::string_view kind) { worker_.flooded(*this, kind); }
+
 void Connection::on_session_closed(Link& link) {
   // One that has given its stream away waits for the connection's end: it is on the stack, and small.
   if (&link == &preface_link_ && before_ != nullptr) return;

@@ -2,8 +2,10 @@
 #include "gateway/dataplane/proxy/worker.hpp"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "fairlead/net/listener.hpp"
 
@@ -185,6 +187,7 @@ void Worker::end_connections(const Port* port) {
 
 void Worker::close_port(Port& port) {
   port.listener->drain();
+  closed_listeners_ += port.listener->counts();
   port.listener.reset();
   end_connections(&port);
 }
@@ -292,6 +295,29 @@ void Worker::close_idle(std::size_t count) {
 void Worker::refused(Connection& connection, std::uint16_t status, std::string_view why) {
   observer_.refused(connection, status, why);
   watch_.failed({.status = status, .flags = {Flag::kDownstreamProtocolError}, .reason = why});
+}
+
+/// One line in a while: whoever floods has many connections.
+void Worker::flooded(const Connection& connection, std::string_view kind) {
+  constexpr std::uint64_t kBetween = 10'000;  // ms
+  watch_.failed({.flags = {Flag::kDownstreamProtocolError}, .reason = kind});
+  ++floods_untold_;
+  const auto now = reactor_.now_ms();
+  if (now < next_told_ms_) return;
+  next_told_ms_ = now + kBetween;
+  spdlog::warn("{}: {} of HTTP/2 by {}: the connection is closed ({} such since the last line of this worker)",
+               connection.port_.spec->name, kind, connection.ends().peer.address.text(),
+               std::exchange(floods_untold_, 0));
+}
+
+ProtocolCounters Worker::protocols() const {
+  ProtocolCounters out{.http1 = h1_.counts,
+                       .http2_clients = h2_counters_,
+                       .http2_backends = connector_.h2_counters(),
+                       .accepts = closed_listeners_};
+  for (const auto& port : ports_)
+    if (port->listener != nullptr) out.accepts += port->listener->counts();
+  return out;
 }
 
 Exchange& Worker::take_exchange(Connection& connection) {

@@ -97,6 +97,8 @@ class Worker final : private event::Deferred {
   void release(Port& port);
   void close_idle(std::size_t count);
   void refused(Connection& connection, std::uint16_t status, std::string_view why);
+  void flooded(const Connection& connection, std::string_view kind);
+  [[nodiscard]] ProtocolCounters protocols() const;
   /// The cluster of that number in that generation; nullptr where it is gone. Good until the turn ends, or while a try
   /// is admitted to it.
   [[nodiscard]] upstream::Cluster* cluster(const GenerationRef& generation, std::uint32_t number);
@@ -141,8 +143,11 @@ class Worker final : private event::Deferred {
   std::unordered_map<const void*, LocalEntry> locals_;
   Observer observer_;
   Watch watch_;
+  std::uint64_t floods_untold_ = 0;  // since the last line in the log
+  std::uint64_t next_told_ms_ = 0;
   GenerationRef generation_;
   std::vector<std::unique_ptr<Port>> ports_;
+  net::ListenerCounts closed_listeners_;  // what those have counted that are gone
   std::vector<std::unique_ptr<DatagramPort>> datagrams_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<Connection>> gone_;  // they may be on the stack until the turn ends

@@ -5,6 +5,14 @@
 
 namespace fairlead::proxy {
 
+ProtocolCounters& ProtocolCounters::operator+=(const ProtocolCounters& other) {
+  http1 += other.http1;
+  http2_clients += other.http2_clients;
+  http2_backends += other.http2_backends;
+  accepts += other.accepts;
+  return *this;
+}
+
 Counters& Counters::operator+=(const Counters& other) {
   connections += other.connections;
   requests += other.requests;
@@ -22,6 +30,7 @@ Counters& Counters::operator+=(const Counters& other) {
   mirrors_failed += other.mirrors_failed;
   hedges += other.hedges;
   hedges_won += other.hedges_won;
+  protocols += other.protocols;
   open_connections += other.open_connections;
   active_requests += other.active_requests;
   open_datagram_sessions += other.open_datagram_sessions;
@@ -61,6 +70,7 @@ Counters WorkerProxy::counters() const {
   counters.requests = meter.total(ListenerCounter::kRequestsBegun);
   counters.refused = meter.total(ListenerCounter::kMalformed);
   counters.pipes_refused = worker_->pipes().refused();
+  counters.protocols = worker_->protocols();
   counters.open_connections = worker_->connections();
   counters.active_requests = worker_->exchanges();
   counters.open_datagram_sessions = worker_->datagram_sessions();

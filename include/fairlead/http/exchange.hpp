@@ -152,6 +152,8 @@ class ServerSessionOwner {
   virtual ServerHandler* on_stream(ServerStream& stream) = 0;
   /// A request that was refused before it became a stream, with the status that was answered; for log and counters.
   virtual void on_refused(std::uint16_t status, std::string_view why) = 0;
+  /// The client makes more work than it is of use: the connection is closed for it. `kind`: "rapid_reset".
+  virtual void on_flood(std::string_view kind) { static_cast<void>(kind); }
   /// The connection is over, all its streams were told. The owner retires the session.
   virtual void on_closed() = 0;
 

@@ -53,6 +53,9 @@ enum class H1Refusal : std::uint8_t {
 /// A short text for log and answer, "Content-Length beside Transfer-Encoding".
 [[nodiscard]] std::string_view refusal_text(H1Refusal refusal);
 
+/// The same as a label of metrics, "ambiguous_length".
+[[nodiscard]] std::string_view refusal_label(H1Refusal refusal);
+
 inline constexpr std::size_t kH1Refusals = static_cast<std::size_t>(H1Refusal::kCount);
 
 }  // namespace fairlead::http

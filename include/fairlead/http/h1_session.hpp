@@ -25,6 +25,8 @@ struct H1Counts {
   std::uint64_t unsolicited = 0;   ///< backends that sent where nothing was asked
   std::uint64_t unwritable = 0;    ///< heads that could not be written: a text in them would have broken the message
   std::uint64_t lingered = 0;      ///< connections read on after our last answer
+
+  H1Counts& operator+=(const H1Counts& other);
 };
 
 /// What the HTTP/1 sessions of a worker share: who parses, where is read into, what is counted.

@@ -95,6 +95,8 @@ struct H2Counters {
   std::uint64_t open = 0;  ///< connections now
   std::uint64_t memory = 0;  ///< bytes of codec state now, of all connections
   std::array<std::uint64_t, kH2Floods> floods{};  ///< connections ended for each
+
+  H2Counters& operator+=(const H2Counters& other);
 };
 
 }  // namespace fairlead::http

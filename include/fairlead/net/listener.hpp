@@ -58,6 +58,8 @@ struct ListenerCounts {
   std::uint64_t aborted = 0;    ///< gone before they were accepted (ECONNABORTED and network errors)
   std::uint64_t exhausted = 0;  ///< times that descriptors or memory were out
   std::uint64_t shed = 0;       ///< connections closed at once for want of a descriptor
+
+  ListenerCounts& operator+=(const ListenerCounts& other);
 };
 
 /// Accepts connections of one socket on one reactor. Without descriptors it closes what waits by means of one that it

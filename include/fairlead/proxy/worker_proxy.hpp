@@ -10,6 +10,7 @@
 #include "fairlead/base/result.hpp"
 #include "fairlead/event/reactor.hpp"
 #include "fairlead/proxy/datagram_session.hpp"
+#include "fairlead/proxy/protocol_counters.hpp"
 #include "fairlead/proxy/snapshot.hpp"
 #include "fairlead/proxy/stream_refusal.hpp"
 #include "fairlead/proxy/view.hpp"
@@ -62,6 +63,7 @@ struct Counters {
   std::uint64_t mirrors_failed = 0;  ///< without an answer
   std::uint64_t hedges = 0;  ///< second tries beside a first one
   std::uint64_t hedges_won = 0;  ///< that answered first
+  ProtocolCounters protocols;
   std::uint64_t open_connections = 0;  ///< gauge
   std::uint64_t active_requests = 0;  ///< gauge
   std::uint64_t open_datagram_sessions = 0;  ///< gauge
