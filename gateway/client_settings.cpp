@@ -16,6 +16,16 @@ http::Timeouts timeouts_of(const model::ClientTimeouts& from) {
   return out;
 }
 
+route::ClientField field_of(model::ClientForwarded::Field field) {
+  using Field = model::ClientForwarded::Field;
+  switch (field) {
+    case Field::kForwarded: return route::ClientField::kForwarded;
+    case Field::kXRealIp: return route::ClientField::kXRealIp;
+    case Field::kXForwardedFor: break;
+  }
+  return route::ClientField::kXForwardedFor;
+}
+
 void take_limits(const model::ClientSettings& from, proxy::ClientLimits& to) {
   to.h1.head = {.target = from.limits.max_request_line_bytes,
                 .fields_bytes = from.limits.max_header_bytes,
@@ -37,6 +47,8 @@ void take_limits(const model::ClientSettings& from, proxy::ClientLimits& to) {
   to.keep_request_id = from.forwarded.preserve_request_id;
   to.forwarded.trusted_hops = from.forwarded.trusted_hops;
   to.forwarded.trusted = from.forwarded.trusted_cidrs;
+  to.forwarded.field = field_of(from.forwarded.client_field);
+  to.forwarded.send_forwarded = from.forwarded.send_forwarded;
   to.tls_handshake = from.timeouts.tls_handshake;
   to.proxy_protocol = from.proxy_protocol;
   to.h2.frame = from.http2.max_frame_size;

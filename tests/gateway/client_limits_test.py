@@ -166,6 +166,38 @@ class Identity(unittest.TestCase):
                 self.assertNotIn("x-forwarded-client-cert", without)
 
 
+class ForwardedTest(unittest.TestCase):
+    """Which field of a trusted hop names the client, and what backends are told."""
+
+    SAID = ("-H", "X-Forwarded-For: 192.0.2.1", "-H", "Forwarded: for=192.0.2.7;proto=https", "-H", "X-Real-IP: 192.0.2.8")
+
+    def told(self, spec):
+        backend, port = Backend(), free_port()
+        self.addCleanup(backend.close)
+        followed = Followed({"all.yaml": join(CLASS, gateway(http(port)), route("web", to("web")), service("web", of(backend)),
+                                              client_policy(f"  forwarded: {{{spec}}}\n"))})
+        self.addCleanup(followed.close)
+        head = curl(*self.SAID, f"http://127.0.0.1:{port}/head").decode()
+        return dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
+
+    def test_one_field_names_the_client(self):
+        for field, client in (("X-Forwarded-For", "192.0.2.1"), ("Forwarded", "192.0.2.7"), ("X-Real-IP", "192.0.2.8")):
+            with self.subTest(field=field):
+                told = self.told(f"trustedCIDRs: [127.0.0.0/8], clientField: {field}")
+                self.assertEqual(told["x-real-ip"], client)
+                self.assertEqual(told["x-forwarded-for"], "192.0.2.1, 127.0.0.1")
+                self.assertEqual(told["forwarded"], "for=192.0.2.7;proto=https")
+
+    def test_who_is_not_trusted_names_nobody(self):
+        told = self.told("trustedCIDRs: [192.0.2.0/24], clientField: Forwarded, sendForwarded: true")
+        self.assertEqual((told["x-real-ip"], told["x-forwarded-for"]), ("127.0.0.1", "127.0.0.1"))
+        self.assertRegex(told["forwarded"], r'^for=127\.0\.0\.1;host="127\.0\.0\.1:\d+";proto=http$')
+
+    def test_an_element_of_our_own(self):
+        told = self.told("numTrustedHops: 1, sendForwarded: true")
+        self.assertRegex(told["forwarded"], r"^for=192\.0\.2\.7;proto=https, for=127\.0\.0\.1;host=.*;proto=http$")
+
+
 class Proxy:
     """A backend that takes CONNECT and connects to where it is asked to."""
 

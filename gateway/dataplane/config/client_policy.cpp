@@ -39,6 +39,12 @@ void read_forwarded(Reader& reader, View at, model::ClientForwarded& out) {
                          if (const auto block = reader.cidr(item)) out.trusted_cidrs.push_back(*block);
                        });
                      }),
+               field("clientField",
+                     [&](View v) {
+                       if (const auto found = reader.one_of(v, {"X-Forwarded-For", "Forwarded", "X-Real-IP"}))
+                         out.client_field = static_cast<model::ClientForwarded::Field>(*found);
+                     }),
+               bool_field(reader, "sendForwarded", out.send_forwarded),
                bool_field(reader, "preserveRequestId", out.preserve_request_id));
   if (out.trusted_hops > 0 && !out.trusted_cidrs.empty())
     reader.error(at.find("trustedCIDRs"), "numTrustedHops or trustedCIDRs, not both");

@@ -180,8 +180,11 @@ struct ClientTimeouts {
 };
 
 struct ClientForwarded {
+  enum class Field : std::uint8_t { kXForwardedFor, kForwarded, kXRealIp };
   std::uint32_t trusted_hops = 0;  ///< xForwardedFor.numTrustedHops: proxies in front of this one
   std::vector<Cidr> trusted_cidrs;  ///< ... or those from these addresses
+  Field client_field = Field::kXForwardedFor;  ///< which of their fields names the client
+  bool send_forwarded = false;  ///< Forwarded to the backend, too
   bool preserve_request_id = false;  ///< x-request-id of the client is kept
 };
 
