@@ -391,6 +391,23 @@ class FloodTest(unittest.TestCase):
         told = [line for line in self.gateway.errors if "ping of HTTP/2 by 127.0.0.1" in line]
         self.assertTrue(1 <= len(told) < floods, self.gateway.errors)  # not one for each
 
+    def test_requests_that_are_cancelled_leave_no_connections(self):
+        """Of HTTP/1 each would cost one that has to be closed with it."""
+        count = 400  # less than is a flood
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4) +
+                      b"".join(self.KINDS["rapid_reset"](i) for i in range(count)))
+            wire.send(frame(1, 5, 2 * count + 1, self.HEAD))
+            while True:  # its own patience is met with patience, but it is served
+                size, kind, _, stream = struct.unpack(">IBBI", b"\0" + wire.take(9))
+                wire.take(size)
+                self.assertNotEqual(kind, 7)
+                if (kind, stream) == (1, 2 * count + 1):
+                    break
+        begun = self.metric("fairlead_gateway_backend_connects_total", backend="to", result="begun")
+        self.assertLess(begun, 50)
+        self.assertEqual(curl(self.gateway.url + "/name"), b"backend")
+
     def test_what_http1_refuses_is_counted_by_reason(self):
         rows = [("host_missing", b"GET / HTTP/1.1\r\n\r\n"),
                 ("ambiguous_length", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n"),

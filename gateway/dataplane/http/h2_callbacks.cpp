@@ -113,8 +113,11 @@ int H2Connection::on_frame(const nghttp2_frame& frame) {
       if (block == nullptr) return 0;
       budgets_.refund(H2Flood::kPing, 1);
       const bool over = block->too_large() && !spend(H2Flood::kHeaderBomb);
+      auto* stream = stream_of(frame.hd.stream_id);
+      // Who resets stream after stream within one read is known for it before the next one begins.
+      if (stream == nullptr) settle();
       if (over) flood(H2Flood::kHeaderBomb);
-      else on_section(frame, *block, stream_of(frame.hd.stream_id));
+      else if (phase_ == Phase::kOpen) on_section(frame, *block, stream);
       H2HeadBlock::give(std::move(block));
       break;
     }

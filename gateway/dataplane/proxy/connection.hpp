@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -43,6 +44,12 @@ class Connection final : private http::H1PrefaceOwner, private PreambleOwner, pr
   [[nodiscard]] const ClientLimits& limits() const { return *limits_; }
   [[nodiscard]] std::uint64_t id() const { return id_; }  ///< unique in this process
   void on_relay_end() { end(); }
+  /// The client has ended a request that had no answer, or a backend has answered one.
+  void on_cancelled() { cancelled_ = std::min(cancelled_ + 1, kMostPatience); }
+  void on_answered() { cancelled_ /= 2; }
+  /// How long a request waits for its client to end it before a backend is asked, ms: who cancels request after
+  /// request would have a connection made and closed for each.
+  [[nodiscard]] std::uint32_t patience_ms() const { return cancelled_ < kCancelledFreely ? 0 : cancelled_; }
   [[nodiscard]] bool idle() const { return session_ != nullptr && session_->idle(); }
 
  private:
@@ -104,6 +111,9 @@ class Connection final : private http::H1PrefaceOwner, private PreambleOwner, pr
   Alarm<Connection> age_alarm_{*this, &Connection::on_old};
   std::string client_cert_;  // x-forwarded-client-cert, where that is asked for
   std::size_t place_ = 0;  // in the worker's list
+  static constexpr std::uint32_t kCancelledFreely = 16;
+  static constexpr std::uint32_t kMostPatience = 50;
+  std::uint32_t cancelled_ = 0;  // requests of late, less those that were answered
   bool draining_ = false;
   bool ended_ = false;
   bool counted_ = false;  // among the port's open connections

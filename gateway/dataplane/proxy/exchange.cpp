@@ -96,7 +96,7 @@ void Exchange::on_body(std::string_view data, bool end) {
   for (auto i = mirrors_.size(); i-- > 0;) mirrors_[i]->on_request_body(data, end);
   if ((response_ended_ && !tunnel_) || !trying()) {
     // Answered already, or between two tries: what a retry sends first is what was kept.
-    if (backoff_alarm_.armed()) kept_.append(data);
+    if (backoff_alarm_.armed()) keep(data);
     return;
   }
   const bool passes = backend_stream_ != nullptr;
@@ -105,17 +105,23 @@ void Exchange::on_body(std::string_view data, bool end) {
     if (passes && (tunnel_ || kept_.size() + data.size() > kMostKept)) forget_kept();
     else kept_.append(data);
   }
-  if (!passes) {
-    if (kept_.size() > kMostKept && !client_paused_) {
-      client_paused_ = true;
-      client_->pause();
-    }
-    return;
-  }
+  if (!passes) return hold_client();
   request_sent_ = end;
   const bool goes_on = backend_stream_->send_body(data, end);
   if (end || client_ == nullptr || backend_stream_ == nullptr) return;
   if (goes_on) return splice_request(data.size());
+  client_paused_ = true;
+  client_->pause();
+}
+
+void Exchange::keep(std::string_view data) {
+  kept_.append(data);
+  hold_client();
+}
+
+/// Until a backend takes what is kept.
+void Exchange::hold_client() {
+  if (kept_.size() <= kMostKept || client_paused_) return;
   client_paused_ = true;
   client_->pause();
 }
@@ -150,6 +156,7 @@ void Exchange::on_reset(http::Reset why) {
   if (!response_started_) {
     record_.status = status_of(why, head_.version);
     record_.details = "the client ended the request";
+    connection_->on_cancelled();
   }
   drop_try();
   over();
@@ -182,6 +189,7 @@ void Exchange::on_response_head(http::ResponseHead& head, bool end) {
   if (!switched(head)) return reply(502, Flag::kUpstreamProtocolError, "the backend has not switched protocols");
   moved();
   drop_hedges();
+  connection_->on_answered();
   response_started_ = true;
   response_ended_ = end;
   record_.backend_version = head.version;

@@ -177,6 +177,8 @@ class Exchange final : public http::ServerHandler {
   void answer_as_kong(const filter::Answer& answer, bool of_gateway);
   void reset_client(http::Reset why);
   void forget_kept();
+  void keep(std::string_view data);
+  void hold_client();
 
   // Long bodies, past the sessions, exchange_splice.cpp.
   void splice_request(std::size_t come);

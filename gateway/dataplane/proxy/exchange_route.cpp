@@ -100,6 +100,8 @@ void Exchange::forward() {
   on_backend_writable();  // the client was held back while filters waited
   prepare_head(prefix_);
   begin_mirrors();
+  if (const auto patience = connection_->patience_ms(); patience > 0)
+    return worker_.reactor().timers().arm(backoff_alarm_, worker_.reactor().now_ms() + patience);
   attempt();
 }
 
