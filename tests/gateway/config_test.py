@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """fairlead-gateway --config: Gateway API objects that are served, and followed as they change."""
+import asyncio
 import base64
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -15,6 +17,7 @@ import tempfile
 import threading
 import unittest
 
+import websockets
 import yaml
 from backend import Backend
 from objects import (CLASS, Followed, free_port, gateway, http, https, make_certificate, of, route, secret, service, to)
@@ -254,6 +257,24 @@ class ChangeTest(unittest.TestCase):
         self.assertTrue(eventually(lambda: followed.status()["errors"] == 0))
         self.assertTrue(eventually(lambda: ask(self.port)[2] == "two"))
 
+    def test_http2_fails_at_no_change(self):
+        followed = self.plain(workers=2)
+        followed.write("both.yaml", route("both", to("s", "t"), hostnames=["both.example"]))
+        changes = followed.await_changes(1)
+        load = subprocess.Popen(["h2load", "-c", "4", "-m", "4", "-n", "1200", "--rps", "100", f"http://127.0.0.1:{self.port}/name"],
+                                stdout=subprocess.PIPE, text=True)
+        for number in itertools.count():
+            mark = f"filters: [{{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{{name: x-n, value: '{number}'}}]}}}}]"
+            followed.write("route.yaml", route("a", to("st"[number % 2], more=mark)))
+            try:
+                out = load.communicate(timeout=0.1)[0]  # the time between two changes
+                break
+            except subprocess.TimeoutExpired:
+                pass
+        self.assertIn("1200 succeeded, 0 failed, 0 errored, 0 timeout", out)
+        self.assertIn("1200 2xx, 0 3xx, 0 4xx, 0 5xx", out)
+        self.assertGreater(followed.status()["changes"], changes + 5)
+
     def test_the_swap_of_a_link_is_one_change(self):
         """As kubelet changes ConfigMap mounts."""
         mount = pathlib.Path(tempfile.mkdtemp(prefix="fl-mount-"))
@@ -380,6 +401,39 @@ spec:
         self.assertEqual(ask(self.port)[2], "one")
         followed.gateway.signal(signal.SIGTERM)
         self.assertEqual(followed.gateway.wait(), 0)
+
+
+class WebSocketTest(unittest.IsolatedAsyncioTestCase):
+    async def test_one_lives_on_whatever_changes(self):
+        async def echo(connection):
+            async for message in connection:
+                await connection.send(message)
+
+        port = free_port()
+        async with websockets.serve(echo, "127.0.0.1", 0) as server:
+            backend = server.sockets[0].getsockname()
+            followed = Followed({"gateway.yaml": join(CLASS, gateway(http(port))), "route.yaml": route("a", to("s")),
+                                 "service.yaml": service("s", backend)}, workers=2)
+            self.addCleanup(followed.close)
+            async with websockets.connect(f"ws://127.0.0.1:{port}/", open_timeout=LIMIT) as peer:
+                changes = followed.status()["changes"]
+
+                async def talk(message):
+                    await peer.send(message)
+                    self.assertEqual(await asyncio.wait_for(peer.recv(), LIMIT), message)
+
+                for number in range(30):
+                    mark = f"filters: [{{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{{name: x-n, value: '{number}'}}]}}}}]"
+                    followed.write("route.yaml", route("a", to("s", more=mark)))
+                    changes = followed.await_changes(changes)
+                    await talk(str(number))
+                followed.write("service.yaml", service("s", ("127.0.0.1", 1)))
+                changes = followed.await_changes(changes)
+                await talk("its backend is none any more")
+                followed.remove("route.yaml")
+                changes = followed.await_changes(changes)
+                self.assertEqual(ask(port)[0], 404)
+                await talk("nor has it a route")
 
 
 class TlsTest(unittest.TestCase):
@@ -607,6 +661,15 @@ class CheckTest(unittest.TestCase):
             self.assertIn(word, bad.stdout)
         found = json.loads(self.check(self.folder, "-o", "json").stdout)
         self.assertEqual((found["refused"], found["diagnostics"][0]["found"]), (1, "70000"))
+
+    def test_what_is_answered_by_500_is_a_warning(self):
+        reference = "filters: [{type: ExtensionRef, extensionRef: {group: a.b, kind: C, name: d}}]"
+        for kind in ("HTTPRoute", "GRPCRoute"):
+            with self.subTest(kind=kind):
+                (self.folder / "all.yaml").write_text(join(CLASS, gateway(http(8080)), route("a", to("s", more=reference), kind=kind)))
+                done = self.check(self.folder)
+                self.assertEqual(done.returncode, 0)
+                self.assertRegex(done.stdout, r"all\.yaml:\d+:.*warning.*spec\.rules\[0\]\.filters\[0\]\.type.*500")
 
     def test_a_path_that_is_not_there(self):
         done = self.check(self.folder / "none")

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """One gateway takes over from another while clients ask: nothing fails, whatever the numbers of workers."""
+import asyncio
 import http.client
 import pathlib
 import shutil
 import socket
 import tempfile
 import threading
+import types
 import unittest
 
+import websockets
 from backend import Backend, pattern
 from support import LIMIT, Gateway, curl, eventually
 
@@ -118,6 +121,29 @@ class UpgradeTest(unittest.TestCase):
             self.assertEqual(len(after), count)
             self.assertLessEqual(before, after)
             old, before = new, after
+
+    def test_a_websocket_ends_with_the_time_to_drain(self):
+        async def echo(connection):
+            async for message in connection:
+                await connection.send(message)
+
+        async def live():
+            async with websockets.serve(echo, "127.0.0.1", 0) as server:
+                self.backend = types.SimpleNamespace(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+                old = self.gateway("--drain-seconds", 1)
+                async with websockets.connect(f"ws://127.0.0.1:{self.port}/", open_timeout=LIMIT) as peer:
+                    await peer.send("before")
+                    self.assertEqual(await asyncio.wait_for(peer.recv(), LIMIT), "before")
+                    self.gateway("--upgrade")
+                    with self.assertRaises(websockets.ConnectionClosed):
+                        await asyncio.wait_for(peer.recv(), LIMIT)
+                async with websockets.connect(f"ws://127.0.0.1:{self.port}/", open_timeout=LIMIT) as peer:  # the new one's
+                    await peer.send("after")
+                    self.assertEqual(await asyncio.wait_for(peer.recv(), LIMIT), "after")
+                self.assertEqual(old.wait(), 0)
+                self.assertTrue(any("have not ended within 1 s" in line for line in old.errors), old.errors)
+
+        asyncio.run(live())
 
     def test_connections_in_the_queue_are_answered(self):
         old = self.gateway(workers=3)

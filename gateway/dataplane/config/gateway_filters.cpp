@@ -236,6 +236,8 @@ void read_filter(Reader& reader, View at, bool grpc, model::HttpFilter& out) {
     else reader.unknown_field(child, "type or " + std::string(name));
   });
   if (!at.find(name)) reader.missing(at, name, "a mapping, by the filter's type");
+  if (std::holds_alternative<model::ExtensionRef>(out))
+    reader.warn(at.find("type"), "understood, but not served: requests that it is for are answered by 500");
 }
 
 void check_filters(Reader& reader, View at, const model::HttpFilters& filters) {
