@@ -181,6 +181,7 @@ class UpgradeTest(unittest.TestCase):
             _, handed, _, _ = socket.recv_fds(other, 16, 1)
             socket.close(handed[0])
             self.assertEqual(other.recv(16), b"all")
+            other.shutdown(socket.SHUT_RD)  # what the old one says next is lost, however soon it does
             other.send(b"serving")
         self.assertTrue(eventually(lambda: any("going on, without" in line for line in old.errors)))
         self.assertEqual(self.name(), b"backend")
