@@ -75,8 +75,10 @@ std::shared_ptr<const model::ClientSettings> settings_of(const std::vector<const
 std::shared_ptr<proxy::ClientLimits> make_limits(const model::ClientSettings* settings,
                                                  const std::shared_ptr<std::atomic<std::uint32_t>>& open_connections) {
   auto limits = std::make_shared<proxy::ClientLimits>();
-  limits->h1.allow_preface = true;
-  if (settings == nullptr) return limits;
+  if (settings == nullptr) {
+    take_limits(model::ClientSettings(), *limits);
+    return limits;
+  }
   take_limits(*settings, *limits);
   limits->open_connections =
       open_connections != nullptr ? open_connections : std::make_shared<std::atomic<std::uint32_t>>(0);

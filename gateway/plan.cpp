@@ -10,6 +10,7 @@
 
 #include "fairlead/tls/client_context.hpp"
 #include "fairlead/tls/ktls.hpp"
+#include "gateway/client_settings.hpp"
 
 namespace fairlead::gateway {
 namespace {
@@ -89,8 +90,7 @@ Result<proxy::Update> plan_from_arguments(const Arguments& arguments, const std:
     FL_TRY(tls, plan_tls(arguments, ports.front() != 0));  // the first plan is for the sockets
   }
   FL_TRY(const auto router, plan_router());
-  auto limits = std::make_shared<proxy::ClientLimits>();
-  limits->h1.allow_preface = true;
+  const auto limits = make_limits(nullptr, nullptr);
   for (std::size_t i = 0; i < arguments.listen.size(); ++i) {
     FL_TRY(const auto listen, ListenArgument::parse(arguments.listen[i]));
     auto listener = std::make_shared<proxy::ListenerSpec>();

@@ -105,18 +105,34 @@ class Limits(unittest.TestCase):
             self.assertEqual(wire.answer()[0], 408)
         self.assertEqual(curl("-d", "whole", self.url("/echo")), b"whole")
 
+    def test_what_no_policy_says_is_as_without_a_policy(self):
+        self.start("  mergeSlashes: true\n")
+        bare = Gateway("--listen", "127.0.0.1:0", "--to", self.backend.url)
+        self.addCleanup(bare.close)
+        settings = []
+        for port in (self.port, bare.port):
+            for fields, status in ((b"x: 1\r\n" * 127, 200), (b"x: 1\r\n" * 128, 431), (b"x: " + b"a" * 60_000 + b"\r\n", 200),
+                                   (b"x: " + b"a" * 70_000 + b"\r\n", 431)):
+                with self.subTest(policy=port == self.port, bytes=len(fields)), Wire(port) as wire:
+                    wire.send(b"GET /name HTTP/1.1\r\nhost: a\r\n" + fields + b"\r\n")
+                    self.assertEqual(wire.answer()[0], status)
+            with Wire(port) as wire:
+                settings.append(self.settings(wire))
+        self.assertEqual(settings[0], settings[1])
+        self.assertEqual((settings[0][3], settings[0][4]), (128, 262144))  # streams, window
+
+    def settings(self, wire):
+        """The server's SETTINGS of HTTP/2."""
+        wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0")
+        head = wire.take(9)
+        self.assertEqual(head[3], 4)
+        payload = wire.take(int.from_bytes(head[:3], "big"))
+        return dict(struct.iter_unpack(">HI", payload))
+
     def test_the_frames_of_http2(self):
         self.start("  http2: {maxFrameSize: 65536}\n")
         with Wire(self.port) as wire:
-            wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0")
-            while len(wire.buffer) < 9 or len(wire.buffer) < 9 + int.from_bytes(wire.buffer[:3], "big"):
-                got = wire.socket.recv(65536)
-                self.assertTrue(got)
-                wire.buffer += got
-            length = int.from_bytes(wire.buffer[:3], "big")
-            self.assertEqual(wire.buffer[3], 4)
-            settings = dict(struct.unpack(">HI", wire.buffer[9 + i:15 + i]) for i in range(0, length, 6))
-            self.assertEqual(settings[5], 65536)
+            self.assertEqual(self.settings(wire)[5], 65536)
         big = b"z" * 200_000
         self.assertEqual(curl("--http2-prior-knowledge", "--data-binary", "@-", self.url("/echo"), input=big), big)
 

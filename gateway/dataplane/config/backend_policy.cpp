@@ -263,6 +263,7 @@ model::BackendPolicy read_backend_policy(Reader& reader, View root) {
         field("healthCheck", [&](View v) { read_health(reader, v, s); }),
         field("circuitBreaker",
               [&](View v) {
+                s.breaker = {};
                 read_breaker(reader, v, s.breaker,
                              field("perBackend", [&](View b) { read_breaker(reader, b, s.backend_breaker); }));
               }),

@@ -8,7 +8,7 @@ namespace fairlead::http {
 /// How much of a head is read before it is refused, whatever the wire format.
 struct HeadLimits {
   std::uint32_t target = 8192;         ///< bytes of a request target; beyond: 414
-  std::uint32_t fields_bytes = 32768;  ///< bytes of a field section as sent, the empty line included; beyond: 431
+  std::uint32_t fields_bytes = 65536;  ///< bytes of a field section as sent, the empty line included; beyond: 431
   std::uint32_t fields = 128;          ///< fields in a section; beyond: 431
 };
 

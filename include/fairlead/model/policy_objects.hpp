@@ -38,17 +38,20 @@ struct BackendBalancing {
   std::uint32_t least_ring_size = 1024;
   std::uint32_t hash_balance_percent =
       0;  ///< a backend with more than this share of the mean load is passed over; 0: none
+  bool operator==(const BackendBalancing&) const = default;
 };
 
 struct BackendSlowStart {
   milliseconds window{0};  ///< 0: off
   std::uint32_t aggression_percent = 100;
   std::uint32_t least_weight_percent = 10;
+  bool operator==(const BackendSlowStart&) const = default;
 };
 
 struct BackendLocality {
   bool prefer_local = false;  ///< own zone, then region, then others
   std::uint32_t overprovisioning_percent = 140;
+  bool operator==(const BackendLocality&) const = default;
 };
 
 struct ActiveHealthCheck {
@@ -69,6 +72,7 @@ struct ActiveHealthCheck {
   std::string grpc_service;
   std::string tcp_send;
   std::string tcp_receive;
+  bool operator==(const ActiveHealthCheck&) const = default;
 };
 
 struct BackendOutlierDetection {
@@ -83,6 +87,7 @@ struct BackendOutlierDetection {
   std::uint32_t failure_percent = 0;  ///< 0: off
   std::uint32_t latency_percent = 0;  ///< of the median backend's mean; 0: off
   std::vector<std::uint16_t> failure_statuses;  ///< that count as 5xx; empty: 5xx do
+  bool operator==(const BackendOutlierDetection&) const = default;
 };
 
 /// Concurrency limits; 0: none.
@@ -91,6 +96,7 @@ struct BackendCircuitBreaker {
   std::uint32_t max_pending_requests = 1024;
   std::uint32_t max_parallel_requests = 1024;
   std::uint32_t max_parallel_retries = 1024;
+  bool operator==(const BackendCircuitBreaker&) const = default;
 };
 
 struct BackendConnectionPool {
@@ -100,6 +106,7 @@ struct BackendConnectionPool {
   std::uint32_t max_concurrent_streams = 100;  ///< of an HTTP/2 connection
   milliseconds idle_timeout{60000};
   milliseconds max_connection_duration{0};  ///< 0: no limit
+  bool operator==(const BackendConnectionPool&) const = default;
 };
 
 struct BackendRetry {
@@ -110,17 +117,20 @@ struct BackendRetry {
   milliseconds per_try_timeout{0};  ///< 0: none
   milliseconds backoff_base{25};
   milliseconds backoff_max{250};
+  bool operator==(const BackendRetry&) const = default;
 };
 
 struct BackendRetryBudget {
   std::uint32_t percent = 20;
   std::uint32_t min_retry_concurrency = 3;
   milliseconds interval{10000};
+  bool operator==(const BackendRetryBudget&) const = default;
 };
 
 struct BackendHedging {
   milliseconds delay{0};  ///< 0: off
   std::uint32_t max_requests = 1;
+  bool operator==(const BackendHedging&) const = default;
 };
 
 /// 0: none.
@@ -128,6 +138,7 @@ struct BackendTimeouts {
   milliseconds connect{5000};
   milliseconds request{0};
   milliseconds stream_idle{0};
+  bool operator==(const BackendTimeouts&) const = default;
 };
 
 struct BackendSettings {
@@ -138,7 +149,7 @@ struct BackendSettings {
   std::optional<ActiveHealthCheck> active_check;
   std::optional<BackendOutlierDetection> outlier;
   std::uint32_t panic_percent = 50;  ///< fewer available than this: health is ignored; 0: never
-  BackendCircuitBreaker breaker;
+  BackendCircuitBreaker breaker{0, 0, 0, 0};
   BackendCircuitBreaker backend_breaker{0, 0, 0, 0};  ///< perBackend
   BackendConnectionPool pool;
   std::optional<BackendRetry> retry;
@@ -148,6 +159,7 @@ struct BackendSettings {
   Protocol protocol = Protocol::kAuto;  ///< kAuto: appProtocol of the Service's port, else HTTP/1.1
   std::uint8_t proxy_protocol = 0;  ///< version that is sent; 0: none
   bool host_of_backend = false;  ///< Host is the chosen backend's own name, whatever the request or route says
+  bool operator==(const BackendSettings&) const = default;
 };
 
 /// How the gateway uses the backends of Services.
@@ -159,24 +171,27 @@ struct BackendPolicy {
 
 // ---- ClientPolicy -------------------------------------------------------------------------------------------------
 
+/// The defaults here are those of the gateway, whether a policy is there or not; the engine's own are the same.
 struct ClientLimits {
   std::uint32_t max_connections = 0;  ///< of the listener; 0: none
   std::uint32_t max_header_bytes = 65536;  ///< of a request's head
-  std::uint32_t max_headers = 100;
+  std::uint32_t max_headers = 128;
   std::uint32_t max_request_line_bytes = 8192;
   std::uint64_t max_body_bytes = 0;  ///< 0: none
   std::uint32_t max_requests_per_connection = 0;  ///< 0: none
+  bool operator==(const ClientLimits&) const = default;
 };
 
 /// 0: none.
 struct ClientTimeouts {
   milliseconds request_header{15000};  ///< from the first byte to the head's end
   milliseconds request{0};  ///< head and body received
-  milliseconds idle{60000};  ///< between requests
-  milliseconds body_idle{30000};  ///< between pieces of a body
-  milliseconds write{30000};  ///< while the client takes nothing
+  milliseconds idle{75000};  ///< between requests
+  milliseconds body_idle{60000};  ///< between pieces of a body
+  milliseconds write{60000};  ///< while the client takes nothing
   milliseconds tls_handshake{10000};
   milliseconds max_connection_duration{0};
+  bool operator==(const ClientTimeouts&) const = default;
 };
 
 struct ClientForwarded {
@@ -186,14 +201,16 @@ struct ClientForwarded {
   Field client_field = Field::kXForwardedFor;  ///< which of their fields names the client
   bool send_forwarded = false;  ///< Forwarded to the backend, too
   bool preserve_request_id = false;  ///< x-request-id of the client is kept
+  bool operator==(const ClientForwarded&) const = default;
 };
 
 struct ClientHttp2 {
   bool enabled = true;
-  std::uint32_t max_concurrent_streams = 100;
-  std::uint32_t initial_stream_window = 65536;
+  std::uint32_t max_concurrent_streams = 128;
+  std::uint32_t initial_stream_window = 262144;
   std::uint32_t initial_connection_window = 1048576;
   std::uint32_t max_frame_size = 16384;
+  bool operator==(const ClientHttp2&) const = default;
 };
 
 struct ClientTls {
@@ -207,6 +224,7 @@ struct ClientTls {
   std::vector<ObjectReference> ca_certificates;  ///< Secret or ConfigMap, with ca.crt; same namespace
   bool forward_identity = false;  ///< x-forwarded-client-cert to the backend
   bool session_tickets = true;
+  bool operator==(const ClientTls&) const = default;
 };
 
 struct ClientAccessLog {
@@ -216,6 +234,7 @@ struct ClientAccessLog {
   std::string text;  ///< of kTemplate
   std::string path;  ///< empty: standard output
   std::uint32_t sampling_percent = 100;
+  bool operator==(const ClientAccessLog&) const = default;
 };
 
 struct ClientSettings {

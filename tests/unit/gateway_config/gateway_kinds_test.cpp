@@ -120,7 +120,7 @@ TEST(GatewayKinds, PoliciesHaveTheirDefaultsAndFields) {
   EXPECT_EQ(client->settings->tls.min_version, model::ClientTls::Version::k13);
   EXPECT_EQ(client->settings->tls.client_certificate, model::ClientTls::ClientCertificate::kRequest);
   EXPECT_EQ(client->settings->timeouts.idle, 0ms);
-  EXPECT_EQ(client->settings->limits.max_headers, 100U);
+  EXPECT_EQ(client->settings->limits.max_headers, 128U);
 }
 
 TEST(GatewayKinds, GatewayHasListenersTlsAndAddresses) {
