@@ -97,6 +97,7 @@ void take_pool(const model::BackendSettings& from, upstream::PoolSpec& to) {
   to.max_concurrent_streams = from.pool.max_concurrent_streams;
   to.stream_idle = from.timeouts.stream_idle;
   to.proxy_protocol = from.proxy_protocol;
+  to.keep_alive = keep_alive_of(from.tcp_keepalive);
 }
 
 upstream::HealthCheckSpec check_of(const model::ActiveHealthCheck& from, std::uint8_t proxy_protocol) {
@@ -138,6 +139,11 @@ void take_locality(const model::BackendSettings& from, const std::string& zone, 
 }
 
 }  // namespace
+
+net::KeepAlive keep_alive_of(const model::TcpKeepalive& from) {
+  const auto seconds = [](model::milliseconds time) { return static_cast<std::uint32_t>(time.count() / 1000); };
+  return {.idle_s = seconds(from.idle_time), .interval_s = seconds(from.interval), .probes = from.probes};
+}
 
 void take_settings(const model::BackendSettings& from, const std::string& zone, upstream::ClusterSpec& to,
                    Remarks::Texts& texts) {

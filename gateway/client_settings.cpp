@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "gateway/backend_settings.hpp"
+
 namespace fairlead::gateway {
 namespace {
 
@@ -51,6 +53,7 @@ void take_limits(const model::ClientSettings& from, proxy::ClientLimits& to) {
   to.forwarded.send_forwarded = from.forwarded.send_forwarded;
   to.tls_handshake = from.timeouts.tls_handshake;
   to.proxy_protocol = from.proxy_protocol;
+  to.keep_alive = keep_alive_of(from.tcp_keepalive);
   to.h2.frame = from.http2.max_frame_size;
   to.body_bytes = from.limits.max_body_bytes;
   to.request = from.timeouts.request;

@@ -105,6 +105,34 @@ class Limits(unittest.TestCase):
             self.assertEqual(wire.answer()[0], 408)
         self.assertEqual(curl("-d", "whole", self.url("/echo")), b"whole")
 
+    def keep_alive(self, filter_):
+        """Seconds to the next probe of the one socket that the filter of ss is good for."""
+        def timer():
+            shown = subprocess.run(["ss", "-Htno", "state", "established", filter_], capture_output=True, text=True,
+                                   check=True).stdout
+            return re.findall(r"timer:\(keepalive,([^,]*),", shown)
+        found = eventually(timer)
+        self.assertEqual(len(found), 1, filter_)
+        return sum(float(number) * {"min": 60, "sec": 1, "ms": 0.001}[unit]
+                   for number, unit in re.findall(r"([0-9.]+)(min|sec|ms)", found[0]))
+
+    def test_peers_that_are_gone_are_noticed(self):
+        self.start("  tcpKeepalive: {idleTime: 20m}\n")
+
+        def asked(wire, path):
+            wire.send(f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+            wire.until(b"\r\n\r\n")
+            return self.keep_alive(f"sport = :{self.port} and dport = :{wire.socket.getsockname()[1]}")
+        with Wire(self.port) as before, Wire(self.port) as after:
+            self.assertGreater(asked(before, "/events/1"), 600)
+            self.assertLessEqual(self.keep_alive(f"dport = :{self.backend.port}"), 60)
+            changes = self.followed.status()["changes"]
+            self.followed.write("policy.yaml", client_policy("  tcpKeepalive: {idleTime: 40s}\n"))
+            self.followed.await_changes(changes)
+            with Wire(self.port) as late:
+                self.assertLessEqual(asked(late, "/name"), 40)
+            self.assertGreater(asked(after, "/name"), 600)
+
     def test_what_no_policy_says_is_as_without_a_policy(self):
         self.start("  mergeSlashes: true\n")
         bare = Gateway("--listen", "127.0.0.1:0", "--to", self.backend.url)

@@ -130,6 +130,27 @@ std::optional<std::chrono::milliseconds> read_duration(Reader& reader, View at) 
   return value;
 }
 
+namespace {
+
+constexpr std::chrono::seconds kMostKeepAlive{32767};  // of the kernel
+
+void read_seconds(Reader& reader, View at, std::chrono::seconds least, std::chrono::milliseconds& out) {
+  const auto value = read_duration(reader, at);
+  if (!value) return;
+  if (*value < least || *value > kMostKeepAlive || *value % std::chrono::seconds(1) != std::chrono::seconds(0))
+    return reader.error(at, "whole seconds, " + std::to_string(least.count()) + "s to 32767s");
+  out = *value;
+}
+
+}  // namespace
+
+void read_tcp_keepalive(Reader& reader, View at, model::TcpKeepalive& out) {
+  read_mapping(reader, at,
+               field("idleTime", [&](View v) { read_seconds(reader, v, std::chrono::seconds(0), out.idle_time); }),
+               field("interval", [&](View v) { read_seconds(reader, v, std::chrono::seconds(1), out.interval); }),
+               number_field(reader, "probes", out.probes, 1, 127));
+}
+
 void read_options(Reader& reader, View at, std::size_t most, model::Labels& out) {
   std::size_t count = 0;
   reader.fields(at, [&](View option) {

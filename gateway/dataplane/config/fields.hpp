@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "fairlead/model/policy_objects.hpp"
 #include "gateway/dataplane/config/kinds.hpp"
 #include "gateway/dataplane/config/reader.hpp"
 
@@ -156,6 +157,9 @@ inline auto time_field(Reader& reader, std::string_view name, std::chrono::milli
     if (const auto value = read_duration(reader, v)) out = *value;
   });
 }
+/// Seconds that the kernel takes for TCP keep-alive.
+void read_tcp_keepalive(Reader& reader, View at, model::TcpKeepalive& out);
+
 template <class Number>
 auto number_field(Reader& reader, std::string_view name, Number& out, std::uint64_t least = 0,
                   std::uint64_t most = 0x7fffffff) {

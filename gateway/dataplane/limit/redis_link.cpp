@@ -14,7 +14,7 @@ namespace fairlead::limit {
 namespace {
 
 constexpr std::size_t kRead = 16 * 1024;
-const net::ConnectOptions kOptions{.source = {}, .keep_alive_s = 30, .user_timeout_ms = 0};
+const net::ConnectOptions kOptions{.source = {}, .keep_alive = {.idle_s = 30}};
 
 }  // namespace
 

@@ -38,12 +38,7 @@ Result<> bind_source(int fd, const Endpoint& source) {
 Result<> prepare(int fd, const SocketAddress& to, const ConnectOptions& options) {
   if (to.is_unix()) return {};
   set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  if (options.keep_alive_s != 0) {
-    set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set(fd, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(options.keep_alive_s));
-  }
-  if (options.user_timeout_ms != 0)
-    set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(std::min<std::uint32_t>(options.user_timeout_ms, INT_MAX)));
+  set_keep_alive(fd, options.keep_alive);
   if (options.source) return bind_source(fd, *options.source);
   return {};
 }

@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::uint64_t kIdleMs = 3'600'000;  // where no policy says else
 constexpr std::uint64_t kLooks = 4;           // at whether something has passed, in an idle time-out
-constexpr std::uint32_t kKeepAliveS = 60;     // so that a backend that is gone is noticed
 
 }  // namespace
 
@@ -51,7 +50,7 @@ void StreamRelay::attempt() {
   backend_ = begun.backend;
   tried_[tries_++] = backend_;
   auto stream = net::TcpStream::connect(worker_.reactor(), net::SocketAddress(backend_->endpoint().address),
-                                        {.source = {}, .keep_alive_s = kKeepAliveS});
+                                        {.source = {}, .keep_alive = cluster_->spec().pool.keep_alive});
   if (!stream) return failed();
   connected_ = false;
   backend_stream_ = std::move(*stream);

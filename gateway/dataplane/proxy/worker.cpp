@@ -23,6 +23,12 @@ void Port::on_accept(Fd fd, const net::Endpoint& peer, const net::Endpoint& loca
   worker.accept(*this, std::move(fd), peer, local);
 }
 
+void Port::keep(const net::KeepAlive& keep_alive) {
+  if (kept == keep_alive || address.is_unix()) return;
+  net::set_keep_alive(listener->fd(), keep_alive);
+  kept = keep_alive;
+}
+
 void Port::on_exhausted(int) { worker.close_idle(kClosedWhenExhausted); }
 
 Worker::Worker(event::Reactor& reactor, const WorkerProxy::Options& options)
@@ -117,6 +123,7 @@ Result<> Worker::open_ports(const Snapshot& snapshot, std::vector<BoundSocket> s
       for (auto& port : ports_) {
         if (port->listener == nullptr || port->address != address) continue;
         port->spec = listener.get();
+        port->keep(listener->limits->keep_alive);
         port->meter_id = observer_.listener(listener->name);
         port->logs = observer_.logs_of(*listener);
         port->shows_response = std::ranges::any_of(port->logs, [](const auto& log) { return log->shows_response(); });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -32,6 +33,8 @@ struct Port final : net::AcceptHandler {
   Port(Worker& its_worker, net::SocketAddress its_address) : worker(its_worker), address(its_address) {}
   void on_accept(Fd fd, const net::Endpoint& peer, const net::Endpoint& local) override;
   void on_exhausted(int error) override;
+  /// Of connections that are accepted from now on.
+  void keep(const net::KeepAlive& keep_alive);
 
   Worker& worker;
   net::SocketAddress address;
@@ -42,6 +45,7 @@ struct Port final : net::AcceptHandler {
   std::vector<std::shared_ptr<telemetry::WorkerLog>> logs;
   bool shows_response = false;  // a log does
   std::size_t connections = 0;
+  std::optional<net::KeepAlive> kept;  // what the listener's socket has
 };
 
 /// Everything that one worker serves with.

@@ -173,7 +173,8 @@ Result<std::unique_ptr<http::ClientSession>> Connector::connect(const ClusterSpe
                 .tls = std::const_pointer_cast<tls::ClientContext>(
                     std::static_pointer_cast<const tls::ClientContext>(cluster.tls)),
                 .name = cluster.tls != nullptr ? endpoint_name(endpoint.address) : std::string()};
-  FL_TRY(auto stream, net::TcpStream::connect(reactor_, net::SocketAddress(endpoint.address)));
+  FL_TRY(auto stream, net::TcpStream::connect(reactor_, net::SocketAddress(endpoint.address),
+                                              {.source = {}, .keep_alive = cluster.pool.keep_alive}));
   if (cluster.pool.proxy_protocol == 0) return speak(manner, std::move(stream), owner);
   std::string header;
   if (!net::write_proxy(cluster.pool.proxy_protocol, proxy_header(client), header))

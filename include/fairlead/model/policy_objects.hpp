@@ -23,6 +23,14 @@ namespace fairlead::model {
 
 using std::chrono::milliseconds;
 
+/// What is done to notice that a peer is gone.
+struct TcpKeepalive {
+  milliseconds idle_time{60000};  ///< whole seconds, as the next; 0: nothing
+  milliseconds interval{15000};
+  std::uint32_t probes = 4;
+  bool operator==(const TcpKeepalive&) const = default;
+};
+
 // ---- BackendPolicy ------------------------------------------------------------------------------------------------
 
 struct BackendBalancing {
@@ -156,6 +164,7 @@ struct BackendSettings {
   BackendRetryBudget budget;
   BackendHedging hedging;
   BackendTimeouts timeouts;
+  TcpKeepalive tcp_keepalive;
   Protocol protocol = Protocol::kAuto;  ///< kAuto: appProtocol of the Service's port, else HTTP/1.1
   std::uint8_t proxy_protocol = 0;  ///< version that is sent; 0: none
   bool host_of_backend = false;  ///< Host is the chosen backend's own name, whatever the request or route says
@@ -244,6 +253,7 @@ struct ClientSettings {
   ClientHttp2 http2;
   ClientTls tls;
   ClientAccessLog access_log;
+  TcpKeepalive tcp_keepalive;
   bool proxy_protocol = false;  ///< every connection must begin with it, version 1 or 2
   bool allow_connect = false;  ///< the CONNECT method
   bool path_merge_slashes = true;

@@ -8,16 +8,15 @@
 #include "fairlead/base/fd.hpp"
 #include "fairlead/base/result.hpp"
 #include "fairlead/event/reactor.hpp"
+#include "fairlead/net/keep_alive.hpp"
 #include "fairlead/net/socket_address.hpp"
 #include "fairlead/net/stream.hpp"
 
 namespace fairlead::net {
 
 struct ConnectOptions {
-  std::optional<Endpoint> source;    ///< port 0: any, chosen when the peer is known (IP_BIND_ADDRESS_NO_PORT)
-  std::uint32_t keep_alive_s = 0;    ///< idle seconds before the first TCP keep-alive probe; 0: none
-  std::uint32_t user_timeout_ms =
-      0; ///< how long sent data may stay unacknowledged (TCP_USER_TIMEOUT); 0: the kernel's rule
+  std::optional<Endpoint> source;  ///< port 0: any, chosen when the peer is known (IP_BIND_ADDRESS_NO_PORT)
+  KeepAlive keep_alive;
 };
 
 /// A Stream over a TCP or unix stream socket.

@@ -19,6 +19,7 @@
 #include "fairlead/http/h2_limits.hpp"
 #include "fairlead/http/limits.hpp"
 #include "fairlead/model/gateway_route_parts.hpp"
+#include "fairlead/net/keep_alive.hpp"
 #include "fairlead/net/socket_address.hpp"
 #include "fairlead/route/forwarded.hpp"
 #include "fairlead/route/path.hpp"
@@ -113,6 +114,7 @@ struct ClientLimits {
   std::uint32_t connections = 0;  ///< at a time, of the port; 0: no limit
   /// The port's connections now, of all workers, while there is a limit. Never null then.
   std::shared_ptr<std::atomic<std::uint32_t>> open_connections{};
+  net::KeepAlive keep_alive;
   AnswerStyle style = AnswerStyle::kOwn;
   bool forward_identity = false;  ///< backends get x-forwarded-client-cert
   bool proxy_protocol = false;  ///< every connection begins with its header; with forwarded.trusted, only from those

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "fairlead/net/keep_alive.hpp"
 #include "fairlead/net/stream.hpp"
 
 namespace fairlead::upstream {
@@ -178,6 +179,7 @@ struct PoolSpec {
   std::uint32_t max_concurrent_streams = 100;  ///< of one HTTP/2 connection
   milliseconds stream_idle{0};  ///< of TCP and UDP passed on as they are; 0: who passes them decides
   std::uint8_t proxy_protocol = 0;  ///< version that is sent: 0 (none), 1 or 2
+  net::KeepAlive keep_alive{};
   bool operator==(const PoolSpec&) const = default;
 };
 

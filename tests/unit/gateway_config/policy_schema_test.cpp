@@ -78,7 +78,7 @@ struct Policy {
       return *policy->settings == *std::get<model::BackendPolicy>(b).settings;
     const auto parts = [](const model::Object& object) {
       const auto& s = *std::get<model::ClientPolicy>(object).settings;
-      return std::tie(s.limits, s.timeouts, s.forwarded, s.http2, s.tls, s.access_log);
+      return std::tie(s.limits, s.timeouts, s.forwarded, s.http2, s.tls, s.access_log, s.tcp_keepalive);
     };
     return parts(a) == parts(b);
   }

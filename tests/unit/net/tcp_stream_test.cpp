@@ -61,27 +61,47 @@ TEST_F(TcpStreamTest, AnErrorAtOnceIsAnError) {
   EXPECT_EQ(none.error().code, ENOENT);
   const Fd listener = listening("127.0.0.1:0");
   const auto source = TcpStream::connect(*reactor_, *local_address(listener.get()),
-                                         {.source = Endpoint{*Address::parse("192.0.2.1"), 0}});
+                                         {.source = Endpoint{*Address::parse("192.0.2.1"), 0}, .keep_alive = {}});
   ASSERT_FALSE(source);
   EXPECT_EQ(source.error().code, EADDRNOTAVAIL);
 }
 
+int option(int fd, int level, int name) {
+  int value = -1;
+  socklen_t length = sizeof value;
+  getsockopt(fd, level, name, &value, &length);
+  return value;
+}
+
 TEST_F(TcpStreamTest, ConnectsFromASource) {
   const Fd listener = listening("127.0.0.1:0");
-  auto made = TcpStream::connect(
-      *reactor_, *local_address(listener.get()),
-      {.source = Endpoint{*Address::parse("127.0.0.2"), 0}, .keep_alive_s = 30, .user_timeout_ms = 5000});
+  auto made = TcpStream::connect(*reactor_, *local_address(listener.get()),
+                                 {.source = Endpoint{*Address::parse("127.0.0.2"), 0},
+                                  .keep_alive = {.idle_s = 30, .interval_s = 5, .probes = 2}});
   ASSERT_TRUE(made);
   ASSERT_TRUE(wait_for(listener.get(), POLLIN));
   SocketAddress peer;
   const Fd fd(::accept4(listener.get(), peer.get_mutable(), peer.length_mutable(), SOCK_CLOEXEC));
   EXPECT_EQ(peer.endpoint().address, *Address::parse("127.0.0.2"));
-  int seconds = 0;
-  socklen_t length = sizeof seconds;
-  getsockopt((*made)->fd(), IPPROTO_TCP, TCP_KEEPIDLE, &seconds, &length);
-  EXPECT_EQ(seconds, 30);
-  getsockopt((*made)->fd(), IPPROTO_TCP, TCP_USER_TIMEOUT, &seconds, &length);
-  EXPECT_EQ(seconds, 5000);
+  EXPECT_EQ(option((*made)->fd(), SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_EQ(option((*made)->fd(), IPPROTO_TCP, TCP_KEEPIDLE), 30);
+  EXPECT_EQ(option((*made)->fd(), IPPROTO_TCP, TCP_KEEPINTVL), 5);
+  EXPECT_EQ(option((*made)->fd(), IPPROTO_TCP, TCP_KEEPCNT), 2);
+  EXPECT_EQ(option((*made)->fd(), IPPROTO_TCP, TCP_USER_TIMEOUT), 40'000);
+}
+
+TEST_F(TcpStreamTest, WhatAListenerAcceptsInheritsKeepAlive) {
+  const Fd listener = listening("127.0.0.1:0");
+  for (const bool on : {true, false}) {
+    set_keep_alive(listener.get(), {.idle_s = on ? 30U : 0U});
+    const auto made = TcpStream::connect(*reactor_, *local_address(listener.get()));
+    ASSERT_TRUE(made);
+    ASSERT_TRUE(wait_for(listener.get(), POLLIN));
+    const Fd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    EXPECT_EQ(option(fd.get(), SOL_SOCKET, SO_KEEPALIVE), on ? 1 : 0);
+    EXPECT_EQ(option(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT), on ? 90'000 : 0);
+    EXPECT_EQ(option(fd.get(), IPPROTO_TCP, TCP_KEEPIDLE), 30);
+  }
 }
 
 TEST_F(TcpStreamTest, AShortReadIsTheLastUntilMoreComes) {
