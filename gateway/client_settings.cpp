@@ -35,6 +35,7 @@ void take_limits(const model::ClientSettings& from, proxy::ClientLimits& to) {
   to.h1.timeouts = timeouts_of(from.timeouts);
   to.h1.requests = from.limits.max_requests_per_connection;
   to.h1.allow_connect = from.allow_connect;
+  to.h1.upgrades.names = to.h2.upgrades.names = from.http_upgrade;
   to.h1.allow_preface = from.http2.enabled;
   to.h2.streams = from.http2.max_concurrent_streams;
   to.h2.stream_window = from.http2.initial_stream_window;

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a ClientPolicy holds clients to: bodies, connections, their age, time, frames, and who they say they are."""
+import base64
+import hashlib
 import pathlib
 import re
 import select
@@ -27,6 +29,16 @@ metadata: {{name: clients, namespace: default}}
 spec:
   targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: edge}}]
 {spec}"""
+
+
+def agrees_to_websocket(conversation, method, path, head, body, framing):
+    key = re.search(rb"\r\nsec-websocket-key: (\S+)", head)
+    if b"\r\nupgrade: websocket" not in head:
+        return conversation.send(200, b"plain")
+    accept = base64.b64encode(hashlib.sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+    conversation.peer.sendall(b"HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: "
+                              + accept + b"\r\n\r\n")
+    conversation.more()
 
 
 class Limits(unittest.TestCase):
@@ -104,6 +116,33 @@ class Limits(unittest.TestCase):
             wire.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc")
             self.assertEqual(wire.answer()[0], 408)
         self.assertEqual(curl("-d", "whole", self.url("/echo")), b"whole")
+
+    def test_protocols_to_change_to(self):
+        def shouts(conversation, method, path, head, body, framing):
+            if b"\r\nupgrade: Shout/1" not in head:
+                return conversation.send(200, b"plain")
+            conversation.peer.sendall(b"HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: shout/1\r\n\r\n")
+            while True:
+                conversation.more()
+                conversation.peer.sendall(conversation.buffer.upper())
+                conversation.buffer = b""
+        rows = (("  httpUpgrade: [{type: SHOUT/1}]\n", 101, 200), ("  mergeSlashes: true\n", 200, 101),
+                ("  httpUpgrade: []\n", 200, 200))
+        for spec, shout, websocket in rows:
+            self.start(spec)
+            self.backend.answer = shouts
+            with self.subTest(spec=spec), Wire(self.port) as wire:
+                wire.send(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: Shout/1\r\n\r\n")
+                self.assertEqual(wire.answer()[0], shout)
+                if shout == 101:
+                    for word in (b"hello", b"x" * 100_000):
+                        wire.send(word)
+                        self.assertEqual(wire.take(len(word)), word.upper())
+            self.backend.answer = agrees_to_websocket
+            with self.subTest(spec=spec), Wire(self.port) as wire:
+                wire.send(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+                          b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+                self.assertEqual(wire.answer()[0], websocket)
 
     def keep_alive(self, filter_):
         """Seconds to the next probe of the one socket that the filter of ss is good for."""

@@ -134,6 +134,24 @@ void read_access_log(Reader& reader, View at, model::ClientAccessLog& out) {
                  "a template of text and operators such as %RESPONSE_CODE%; " + compiled.error().message);
 }
 
+/// A token, and "/" and another; never HTTP/2, which has a preface.
+void read_upgrade(Reader& reader, View at, std::string& out) {
+  const auto good = [](std::string_view text) {
+    const auto slash = text.find('/');
+    return is_token(text.substr(0, slash)) && (slash == text.npos || is_token(text.substr(slash + 1))) &&
+           lower(text) != "h2c";
+  };
+  read_text(reader, at, out, 1, 64, good, "a protocol such as websocket or tls/1.0, but h2c");
+  out = lower(out);
+}
+
+void read_upgrades(Reader& reader, View at, std::vector<std::string>& out) {
+  out.clear();
+  read_list(reader, at, 0, 16, out, [&](View item, std::string& one) {
+    read_mapping(reader, item, required("type", "a protocol", [&](View v) { read_upgrade(reader, v, one); }));
+  });
+}
+
 bool takes_clients(const model::RefKindName& kind) {
   return kind.kind == model::RefKind::kGateway || kind.kind == model::RefKind::kListenerSet;
 }
@@ -163,6 +181,7 @@ model::ClientPolicy read_client_policy(Reader& reader, View root) {
         field("accessLog", [&](View v) { read_access_log(reader, v, s.access_log); }),
         field("logs", [&](View v) { read_client_logs(reader, v, out.metadata.ns, s.logs); }),
         bool_field(reader, "proxyProtocol", s.proxy_protocol), bool_field(reader, "allowConnect", s.allow_connect),
+        field("httpUpgrade", [&](View v) { read_upgrades(reader, v, s.http_upgrade); }),
         bool_field(reader, "mergeSlashes", s.path_merge_slashes), bool_field(reader, "looseTargets", s.loose_targets));
   });
   out.settings = std::move(settings);

@@ -275,7 +275,7 @@ H1Refusal RequestParser::finish_upgrade() {
   auto list = framing_.upgrade;
   bool websocket = false;
   while (!list.empty()) websocket |= grammar::equals_ignoring_case(grammar::next_element(list), "websocket");
-  if (websocket) {
+  if (websocket && limits_.upgrades.allow("websocket")) {
     const auto* version = find(head_.fields, "sec-websocket-version");
     if (head_.method != Method::kGet || has_body || version == nullptr) return H1Refusal::kUpgrade;
     if (version->value != "13") return H1Refusal::kUpgradeVersion;
@@ -284,11 +284,10 @@ H1Refusal RequestParser::finish_upgrade() {
     out_.facts.websocket_key = key;
     head_.protocol = "websocket";
   } else {
-    // Other protocols go on as they are named; never HTTP/2, which has a preface.
+    // Other protocols go on as they are named.
     const bool named_well = grammar::all(framing_.upgrade.substr(0, framing_.upgrade.find('/')), grammar::kToken) &&
                             framing_.upgrade.find_first_of(", \t") == std::string_view::npos;
-    if (!limits_.allow_upgrades || has_body || !named_well) return H1Refusal::kNone;
-    if (grammar::equals_ignoring_case(framing_.upgrade, "h2c")) return H1Refusal::kNone;
+    if (has_body || !named_well || !limits_.upgrades.allow(framing_.upgrade)) return H1Refusal::kNone;
     head_.protocol = framing_.upgrade;
   }
   out_.facts.upgrade = head_.protocol;

@@ -102,7 +102,7 @@ void H2Connection::submit_settings() {
   if (limits().frame != 16384) add(NGHTTP2_SETTINGS_MAX_FRAME_SIZE, limits().frame);
   if (server_) {
     add(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits().streams);
-    if (limits().allow_extended_connect) add(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
+    if (!limits().upgrades.names.empty()) add(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
   } else {
     add(NGHTTP2_SETTINGS_ENABLE_PUSH, 0);
   }

@@ -129,8 +129,8 @@ H2Fault allowed(const RequestHead& head, std::size_t fields, const H2Limits& lim
   if (fields > limits.fields) return why = "too many fields", H2Fault::kTooLarge;
   if (head.body != Body::kTunnel) return H2Fault::kNone;
   if (head.protocol.empty() && !limits.allow_connect) return why = "CONNECT is not allowed", H2Fault::kConnect;
-  if (!head.protocol.empty() && !limits.allow_extended_connect)
-    return why = "extended CONNECT is not allowed", H2Fault::kConnect;
+  if (!head.protocol.empty() && !limits.upgrades.allow(head.protocol))
+    return why = "extended CONNECT to this protocol is not allowed", H2Fault::kConnect;
   return H2Fault::kNone;
 }
 

@@ -73,7 +73,7 @@ struct H2Limits {
   std::size_t memory = 2 << 20;  ///< bytes of codec state for a connection
   std::uint16_t informational = 16;  ///< 1xx responses before a final one
   bool allow_connect = false;  ///< else CONNECT gets 501
-  bool allow_extended_connect = true;  ///< SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441)
+  Upgrades upgrades;  ///< by extended CONNECT (RFC 8441); others get 501
   Timeouts timeouts;  ///< `body` is left to the exchange's owner
   std::uint32_t settings_ms = 10'000;  ///< until the peer's SETTINGS have come; 0: no limit
   std::uint32_t ping_every_ms = 0;  ///< a PING after so long without a byte from the peer; 0: never

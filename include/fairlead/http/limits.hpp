@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fairlead/base/ascii.hpp"
 
 namespace fairlead::http {
 
@@ -21,6 +27,16 @@ struct Timeouts {
   std::uint32_t linger = 2'000;  ///< how long a closed connection is read on, so that the peer sees our last answer
 };
 
+/// Protocols that a connection (HTTP/1's Upgrade) or a stream (HTTP/2's :protocol) may change to.
+struct Upgrades {
+  std::vector<std::string> names{"websocket"};  ///< in lower case
+  [[nodiscard]] bool allow(std::string_view name) const {
+    return std::ranges::any_of(names, [&](const std::string& one) {
+      return std::ranges::equal(one, name, {}, {}, [](char c) { return lower_ascii(c); });
+    });
+  }
+};
+
 /// Limits and choices of HTTP/1. Every default is the strict one.
 struct H1Limits {
   HeadLimits head;
@@ -32,7 +48,7 @@ struct H1Limits {
   std::uint32_t drain_ms = 2000;  ///< how long an idle connection may still ask once it drains; 0: not at all
   std::uint16_t informational = 16;  ///< 1xx responses before a final one
   bool allow_connect = false;  ///< else CONNECT gets 501
-  bool allow_upgrades = false;  ///< of other protocols than websocket; else Upgrade is ignored, as RFC 9110 7.8 permits
+  Upgrades upgrades;  ///< Upgrade to others is ignored, as RFC 9110 7.8 permits
   bool allow_preface = false;  ///< a connection may begin with HTTP/2's preface; the owner takes over then
   bool loose_targets =
       false;  ///< targets may also have the characters that browsers leave unencoded: " [ ] ^ ` { | } and backslash

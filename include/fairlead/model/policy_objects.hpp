@@ -256,6 +256,7 @@ struct ClientSettings {
   TcpKeepalive tcp_keepalive;
   bool proxy_protocol = false;  ///< every connection must begin with it, version 1 or 2
   bool allow_connect = false;  ///< the CONNECT method
+  std::vector<std::string> http_upgrade{"websocket"};  ///< protocols, in lower case
   bool path_merge_slashes = true;
   bool loose_targets = false;  ///< targets may have the characters that browsers leave unencoded
   std::vector<ClientLog> logs;  ///< beside access_log

@@ -231,6 +231,8 @@ constexpr BadDocument kBadGatewayInput[] = {
     {kBackend, "healthCheck: {active: {type: TCP, http: {}}}}", 5, "spec.healthCheck.active.http", "a mapping",
      "only tcp"},
     {kBackend, "tcpKeepalive: {idleTime: 500ms}}", 5, "spec.tcpKeepalive.idleTime", "\"500ms\"", "whole seconds"},
+    {kClient, "httpUpgrade: [{type: h2c}]}", 5, "spec.httpUpgrade[0].type", "\"h2c\"", "but h2c"},
+    {kClient, "httpUpgrade: [{}]}", 5, "spec.httpUpgrade[0].type", "nothing", "a protocol"},
     {kClient, "tcpKeepalive: {interval: 0s}}", 5, "spec.tcpKeepalive.interval", "\"0s\"", "1s to 32767s"},
     {kBackend, "retry: {retryOn: [always]}}", 5, "spec.retry.retryOn[0]", "\"always\"", "connect-failure"},
     {kBackend, "circuitBreaker: {perBackend: {perBackend: {}}}}", 5, "spec.circuitBreaker.perBackend.perBackend",

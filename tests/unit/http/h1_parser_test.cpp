@@ -219,7 +219,8 @@ TEST(H1Request, LimitsAreExact) {
 
 TEST(H1Request, ChoicesOpenWhatIsRefusedByDefault) {
   H1Limits limits;
-  limits.allow_connect = limits.loose_targets = limits.allow_upgrades = limits.allow_preface = true;
+  limits.allow_connect = limits.loose_targets = limits.allow_preface = true;
+  limits.upgrades.names = {"x/1"};
   H1Request request;
   Bytes connect("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n");
   ASSERT_EQ(request.parse(connect.span(), limits), H1Step::kDone);
@@ -228,9 +229,9 @@ TEST(H1Request, ChoicesOpenWhatIsRefusedByDefault) {
   EXPECT_EQ(request.parse(loose.span(), limits), H1Step::kDone);
   Bytes fragment("GET /# HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(request.parse(fragment.span(), limits), H1Step::kRefused);
-  Bytes upgrade("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x/1\r\n\r\n");
+  Bytes upgrade("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: X/1\r\n\r\n");
   ASSERT_EQ(request.parse(upgrade.span(), limits), H1Step::kDone);
-  EXPECT_EQ(describe(request), "GET a / 1.1 tunnel=x/1 keep-alive ");
+  EXPECT_EQ(describe(request), "GET a / 1.1 tunnel=X/1 keep-alive ");
   const std::string preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   for (std::size_t size = 1; size < preface.size(); ++size) {
     Bytes piece(preface.substr(0, size));
