@@ -46,6 +46,7 @@ struct Arguments {
   std::string socket = "/run/fairlead/gateway.sock";  ///< empty: none
   std::string admin = "127.0.0.1:9465";               ///< empty: none
   bool allow_partial = false;           ///< Kong's file: leave out what cannot be served as Kong does
+  bool loose_targets = false;           ///< of listen: targets as browsers send them
   bool upgrade = false;                 ///< take over from the gateway at `socket`, where there is one
   unsigned drain_seconds = 30;
   unsigned drain_delay_seconds = 0;

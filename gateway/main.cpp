@@ -44,6 +44,8 @@ Result<> check(const Arguments& arguments) {
   if (!arguments.config.empty() && by_flags)
     return fairlead::fail(
         "--config: found beside --listen, --to, --cert, --key or --ocsp, expected one of the two ways");
+  if (!arguments.config.empty() && arguments.loose_targets)
+    return fairlead::fail("--loose-targets: found beside --config, expected looseTargets of a ClientPolicy");
   if (!arguments.config.empty()) return {};
   for (auto text = arguments.listen.begin(); text != arguments.listen.end(); ++text) {
     FL_TRY(const auto listen, fairlead::gateway::ListenArgument::parse(*text));
@@ -138,6 +140,9 @@ void add_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--key", arguments.key, "PEM file of its private key")->type_name("FILE");
   app.add_option("--ocsp", arguments.ocsp, "an OCSP response for it (DER), stapled as long as it is good")
       ->type_name("FILE");
+  app.add_flag(
+      "--loose-targets", arguments.loose_targets,
+      "take targets as browsers send them, with \" [ ] ^ ` { | } and backslash unencoded; without it they get 400");
   app.add_option("--zone", arguments.zone, "zone of this machine, for backends nearby first")->type_name("NAME");
   app.add_option("--dns", arguments.dns, "name servers, ADDRESS[:PORT] with commas (default: /etc/resolv.conf)")
       ->type_name("ADDRESSES");

@@ -91,6 +91,7 @@ Result<proxy::Update> plan_from_arguments(const Arguments& arguments, const std:
   }
   FL_TRY(const auto router, plan_router());
   const auto limits = make_limits(nullptr, nullptr);
+  if (arguments.loose_targets) limits->take_loose_targets();
   for (std::size_t i = 0; i < arguments.listen.size(); ++i) {
     FL_TRY(const auto listen, ListenArgument::parse(arguments.listen[i]));
     auto listener = std::make_shared<proxy::ListenerSpec>();

@@ -15,7 +15,7 @@ import unittest
 
 from backend import Backend
 from objects import CLASS, Followed, free_port, gateway, http, https, make_certificate, of, route, secret, service, to
-from support import Gateway, Wire, curl, curl_status, eventually, raw
+from support import PROGRAM, Gateway, Wire, curl, curl_status, eventually, raw
 
 
 def join(*documents):
@@ -79,6 +79,21 @@ class Limits(unittest.TestCase):
                         subprocess.run(["curl", "-sg", version, self.url(sent)], capture_output=True, check=False)
                         self.assertEqual([path for path, _, _ in self.backend.requests()][-1:] == [got], taken)
             self.assertEqual(curl_status("-g", self.url(rows[0][0])), "200" if taken else "400")
+
+    def test_targets_of_browsers_without_a_policy(self):
+        backend = Backend()
+        self.addCleanup(backend.close)
+        for flags, status in ((("--loose-targets",), 200), ((), 400)):
+            served = Gateway("--listen", "127.0.0.1:0", "--to", backend.url, *flags)
+            self.addCleanup(served.close)
+            with Wire(served.port) as wire:
+                wire.send(b"GET /head?ids[]=1|2 HTTP/1.1\r\nhost: a\r\n\r\n")
+                got, _, body = wire.answer()
+            self.assertEqual(got, status)
+            self.assertIn(b"GET /head?ids[]=1|2 " if flags else b"request target", body)
+        refused = subprocess.run([PROGRAM, "--config", "/dev/null", "--loose-targets"], capture_output=True, text=True, check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("looseTargets of a ClientPolicy", refused.stderr)
 
     def test_connections(self):
         self.start("  limits: {maxConnections: 3}\n", workers=2)
