@@ -51,6 +51,7 @@ struct Arguments {
   unsigned drain_seconds = 30;
   unsigned drain_delay_seconds = 0;
   std::string kernel_tls = "auto";  ///< or "off"
+  std::uint64_t memory_limit = 0;       ///< bytes of buffers of all workers; 0: by the machine
   std::uint64_t queue_limit_ms = 1000;  ///< what requests may wait for their turn; 0: however long
   std::string log_level = "info";
   std::string access_log = "off";       ///< FORMAT[:TARGET]

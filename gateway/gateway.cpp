@@ -18,6 +18,7 @@
 #include "gateway/config_plan.hpp"
 #include "gateway/confinement.hpp"
 #include "gateway/kong_source.hpp"
+#include "gateway/machine_limits.hpp"
 #include "gateway/plan.hpp"
 #include "gateway/publisher.hpp"
 #include "gateway/quota_keeper.hpp"
@@ -69,6 +70,8 @@ struct Gateway::Parts {
   event::Loop::TimerId drain_limit = 0;
   bool leaving = false;   // told to end
   bool draining = false;  // and no longer accepting
+  MachineLimits limits;
+  event::Loop::Clock::time_point told_of_exhaustion{};
 
   Result<> start();
   Result<> listen();
@@ -77,6 +80,7 @@ struct Gateway::Parts {
   Result<> await_successor();
   void take(Result<std::optional<proxy::Update>> update);
   void handle_signals();
+  void exhausted(int error);
   void relieve();
   void hand_over();
   void take_datagrams(std::vector<proxy::DatagramSession> sessions);
@@ -132,6 +136,7 @@ void Gateway::Parts::take(Result<std::optional<proxy::Update>> update) {
 }
 
 Result<> Gateway::Parts::start() {
+  limits = {.files = raise_file_limit(), .memory = buffer_limit(arguments.memory_limit)};
   FL_CHECK(confine());
   if (arguments.kernel_tls == "auto") tls::use_ktls(tls::probe_ktls());
   FL_TRY(signals, take_signals());
@@ -141,10 +146,16 @@ Result<> Gateway::Parts::start() {
   take_kong_tracing(arguments);
   FL_TRY(telemetry, TelemetryParts::create(arguments));
   FL_TRY(auto references, make_session_references(arguments.session_key));
-  FL_TRY(workers, Workers::start(count, arguments.queue_limit_ms, *telemetry, std::move(references)));
+  FL_TRY(workers,
+         Workers::start(count,
+                        {.memory_limit = limits.memory,
+                         .queue_limit_ms = arguments.queue_limit_ms,
+                         .on_exhausted = [this](int error) { loop->post([this, error] { exhausted(error); }); },
+                         .references = std::move(references)},
+                        *telemetry));
   FL_TRY(watch, BackendWatch::start(*workers, *loop, arguments.dns));
   FL_CHECK(serve());
-  FL_TRY(serving, Serving::open(arguments, *workers, *watch, *loop, *telemetry, config.get(), quotas.get()));
+  FL_TRY(serving, Serving::open(arguments, *workers, *watch, *loop, *telemetry, config.get(), quotas.get(), limits));
   if (serving->metrics_port() != 0) std::printf("admin on %s\n", serving->metrics_address().c_str());
   serving->start();
   FL_CHECK(await_successor());
@@ -226,6 +237,15 @@ void Gateway::Parts::leave(std::uint32_t signal) {
   }
   spdlog::info("signal {}: no new connections, {} are to end", signal, workers->connections());
   drain();
+}
+
+/// Metrics count each; the log says it once in a while.
+void Gateway::Parts::exhausted(int error) {
+  const auto now = event::Loop::Clock::now();
+  if (told_of_exhaustion != event::Loop::Clock::time_point{} && now < told_of_exhaustion + kTick) return;
+  told_of_exhaustion = now;
+  spdlog::warn("{}: new connections are closed, and idle ones make room; {} files may be open (systemd: LimitNOFILE=)",
+               system_error("accepting connections", error).message, limits.files);
 }
 
 /// The successor reads what is written here next.

@@ -175,6 +175,11 @@ void add_options(CLI::App& app, Arguments& arguments) {
                  "milliseconds that requests may wait for a worker; beyond, they get 503; 0: no limit")
       ->type_name("MS")
       ->capture_default_str();
+  app.add_option("--memory-limit", arguments.memory_limit,
+                 "bytes of buffers, such as 512MiB, beyond which new requests get 503 (default: a quarter of what the "
+                 "process may have)")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(false));
   app.add_option(
          "--kernel-tls", arguments.kernel_tls,
          "auto: the kernel seals TLS records where it can, so that long bodies are moved without a copy; off: never")

@@ -178,8 +178,9 @@ nlohmann::json quotas_of(const QuotaKeeper* quotas) {
 
 Result<std::unique_ptr<Serving>> Serving::open(const Arguments& arguments, Workers& workers, BackendWatch& watch,
                                                event::Loop& loop, const TelemetryParts& telemetry,
-                                               const ConfigPlan* plan, const QuotaKeeper* quotas) {
-  std::unique_ptr<Serving> self(new Serving(workers, watch, loop, telemetry, plan, quotas));
+                                               const ConfigPlan* plan, const QuotaKeeper* quotas,
+                                               const MachineLimits& limits) {
+  std::unique_ptr<Serving> self(new Serving(workers, watch, loop, telemetry, plan, quotas, limits));
   if (!arguments.admin.empty()) {
     auto opened = admin::Server::on_tcp(arguments.admin, admin::Server::Port::kShared);
     if (!opened) return fail("--admin: " + opened.error().message);
@@ -216,6 +217,7 @@ void Serving::add_handlers(admin::Server& server) {
   server.get("/v1/status", [this](const admin::Request&) {
     return admin::on_loop(loop_, [this] {
       auto status = status_of(workers_.counters(), workers_.count(), ready_);
+      status["limits"] = {{"files", limits_.files}, {"bufferBytes", limits_.memory}};
       const auto watched = watch_.state();
       status["healthChecks"] = checks_of(watched);
       status["names"] = names_of(watched);

@@ -11,6 +11,7 @@
 #include "gateway/arguments.hpp"
 #include "gateway/backend_watch.hpp"
 #include "gateway/config_plan.hpp"
+#include "gateway/machine_limits.hpp"
 #include "gateway/quota_keeper.hpp"
 #include "gateway/telemetry_parts.hpp"
 #include "gateway/workers.hpp"
@@ -24,7 +25,8 @@ class Serving {
   /// `plan`: null without a configuration. `quotas`: null where none are kept; used until stop().
   static Result<std::unique_ptr<Serving>> open(const Arguments& arguments, Workers& workers, BackendWatch& watch,
                                                event::Loop& loop, const TelemetryParts& telemetry,
-                                               const ConfigPlan* plan, const QuotaKeeper* quotas);
+                                               const ConfigPlan* plan, const QuotaKeeper* quotas,
+                                               const MachineLimits& limits);
   void start();
   void stop();
   /// /readyz answers 503 from now on.
@@ -35,13 +37,14 @@ class Serving {
 
  private:
   Serving(Workers& workers, BackendWatch& watch, event::Loop& loop, const TelemetryParts& telemetry,
-          const ConfigPlan* plan, const QuotaKeeper* quotas)
+          const ConfigPlan* plan, const QuotaKeeper* quotas, const MachineLimits& limits)
       : workers_(workers),
         watch_(watch),
         loop_(loop),
         telemetry_(telemetry),
         plan_(plan),
         quotas_(quotas),
+        limits_(limits),
         api_(workers, loop, telemetry, plan) {}
   void add_handlers(admin::Server& server);
 
@@ -51,6 +54,7 @@ class Serving {
   const TelemetryParts& telemetry_;
   const ConfigPlan* plan_;
   const QuotaKeeper* quotas_;
+  MachineLimits limits_;
   AdminApi api_;
   std::string address_;
   std::unique_ptr<admin::Server> tcp_;

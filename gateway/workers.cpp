@@ -7,8 +7,7 @@
 
 namespace fairlead::gateway {
 
-Result<std::unique_ptr<Workers>> Workers::start(unsigned count, std::uint64_t queue_limit_ms, TelemetryParts& telemetry,
-                                                std::shared_ptr<const upstream::SessionReferences> references) {
+Result<std::unique_ptr<Workers>> Workers::start(unsigned count, const Common& common, TelemetryParts& telemetry) {
   std::unique_ptr<Workers> self(new Workers);
   std::uint64_t seed = 0;
   if (::getrandom(&seed, sizeof seed, 0) != sizeof seed) return fail(system_error("getrandom", errno));
@@ -17,10 +16,12 @@ Result<std::unique_ptr<Workers>> Workers::start(unsigned count, std::uint64_t qu
     auto& part = *self->parts_.emplace_back(std::make_unique<Part>());
     proxy::WorkerProxy::Options options{.worker = number,
                                         .workers = count,
-                                        .queue_limit_ms = queue_limit_ms,
+                                        .memory_limit = common.memory_limit / count,
+                                        .queue_limit_ms = common.queue_limit_ms,
                                         .seed = seed,
+                                        .on_exhausted = common.on_exhausted,
                                         .clusters = clusters,
-                                        .references = references};
+                                        .references = common.references};
     telemetry.give(options);
     FL_TRY(part.thread, event::Worker::start(
                             {.name = "worker-" + std::to_string(number)},

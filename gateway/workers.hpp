@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,9 +17,14 @@ namespace fairlead::gateway {
 /// Owner: Gateway. Thread: main.
 class Workers {
  public:
-  /// queue_limit_ms: see WorkerProxy::Options.
-  static Result<std::unique_ptr<Workers>> start(unsigned count, std::uint64_t queue_limit_ms, TelemetryParts& telemetry,
-                                                std::shared_ptr<const upstream::SessionReferences> references);
+  /// What all have alike. memory_limit: of all together; else see WorkerProxy::Options.
+  struct Common {
+    std::uint64_t memory_limit = 0;
+    std::uint64_t queue_limit_ms = 0;
+    std::function<void(int error)> on_exhausted{};
+    std::shared_ptr<const upstream::SessionReferences> references{};
+  };
+  static Result<std::unique_ptr<Workers>> start(unsigned count, const Common& common, TelemetryParts& telemetry);
   ~Workers();
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;

@@ -269,7 +269,8 @@ class Front final : public net::AcceptHandler {
     if (!client || !backend) std::_Exit(1);
     make_(std::move(*client), std::move(*backend));
   }
-  void on_exhausted(int) override { std::_Exit(1); }
+  bool make_room(int) override { std::_Exit(1); }
+  void on_shed(std::uint64_t) override {}
 
  private:
   Site& site_;

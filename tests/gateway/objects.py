@@ -142,9 +142,9 @@ class Objects:
 class Followed(Objects):
     """A gateway that follows them."""
 
-    def __init__(self, files, workers=1, path=None, arguments=(), environment=None):
+    def __init__(self, files, workers=1, path=None, arguments=(), **options):
         super().__init__(files)
-        self.gateway = Gateway("--config", path or self.folder, *arguments, workers=workers, environment=environment)
+        self.gateway = Gateway("--config", path or self.folder, *arguments, workers=workers, **options)
 
     def status(self):
         return json.loads(curl(f"http://{self.gateway.admin}/v1/status"))["configuration"]

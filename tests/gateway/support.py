@@ -28,14 +28,14 @@ def eventually(condition, limit=LIMIT):
 
 
 class Gateway:
-    """Starts the program and waits until it serves. listeners: URL -> port as it printed them."""
+    """Starts the program, behind the words `before`, and waits until it serves."""
 
-    def __init__(self, *arguments, workers=1, ready=True, socket_path=None, environment=None):
+    def __init__(self, *arguments, workers=1, ready=True, socket_path=None, environment=None, before=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-gateway-"))
         self.socket = socket_path or self.folder / "gateway.sock"
         self.lines, self.errors = [], []
         self.process = subprocess.Popen(
-            [PROGRAM, *map(str, arguments), "--workers", str(workers), "--socket", str(self.socket),
+            [*before, PROGRAM, *map(str, arguments), "--workers", str(workers), "--socket", str(self.socket),
              "--admin", "127.0.0.1:0"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
         self.readers = [threading.Thread(target=self.read, args=(self.process.stdout, self.lines), daemon=True),

@@ -9,11 +9,13 @@
 namespace fairlead::net {
 namespace {
 
+constexpr int kAcceptFlags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+
 Fd open_reserve() { return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
-bool is_exhaustion(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
-
 }  // namespace
+
+bool is_exhaustion(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
 
 Result<std::unique_ptr<Listener>> Listener::create(event::Reactor& reactor, Fd fd, AcceptHandler& handler) {
   FL_TRY(const SocketAddress local, local_address(fd.get()));
@@ -98,7 +100,9 @@ void Listener::drain() {
 /// False: nothing is waiting, or accepting rests.
 bool Listener::accept_one() {
   SocketAddress peer;
-  Fd fd(::accept4(fd_.get(), peer.get_mutable(), peer.length_mutable(), SOCK_NONBLOCK | SOCK_CLOEXEC));
+  const auto take = [&] { return ::accept4(fd_.get(), peer.get_mutable(), peer.length_mutable(), kAcceptFlags); };
+  Fd fd(take());
+  if (!fd && is_exhaustion(errno) && handler_.make_room(errno)) fd.reset(take());
   if (fd) {
     ++counts_.accepted;
     Endpoint local = local_endpoint_;
@@ -110,7 +114,7 @@ bool Listener::accept_one() {
   const int error = errno;
   if (error == EAGAIN) return false;
   if (is_exhaustion(error)) {
-    shed(error);
+    shed();
     return false;
   }
   // accept(2): errors of the network that wait on the new socket are shown here, and the next may be good.
@@ -119,12 +123,13 @@ bool Listener::accept_one() {
 }
 
 /// One descriptor was held back: with it each of those who wait is taken and closed at once.
-void Listener::shed(int error) {
+void Listener::shed() {
   ++counts_.exhausted;
+  const auto before = counts_.shed;
   const linger reset{.l_onoff = 1, .l_linger = 0};
   for (int i = 0; i < kMostPerTurn && reserve_; ++i) {
     reserve_.reset();
-    Fd fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    Fd fd(::accept4(fd_.get(), nullptr, nullptr, kAcceptFlags));
     const bool taken = static_cast<bool>(fd);
     if (taken) {
       ++counts_.shed;
@@ -136,7 +141,7 @@ void Listener::shed(int error) {
   }
   watch(false);
   reactor_.timers().arm(*this, reactor_.now_ms() + kRestMs);
-  handler_.on_exhausted(error);
+  handler_.on_shed(counts_.shed - before);
 }
 
 }  // namespace fairlead::net

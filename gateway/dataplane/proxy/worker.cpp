@@ -29,13 +29,17 @@ void Port::keep(const net::KeepAlive& keep_alive) {
   kept = keep_alive;
 }
 
-void Port::on_exhausted(int) { worker.close_idle(kClosedWhenExhausted); }
+bool Port::make_room(int error) { return worker.make_room(error); }
+
+void Port::on_shed(std::uint64_t count) {
+  worker.meter().count(meter_id, telemetry::ListenerCounter::kConnectionsShed, count);
+}
 
 Worker::Worker(event::Reactor& reactor, const WorkerProxy::Options& options)
     : reactor_(reactor),
       budget_(options.memory_limit),
       queue_(reactor, options.queue_limit_ms),
-      connector_(reactor, pool_, h1_),
+      connector_(reactor, pool_, h1_, [this](int error) { return make_room(error); }),
       random_(options.seed + options.worker),
       upstream_{.clock = clock_,
                 .factory = connector_,
@@ -46,7 +50,8 @@ Worker::Worker(event::Reactor& reactor, const WorkerProxy::Options& options)
       references_(options.references),
       observer_(reactor, options),
       next_connection_(options.worker),
-      workers_(options.workers) {
+      workers_(options.workers),
+      told_of_exhaustion_(options.on_exhausted) {
   upstream_.shared->join(options.worker, [this](upstream::SharedClusters::Message message) {
     reactor_.post([this, message = std::move(message)] {
       if (set_ != nullptr) message(*set_);
@@ -289,14 +294,16 @@ std::unique_ptr<filter::Local>& Worker::local(const std::shared_ptr<const void>&
   return entry.object;
 }
 
-void Worker::close_idle(std::size_t count) {
+bool Worker::make_room(int error) {
+  if (told_of_exhaustion_) told_of_exhaustion_(error);
   std::vector<Connection*> idle;
   for (const auto& connection : connections_)
-    if (connection->idle() && idle.size() < count) idle.push_back(connection.get());
+    if (connection->idle() && idle.size() < kClosedWhenExhausted) idle.push_back(connection.get());
   for (auto* connection : idle) {
     meter().count(connection->port().meter_id, telemetry::ListenerCounter::kConnectionsShed);
     connection->close();
   }
+  return !idle.empty();
 }
 
 void Worker::refused(Connection& connection, std::uint16_t status, std::string_view why) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,7 +33,8 @@ namespace fairlead::proxy {
 struct Port final : net::AcceptHandler {
   Port(Worker& its_worker, net::SocketAddress its_address) : worker(its_worker), address(its_address) {}
   void on_accept(Fd fd, const net::Endpoint& peer, const net::Endpoint& local) override;
-  void on_exhausted(int error) override;
+  bool make_room(int error) override;
+  void on_shed(std::uint64_t count) override;
   /// Of connections that are accepted from now on.
   void keep(const net::KeepAlive& keep_alive);
 
@@ -99,7 +101,8 @@ class Worker final : private event::Deferred {
   void forget(Connection& connection);
   /// It has been destroyed.
   void release(Port& port);
-  void close_idle(std::size_t count);
+  /// Descriptors or memory are out: closes what is idle, and tells the program. False: nothing is.
+  bool make_room(int error);
   void refused(Connection& connection, std::uint16_t status, std::string_view why);
   void flooded(const Connection& connection, std::string_view kind);
   [[nodiscard]] ProtocolCounters protocols() const;
@@ -161,6 +164,7 @@ class Worker final : private event::Deferred {
   std::size_t active_ = 0;
   std::uint64_t next_connection_;  // in steps of the number of workers
   std::uint32_t workers_;
+  std::function<void(int)> told_of_exhaustion_;
   bool leaving_ = false;  // accepts, but nobody is to stay
   bool draining_ = false;
   bool shut_ = false;

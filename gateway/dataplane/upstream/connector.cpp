@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "fairlead/net/listener.hpp"
 #include "fairlead/net/proxy_protocol.hpp"
 #include "fairlead/net/tcp_stream.hpp"
 #include "fairlead/tls/tls_stream.hpp"
@@ -155,8 +156,17 @@ class Connector::Greeting final : public Beginning {
   std::unique_ptr<net::TcpStream> stream_;  // until the header is sent
 };
 
-Connector::Connector(event::Reactor& reactor, net::ChunkPool& pool, http::H1Context& h1)
-    : reactor_(reactor), pool_(pool), h1_(h1), h1_limits_(backend_limits()) {}
+Connector::Connector(event::Reactor& reactor, net::ChunkPool& pool, http::H1Context& h1,
+                     std::function<bool(int error)> make_room)
+    : reactor_(reactor), pool_(pool), h1_(h1), make_room_(std::move(make_room)), h1_limits_(backend_limits()) {}
+
+Result<std::unique_ptr<net::TcpStream>> Connector::connect_tcp(const net::SocketAddress& to,
+                                                               const net::KeepAlive& keep_alive) {
+  auto stream = net::TcpStream::connect(reactor_, to, {.source = {}, .keep_alive = keep_alive});
+  if (stream || !make_room_ || !net::is_exhaustion(stream.error().code) || !make_room_(stream.error().code))
+    return stream;
+  return net::TcpStream::connect(reactor_, to, {.source = {}, .keep_alive = keep_alive});
+}
 
 http::H2Context Connector::h2(std::uint32_t streams) {
   auto& limits = h2_limits_[streams];
@@ -173,8 +183,7 @@ Result<std::unique_ptr<http::ClientSession>> Connector::connect(const ClusterSpe
                 .tls = std::const_pointer_cast<tls::ClientContext>(
                     std::static_pointer_cast<const tls::ClientContext>(cluster.tls)),
                 .name = cluster.tls != nullptr ? endpoint_name(endpoint.address) : std::string()};
-  FL_TRY(auto stream, net::TcpStream::connect(reactor_, net::SocketAddress(endpoint.address),
-                                              {.source = {}, .keep_alive = cluster.pool.keep_alive}));
+  FL_TRY(auto stream, connect_tcp(net::SocketAddress(endpoint.address), cluster.pool.keep_alive));
   if (cluster.pool.proxy_protocol == 0) return speak(manner, std::move(stream), owner);
   std::string header;
   if (!net::write_proxy(cluster.pool.proxy_protocol, proxy_header(client), header))

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,6 +22,10 @@ namespace fairlead::event {
 /// How many workers make sense: the CPUs that this process may run on, and no more than the quota of its cgroup pays
 /// for (cpu.max of any level, rounded up; cpu.cfs_quota_us of version 1). At least 1.
 [[nodiscard]] std::size_t usable_cpus();
+
+/// Bytes of memory that this process may have: the machine's, and no more than its cgroup allows (memory.max of any
+/// level; memory.limit_in_bytes of version 1).
+[[nodiscard]] std::uint64_t usable_memory();
 
 /// The quota that cpu.max says, in CPUs: "150000 100000" is 1.5; nothing for "max 100000" and for what is no quota.
 [[nodiscard]] std::optional<double> parse_cpu_max(std::string_view text);

@@ -46,12 +46,17 @@ class AcceptHandler {
  public:
   /// A connected, non-blocking socket. Dropping fd closes the connection.
   virtual void on_accept(Fd fd, const Endpoint& peer, const Endpoint& local) = 0;
-  /// The process or the system is out of descriptors or memory (errno): a good time to close what is idle.
-  virtual void on_exhausted(int error) = 0;
+  /// The process or the system is out of descriptors or memory (errno): what is idle may be closed. True: some was.
+  virtual bool make_room(int error) = 0;
+  /// There was no room: connections that were closed at once.
+  virtual void on_shed(std::uint64_t count) = 0;
 
  protected:
   ~AcceptHandler() = default;
 };
+
+/// Whether it says (errno) that descriptors or memory are out.
+[[nodiscard]] bool is_exhaustion(int error);
 
 struct ListenerCounts {
   std::uint64_t accepted = 0;
@@ -62,8 +67,9 @@ struct ListenerCounts {
   ListenerCounts& operator+=(const ListenerCounts& other);
 };
 
-/// Accepts connections of one socket on one reactor. Without descriptors it closes what waits by means of one that it
-/// holds back, so that those clients know, and then rests: the others go on. Owner: a worker. Thread: its reactor's.
+/// Accepts connections of one socket on one reactor. Without descriptors, and room made, it closes what waits by means
+/// of one that it holds back, so that those clients know, and then rests: the others go on. Owner: a worker. Thread:
+/// its reactor's.
 class Listener final : private event::IoHandler, private event::Timer {
  public:
   static constexpr int kMostPerTurn = 64;     ///< connections
@@ -88,7 +94,7 @@ class Listener final : private event::IoHandler, private event::Timer {
   void on_io(std::uint32_t events) override;
   void on_timer() override;
   bool accept_one();
-  void shed(int error);
+  void shed();
   void watch(bool on);
 
   event::Reactor& reactor_;

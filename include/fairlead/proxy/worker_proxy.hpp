@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -85,6 +86,8 @@ class WorkerProxy {
     std::uint64_t seed = 0;  ///< of random choices
     telemetry::Meter* meter = nullptr;  ///< null: one of its own, that nobody reads
     telemetry::LogWriter* log_writer = nullptr;  ///< null: no listener's log is written
+    /// Descriptors or memory are out (errno), and connections are closed for that: on the worker's thread, often.
+    std::function<void(int error)> on_exhausted{};
     const Tracing* tracing = nullptr;  ///< null: what requests say of traces is passed on as it is
     /// What workers know of backends together.
     std::shared_ptr<upstream::SharedClusters> clusters = std::make_shared<upstream::SharedClusters>(1);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 
@@ -18,7 +19,9 @@ namespace fairlead::upstream {
 /// outlive it and its sessions. Thread: its worker's.
 class Connector final : public SessionFactory {
  public:
-  Connector(event::Reactor& reactor, net::ChunkPool& pool, http::H1Context& h1);
+  /// `make_room`: descriptors or memory are out (errno); true: some is free now. Empty: nobody makes any.
+  Connector(event::Reactor& reactor, net::ChunkPool& pool, http::H1Context& h1,
+            std::function<bool(int error)> make_room = {});
 
   Result<std::unique_ptr<http::ClientSession>> connect(const ClusterSpec& cluster, const EndpointSpec& endpoint,
                                                        const ClientEnds* client,
@@ -34,11 +37,13 @@ class Connector final : public SessionFactory {
                                                      http::ClientSessionOwner& owner);
   Result<std::unique_ptr<http::ClientSession>> speak_tls(const Manner& manner, std::unique_ptr<net::TcpStream> stream,
                                                          http::ClientSessionOwner& owner);
+  Result<std::unique_ptr<net::TcpStream>> connect_tcp(const net::SocketAddress& to, const net::KeepAlive& keep_alive);
   [[nodiscard]] http::H2Context h2(std::uint32_t streams);
 
   event::Reactor& reactor_;
   net::ChunkPool& pool_;
   http::H1Context& h1_;
+  std::function<bool(int)> make_room_;
   http::H1Limits h1_limits_;
   std::map<std::uint32_t, http::H2Limits> h2_limits_;  // by most streams: sessions refer to them
   http::H2Counters h2_counters_;

@@ -90,6 +90,12 @@ TEST(Cpus, AreAtLeastOneAndNoMoreThanAllowed) {
     EXPECT_FALSE(parse_cpu_max(text)) << text;
 }
 
+TEST(Memory, IsSomeAndNoMoreThanTheMachineHas) {
+  EXPECT_GE(usable_memory(), std::uint64_t{1} << 20);
+  EXPECT_LE(usable_memory(),
+            static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)));
+}
+
 TEST(Mailbox, DeliversEverySendersMessagesInItsOrder) {
   struct Message {
     std::size_t sender = 0;

@@ -19,7 +19,8 @@ class Accepting final : public net::AcceptHandler {
     auto stream = net::TcpStream::accepted(context_.reactor, std::move(fd), peer, local);
     if (stream) http::EchoConnection::serve(context_, std::move(*stream));
   }
-  void on_exhausted(int) override {}
+  bool make_room(int) override { return false; }
+  void on_shed(std::uint64_t) override {}
 
  private:
   http::H2Context context_;

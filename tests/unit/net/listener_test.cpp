@@ -183,6 +183,40 @@ TEST_F(ListenerTest, MayBeDestroyedWithinAnAccept) {
   EXPECT_EQ(accepted_.fds.size(), 2U);
 }
 
+/// While it is there, the process can have no more of them than it has.
+class NoDescriptors {
+ public:
+  explicit NoDescriptors(int any) : highest_(::dup(any)) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit low{.rlim_cur = static_cast<rlim_t>(highest_.get()) + 3, .rlim_max = before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &low);
+    for (Fd fd(::dup(any)); fd; fd = Fd(::dup(any))) filling_.push_back(std::move(fd));
+  }
+  ~NoDescriptors() { end(); }
+  void end() {
+    setrlimit(RLIMIT_NOFILE, &before_);
+    filling_.clear();
+  }
+
+ private:
+  Fd highest_;
+  rlimit before_{};
+  std::vector<Fd> filling_;
+};
+
+TEST_F(ListenerTest, WithoutDescriptorsItTakesTheRoomThatIsMade) {
+  const auto listener = listen(listening("127.0.0.1:0"));
+  const Fd first = connect_to("127.0.0.1", port_of(*listener));
+  ASSERT_TRUE(eventually_accepted(1));
+  std::vector<Fd> clients;
+  for (int i = 0; i < 100; ++i) clients.push_back(connect_to("127.0.0.1", port_of(*listener)));
+  accepted_.may_close = true;
+  const NoDescriptors none(first.get());
+  ASSERT_TRUE(run_until(*reactor_, [&] { return listener->counts().accepted == 101; }));
+  EXPECT_LE(accepted_.fds.size(), 1U);
+  EXPECT_EQ(accepted_.shed, 0U);
+}
+
 TEST_F(ListenerTest, WithoutDescriptorsItTellsClientsAndGoesOnLater) {
   const auto listener = listen(listening("127.0.0.1:0"));
   // UBSan looks at a class through a pipe when it first meets one: let it meet them while there are descriptors.
@@ -191,21 +225,14 @@ TEST_F(ListenerTest, WithoutDescriptorsItTellsClientsAndGoesOnLater) {
   std::vector<Fd> clients;
   for (int i = 0; i < 100; ++i) clients.push_back(connect_to("127.0.0.1", port_of(*listener)));
   Fd later(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  // Leaves room for none but those that are open.
-  rlimit before{};
-  getrlimit(RLIMIT_NOFILE, &before);
-  const Fd highest(::dup(later.get()));
-  const rlimit low{.rlim_cur = static_cast<rlim_t>(highest.get()) + 3, .rlim_max = before.rlim_max};
-  setrlimit(RLIMIT_NOFILE, &low);
-  std::vector<Fd> filling;
-  for (Fd fd(::dup(later.get())); fd; fd = Fd(::dup(later.get()))) filling.push_back(std::move(fd));
+  NoDescriptors none(later.get());
   ASSERT_TRUE(run_until(*reactor_, [&] { return listener->counts().shed == 100; }));
   EXPECT_EQ(accepted_.exhausted, EMFILE);
+  EXPECT_EQ(accepted_.shed, 100U);
   EXPECT_EQ(accepted_.fds.size(), 1U);
   EXPECT_EQ(listener->counts().exhausted, 2U);  // 64, a rest, 36
   for (const Fd& client : clients) EXPECT_EQ(receive_all(client), "errno " + std::to_string(ECONNRESET));
-  setrlimit(RLIMIT_NOFILE, &before);
-  filling.clear();
+  none.end();
   ASSERT_EQ(::connect(later.get(), listener->local().get(), listener->local().length()), 0);
   EXPECT_TRUE(eventually_accepted(2));
 }

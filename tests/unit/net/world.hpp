@@ -72,11 +72,19 @@ struct Accepted final : AcceptHandler {
     locals.push_back(local);
     if (then) then();
   }
-  void on_exhausted(int error) override { exhausted = error; }
+  bool make_room(int error) override {
+    exhausted = error;
+    if (!may_close || fds.empty()) return false;
+    fds.pop_back();
+    return true;
+  }
+  void on_shed(std::uint64_t count) override { shed += count; }
   std::vector<Fd> fds;
   std::vector<Endpoint> peers;
   std::vector<Endpoint> locals;
   int exhausted = 0;
+  std::uint64_t shed = 0;
+  bool may_close = false;  // of what it has, to make room
   std::function<void()> then;
 };
 
