@@ -61,7 +61,7 @@ admin::Response AdminApi::status(const admin::Request& request) const {
 /// Plans what `path` would give beside what is served, on the caller's thread.
 admin::Response AdminApi::diff(const std::string& path) const {
   if (path.empty() || path.front() != '/') return bad("path: found \"" + path + "\", expected an absolute path");
-  auto other = ConfigPlan::open(path, plan_->zone(), nullptr, nullptr, true);
+  auto other = ConfigPlan::open(path, plan_->zone(), nullptr, nullptr, nullptr, true);
   if (!other) return bad(other.error().message);
   auto planned = (*other)->load();
   if (!planned) return bad(planned.error().message);

@@ -34,10 +34,11 @@ constexpr Kind kTold[] = {Kind::kGatewayClass,
 
 }  // namespace
 
-Result<std::unique_ptr<ConfigPlan>> ConfigPlan::open(const std::string& path, const std::string& zone, AccessLogs* logs,
+Result<std::unique_ptr<ConfigPlan>> ConfigPlan::open(const std::string& path, const std::string& zone,
+                                                     std::shared_ptr<tls::TicketKeys> tickets, AccessLogs* logs,
                                                      telemetry::Meter* meter, bool quiet) {
   FL_TRY(auto directory, config::Directory::open(path, config::gateway_kinds()));
-  FL_TRY(auto tls, TlsPlan::create());
+  auto tls = std::make_unique<TlsPlan>(std::move(tickets));
   return std::unique_ptr<ConfigPlan>(new ConfigPlan(std::move(directory), std::move(tls), zone, logs, meter, quiet));
 }
 

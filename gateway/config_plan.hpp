@@ -37,10 +37,11 @@ class ConfigPlan {
     std::uint64_t clusters = 0;
   };
 
-  /// Fails only where the path cannot be read at all. `zone`: where the gateway is; empty: not known. `logs`: null
-  /// opens none; `meter`: null counts nothing; `quiet`: nothing is logged. Both are for looking at what is not in
-  /// force.
-  static Result<std::unique_ptr<ConfigPlan>> open(const std::string& path, const std::string& zone, AccessLogs* logs,
+  /// Fails only where the path cannot be read at all. `zone`: where the gateway is; empty: not known. `tickets`: null
+  /// gives none; `logs`: null opens none; `meter`: null counts nothing; `quiet`: nothing is logged. Both are for
+  /// looking at what is not in force.
+  static Result<std::unique_ptr<ConfigPlan>> open(const std::string& path, const std::string& zone,
+                                                  std::shared_ptr<tls::TicketKeys> tickets, AccessLogs* logs,
                                                   telemetry::Meter* meter, bool quiet = false);
 
   /// Reads everything, whatever inotify told; the first call always gives an update, later ones where something has
@@ -51,7 +52,7 @@ class ConfigPlan {
   /// To watch for EPOLLIN; then call follow().
   [[nodiscard]] int fd() const { return directory_->fd(); }
   /// What is only a matter of time; now and then.
-  void tick() { tls_->rotate(); }
+  void tick() { tls_->look_at_staples(); }
 
   /// Where no socket could be opened, for the status of Gateways.
   void set_unusable(const config::Endpoints& unusable) { state_.set_unusable(objects_, unusable); }

@@ -15,6 +15,7 @@
 #include "fairlead/event/loop.hpp"
 #include "fairlead/tls/ktls.hpp"
 #include "gateway/backend_watch.hpp"
+#include "gateway/certificate_files.hpp"
 #include "gateway/config_plan.hpp"
 #include "gateway/confinement.hpp"
 #include "gateway/kong_source.hpp"
@@ -37,6 +38,7 @@ using namespace std::chrono_literals;
 constexpr auto kDrainLook = 20ms;  // between two looks at what is still under way
 constexpr auto kNamesWait = 5s;    // at the start, for the first answers of name servers
 constexpr auto kRedisLook = 1s;
+constexpr auto kFilesLook = 1s;    // at --cert and --key
 constexpr auto kTick = 60s;        // between two looks at what is only a matter of time
 
 Result<Fd> take_signals() {
@@ -58,6 +60,8 @@ struct Gateway::Parts {
   Fd signals;
   std::unique_ptr<event::Loop> loop;
   std::unique_ptr<TelemetryParts> telemetry;
+  std::shared_ptr<tls::TicketKeys> tickets;
+  std::unique_ptr<CertificateFiles> certificate;  // null: without TLS by the command line
   std::unique_ptr<Workers> workers;
   std::unique_ptr<QuotaKeeper> quotas;  // null: nothing is kept
   std::unique_ptr<BackendWatch> watch;
@@ -81,6 +85,7 @@ struct Gateway::Parts {
   void take(Result<std::optional<proxy::Update>> update);
   void handle_signals();
   void exhausted(int error);
+  void take_certificate(Result<bool> changed);
   void relieve();
   void hand_over();
   void take_datagrams(std::vector<proxy::DatagramSession> sessions);
@@ -89,13 +94,18 @@ struct Gateway::Parts {
 };
 
 Result<> Gateway::Parts::listen() {
+  if (!arguments.certificate.empty()) {
+    FL_TRY(certificate, CertificateFiles::open(arguments.certificate, arguments.key, arguments.ocsp, tickets));
+    loop->every(kFilesLook, [this] { take_certificate(certificate->look()); });
+  }
+  const auto tls = certificate != nullptr ? certificate->context() : nullptr;
   std::vector<std::uint16_t> ports(arguments.listen.size(), 0);
-  FL_TRY(const auto wanted, plan_from_arguments(arguments, ports, telemetry->logs().standard()));
+  FL_TRY(const auto wanted, plan_from_arguments(arguments, ports, telemetry->logs().standard(), tls));
   for (std::size_t i = 0; i < ports.size(); ++i) {
     FL_TRY(const auto at, workers->listen(wanted.snapshot->listeners[i]->addresses[0]));
     ports[i] = at.endpoint().port;
   }
-  FL_TRY(const auto plan, plan_from_arguments(arguments, ports, telemetry->logs().standard()));
+  FL_TRY(const auto plan, plan_from_arguments(arguments, ports, telemetry->logs().standard(), tls));
   auto clusters = std::make_shared<const upstream::ClusterChanges>(watch->apply(*plan.clusters));
   FL_CHECK(workers->apply({plan.snapshot, std::move(clusters)}));
   for (const auto& listener : plan.snapshot->listeners)
@@ -110,7 +120,7 @@ Result<> Gateway::Parts::follow() {
   if (kong != nullptr) {
     FL_CHECK(loop->watch(kong->fd(), EPOLLIN, [this](std::uint32_t) { kong->changed(); }));
   }
-  FL_TRY(config, ConfigPlan::open(kong != nullptr ? kong->folder() : arguments.config, arguments.zone,
+  FL_TRY(config, ConfigPlan::open(kong != nullptr ? kong->folder() : arguments.config, arguments.zone, tickets,
                                   &telemetry->logs(), &telemetry->meter()));
   publisher = std::make_unique<Publisher>(*workers, *watch);
   FL_TRY(const auto first, config->load());
@@ -124,6 +134,15 @@ Result<> Gateway::Parts::follow() {
   loop->every(kTick, [this] { config->tick(); });
   loop->every(kRedisLook, [this] { redis.look(config->filters()); });
   return loop->watch(config->fd(), EPOLLIN, [this](std::uint32_t) { take(config->follow()); });
+}
+
+/// What cannot be used leaves the one before in force.
+void Gateway::Parts::take_certificate(Result<bool> changed) {
+  if (!changed) return spdlog::error("--cert: {}: the certificate before stays in force", changed.error().message);
+  if (draining || !*changed) return;
+  if (const auto done = workers->apply(with_tls(*workers->snapshot(), certificate->context())); !done)
+    return spdlog::error("--cert: {}", done.error().message);
+  spdlog::info("--cert: another certificate is in force");
 }
 
 /// What cannot be read or opened leaves what is served as it is.
@@ -145,6 +164,11 @@ Result<> Gateway::Parts::start() {
   const auto count = arguments.workers != 0 ? arguments.workers : static_cast<unsigned>(event::usable_cpus());
   take_kong_tracing(arguments);
   FL_TRY(telemetry, TelemetryParts::create(arguments));
+  FL_TRY(tickets, tls::TicketKeys::create({}, event::Loop::Clock::now()));
+  loop->every(kTick, [this] {
+    if (const auto done = tickets->rotate_if_due(event::Loop::Clock::now()); !done)
+      spdlog::error("session ticket keys: {}", done.error().message);
+  });
   FL_TRY(auto references, make_session_references(arguments.session_key));
   FL_TRY(workers,
          Workers::start(count,
@@ -179,8 +203,9 @@ Result<> Gateway::Parts::serve() {
   workers->forget_inherited();
   watch->await_names(kNamesWait);
   if (before != nullptr) {
-    FL_TRY(auto sessions, before->relieve());
-    take_datagrams(std::move(sessions));
+    FL_TRY(auto legacy, before->relieve());
+    take_datagrams(std::move(legacy.sessions));
+    if (!legacy.tickets.empty()) FL_CHECK(tickets->inherit(std::move(legacy.tickets), event::Loop::Clock::now()));
   }
   if (quotas == nullptr) return {};
   if (before != nullptr) quotas->take_over();
@@ -194,6 +219,7 @@ Result<> Gateway::Parts::await_successor() {
                                       {.sockets = [this] { return workers->sockets(); },
                                        .lock = [this] { return quotas != nullptr ? quotas->lock().get() : -1; },
                                        .relieved = [this] { relieve(); },
+                                       .tickets = [this] { return tickets->keys(); },
                                        .sessions = [this] { return workers->hold_datagrams(); },
                                        .drain = [this] { hand_over(); },
                                        .resume = [this] { take_datagrams({}); }}));
@@ -206,7 +232,12 @@ void Gateway::Parts::handle_signals() {
     if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1) telemetry->logs().reopen();
     if (info.ssi_signo == SIGUSR1) continue;
     if (info.ssi_signo == SIGHUP) {
-      if (config == nullptr || draining) continue;
+      if (draining) continue;
+      if (certificate != nullptr) {
+        const auto read = certificate->load();
+        take_certificate(read ? Result<bool>(true) : fail(read.error()));
+      }
+      if (config == nullptr) continue;
       spdlog::info("SIGHUP: looking at the configuration again");
       if (kong != nullptr) kong->changed();
       take(config->load());

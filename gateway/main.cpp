@@ -29,8 +29,9 @@ Examples:
   fairlead-gateway --listen 127.0.0.1:0 --to h2c://127.0.0.1:50051     gRPC; the port is printed
 
 Standard output: one line `listening on URL` for each listener, `admin on ADDRESS`, then `ready`. SIGTERM: no new
-connections, after --drain-delay, and the end once those under way are over; a second one does not wait. SIGHUP: look at the configuration
-again. SIGUSR1: open the files of access logs anew, after they were moved; so does SIGHUP.
+connections, after --drain-delay, and the end once those under way are over; a second one does not wait. SIGHUP: look at
+the configuration, or --cert and --key, again. SIGUSR1: open the files of access logs anew, after they were moved; so does
+SIGHUP.
 Exit status: 0 done or ended by a signal, 1 an error (said on standard error) or, for check, a refused object; 100 and
 above: a wrong command line.)";
 
@@ -135,7 +136,8 @@ void add_options(CLI::App& app, Arguments& arguments) {
       ->type_name("ADDRESS");
   app.add_option("--to", arguments.to, "a backend: http://, https:// or h2c://HOST[:PORT]; several times")
       ->type_name("URL");
-  app.add_option("--cert", arguments.certificate, "PEM file of the certificate chain: the listeners speak TLS")
+  app.add_option("--cert", arguments.certificate,
+                 "PEM file of the certificate chain: the listeners speak TLS; it and its key are followed")
       ->type_name("FILE");
   app.add_option("--key", arguments.key, "PEM file of its private key")->type_name("FILE");
   app.add_option("--ocsp", arguments.ocsp, "an OCSP response for it (DER), stapled as long as it is good")

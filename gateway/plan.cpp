@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/plan.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
-#include <chrono>
-#include <ctime>
 #include <optional>
 
 #include "fairlead/tls/client_context.hpp"
@@ -50,21 +46,6 @@ Result<upstream::ClusterSpecRef> plan_cluster(const Arguments& arguments) {
   return cluster;
 }
 
-/// `says`: in the log what is no error.
-Result<std::shared_ptr<const tls::ServerContext>> plan_tls(const Arguments& arguments, bool says) {
-  FL_TRY(auto certificate, tls::Certificate::load_files(arguments.certificate, arguments.key, arguments.ocsp));
-  if (const auto problem = certificate->ocsp_problem(std::time(nullptr)); says && !problem.empty())
-    spdlog::warn("{}", problem);
-  FL_TRY(auto tickets, tls::TicketKeys::create({}, std::chrono::steady_clock::now()));
-  auto policy = std::make_shared<tls::ServerPolicy>();
-  policy->alpn = {"h2", "http/1.1"};
-  tls::ServerConfig config;
-  config.servers.push_back({.names = {}, .certificates = {std::move(certificate)}, .policy = std::move(policy)});
-  config.tickets = std::move(tickets);
-  config.ktls = tls::ktls().available;
-  return tls::ServerContext::create(std::move(config));
-}
-
 Result<std::shared_ptr<const route::Router>> plan_router() {
   auto action = std::make_shared<proxy::RouteAction>();
   action->name = "--to";
@@ -80,15 +61,12 @@ Result<std::shared_ptr<const route::Router>> plan_router() {
 }  // namespace
 
 Result<proxy::Update> plan_from_arguments(const Arguments& arguments, const std::vector<std::uint16_t>& ports,
-                                          const std::shared_ptr<const telemetry::AccessLog>& log) {
+                                          const std::shared_ptr<const telemetry::AccessLog>& log,
+                                          const std::shared_ptr<const tls::ServerContext>& tls) {
   auto snapshot = std::make_shared<proxy::Snapshot>();
   snapshot->version = 1;
   FL_TRY(auto cluster, plan_cluster(arguments));
   snapshot->clusters.push_back(cluster);
-  std::shared_ptr<const tls::ServerContext> tls;
-  if (!arguments.certificate.empty()) {
-    FL_TRY(tls, plan_tls(arguments, ports.front() != 0));  // the first plan is for the sockets
-  }
   FL_TRY(const auto router, plan_router());
   const auto limits = make_limits(nullptr, nullptr);
   if (arguments.loose_targets) limits->take_loose_targets();
@@ -108,6 +86,17 @@ Result<proxy::Update> plan_from_arguments(const Arguments& arguments, const std:
   auto changes = std::make_shared<upstream::ClusterChanges>();
   changes->updated.push_back(std::move(cluster));
   return proxy::Update{std::move(snapshot), std::move(changes)};
+}
+
+proxy::Update with_tls(const proxy::Snapshot& before, const std::shared_ptr<const tls::ServerContext>& tls) {
+  auto snapshot = std::make_shared<proxy::Snapshot>(before);
+  ++snapshot->version;
+  for (auto& listener : snapshot->listeners) {
+    auto made = std::make_shared<proxy::ListenerSpec>(*listener);
+    made->tls = tls;
+    listener = std::move(made);
+  }
+  return {std::move(snapshot), std::make_shared<upstream::ClusterChanges>()};
 }
 
 }  // namespace fairlead::gateway

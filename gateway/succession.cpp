@@ -15,6 +15,7 @@
 
 #include "fairlead/net/listener.hpp"
 #include "gateway/session_packet.hpp"
+#include "gateway/ticket_packet.hpp"
 
 namespace fairlead::gateway {
 namespace {
@@ -117,18 +118,23 @@ Result<> Predecessor::receive_sockets() {
   }
 }
 
-Result<std::vector<proxy::DatagramSession>> Predecessor::relieve() {
+Result<Predecessor::Legacy> Predecessor::relieve() {
   FL_CHECK(send_packet(fd_.get(), kServing));
   limit_waiting(fd_.get(), kRelievedLimitS);
-  std::vector<proxy::DatagramSession> sessions;
+  Legacy legacy;
   for (;;) {
     FL_TRY(auto packet, receive_packet(fd_.get()));
-    if (packet.text == kYours) return sessions;
+    if (packet.text == kYours) return legacy;
     if (packet.text.empty()) return fail("the other gateway ended before it gave up its admin addresses");
+    if (is_ticket_packet(packet.text)) {
+      legacy.tickets = read_ticket_packet(packet.text);
+      ::explicit_bzero(packet.text.data(), packet.text.size());
+      continue;
+    }
     auto session = read_session_packet(packet.text);
     if (!session || !packet.fd) continue;  // of another build: its client's next datagram begins another
     session->fd = std::move(packet.fd);
-    sessions.push_back(std::move(*session));
+    legacy.sessions.push_back(std::move(*session));
   }
 }
 
@@ -184,6 +190,10 @@ Result<> Succession::hand_out() {
 }
 
 Result<> Succession::hand_over() {
+  auto tickets = ticket_packet(calls_.tickets());
+  const auto told = send_packet(successor_.get(), tickets);
+  ::explicit_bzero(tickets.data(), tickets.size());
+  FL_CHECK(told);
   for (const auto& session : calls_.sessions())
     FL_CHECK(send_packet(successor_.get(), session_packet(session), session.fd.get()));
   return send_packet(successor_.get(), kYours);

@@ -9,6 +9,7 @@
 
 #include "fairlead/event/loop.hpp"
 #include "fairlead/proxy/worker_proxy.hpp"
+#include "fairlead/tls/ticket_keys.hpp"
 
 namespace fairlead::gateway {
 
@@ -19,8 +20,8 @@ namespace fairlead::gateway {
 //   old -> new   "socket" and a descriptor, for each socket that listens, "datagrams" for each of UDP; then "all", with
 //                the lock of its state directory where it has one
 //   new -> old   "serving", once it accepts on them; or it ends, and the old one goes on as if nothing had been
-//   old -> new   a session of UDP (session_packet.hpp) and its descriptor, for each; "yours", once its admin addresses
-//                are free; then the old one drains
+//   old -> new   the keys of session tickets (ticket_packet.hpp); a session of UDP (session_packet.hpp) and its
+//                descriptor, for each; "yours", once its admin addresses are free; then the old one drains
 // Both hold the same sockets for a while, so that no connection is lost in the queue of one that closes. Datagrams are
 // taken by the old one before the sessions, by none while these pass (they wait in the sockets), by the new one after.
 
@@ -34,8 +35,13 @@ class Predecessor {
   [[nodiscard]] std::vector<proxy::BoundSocket> take() { return std::move(sockets_); }
   /// Of its state directory (state_lock.hpp); none: it keeps no state.
   [[nodiscard]] Fd take_lock() { return std::move(lock_); }
-  /// Returns when its admin addresses are free, with its UDP sessions.
-  Result<std::vector<proxy::DatagramSession>> relieve();
+  /// What it hands over last.
+  struct Legacy {
+    std::vector<proxy::DatagramSession> sessions;
+    std::vector<tls::TicketKey> tickets;  ///< none: of a build that did not hand them over
+  };
+  /// Returns when its admin addresses are free.
+  Result<Legacy> relieve();
 
  private:
   explicit Predecessor(Fd fd) : fd_(std::move(fd)) {}
@@ -50,11 +56,13 @@ class Predecessor {
 class Succession {
  public:
   /// `sockets`: makes duplicates of what listens; `lock`: of the state directory, -1: none; `relieved`: frees the admin
-  /// addresses; `sessions`: gives up those of UDP. Then `drain` is called, or `resume` where the successor is gone.
+  /// addresses; `tickets`: the keys of session tickets; `sessions`: gives up those of UDP. Then `drain` is called, or
+  /// `resume` where the successor is gone.
   struct Calls {
     std::function<std::vector<proxy::BoundSocket>()> sockets;
     std::function<int()> lock;
     std::function<void()> relieved;
+    std::function<std::vector<tls::TicketKey>()> tickets;
     std::function<std::vector<proxy::DatagramSession>()> sessions;
     std::function<void()> drain;
     std::function<void()> resume;

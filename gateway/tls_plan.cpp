@@ -58,11 +58,6 @@ const std::string& value_of(const model::Secret& secret, std::string_view key) {
 
 }  // namespace
 
-Result<std::unique_ptr<TlsPlan>> TlsPlan::create() {
-  FL_TRY(auto tickets, tls::TicketKeys::create({}, std::chrono::steady_clock::now()));
-  return std::unique_ptr<TlsPlan>(new TlsPlan(std::move(tickets)));
-}
-
 TlsPlan::Certificate TlsPlan::load(const std::shared_ptr<const model::Secret>& secret, Remarks::Texts& texts) {
   const auto name = secret->metadata.ns + "/" + secret->metadata.name;
   auto& known = loaded_[name];
@@ -143,9 +138,7 @@ void TlsPlan::prune() {
   std::erase_if(loaded_, [](const auto& entry) { return entry.second.from.use_count() == 1; });
 }
 
-void TlsPlan::rotate() {
-  const auto done = tickets_->rotate_if_due(std::chrono::steady_clock::now());
-  if (!done) spdlog::error("session ticket keys: {}", done.error().message);
+void TlsPlan::look_at_staples() {
   for (auto& [name, loaded] : loaded_) {
     if (!loaded.staples || !loaded.certificate->ocsp(std::time(nullptr)).empty()) continue;
     loaded.staples = false;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
@@ -32,7 +31,8 @@ class TlsPlan {
     std::shared_ptr<const tls::ServerContext> context;
   };
 
-  static Result<std::unique_ptr<TlsPlan>> create();
+  /// `tickets`: what seals those of all ports.
+  explicit TlsPlan(std::shared_ptr<tls::TicketKeys> tickets) : tickets_(std::move(tickets)) {}
 
   /// The context for the HTTPS listeners of one port; that of `known` where nothing has changed. Listeners without a
   /// usable certificate are left out, with a line in `texts`; null where none is left.
@@ -46,8 +46,8 @@ class TlsPlan {
   [[nodiscard]] config::BadCertificates bad() const;
   /// Forgets certificates whose Secrets are gone.
   void prune();
-  /// Changes ticket keys where it is time, and says which OCSP responses are no longer good; now and then.
-  void rotate();
+  /// Says which OCSP responses are no longer good; now and then.
+  void look_at_staples();
 
  private:
   struct Loaded {
@@ -56,7 +56,6 @@ class TlsPlan {
     std::string error;  // of `from`; the certificate is an earlier one then
     bool staples = false;  // an OCSP response that is good
   };
-  explicit TlsPlan(std::shared_ptr<tls::TicketKeys> tickets) : tickets_(std::move(tickets)) {}
   Certificate load(const std::shared_ptr<const model::Secret>& secret, Remarks::Texts& texts);
 
   std::shared_ptr<tls::TicketKeys> tickets_;

@@ -2,9 +2,13 @@
 """One gateway takes over from another while clients ask: nothing fails, whatever the numbers of workers."""
 import asyncio
 import http.client
+import os
 import pathlib
 import shutil
+import signal
 import socket
+import ssl
+import subprocess
 import tempfile
 import threading
 import types
@@ -12,6 +16,7 @@ import unittest
 
 import websockets
 from backend import Backend, pattern
+from objects import make_certificate
 from support import LIMIT, Gateway, curl, eventually
 
 
@@ -88,6 +93,64 @@ class UpgradeTest(unittest.TestCase):
             client.stop()
             self.assertEqual(client.failures, [])
         self.assertGreaterEqual(clients[0].closed, 4)  # each of them told its clients
+
+    def serial(self):
+        der = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", self.port), timeout=LIMIT))
+        return subprocess.run(["openssl", "x509", "-inform", "DER", "-noout", "-serial"], input=der, capture_output=True,
+                              check=True).stdout
+
+    def write_certificate(self):
+        """One and its key, each moved into its place."""
+        with tempfile.TemporaryDirectory() as made:
+            for name, text in zip(("site.pem", "site.key"), make_certificate(pathlib.Path(made), "site.example")):
+                (self.folder / f".{name}").write_text(text)
+                os.replace(self.folder / f".{name}", self.folder / name)
+
+    def tls_gateway(self, *more):
+        return self.gateway("--cert", self.folder / "site.pem", "--key", self.folder / "site.key", *more)
+
+    def test_another_certificate_takes_its_place(self):
+        self.write_certificate()
+        served = self.tls_gateway()
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", self.port), LIMIT)) as standing:
+            first = self.serial()
+            self.write_certificate()
+            self.assertTrue(eventually(lambda: self.serial() != first))
+            second = self.serial()
+            (self.folder / "site.pem").write_text("no certificate")
+            served.signal(signal.SIGHUP)
+            self.assertTrue(eventually(lambda: any("the certificate before stays in force" in line for line in served.errors)))
+            self.assertEqual(self.serial(), second)
+            self.write_certificate()
+            served.signal(signal.SIGHUP)
+            self.assertTrue(eventually(lambda: self.serial() not in (first, second)))
+            standing.sendall(b"GET /name HTTP/1.1\r\nhost: a\r\n\r\n")
+            self.assertIn(b"HTTP/1.1 200", standing.recv(1000))
+
+    def resumed(self, session, out):
+        """Whether a handshake resumes that session (a file; none: new); its ticket goes to `out`."""
+        shown = subprocess.run(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{self.port}", "-tls1_3", "-ign_eof", "-sess_out", out,
+             *(["-sess_in", session] if session else [])],
+            input=b"GET /name HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", capture_output=True, timeout=LIMIT,
+            check=True).stdout
+        return b"Reused," in shown
+
+    def test_sessions_of_tls_go_on(self):
+        self.write_certificate()
+        old = self.tls_gateway()
+        tickets = [self.folder / f"ticket{number}" for number in range(4)]
+        self.assertFalse(self.resumed(None, tickets[0]))
+        self.assertTrue(self.resumed(tickets[0], tickets[1]))
+        now = self.serial()
+        self.write_certificate()
+        self.assertTrue(eventually(lambda: self.serial() != now))
+        self.assertTrue(self.resumed(tickets[1], tickets[2]))
+        self.tls_gateway("--upgrade")
+        self.assertEqual(old.wait(), 0)
+        self.assertTrue(self.resumed(tickets[2], tickets[3]))
 
     def test_what_is_under_way_ends_in_the_old_one(self):
         old = self.gateway()

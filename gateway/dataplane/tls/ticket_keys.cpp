@@ -36,6 +36,10 @@ Result<TicketKey> TicketKey::from_bytes(std::string_view bytes) {
   return key;
 }
 
+void TicketKey::append_to(std::string& bytes) const {
+  bytes.append(name.begin(), name.end()).append(hmac.begin(), hmac.end()).append(aes.begin(), aes.end());
+}
+
 Result<std::shared_ptr<TicketKeys>> TicketKeys::create(Options options, std::chrono::steady_clock::time_point now) {
   std::shared_ptr<TicketKeys> keys(new TicketKeys(options));
   FL_CHECK(keys->rotate(now));
@@ -47,6 +51,15 @@ Result<> TicketKeys::set(std::vector<TicketKey> keys) {
   const std::lock_guard lock(mutex_);
   keys_ = std::move(keys);
   from_outside_ = true;
+  return {};
+}
+
+Result<> TicketKeys::inherit(std::vector<TicketKey> keys, std::chrono::steady_clock::time_point now) {
+  if (keys.empty()) return fail("session ticket keys of a predecessor: found none, expected at least one");
+  const std::lock_guard lock(mutex_);
+  keys.insert(keys.end(), keys_.begin(), keys_.end());
+  keys_ = std::move(keys);
+  rotated_ = now;
   return {};
 }
 

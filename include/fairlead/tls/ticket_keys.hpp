@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct TicketKey {
   static Result<TicketKey> random();
   /// From name, HMAC key and AES key behind each other, as nginx' 80-byte ticket key files have them.
   static Result<TicketKey> from_bytes(std::string_view bytes);
+  void append_to(std::string& bytes) const;  ///< the same
 };
 
 /// The ticket keys of a gateway: the first seals, the others still open (and such a ticket is renewed). Shared by all
@@ -51,6 +53,8 @@ class TicketKeys {
 
   /// Keys from outside, the one to seal with first; at least one. rotate_if_due() then does nothing.
   Result<> set(std::vector<TicketKey> keys);
+  /// A predecessor's, its own first: they seal from now on and rotate as ours did, which still open.
+  Result<> inherit(std::vector<TicketKey> keys, std::chrono::steady_clock::time_point now);
   [[nodiscard]] std::vector<TicketKey> keys() const;
 
   Result<> rotate(std::chrono::steady_clock::time_point now);

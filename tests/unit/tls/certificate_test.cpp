@@ -198,6 +198,30 @@ TEST(TicketKeysTest, RotatesAndKeepsThePrevious) {
   EXPECT_EQ(keys->lifetime(), hours(2));
 }
 
+TEST(TicketKeysTest, GoOnWithThoseOfAPredecessor) {
+  using std::chrono::hours;
+  const std::chrono::steady_clock::time_point start{};
+  const auto before = *TicketKeys::create({}, start);
+  ASSERT_TRUE(before->rotate(start));
+  std::vector<TicketKey> handed;
+  for (const auto& key : before->keys()) {
+    std::string bytes;
+    key.append_to(bytes);
+    handed.push_back(*TicketKey::from_bytes(bytes));
+  }
+  auto keys = *TicketKeys::create({.interval = hours(1), .previous = 2}, start);
+  const auto own = keys->current();
+  EXPECT_FALSE(keys->inherit({}, start));
+  ASSERT_TRUE(keys->inherit(handed, start + hours(1)));
+  EXPECT_EQ(keys->current().name, before->current().name);
+  EXPECT_EQ(keys->current().aes, before->current().aes);
+  EXPECT_EQ(keys->current().hmac, before->current().hmac);
+  for (const auto& key : before->keys()) EXPECT_TRUE(keys->find(key.name));
+  EXPECT_TRUE(keys->find(own.name));
+  EXPECT_FALSE(*keys->rotate_if_due(start + hours(1)));
+  EXPECT_TRUE(*keys->rotate_if_due(start + hours(2)));
+}
+
 TEST(TicketKeysTest, TakesKeysFromOutside) {
   auto keys = *TicketKeys::create({}, {});
   EXPECT_FALSE(keys->set({}));
