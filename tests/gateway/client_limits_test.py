@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a ClientPolicy holds clients to: bodies, connections, their age, time, frames, and who they say they are."""
 import base64
+import ctypes
 import hashlib
+import json
 import pathlib
 import re
 import select
@@ -39,6 +41,12 @@ def agrees_to_websocket(conversation, method, path, head, body, framing):
     conversation.peer.sendall(b"HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: "
                               + accept + b"\r\n\r\n")
     conversation.more()
+
+
+def hear_nothing(peer):
+    """Has the kernel drop all that comes for this socket, as if its machine were gone: a filter that lets nothing pass."""
+    program = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # BPF_RET, 0 bytes
+    peer.setsockopt(socket.SOL_SOCKET, 26, struct.pack("@HP", 1, ctypes.addressof(program)))  # SO_ATTACH_FILTER
 
 
 class Limits(unittest.TestCase):
@@ -170,7 +178,29 @@ class Limits(unittest.TestCase):
         return sum(float(number) * {"min": 60, "sec": 1, "ms": 0.001}[unit]
                    for number, unit in re.findall(r"([0-9.]+)(min|sec|ms)", found[0]))
 
-    def test_peers_that_are_gone_are_noticed(self):
+    def connections(self):
+        return json.loads(curl(f"http://{self.followed.gateway.admin}/v1/status"))["connections"]
+
+    def test_peers_that_say_no_more_word(self):
+        """A client, and a backend, whose kernel answers nothing from then on."""
+        self.start("  tcpKeepalive: {idleTime: 1s, interval: 1s, probes: 2}\n")
+        changes = self.followed.status()["changes"]
+        self.followed.write("backend.yaml", "apiVersion: fairlead.io/v1alpha1\nkind: BackendPolicy\n"
+                            "metadata: {name: b, namespace: default}\nspec:\n"
+                            "  targetRefs: [{group: \"\", kind: Service, name: web}]\n"
+                            "  tcpKeepalive: {idleTime: 1s, interval: 1s, probes: 2}\n")
+        self.followed.await_changes(changes)
+        with Wire(self.port) as gone, Wire(self.port) as other:
+            for wire in (gone, other):
+                wire.send(b"GET /events/2 HTTP/1.1\r\nhost: a\r\n\r\n")
+                wire.until(b"\r\n\r\n")
+            hear_nothing(gone.socket)
+            self.assertTrue(eventually(lambda: self.connections() == 1))
+            for peer in list(self.backend.open):
+                hear_nothing(peer)
+            self.assertTrue(other.at_end())  # what came from there breaks off
+
+    def test_keep_alive_follows_the_policy(self):
         self.start("  tcpKeepalive: {idleTime: 20m}\n")
 
         def asked(wire, path):
