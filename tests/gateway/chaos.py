@@ -7,22 +7,19 @@ Ends with 1 where a request failed that was not on a backend as it was killed, a
 """
 import argparse
 import collections
-import http.client
 import pathlib
 import random
 import shutil
 import signal
-import ssl
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
+from chaos_clients import BODY, Calls, CallServer, Http1, Http2, WebSockets, WebSocketServer
 from objects import CLASS, Objects, free_port, gateway, http as listener, https, make_certificate, route, secret, service, to
-from support import LIMIT, Gateway, curl, eventually
+from support import Gateway, curl, eventually
 
-BODY = "x" * 300
 NEAR = 1.0  # seconds around a kill in which a request may have met it
 RETRY = "retry: {attempts: 4, backoff: 10ms}"
 
@@ -64,62 +61,25 @@ class Nginx:
         shutil.rmtree(self.folder)
 
 
-class Client(threading.Thread):
-    """Asks without a pause until it is told to stop; keeps what failed, with the time that the request took."""
-
-    def __init__(self, port, secure=False, kept=True, method="GET"):
-        super().__init__(daemon=True)
-        self.port, self.secure, self.kept, self.method = port, secure, kept, method
-        self.done, self.failures = 0, []
-        self.stopping = threading.Event()
-
-    def connect(self):
-        if not self.secure:
-            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=LIMIT, context=context)
-
-    def run(self):
-        connection = None
-        while not self.stopping.is_set():
-            began = time.monotonic()
-            try:
-                connection = connection or self.connect()
-                connection.request(self.method, "/", body="y" * 100 if self.method == "POST" else None)
-                answer = connection.getresponse()
-                body = answer.read().decode()
-                if answer.status != 200 or body != BODY:
-                    self.failures.append((began, time.monotonic(), f"{answer.status} {body[:100]!r}"))
-                self.done += 1
-                if answer.will_close or not self.kept:
-                    connection.close()
-                    connection = None
-            except (OSError, http.client.HTTPException) as failed:
-                self.failures.append((began, time.monotonic(), repr(failed)))
-                connection = None
-        if connection is not None:
-            connection.close()
-
-    def stop(self):
-        self.stopping.set()
-        self.join()
-
-
 class Chaos:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-chaos-"))
         self.backends = [Nginx(name) for name in ("one", "two", "three")]
         self.certificates = [make_certificate(self.folder, "a.example") for _ in range(2)]
-        self.port, self.secure = free_port(), free_port()
+        self.port, self.secure, self.calls = free_port(), free_port(), free_port()
         self.counts = collections.Counter()
         secure = https(self.secure, "tls", "", "site").replace(', hostname: ""', "")
         services = [service(each.name, ("127.0.0.1", each.port)) for each in self.backends]
+        self.servers = {"calls": CallServer(), "chat": WebSocketServer()}
+        services += [service(name, ("127.0.0.1", server.port)) for name, server in self.servers.items()]
         services += [service("all", *(("127.0.0.1", each.port) for each in self.backends)), BUDGET]
         self.objects = Objects({
-            "gateway.yaml": "---\n".join((CLASS, gateway(listener(self.port), secure))),
+            "gateway.yaml": "---\n".join((CLASS, gateway(listener(self.port), secure),
+                                          gateway(listener(self.calls), name="calls"))),
             "secret.yaml": secret("site", *self.certificates[0]), "route.yaml": self.routes(0),
+            "others.yaml": "---\n".join((route("calls", to("calls"), kind="GRPCRoute", gateway_name="calls"),
+                                         route("chat", to("chat", more="matches: [{path: {value: /chat}}]")))),
             "services.yaml": "---\n".join(services)})
         self.gateway = None
 
@@ -167,8 +127,9 @@ class Chaos:
         old.close()
 
     def run(self, seconds, upgrade_every):
-        clients = [Client(self.port), Client(self.port, kept=False), Client(self.secure, secure=True),
-                   Client(self.secure, secure=True, kept=False), Client(self.port, method="POST")]
+        clients = [Http1(self.port), Http1(self.port, kept=False), Http1(self.secure, secure=True),
+                   Http1(self.secure, secure=True, kept=False), Http1(self.port, method="POST"), Http2(self.port),
+                   Http2(self.secure, secure=True), Calls(self.calls), WebSockets(self.port)]
         for client in clients:
             client.start()
         end = time.monotonic() + seconds
@@ -183,7 +144,8 @@ class Chaos:
             time.sleep(0.01)
         for client in clients:
             client.stop()
-        self.counts["requests"] = sum(client.done for client in clients)
+        for client in clients:
+            self.counts[f"by {client.what.split()[0]}"] += client.done
         return [failure for client in clients for failure in self.judge(client)]
 
     def judge(self, client):
@@ -196,14 +158,14 @@ class Chaos:
             if near and lost:
                 self.counts["excused"] += 1
             else:
-                yield (client.method, "TLS" if client.secure else "plain", "kept" if client.kept else "new", what)
+                yield (client.method, "TLS" if client.secure else "plain", client.what, what)
 
     def close(self):
         if self.gateway is not None:
             self.gateway.close()
         self.objects.close()
-        for backend in self.backends:
-            backend.close()
+        for server in (*self.backends, *self.servers.values()):
+            server.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
