@@ -22,7 +22,8 @@ ROWS = [
     ("HTTP/1.1 keep-alive, 100 B", "h1_100", "plain", 0.85, "best", "request"),
     ("16 KiB answers", "h1_16k", "plain", 0.85, "best", "request"),
     ("64 KiB uploads", "h1_post", "plain", 0.75, "best", "request"),
-    ("1 MiB answers", "h1_1m", "plain", 0.35, "nginx", "request"),
+    ("1 MiB answers", "h1_1m", "plain", 0.35, "nginx", "GiB"),
+    ("1 MiB uploads", "h1_post_1m", "plain", 0.35, "nginx", "GiB"),
     ("h2c in, HTTP/1.1 out, 100 B", "h2_100", "h2c", 0.85, "best", "request"),
     ("HTTP/2 over TLS in, HTTP/1.1 out, 100 B", "h2_100", "tls", 0.85, "best", "request"),
     ("TLS, HTTP/1.1 keep-alive, 100 B", "h1_100", "tls", 0.85, "best", "request"),
@@ -30,15 +31,16 @@ ROWS = [
     ("TLS 1.3 resumed and a request", "tls_reuse", "tls", 0.9, "best", "handshake"),
     ("new connection per request", "h1_close", "plain", 0.9, "best", "request"),
 ]
+UPLOADS = {"h1_post": 64 << 10, "h1_post_1m": 1 << 20}  # bytes
 IDLE = [("plain", 10000, 1), ("tls", 5000, 12)]  # kind, connections, goal in KiB
 
 
 def run_work(work: str, port: int, kind: str, seconds: float, folder: pathlib.Path) -> int:
     """Units done."""
     url = f"{'https' if kind == 'tls' else 'http'}://127.0.0.1:{port}"
-    if work == "h1_post":
-        script = folder / "post.lua"
-        script.write_text('wrk.method = "POST"\nwrk.body = string.rep("x", 65536)\n')
+    if work in UPLOADS:
+        script = folder / f"{work}.lua"
+        script.write_text(f'wrk.method = "POST"\nwrk.body = string.rep("x", {UPLOADS[work]})\n')
         return wrk(url + "/post", seconds, "-s", str(script))
     if work == "h1_close":
         return wrk(url + "/100", seconds, "-H", "Connection: close")
@@ -47,6 +49,11 @@ def run_work(work: str, port: int, kind: str, seconds: float, folder: pathlib.Pa
     if work.startswith("h2_"):
         return h2load(f"{url}/{work[3:]}", seconds)
     return s_time(port, seconds, "-new" if work == "tls_new" else "-reuse")
+
+
+def spent(us: float, unit: str) -> str:
+    """CPU for a unit; a GiB is 1024 requests of 1 MiB."""
+    return f"{us * 1024 / 1e6:.3f} s/GiB" if unit == "GiB" else f"{us:.1f} us/{unit}"
 
 
 def measure(row: tuple, proxies: dict, report: Report, folder: pathlib.Path) -> None:
@@ -59,7 +66,7 @@ def measure(row: tuple, proxies: dict, report: Report, folder: pathlib.Path) -> 
     found = report.turns(ways, lambda way: cost(way[0], lambda: run_work(work, way[1][kind], kind, report.seconds, folder)))
     peers = [proxy for proxy in ways if proxy not in ("fairlead", "OpenSSL alone")]
     base = against if against != "best" else best(found, 0, peers)
-    detail = "; ".join(f"{proxy} {median_of(rows, 0):.1f} us/{unit} {median_of(rows, 1):.0f}/s" for proxy, rows in found.items())
+    detail = "; ".join(f"{proxy} {spent(median_of(rows, 0), unit)} {median_of(rows, 1):.0f}/s" for proxy, rows in found.items())
     report.add(f"{name}: CPU by that of {base}", ratio(found["fairlead"], found[base], 0), "x", goal, detail=detail)
     if "OpenSSL alone" in found:
         report.add(f"{name}: CPU by that of OpenSSL alone, the floor", ratio(found["fairlead"], found["OpenSSL alone"], 0), "x",
