@@ -37,6 +37,18 @@ def ask(port, path="/name", host="a.example", method="GET", fields=()):
         return status, head.decode().lower(), body.decode()
 
 
+def answer_all(listener, body):
+    """Until the listener is closed: one answer for each connection, which is then closed."""
+    while True:
+        try:
+            one = listener.accept()[0]
+        except OSError:
+            return
+        with one:
+            if one.recv(4096):
+                one.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+
+
 class Asker:
     """Asks all the time on one connection, and keeps what is not a 200."""
 
@@ -236,6 +248,24 @@ class ChangeTest(unittest.TestCase):
         self.assertTrue(eventually(lambda: ask(self.port, "/name", "m299.example.net")[2] == "one"))
         self.assertLess(followed.status()["changes"], before + 20)  # two: a rename alone is not held up for long
         self.assertEqual(asker.stop(), [])
+
+    def test_who_waits_for_a_backend_that_leaves_is_answered(self):
+        """The Service goes while a request waits for a connection to it: its backend takes none before."""
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.create_connection(full.getsockname()):
+            followed = self.follow({"gateway.yaml": join(CLASS, gateway(http(self.port))), "route.yaml": route("a", to("s")),
+                                    "service.yaml": join(service("s", full.getsockname()), service("t", of(self.two)))})
+            wire = Wire(self.port)
+            self.addCleanup(wire.socket.close)
+            wire.send(b"GET /name HTTP/1.1\r\nhost: a\r\n\r\n")
+            waits = 'fairlead_gateway_backend_pool_total{backend="Service default/s:80",result="wait"} 1'
+            self.assertTrue(eventually(lambda: waits in curl(f"http://{followed.gateway.admin}/metrics").decode()))
+            before = followed.status()["changes"]
+            followed.write("route.yaml", route("a", to("t")))
+            followed.await_changes(before)
+            threading.Thread(target=answer_all, args=(full, b"late"), daemon=True).start()
+            self.assertEqual(wire.answer()[::2], (200, b"late"))
+            wire.send(b"GET /name HTTP/1.1\r\nhost: a\r\n\r\n")
+            self.assertEqual(wire.answer()[::2], (200, b"two"))
 
     def test_a_bad_file_leaves_the_last_good_one_in_force(self):
         followed = self.plain()

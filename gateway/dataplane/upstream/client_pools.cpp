@@ -82,6 +82,12 @@ void ClientPools::drain() {
   each_member([](Pool& pool) { pool.drain(); });
 }
 
+void ClientPools::end() {
+  draining_ = true;
+  shared_.end();
+  each_member([](Pool& pool) { pool.end(); });
+}
+
 void ClientPools::undrain() {
   draining_ = false;
   shared_.undrain();

@@ -94,7 +94,8 @@ void Cluster::remove(Backend& backend) {
   backend.available_ = false;
   if (std::exchange(backend.put_aside_, false)) std::erase(ejected_, &backend);
   count_ejected(backend, false);
-  backend.pools_.drain();
+  // Of a cluster that leaves as a whole, those who wait have nobody else to go to.
+  draining_ ? backend.pools_.end() : backend.pools_.drain();
 }
 
 void Cluster::drain() {

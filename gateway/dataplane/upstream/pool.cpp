@@ -59,14 +59,19 @@ Pool::~Pool() {
 void Pool::let_go() {
   if (--holds_ > 0) return;
   settle();
+  if ((leaving_ || ending_) && !draining_ && pending_count_ == 0) return drain();
   if (keeper_ == nullptr) return;
-  if (leaving_ && !draining_ && pending_count_ == 0) return drain();
   if (sessions_ == 0 && pending_count_ == 0) keeper_->on_unused();
 }
 
 void Pool::leave() {
   const Hold hold(*this);
   leaving_ = true;
+}
+
+void Pool::end() {
+  const Hold hold(*this);
+  ending_ = true;
 }
 
 void Pool::one_idle() {
@@ -100,7 +105,7 @@ void Pool::retire_standing() {
 
 Pool::Acquired Pool::acquire(PoolWaiter& waiter, http::ClientHandler& handler) {
   const Hold hold(*this);
-  if (draining_) return {.refused = PoolFailure::kDraining};
+  if (draining_ || ending_) return {.refused = PoolFailure::kDraining};
   // Nobody overtakes those who wait already.
   if (pending_count_ == 0)
     if (auto* stream = open_on_standing(handler)) {

@@ -57,6 +57,7 @@ class ClientPools {
   // As of a pool, for all.
   void on_spec();
   void drain();
+  void end();
   void undrain();
   void warm_up();
   void on_wanted();

@@ -153,8 +153,13 @@ class Pool : private WantingNode {
   void on_spec();
   /// No new requests: idle connections close, waiters are told kDraining, streams under way go on.
   void drain();
-  /// New requests again, after drain(): a removed backend has come back.
-  void undrain() { draining_ = leaving_; }
+  /// Its backend has gone with all others of its cluster: no new requests, and drained once nobody waits.
+  void end();
+  /// New requests again: a removed backend has come back.
+  void undrain() {
+    ending_ = false;
+    draining_ = leaving_;
+  }
   /// Its client is gone: drained once nobody waits.
   void leave();
   /// Makes room for others; where something is idle only.
@@ -250,6 +255,7 @@ class Pool : private WantingNode {
   bool starves_ = false;
   bool draining_ = false;
   bool leaving_ = false;
+  bool ending_ = false;
   bool dispatching_ = false;
 };
 

@@ -312,6 +312,28 @@ TEST_F(PoolTest, DrainingEndsWhatIsIdleAndLetsTheRestFinish) {
   late.stream->finish();
 }
 
+TEST_F(PoolTest, TheEndServesThoseWhoWaitAlready) {
+  spec.backend_breakers.max_connections = 2;
+  Request busy, first, second, late;
+  begin(busy);
+  ASSERT_TRUE(first.ask(pool()));   // for a connection of its own
+  ASSERT_TRUE(second.ask(pool()));  // for whichever is free first
+  pool().end();
+  EXPECT_FALSE(late.ask(pool()));
+  EXPECT_EQ(late.failure, PoolFailure::kDraining);
+  busy.stream->finish();
+  ASSERT_NE(first.stream, nullptr);
+  factory.open().back()->become_ready();
+  ASSERT_NE(second.stream, nullptr);
+  first.stream->finish();
+  EXPECT_EQ(pool().sessions(), 1u) << "nobody waits any more";
+  second.stream->finish();
+  EXPECT_TRUE(pool().empty());
+  pool().undrain();
+  begin(late);
+  late.stream->finish();
+}
+
 TEST_F(PoolTest, HoldsItsLimitsUnderARandomLife) {
   spec.breakers = {.max_connections = 6, .max_pending = 5};
   spec.backend_breakers = {.max_connections = 4, .max_pending = 8};
