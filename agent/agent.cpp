@@ -69,7 +69,7 @@ std::string node_name(const Settings& settings) {
 struct Agent::Parts {
   Settings settings;
   Fd signals;
-  Fd lock;
+  kernel::PinLock lock;
   std::unique_ptr<event::Loop> loop;
   std::unique_ptr<kernel::Datapath> datapath;
   std::unique_ptr<Configuration> configuration;
@@ -137,7 +137,7 @@ Result<> Agent::Parts::start() {
   ::mallopt(M_MMAP_THRESHOLD, kLargeBlock);
   FL_CHECK(kernel::require_capabilities());
   FL_TRY(signals, take_signals());
-  FL_TRY(lock, kernel::lock_pins(settings.pin_dir, settings.run_dir));
+  FL_TRY(lock, kernel::lock_pins(settings.pin_dir, settings.run_dir, true));
   FL_TRY(loop, event::Loop::create());
   FL_CHECK(loop->watch(signals.get(), EPOLLIN, [this](std::uint32_t) { handle_signals(); }));
   FL_TRY(auto first, FirstReading::of(settings.config, kernel::kept_path(settings.pin_dir, settings.run_dir)));
@@ -195,6 +195,8 @@ void Agent::Parts::handle_signals() {
 
 /// A first start that fails leaves nothing in force. Where an agent was before, its successor's programs serve on.
 void Agent::Parts::undo() const {
+  // Empty where it was made for the lock; else it stays.
+  if (datapath == nullptr && lock.directory) ::rmdir(settings.pin_dir.c_str());
   if (datapath == nullptr || datapath->adopted() || !datapath->replaced_because().empty()) return;
   if (const auto undone = kernel::uninstall(settings.pin_dir); !undone)
     spdlog::error("removing what was attached: {}", undone.error().message);

@@ -43,7 +43,7 @@ Result<> serve(const Settings& settings) {
 }
 
 Result<> uninstall(const Settings& settings) {
-  FL_TRY(const fairlead::Fd lock, fairlead::kernel::lock_pins(settings.pin_dir, settings.run_dir));
+  FL_TRY(const auto lock, fairlead::kernel::lock_pins(settings.pin_dir, settings.run_dir, false));
   FL_CHECK(fairlead::kernel::drain_redirection(settings.pin_dir, fairlead::kernel::kDrainLimit));
   FL_CHECK(fairlead::kernel::uninstall(settings.pin_dir));
   ::unlink(settings.socket.c_str());  // what an agent left that was killed

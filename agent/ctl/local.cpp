@@ -23,7 +23,7 @@ using Json = nlohmann::ordered_json;
 Result<std::size_t> remove_all(const std::string& pin_dir, const std::string& run_dir, const std::string& socket) {
   if (admin::Client(socket).get("/v1/status"))
     return fail("an agent runs (it answers on " + socket + "): end it first");
-  FL_TRY(const Fd lock, kernel::lock_pins(pin_dir, run_dir));
+  FL_TRY(const auto lock, kernel::lock_pins(pin_dir, run_dir, false));
   FL_TRY(const auto unread, kernel::drain_redirection(pin_dir, kernel::kDrainLimit));
   FL_CHECK(kernel::uninstall(pin_dir));
   if (::unlink(socket.c_str()) != 0 && errno != ENOENT) return fail(system_error("removing " + socket, errno));

@@ -8,9 +8,14 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include <array>
 #include <cerrno>
 #include <fstream>
+#include <set>
 #include <sstream>
+#include <string_view>
+
+#include "agent/kernel/info.hpp"
 
 namespace fairlead::kernel {
 namespace {
@@ -82,6 +87,28 @@ Result<Cgroup> open_cgroup(const std::string& path) {
   cgroup.root_namespace = in_initial_namespace();
   cgroup.root = info.st_ino == kCgroupRootInode;
   return cgroup;
+}
+
+Result<> require_free(const Cgroup& cgroup, const PinDirectory& pins) {
+  constexpr const char* kProgram = "fl_connect4";
+  std::array<std::uint32_t, 64> ids{};  // the kernel allows no more on one cgroup
+  LIBBPF_OPTS(bpf_prog_query_opts, query, .prog_ids = ids.data(), .prog_cnt = ids.size());
+  if (bpf_prog_query_opts(cgroup.fd.get(), BPF_CGROUP_INET4_CONNECT, &query) != 0)
+    return fail(system_error("asking which programs are attached to cgroup " + cgroup.path, errno));
+  // Under a passing name, too: an agent may have been killed before it gave the name.
+  std::set<std::uint32_t> ours;
+  for (const auto& name : pins.names())
+    if (name.starts_with(link_name(kProgram)))
+      if (const auto info = info_of<bpf_link_info>(pins.open(name).get())) ours.insert(info->prog_id);
+  for (std::uint32_t i = 0; i < query.prog_cnt && i < ids.size(); ++i) {
+    const Fd program(bpf_prog_get_fd_by_id(ids[i]));
+    const auto info = program ? info_of<bpf_prog_info>(program.get()) : std::nullopt;
+    if (info && !ours.contains(ids[i]) && std::string_view(info->name) == kProgram)
+      return fail("cgroup " + cgroup.path + " has the programs of another fairlead-agent (" + kProgram +
+                  " is program " + std::to_string(ids[i]) + ", not of " + pins.path() +
+                  "): end that agent and uninstall it with its pin-dir, or serve another cgroup");
+  }
+  return {};
 }
 
 Result<> attach_pinned(const PinDirectory& pins, const Cgroup& cgroup, const Attachment& what) {

@@ -22,6 +22,10 @@ struct Cgroup {
 /// path empty: the root of the cgroup2 mount, wherever that is.
 Result<Cgroup> open_cgroup(const std::string& path);
 
+/// Refuses a cgroup to which another agent's programs are attached: both would balance and count what is in it.
+/// Programs of others, and agents of cgroups above or below, are legal.
+Result<> require_free(const Cgroup& cgroup, const PinDirectory& pins);
+
 struct Attachment {
   std::string program;
   int program_fd;

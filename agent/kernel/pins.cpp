@@ -11,10 +11,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 
 namespace fairlead::kernel {
 namespace {
@@ -44,21 +45,33 @@ std::string lock_path(const std::string& pin_dir, const std::string& run_dir) {
   return path_of("lock", pin_dir, run_dir);
 }
 
-Result<Fd> lock_file(const std::string& path, const std::string& pin_dir) {
-  Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+/// By the kernel's list of locks, which names files by their inodes: "1: FLOCK  ADVISORY  WRITE 4711 00:1b:42 0 EOF".
+std::string holder_of(const Fd& file) {
+  struct stat info{};
+  if (::fstat(file.get(), &info) != 0) return "unknown";
+  const std::string inode = ":" + std::to_string(info.st_ino);
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    std::istringstream fields(line);
+    std::string number, kind, mode, type, pid, place;
+    if (fields >> number >> kind >> mode >> type >> pid >> place && kind == "FLOCK" && place.ends_with(inode))
+      return pid;
+  }
+  return "unknown";
+}
+
+Result<> take_lock(const Fd& file, const std::string& path, const std::string& pin_dir) {
   if (!file) return fail(system_error("opening lock " + path, errno));
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return file;
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return {};
   const int error = errno;
-  std::array<char, 16> owner{};
-  const auto length = ::pread(file.get(), owner.data(), owner.size() - 1, 0);
-  const std::string pid(owner.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
-  return fail("another fairlead-agent (pid " + (pid.empty() ? "unknown" : pid) + ") already serves " + pin_dir, error);
+  return fail("another fairlead-agent (pid " + holder_of(file) + ") already serves " + pin_dir, error);
 }
 
 bool is_file_at(const Fd& file, const std::string& path) {
   struct stat opened{};
   struct stat named{};
-  return ::fstat(file.get(), &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino;
+  return ::fstat(file.get(), &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
+         opened.st_dev == named.st_dev;
 }
 
 }  // namespace
@@ -105,19 +118,22 @@ Result<> PinDirectory::remove_directory() const {
   return {};
 }
 
-Result<Fd> lock_pins(const std::string& pin_dir, const std::string& run_dir) {
+Result<PinLock> lock_pins(const std::string& pin_dir, const std::string& run_dir, bool make) {
+  PinLock lock;
+  if (make) FL_CHECK(PinDirectory::make(pin_dir));
+  do {  // again where an uninstall took it away just before it was locked
+    lock.directory = Fd(::open(pin_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (lock.directory || make || errno != ENOENT) FL_CHECK(take_lock(lock.directory, pin_dir, pin_dir));
+  } while (lock.directory && !is_file_at(lock.directory, pin_dir));
   std::error_code error;
   std::filesystem::create_directories(run_dir, error);
   if (error) return fail("making " + run_dir + ": " + error.message(), error.value());
   const std::string path = lock_path(pin_dir, run_dir);
-  while (true) {
-    FL_TRY(Fd file, lock_file(path, pin_dir));
-    if (!is_file_at(file, path)) continue;  // an uninstall took it away just before it was locked
-    const std::string pid = std::to_string(::getpid());
-    if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), pid.data(), pid.size(), 0) < 0)
-      return fail(system_error("writing lock " + path, errno));
-    return file;
-  }
+  do {
+    lock.file = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    FL_CHECK(take_lock(lock.file, path, pin_dir));
+  } while (!is_file_at(lock.file, path));
+  return lock;
 }
 
 std::string kept_path(const std::string& pin_dir, const std::string& run_dir) {

@@ -33,9 +33,16 @@ class PinDirectory {
   std::string path_;
 };
 
-/// The lock that says which agent owns a pin directory; held as long as the descriptor is open. Fails at once, naming
-/// the owner's pid, where another process holds it.
-Result<Fd> lock_pins(const std::string& pin_dir, const std::string& run_dir);
+/// Says which agent owns a pin directory and a run directory, as long as it lives.
+/// Owner: Agent, or who uninstalls. Thread: main.
+struct PinLock {
+  Fd directory;  ///< the pin directory itself, whatever the run directory
+  Fd file;       ///< in the run directory; agents before this lock had this one only
+};
+
+/// Fails at once, naming the owner's pid, where another process holds one of them. Without `make` a pin directory that
+/// is not there stays so, and is not locked.
+Result<PinLock> lock_pins(const std::string& pin_dir, const std::string& run_dir, bool make);
 /// Where the agent of a pin directory keeps the text of the configuration in force.
 [[nodiscard]] std::string kept_path(const std::string& pin_dir, const std::string& run_dir);
 /// Removes the lock's file, which the caller holds, what the agent kept, and the directory if nothing else is in it.

@@ -92,6 +92,7 @@ Datapath::~Datapath() {
 Result<std::unique_ptr<Datapath>> Datapath::load(const DatapathOptions& options) {
   FL_TRY(auto cgroup, open_cgroup(options.cgroup));
   FL_TRY(auto pins, PinDirectory::make(options.pin_dir));
+  FL_CHECK(require_free(cgroup, pins));
   std::unique_ptr<Datapath> self(new Datapath(std::move(pins), std::move(cgroup)));
   for (bool loaded = false; !loaded;) {
     FL_CHECK(self->open(options));

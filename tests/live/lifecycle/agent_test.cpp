@@ -91,6 +91,38 @@ TEST_F(AgentTest, TheSecondAgentSaysSoAndEnds) {
       << second.output;
 }
 
+TEST_F(AgentTest, TheSecondAgentIsRefusedWhateverItsRunDirectory) {
+  const auto agent = start();
+  for (const char* what : {"", "uninstall"}) {
+    auto words = command({"--run-dir", folder_ / "other-run", "--socket", folder_ / "other.sock"});
+    if (*what != 0) words.emplace_back(what);
+    const auto second = test::try_run(words);
+    EXPECT_EQ(second.status, 1);
+    EXPECT_NE(second.output.find("another fairlead-agent (pid " + std::to_string(agent->pid()) + ") already serves"),
+              std::string::npos)
+        << second.output;
+  }
+  EXPECT_TRUE(pin("fl_settings"));
+}
+
+TEST_F(AgentTest, OneCgroupIsServedByOneAgent) {
+  const test::PinDir others;
+  const auto more = std::vector<std::string>{"--pin-dir", others.path(), "--run-dir", folder_ / "other-run"};
+  start()->stop();  // its programs serve on
+  const auto second = test::try_run(command(more));
+  EXPECT_EQ(second.status, 1);
+  EXPECT_NE(second.output.find("has the programs of another fairlead-agent"), std::string::npos) << second.output;
+  EXPECT_FALSE(fs::exists(others.path()));
+  EXPECT_EQ(test::try_run(command({"uninstall"})).status, 0);
+  start(more)->stop();
+  // As where the agent was killed while it pinned its link.
+  fs::rename(others.path() + "/link_fl_connect4", others.path() + "/link_fl_connect4_next");
+  start(more)->stop();
+  auto uninstall = more;
+  uninstall.emplace_back("uninstall");
+  EXPECT_EQ(test::try_run(command(uninstall)).status, 0);
+}
+
 TEST_F(AgentTest, TornPinsAreReplacedAsAWhole) {
   for (const std::string lost : {"fl_services_of", "fl_settings", "fl_socks"}) {
     start()->stop();
