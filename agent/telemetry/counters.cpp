@@ -52,6 +52,8 @@ constexpr CounterKind kKinds[] = {
      "more clients with session affinity than fit fl_affinity: the one that was longest away was forgotten"},
     {FL_C_UDP_ASKED_ADDED, "fairlead_fallbacks", "reason", "udp_asked_evicted", kFallback,
      "more pairs that exchange datagrams under a policy than fit fl_udp_asked: the longest silent was forgotten"},
+    {FL_C_IDENTITY_UNKNOWN, "fairlead_fallbacks", "reason", "identity_unknown", kFallback,
+     "whose a namespace is could not be found out, as it has too many addresses: it may call nobody"},
     {FL_C_RECOUNT_FULL, "fairlead_fallbacks", "reason", "recount_full", kFallback,
      "more backends in use than fit fl_recount: a socket was not counted anew"},
     {FL_C_SLOT_MISS, "fairlead_fallbacks", "reason", "row_changed_during_pick", kFallback,

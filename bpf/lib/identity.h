@@ -54,8 +54,8 @@ struct net_device___id {
 	struct inet6_dev___id *ip6_ptr;
 } FL_CORE;
 
-/* Addresses looked at before a namespace counts as nobody's. */
-#define FL_WALK_STEPS 512
+/* Devices and addresses looked at. A namespace that has more, and none of a pod among these, is closed. */
+#define FL_WALK_STEPS 8192
 
 FL_INLINE const struct fl_workload *workload_find(const struct fl_addr *addr)
 {
@@ -200,6 +200,11 @@ __noinline int fl_netns_walk(__u64 cookie, __u64 number, __u32 generation)
 	walk.now.found.fingerprint = net_fingerprint(number);
 	walk.device = read_pointer(&net->dev_base_head.next);
 	bpf_loop(FL_WALK_STEPS, walk_step, &walk, 0);
+	if (addr_is_zero(&walk.now.found.v4) && addr_is_zero(&walk.now.found.v6) &&
+	    (walk.now.v4 || walk.now.v6 || walk.device != (__u64)&net->dev_base_head)) {
+		walk.now.found.unknown = 1;
+		count(FL_C_IDENTITY_UNKNOWN);
+	}
 	bpf_map_update_elem(&fl_netns, &cookie, &walk.now.found, BPF_ANY);
 	return 1;
 }
@@ -220,7 +225,7 @@ FL_INLINE void netns_refresh(struct bpf_sock *sk, __u64 cookie, const struct fl_
 }
 
 /* Fills `out` and `addr` with the row of the workload whose namespace this is and its address; left alone where it is
- * nobody's. */
+ * nobody's. Whose could not be found out may be a pod's that is closed, so it may call nobody. */
 FL_INLINE void netns_workload(__u64 cookie, const struct fl_addr *destination, struct fl_workload *out,
 			      struct fl_addr *addr)
 {
@@ -229,6 +234,10 @@ FL_INLINE void netns_workload(__u64 cookie, const struct fl_addr *destination, s
 
 	if (!known)
 		return;
+	if (known->unknown) {
+		out->flags = FL_WORKLOAD_CLOSED_EGRESS;
+		return;
+	}
 	/* The row of the family that will be used: IP blocks may tell a pod's two addresses apart. */
 	*addr = addr_is_v4(destination) ? known->v4 : known->v6;
 	workload = workload_find(addr);

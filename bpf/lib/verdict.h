@@ -152,7 +152,7 @@ FL_INLINE int policy_decide(struct fl_policy_query *query)
 		return 1;
 	if (!query->server) {
 		/* A namespace that is nobody's: what address it will have is not known here. The server's side sees it. */
-		if (!source->workload_id)
+		if (!source->workload_id && !(source->flags & FL_WORKLOAD_CLOSED_EGRESS))
 			return 1;
 		if (!side_allows(source, peer_identity(destination, &query->destination_addr), FL_EGRESS, query))
 			return 0;

@@ -47,6 +47,7 @@ enum fl_counter {
 	FL_C_UDP_PEER_UNHELD,	     /* an unconnected UDP socket asked more services than fl_udp_held has room for */
 	FL_C_AFFINITY_ADDED,	     /* rows of fl_affinity; what does not fit has pushed out another */
 	FL_C_UDP_ASKED_ADDED,	     /* the same of fl_udp_asked */
+	FL_C_IDENTITY_UNKNOWN,	     /* a namespace with more addresses than are looked at: it may call nobody */
 	FL_C_RECOUNT_FULL,	     /* fl_recount full: a socket that was not counted anew */
 	FL_COUNTERS = 64,
 };

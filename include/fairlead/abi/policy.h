@@ -46,8 +46,9 @@ struct fl_netns {
 	struct fl_addr v6;
 	__u32 generation;  /* fl_settings.workload_generation when it was found */
 	__u32 fingerprint; /* changes with the namespace's addresses; a row that found nobody is valid for this one only */
+	__u32 unknown;	   /* the walk over the addresses did not come to their end */
 };
-FL_ABI_SIZE(struct fl_netns, 40);
+FL_ABI_SIZE(struct fl_netns, 44);
 
 /* fl_udp_asked (LRU): which socket has sent datagrams to whom, where a policy restricts one of them, so that answers
  * pass, as by connection tracking. Value: CLOCK_MONOTONIC of the last datagram, in steps. */

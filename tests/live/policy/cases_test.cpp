@@ -19,6 +19,15 @@ class CasesTest : public ::testing::Test {
                                                "{podSelector: {matchLabels: {app: server}}, ingress: [{from: "
                                                "[{podSelector: {matchLabels: {app: friend}}}]}]}"));
   }
+  /// Addresses of the device lo, which comes before the pod's own.
+  void add_addresses(const Netns& pod, int count) {
+    const auto file = node_.folder() + "/addresses";
+    std::ofstream lines(file);
+    for (int i = 0; i < count; ++i)
+      lines << "address add 10." << 100 + i / 65536 << '.' << i / 256 % 256 << '.' << i % 256 << "/32 dev lo\n";
+    lines.close();
+    pod.ip({"-batch", file});
+  }
   bool known(const char* address) { return node_.workload(address).workload_id != 0; }
 
   test::PolicyNode node_;
@@ -92,6 +101,28 @@ TEST_F(CasesTest, ANamespaceThatWasNobodysIsLookedAtAgain) {
   EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &late), "server");
   late.ip({"address", "add", "10.244.0.9/32", "dev", "eth0"});
   EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &late), kDenied);
+}
+
+TEST_F(CasesTest, APodOfManyAddressesIsFound) {
+  node_.write("policy",
+              test::network_policy("silent", "{podSelector: {matchLabels: {app: wide}}, policyTypes: [Egress]}"));
+  const Netns& wide = node_.add_pod("wide", "10.244.0.9");
+  add_addresses(wide, 700);
+  node_.start_agent();
+  EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &wide), kDenied);
+  EXPECT_EQ(node_.counter(FL_C_IDENTITY_UNKNOWN), 0U);
+}
+
+// It may be one whose policies close it.
+TEST_F(CasesTest, ANamespaceThatIsNotLookedThroughIsClosed) {
+  const Netns& wide = node_.add_pod("wide", "10.244.0.9");
+  node_.start_agent();
+  EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &wide), "server");
+  add_addresses(wide, 8300);
+  node_.configure_pod("other", "10.244.0.8");
+  ASSERT_TRUE(test::eventually([&] { return known("10.244.0.8"); })) << node_.agent().output();
+  EXPECT_EQ(test::ask_tcp(kServer, server_.port(), &wide), kDenied);
+  EXPECT_GE(node_.counter(FL_C_IDENTITY_UNKNOWN), 1U);
 }
 
 TEST_F(CasesTest, V6IsDecidedAsV4) {
