@@ -147,19 +147,35 @@ FL_INLINE __u32 offset_least(struct fl_search *search)
 	return slot_load(a) * b->weight <= slot_load(b) * a->weight ? x : y;
 }
 
+FL_INLINE __u64 client_hash(const struct fl_search *search)
+{
+	return search->client * 0x9e3779b97f4a7c15ULL; /* Fibonacci hashing: cookies are small and near each other */
+}
+
+/* Of levels that have no table: random by the client's hash, so the same ones each time while the level is the same. */
+FL_INLINE __u32 offset_hashed(struct fl_search *search, __u32 try)
+{
+	__u64 kept = search->chance;
+	__u32 offset;
+
+	search->chance = client_hash(search) + search->level * FL_TRIES + try;
+	offset = offset_random(search);
+	search->chance = kept;
+	return offset;
+}
+
 /* A client's slot by its hash; further tries go on to other entries, the same ones each time. */
 FL_INLINE __u32 offset_maglev(struct fl_search *search, __u32 try)
 {
 	void *table = table_of(&fl_maglevs_of);
 	__u32 id = search->service_id; /* kernel 6.1 takes keys from the stack only */
 	const struct fl_maglev *maglev = table ? bpf_map_lookup_elem(table, &id) : 0;
-	__u64 hash = search->client * 0x9e3779b97f4a7c15ULL; /* Fibonacci hashing: cookies are small and near each other */
-	__u32 index = ((hash >> 32) + try * 4099ULL) % FL_MAGLEV_SIZE;
+	__u32 index = ((client_hash(search) >> 32) + try * 4099ULL) % FL_MAGLEV_SIZE;
 
 	/* Keeps the compiler from scaling the index before the check that the verifier needs to see. */
 	asm volatile("" : "+r"(index));
 	if (!maglev || search->level != 0 || index >= FL_MAGLEV_SIZE)
-		return offset_random(search);
+		return offset_hashed(search, try);
 	return maglev->slot[index];
 }
 
@@ -223,7 +239,8 @@ __noinline int fl_level_pick(struct fl_search *search)
 	loop.search = search;
 	/* The common case without the cost of a callback. */
 	if (!search_take_at(search, search->first + offset_choose(search, 0))) {
-		search->start = chance_below(&search->chance, search->count);
+		search->start = search->algorithm == FL_MAGLEV ? offset_hashed(search, FL_TRIES)
+							       : chance_below(&search->chance, search->count);
 		bpf_loop(FL_TRIES - 1 + search->count, search_step, &loop, 0);
 	}
 	return search->found != 0;

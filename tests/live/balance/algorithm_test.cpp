@@ -135,6 +135,28 @@ TEST_F(AlgorithmTest, MaglevKeepsASourceWithItsBackend) {
   EXPECT_LE(moved, 2);  // a Maglev table moves few that need not move
 }
 
+TEST_F(AlgorithmTest, MaglevKeepsASourceInFurtherLevelsToo) {
+  auto list = endpoints(6, "zone: zone-b");
+  list[0].more = "zone: zone-a";
+  const auto address = node().put({.name = "maglev-far",
+                                   .endpoints = list,
+                                   .udp = true,
+                                   .policy = "loadBalancer: {consistentHash: {useSourceIp: true}, localityLbSetting: "
+                                             "{enabled: true}}, outlierDetection: {baseEjectionTime: 30s}"});
+  EXPECT_EQ(pick(address), list[0].port);
+  node().eject(list[0], 30'000);
+  std::vector<std::unique_ptr<Netns>> clients;
+  std::set<std::uint16_t> all;
+  for (int i = 0; i < 12; ++i) {
+    clients.push_back(std::make_unique<Netns>("client"));
+    const auto first = pick(address, clients.back().get());
+    for (int again = 0; again < 8; ++again) EXPECT_EQ(pick(address, clients.back().get()), first);
+    all.insert(first);
+  }
+  EXPECT_GE(all.size(), 2U);
+  EXPECT_FALSE(all.contains(list[0].port));
+}
+
 TEST_F(AlgorithmTest, SessionAffinityLastsItsTime) {
   const auto list = endpoints(4);
   const auto address =
