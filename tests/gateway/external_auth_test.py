@@ -253,6 +253,23 @@ class Http(World):
             self.followed.remove(f"policy-{name}.yaml")
             self.assertTrue(eventually(lambda: asked() == f"/{then}/name"), name)
 
+    def test_what_one_is_answered_no_other_gets_from_the_cache(self):
+        def who(head):
+            return re.search(r"(?im)^x-api-key: *(\S*)", head.decode()).group(1)
+        spec = ("  externalAuth: {protocol: HTTP, backendRef: {name: auth, port: 80}, "
+                "http: {allowedHeaders: [x-api-key], allowedResponseHeaders: [x-user]}}\n"
+                "  cache: {key: {consumer: true}}\n")
+        self.serve(lambda conversation, method, path, head, *rest:
+                   conversation.send(200, b"", [("x-user", who(head))], method=method),
+                   "", to("web"), policy("all", "HTTPRoute", "web", spec))
+        control = {"/own": "max-age=60", "/all": "public, max-age=60"}
+        self.backend.answer = lambda conversation, method, path, head, *rest: conversation.send(
+            200, re.search(rb"(?im)^x-user: *(\S*)", head).group(1), [("cache-control", control[path])], method=method)
+        asked = {path: [curl("-H", f"x-api-key: {name}", self.url(path)) for name in ("ada", "bob", "ada")]
+                 for path in control}
+        self.assertEqual(asked, {"/own": [b"ada", b"bob", b"ada"], "/all": [b"ada"] * 3})
+        self.assertEqual(len(self.auth.requests()), 6)
+
     def test_a_policy_without_its_backend_lets_nobody_pass(self):
         spec = "  externalAuth: {protocol: HTTP, backendRef: {name: %s, port: 80}, http: {}}\n"
         self.serve(says(200), "", to("web"), policy("all", "Gateway", "edge", spec % "missing"))

@@ -33,12 +33,14 @@ Verdict Pending::begin(const cache::Key& key) {
   const auto& settings = fetch_.core->settings;
   if (settings.honour_request_directives) control_ = cache::control_of(asked, true);
   const auto& who = request_.identity();
-  fetch_.who = {
-      .get = true,
-      .no_store = control_.no_store,
-      .authorized = who.authenticated || http::find(asked, "authorization") != nullptr,
-      .own_key = settings.key.consumer && who.authenticated && (who.consumer != nullptr || !who.subject.empty()),
-      .cookies = has_other_cookies(asked, settings.key)};
+  // Of what another server has let pass nobody here knows by what the backend tells callers apart.
+  const bool elsewhere = request_.authorized_elsewhere();
+  const bool known = who.authenticated && (who.consumer != nullptr || !who.subject.empty());
+  fetch_.who = {.get = true,
+                .no_store = control_.no_store,
+                .authorized = who.authenticated || elsewhere || http::find(asked, "authorization") != nullptr,
+                .own_key = settings.key.consumer && known && !elsewhere,
+                .cookies = has_other_cookies(asked, settings.key)};
   switch (look()) {
     case Step::kAnswered: return Verdict::kAnswered;
     case Step::kWait: return Verdict::kWait;

@@ -180,7 +180,10 @@ void ExternalAuthFilter::copy_told(const http::Fields& from, http::Fields& to) c
 
 Verdict ExternalAuthFilter::settle(Request& request, Said why) const {
   note(request, why);
-  if (settings_.fail_open) return Verdict::kContinue;
+  if (settings_.fail_open) {
+    request.set_authorized_elsewhere(true);  // what it shows counts with the backend as ever
+    return Verdict::kContinue;
+  }
   request.answer({.status = settings_.status_on_error,
                   .fields = {{"content-type", "text/plain; charset=utf-8"}},
                   .body = "the request could not be authorized\n",
@@ -194,6 +197,7 @@ void ExternalAuthFilter::decide_http(Request& request, Question& question, CallA
   if (settings_.errors_fail && answer.head.status >= 500) return give_up(request, Said::kFailed);
   note(request, answer.head.status == 200 ? Said::kAllowed : Said::kDenied);
   if (answer.head.status == 200) {
+    request.set_authorized_elsewhere(true);
     for (auto field = said.begin(); field != said.end(); ++field) {
       const bool again = std::ranges::find(said.begin(), field, field->name, &http::Field::name) != field;
       if (names(settings_.allowed_response_headers, field->name))
@@ -222,6 +226,7 @@ void ExternalAuthFilter::decide(Request& request, Question& question, CallAnswer
   if (!result) return give_up(request, Said::kMalformed);
   note(request, result->code == 0 ? Said::kAllowed : Said::kDenied);
   if (result->code == 0) {
+    request.set_authorized_elsewhere(true);
     auto& fields = request.head().fields;
     for (const auto& name : result->remove) {
       const auto lower = lower_ascii(name);

@@ -187,6 +187,7 @@ void FilterRun::end() {
   states_.clear();
   bodies_.clear();
   identity_ = {};
+  set_authorized_elsewhere(false);
 }
 
 http::RequestHead& FilterRun::head() { return exchange_.head_; }

@@ -120,6 +120,10 @@ class Request {
     if (auto* into = meter()) into->add(counter, by);
   }
 
+  /// Another server has let the request pass: what answers it may be for that caller alone, known here or not.
+  void set_authorized_elsewhere(bool value) { authorized_elsewhere_ = value; }
+  [[nodiscard]] bool authorized_elsewhere() const { return authorized_elsewhere_; }
+
   /// Somebody only wants to know what would become of such a request: nothing may be begun or counted for it.
   [[nodiscard]] virtual bool asks_only() const { return false; }
 
@@ -162,6 +166,9 @@ class Request {
  protected:
   ~Request() = default;
   [[nodiscard]] virtual std::unique_ptr<Local>& local_slot(const std::shared_ptr<const void>& key) = 0;
+
+ private:
+  bool authorized_elsewhere_ = false;
 };
 
 }  // namespace fairlead::filter
