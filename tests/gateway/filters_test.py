@@ -123,6 +123,27 @@ class Counted(Filters):
         self.assertEqual(seen.sum("fairlead_gateway_filter_requests_total", outcome="refused"), 2)
         self.assertEqual(seen.sum("fairlead_gateway_validation_failures_total", part="body"), 1)
 
+    def test_content_types_that_differ_are_refused_where_filters_read(self):
+        json_type, other = ("-H", "content-type: application/json"), ("-H", "content-type: text/plain")
+        form = ("-H", "content-type: application/x-www-form-urlencoded")
+        sections = [("validation: {body: {contentTypes: [application/json, text/plain], schema: {type: object}}}", json_type),
+                    ("transform: {request: {body: {json: {remove: [password]}}}}", json_type),
+                    ("transform: {request: {body: {fields: {remove: [password]}}}}", form),
+                    ("correlation: {header: x-id}", json_type)]
+        self.start(policy("p", sections[0][0]))
+        for section, own in sections:
+            before = self.followed.status()["changes"]
+            self.followed.write("more.yaml", policy("p", section + ", fault: {delay: {percent: 0, duration: 1s}}"))
+            self.followed.await_changes(before)
+            for types, wanted in ((own + other, 400), (other + own, 400), (own + own, 200)):
+                with self.subTest(section=section, types=types):
+                    seen, counted = len(self.backend.requests()), self.counted("response_flags", flag="DPE")
+                    self.assertEqual(self.get("/echo", *types, "-d", '{"a": 1}'), wanted)
+                    self.assertEqual(len(self.backend.requests()) - seen, wanted == 200)
+                    self.assertEqual(self.counted("response_flags", flag="DPE") - counted, wanted == 400)
+        self.followed.remove("more.yaml")
+        self.assertTrue(eventually(lambda: self.get("/echo", *json_type, *other, "-d", "{}") == 200))
+
     def test_who_goes_while_a_filter_waits_has_abandoned(self):
         self.start(policy("slow", "fault: {delay: {percent: 100, duration: 60s}}"))
         with Wire(self.port) as wire:

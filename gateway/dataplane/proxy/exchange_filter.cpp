@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What filters ask of an exchange: to wait, to keep bodies, to answer in the backend's place.
+#include <algorithm>
+
 #include "fairlead/route/cors.hpp"
 #include "gateway/dataplane/proxy/connection.hpp"
 #include "gateway/dataplane/proxy/exchange.hpp"
@@ -7,6 +9,18 @@
 #include "gateway/dataplane/proxy/worker.hpp"
 
 namespace fairlead::proxy {
+namespace {
+
+/// Filters would go by the first, and the backend by another.
+bool has_two_types(const http::Fields& fields) {
+  constexpr std::string_view kName = "content-type";  // of one line (RFC 9110 sections 5.3 and 8.3)
+  const auto* first = http::find(fields, kName);
+  return first != nullptr && std::ranges::any_of(fields, [&](const http::Field& field) {
+           return field.name == kName && field.value != first->value;
+         });
+}
+
+}  // namespace
 
 /// True: the request may go on now; else a filter has answered or waits.
 bool Exchange::filter_request() {
@@ -20,6 +34,10 @@ bool Exchange::filter_request() {
   record_.peer = ends.peer;
   record_.local = ends.local;
   name_request();  // what filters answer may name it
+  if (has_two_types(head_.fields)) {
+    reply(400, Flag::kDownstreamProtocolError, "two lines of Content-Type that differ");
+    return false;
+  }
   return filters_->run();
 }
 
