@@ -433,9 +433,18 @@ spec:
 
             openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
                     "/CN=ca", "-keyout", "ca.key", "-out", "ca.crt")
-            for who in ("alice", "mallory"):
-                (folder / "more").write_text(f"subjectAltName=DNS:{who}\n")
-                openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={who}",
+            clients = {  # file: subject, subjectAltName, who it is
+                "alice": ("/CN=alice", "DNS:alice", "alice"),
+                "uri": ("/CN=x", "URI:spiffe://td/ns/a/sa/bob, DNS:alice", "spiffe://td/ns/a/sa/bob"),
+                "uris": ("/CN=alice", "URI:spiffe://td/x, URI:spiffe://td/ns/a/sa/bob", "spiffe://td/ns/a/sa/bob"),
+                "later": ("/CN=x", "URI:spiffe://td/x, DNS:y, DNS:alice", "alice"),
+                "common": ("/O=org/CN=alice", "", "alice"),
+                "subject": ("/O=org/CN=carol", "", "CN=carol,O=org"),
+                "both": ("/CN=x", "DNS:both", None),
+                "mallory": ("/CN=mallory", "DNS:mallory", None)}
+            for who, (subject, names, _) in clients.items():
+                (folder / "more").write_text(f"subjectAltName={names}\n" if names else "basicConstraints=CA:FALSE\n")
+                openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject,
                         "-keyout", f"{who}.key", "-out", "request")
                 openssl("x509", "-req", "-in", "request", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days",
                         "30", "-extfile", "more", "-out", f"{who}.crt")
@@ -452,7 +461,9 @@ spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]
   tls: {clientValidation: {optional: true, caCertificateRefs: [{group: "", kind: ConfigMap, name: ca}]}}
 """, policy("auth", "  authentication: {methods: {clientCertificate: {requireConsumer: true}}}"),
-                consumer("alice", "{groups: [gold]}")])})
+                consumer("alice", "{groups: [gold]}"), consumer("bob", "{username: 'spiffe://td/ns/a/sa/bob'}"),
+                consumer("carol", "{username: 'CN=carol,O=org'}"), consumer("one", "{username: both}"),
+                consumer("two", "{username: both}")])})
             self.addCleanup(self.followed.close)
             self.url = f"https://a.example:{port}"
             tls = ("--resolve", f"a.example:{port}:127.0.0.1", "--cacert", folder / "crt.pem")

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <iterator>
 #include <map>
 
 namespace fairlead::auth {
@@ -26,16 +27,23 @@ std::size_t shard_of(std::string_view name) { return std::hash<std::string_view>
 bool same(const Digest& a, const Digest& b) { return equal_constant_time(bytes_of(a), bytes_of(b)); }
 
 std::string_view consumer_name(const ConsumerPtr& consumer) { return consumer->name(); }
+std::string_view username(const ConsumerPtr& consumer) { return consumer->username(); }
+bool has_username(const Consumer& consumer) { return consumer.more() != nullptr && !consumer.more()->username.empty(); }
 
 }  // namespace
 
-/// What becomes of each shard of credentials.
+/// What becomes of each shard of credentials, and of usernames.
 struct Directory::Changes {
   struct One {
     std::vector<const Credential*> removed;
     std::vector<std::pair<const Credential*, ConsumerPtr>> added;
   };
+  struct Usernames {
+    std::vector<const Consumer*> removed;
+    std::vector<ConsumerPtr> added;
+  };
   std::vector<std::unique_ptr<One>> shards = std::vector<std::unique_ptr<One>>(kShards);
+  std::map<std::size_t, Usernames> usernames;
 
   One& at(const Credential& credential) {
     auto& one = shards[shard_of(credential.lookup)];
@@ -44,9 +52,11 @@ struct Directory::Changes {
   }
   void remove(const Consumer& consumer) {
     for (const auto& credential : consumer.credentials()) at(credential).removed.push_back(&credential);
+    if (has_username(consumer)) usernames[shard_of(consumer.username())].removed.push_back(&consumer);
   }
   void add(const ConsumerPtr& consumer) {
     for (const auto& credential : consumer->credentials()) at(credential).added.emplace_back(&credential, consumer);
+    if (has_username(*consumer)) usernames[shard_of(consumer->username())].added.push_back(consumer);
   }
 };
 
@@ -105,12 +115,21 @@ const Consumer* Directory::consumer(std::string_view name) const {
   return found == nullptr ? nullptr : found->get();
 }
 
+const Consumer* Directory::called(std::string_view text) const {
+  if (const auto* named = consumer(text)) return named;
+  const auto& shard = usernames_[shard_of(text)];
+  if (shard == nullptr) return nullptr;
+  const auto found = std::ranges::equal_range(*shard, text, {}, username);
+  return found.size() == 1 ? found.front().get() : nullptr;
+}
+
 std::size_t Directory::bytes() const {
   std::size_t out = sizeof *this;
   for (const auto& shard : credentials_)
     if (shard) out += sizeof *shard + shard->slots.capacity() * sizeof(Slot);
-  for (const auto& shard : names_)
-    if (shard) out += sizeof *shard + shard->capacity() * sizeof(ConsumerPtr);
+  for (const auto* shards : {&names_, &usernames_})
+    for (const auto& shard : *shards)
+      if (shard) out += sizeof *shard + shard->capacity() * sizeof(ConsumerPtr);
   return out;
 }
 
@@ -123,6 +142,7 @@ std::shared_ptr<const Directory> Directory::with(const Edit& edit, std::vector<C
     changes.remove(*consumer);
     changes.add(consumer);
   }
+  out->change_usernames(changes);
   for (std::size_t shard = 0; shard < kShards; ++shard)
     if (changes.shards[shard] != nullptr) out->change_credentials(changes, shard, conflicts);
   return out;
@@ -162,6 +182,25 @@ void Directory::change_names(const Edit& edit, Changes& changes) {
     consumers_ += made->size();
     made->shrink_to_fit();
     names_[number] = std::move(made);
+  }
+}
+
+void Directory::change_usernames(Changes& changes) {
+  for (auto& [number, change] : changes.usernames) {
+    std::ranges::sort(change.removed);
+    NameShard made;
+    if (const auto& standing = usernames_[number]; standing != nullptr) {
+      made.reserve(standing->size() + change.added.size());
+      std::ranges::remove_copy_if(*standing, std::back_inserter(made), [&](const ConsumerPtr& consumer) {
+        return std::ranges::binary_search(change.removed, consumer.get());
+      });
+    }
+    const auto middle = static_cast<std::ptrdiff_t>(made.size());
+    std::ranges::sort(change.added, {}, username);
+    std::ranges::move(change.added, std::back_inserter(made));
+    std::ranges::inplace_merge(made, made.begin() + middle, {}, username);
+    made.shrink_to_fit();
+    usernames_[number] = std::make_shared<const NameShard>(std::move(made));
   }
 }
 

@@ -160,7 +160,9 @@ class Certificate final : public AuthMethod {
     const auto* tls = request.record().tls;
     if (tls == nullptr || !tls->peer_verified || tls->peer_identity.empty()) return AuthOutcome::kAbsent;
     auto directory = directories_->current();
-    const auto* consumer = directory->consumer(tls->peer_identity);
+    const auth::Consumer* consumer = nullptr;
+    for (const auto& name : tls->peer_names)
+      if ((consumer = directory->called(name)) != nullptr) break;
     if (consumer == nullptr && settings_.require_consumer)
       return refuse(attempt, "the certificate is not a consumer's", AuthFailure::kUnknown);
     const auto subject = request.arena().copy(tls->peer_identity);

@@ -215,14 +215,9 @@ void TlsStream::fill_facts() {
     return;
   }
   facts_.peer_verified = true;
-  if (auto uris = alternative_names(certificate, GEN_URI); !uris.empty()) {
-    identity_ = std::move(uris.front());
-  } else if (auto names = alternative_names(certificate, GEN_DNS); !names.empty()) {
-    identity_ = std::move(names.front());
-  } else {
-    identity_ = subject_text(certificate);
-  }
-  facts_.peer_identity = identity_;
+  peer_names_ = names_of(certificate);
+  facts_.peer_names = peer_names_;
+  facts_.peer_identity = peer_names_.front();
 }
 
 // True where nothing waits any more.

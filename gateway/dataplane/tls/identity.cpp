@@ -2,6 +2,7 @@
 #include "fairlead/tls/identity.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "identity_names.hpp"
 #include "openssl.hpp"
@@ -103,6 +104,15 @@ std::vector<std::string> server_names_of(const X509* certificate) {
                            [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
   }
   return names;
+}
+
+std::vector<std::string> names_of(const X509* certificate) {
+  auto out = alternative_names(certificate, GEN_URI);
+  std::ranges::move(alternative_names(certificate, GEN_DNS), std::back_inserter(out));
+  out.push_back(subject_text(certificate));
+  if (auto name = common_name(certificate); !name.empty() && std::ranges::none_of(name, is_control))
+    out.push_back(std::move(name));
+  return out;
 }
 
 std::string_view PeerCertificate::identity() const {

@@ -16,4 +16,7 @@ std::vector<std::string> alternative_names(const X509* certificate, int type);
 /// DNS names in lower case; the common name where there is no subjectAltName at all.
 std::vector<std::string> server_names_of(const X509* certificate);
 
+/// URIs, DNS names, the subject, its common name where it has one.
+std::vector<std::string> names_of(const X509* certificate);
+
 }  // namespace fairlead::tls

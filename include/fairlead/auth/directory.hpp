@@ -52,6 +52,8 @@ class Directory {
 
   [[nodiscard]] const Credential* find(CredentialKind kind, const Digest& lookup) const;
   [[nodiscard]] const Consumer* consumer(std::string_view name) const;
+  /// The one of that name; else the one whose username that is. Null: nobody, or several have that username.
+  [[nodiscard]] const Consumer* called(std::string_view text) const;
   [[nodiscard]] const ConsumerPtr* find_consumer(std::string_view name) const;
   [[nodiscard]] std::size_t size() const { return consumers_; }
   [[nodiscard]] std::uint64_t version() const { return version_; }
@@ -83,14 +85,17 @@ class Directory {
     void put(const Slot& slot);  // one that is not there
     const Credential* insert(const Credential& credential);  // who stands there already, or null
   };
-  using NameShard = std::vector<ConsumerPtr>;  // sorted by name
+  using NameShard = std::vector<ConsumerPtr>;  // sorted by name, or by username
+  using NameShards = std::array<std::shared_ptr<const NameShard>, kShards>;
   struct Changes;
 
   void change_names(const Edit& edit, Changes& changes);
+  void change_usernames(Changes& changes);
   void change_credentials(const Changes& changes, std::size_t shard, std::vector<Conflict>& conflicts);
 
   std::array<std::shared_ptr<const CredentialShard>, kShards> credentials_;
-  std::array<std::shared_ptr<const NameShard>, kShards> names_;
+  NameShards names_;
+  NameShards usernames_;  // of those that have one beside their name
   std::size_t consumers_ = 0;
   std::uint64_t version_ = 0;
 };

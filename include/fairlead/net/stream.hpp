@@ -39,6 +39,9 @@ struct TlsFacts {
   std::string_view version;        ///< "TLSv1.3"
   std::string_view cipher;
   std::string_view peer_identity;  ///< URI SAN, else DNS SAN, else subject of a verified client certificate
+  /// All that a verified client certificate says of who it is, from the most to the least special: its URIs, its DNS
+  /// names, its subject, that one's common name.
+  std::span<const std::string> peer_names{};
   bool peer_verified = false;
   bool resumed = false;
 };

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "fairlead/net/stream.hpp"
 #include "fairlead/net/tcp_stream.hpp"
@@ -127,7 +128,7 @@ class TlsStream final : public net::Stream, private net::StreamHandler {
   std::string held_;  // made by OpenSSL, not yet written: what goes best along with the next record
   std::string server_name_;
   std::string alpn_;
-  std::string identity_;
+  std::vector<std::string> peer_names_;
   std::string what_;
   net::TlsFacts facts_;
   bool* destroyed_ = nullptr;  // while a handler is called: where to say that it has destroyed us

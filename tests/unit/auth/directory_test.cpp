@@ -141,6 +141,38 @@ TEST(Directory, HoldsOtherCredentialsById) {
   EXPECT_EQ(world.store.faults().size(), 1U);
 }
 
+TEST(Directory, CallsConsumersByNameAndThenByUsername) {
+  const auto with_username = [](std::string name, std::string username) {
+    auto settings = std::make_shared<model::ConsumerSettings>();
+    settings->username = std::move(username);
+    model::Consumer out;
+    out.metadata.name = std::move(name);
+    out.metadata.ns = "default";
+    out.settings = std::move(settings);
+    return model::pack(out);
+  };
+  DirectoryWorld world;
+  const auto who = [&](std::string_view text) {
+    const auto* found = world.store.directories("default")->current()->called(text);
+    return found == nullptr ? "" : std::string(found->name());
+  };
+  world.update({with_username("one", "spiffe://td/one"), with_username("two", "alice"), consumer("alice", {}),
+                with_username("three", "both"), with_username("four", "both")});
+  EXPECT_EQ(who("one"), "one");
+  EXPECT_EQ(who("spiffe://td/one"), "one");
+  EXPECT_EQ(who("alice"), "alice");  // a name goes before a username
+  EXPECT_EQ(who("both"), "");        // nobody knows which
+  EXPECT_EQ(who(""), "");
+  world.update({with_username("one", "spiffe://td/other")}, {{"default", "four"}, {"default", "alice"}});
+  EXPECT_EQ(who("spiffe://td/one"), "");
+  EXPECT_EQ(who("spiffe://td/other"), "one");
+  EXPECT_EQ(who("both"), "three");
+  EXPECT_EQ(who("alice"), "two");
+  world.update({with_username("two", "")});
+  EXPECT_EQ(who("alice"), "");
+  EXPECT_EQ(who("two"), "two");
+}
+
 TEST(Directory, HoldsManyAndLosesNone) {
   DirectoryWorld world;
   std::vector<ConsumerPtr> all;
