@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "fairlead/base/ascii.hpp"
 #include "gateway/dataplane/change/openapi_parts.hpp"
 #include "gateway/dataplane/change/utf8.hpp"
 
@@ -11,22 +10,6 @@ namespace fairlead::change {
 namespace {
 
 constexpr SchemaSet::Index kNone = 0xffffffff;
-
-/// plus: '+' is a space, as in queries.
-std::string decoded(std::string_view text, bool plus) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const int high = text[i] == '%' && i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
-    const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
-    if (low >= 0) {
-      out.push_back(static_cast<char>(high * 16 + low));
-      i += 2;
-    } else {
-      out.push_back(plus && text[i] == '+' ? ' ' : text[i]);
-    }
-  }
-  return out;
-}
 
 /// Values hold no slash and something else. The shortest that fits is taken, but for the last one.
 bool fits(const ApiPath& path, std::string_view text, std::vector<std::string>& values) {
@@ -50,57 +33,6 @@ bool fits(const ApiPath& path, std::string_view text, std::vector<std::string>& 
     text.remove_prefix(length + literal.size());
   }
   return text.empty();
-}
-
-/// The value of a text by the types that are allowed.
-Json::Id value_of(Json& json, const std::string& text, std::uint8_t types) {
-  constexpr std::uint8_t kNull = 1, kBoolean = 2, kNumbers = 4 | 8;
-  if ((types & kNumbers) != 0 && is_json_number(text)) return json.make(JsonKind::kNumber, json.keep(text));
-  if ((types & kBoolean) != 0 && (text == "true" || text == "false"))
-    return json.make(text == "true" ? JsonKind::kTrue : JsonKind::kFalse);
-  if ((types & kNull) != 0 && text.empty()) return json.make(JsonKind::kNull);
-  return json.make(JsonKind::kString, json.keep(text));
-}
-
-std::vector<std::string> between_commas(std::string_view text) {
-  std::vector<std::string> out;
-  for (;;) {
-    const auto comma = text.find(',');
-    out.emplace_back(text.substr(0, comma));
-    if (comma == std::string_view::npos) return out;
-    text.remove_prefix(comma + 1);
-  }
-}
-
-/// All texts that a parameter has, decoded.
-std::vector<std::string> texts_of(const Parameter& parameter, const ApiRequest& request,
-                                  const std::vector<std::string>& values) {
-  std::vector<std::string> out;
-  const auto pairs = [&](std::string_view text, char between, bool plus) {
-    while (!text.empty()) {
-      auto pair = text.substr(0, text.find(between));
-      text.remove_prefix(std::min(text.size(), pair.size() + 1));
-      while (pair.starts_with(' ')) pair.remove_prefix(1);
-      const auto equals = std::min(pair.find('='), pair.size());
-      if (decoded(pair.substr(0, equals), plus) != parameter.name) continue;
-      out.push_back(decoded(pair.substr(std::min(equals + 1, pair.size())), plus));
-    }
-  };
-  switch (parameter.place) {
-    case ParameterPlace::kPath:
-      if (parameter.position < values.size()) out.push_back(values[parameter.position]);
-      break;
-    case ParameterPlace::kQuery: pairs(request.query, '&', true); break;
-    case ParameterPlace::kHeader:
-      for (const auto& [name, value] : request.headers)
-        if (name == parameter.name) out.emplace_back(value);
-      break;
-    case ParameterPlace::kCookie:
-      for (const auto& [name, value] : request.headers)
-        if (name == "cookie") pairs(value, ';', false);
-      break;
-  }
-  return out;
 }
 
 std::string_view media_type(std::string_view content_type) {
@@ -152,23 +84,29 @@ std::string place_name(const Parameter& parameter) {
   return std::string(kPlaces[static_cast<std::size_t>(parameter.place)]) + parameter.name;
 }
 
-/// The value of all of a parameter's texts; nothing: by content, and no JSON.
-bool build(const Parameter& parameter, const SchemaSet& schemas, std::vector<std::string>& texts, Json& json) {
-  constexpr std::uint8_t kArray = 32;
-  if (parameter.json) return json.parse(texts.front());
-  const auto types = schemas.types(parameter.schema);
-  if ((types & kArray) == 0) {
-    json.set_root(value_of(json, texts.front(), types));
-    return true;
+/// Whether one of the values that the texts may stand for conforms.
+bool check_values(const Parameter& parameter, const SchemaSet& schemas, const std::vector<std::string>& texts,
+                  const TextPairs& members, SchemaReport& report) {
+  std::vector<Json> values;
+  if (parameter.json) {
+    if (!values.emplace_back().parse(texts.front())) return report.problems.push_back({{}, "expected JSON"}), false;
+    if (texts.size() > 1) values.clear();
+  } else {
+    values = values_of(parameter, texts, members);
   }
-  const auto array = json.make(JsonKind::kArray);
-  json.set_root(array);
-  const bool split =
-      !parameter.explode || parameter.place == ParameterPlace::kPath || parameter.place == ParameterPlace::kHeader;
-  for (const auto& text : texts)
-    for (const auto& one : split ? between_commas(text) : std::vector<std::string>{text})
-      json.push(array, value_of(json, one, schemas.item_types(parameter.schema)));
-  return true;
+  if (values.empty()) report.problems.push_back({{}, texts.size() > 1 ? "expected it once" : "has too many members"});
+  for (const auto& value : values) {
+    SchemaReport own{.most = report.most};
+    if (schemas.validate(parameter.schema, value, value.root(), &own)) return true;
+    if (&value == values.data()) report = std::move(own);
+  }
+  return false;
+}
+
+bool all_utf8(const std::vector<std::string>& texts, const TextPairs& members) {
+  return std::ranges::all_of(texts, valid_utf8) && std::ranges::all_of(members, [](const auto& pair) {
+           return valid_utf8(pair.first) && valid_utf8(pair.second);
+         });
 }
 
 }  // namespace
@@ -197,31 +135,27 @@ bool OpenApi::check_parameters(const Operation& operation, const ApiRequest& req
                                const std::vector<std::string>& values, SchemaReport& report) const {
   bool good = true;
   for (const auto& parameter : operation.parameters) {
-    auto texts = texts_of(parameter, request, values);
+    const auto texts = parameter.spread() && parameter.types.own == ValueTypes::kObject
+                           ? std::vector<std::string>{}
+                           : texts_of(parameter, request, values);
+    const auto members =
+        parameter.may_be(ValueTypes::kObject) && !parameter.json ? members_of(parameter, request, texts) : TextPairs{};
     const auto refuse = [&](const std::string& where, std::string what) {
       good = false;
       add_problem(report, place_name(parameter) + where, std::move(what));
     };
-    if (texts.empty()) {
+    // Of an object that is nothing but its members nobody sees whether it is there: what it needs, it says itself.
+    if (texts.empty() && members.empty() && !(parameter.spread() && parameter.required)) {
       if (parameter.required) refuse({}, "is missing");
       continue;
     }
     if (parameter.schema == kNone) continue;
-    if (!std::ranges::all_of(texts, valid_utf8)) {
+    if (!all_utf8(texts, members)) {
       refuse({}, "expected UTF-8");
       continue;
     }
-    Json json;
-    if (!build(parameter, *parts_->schemas, texts, json)) {
-      refuse({}, "expected JSON");
-      continue;
-    }
-    if (json.kind(json.root()) != JsonKind::kArray && texts.size() > 1) {
-      refuse({}, "expected it once");
-      continue;
-    }
     SchemaReport own{.most = report.most};
-    if (parts_->schemas->validate(parameter.schema, json, json.root(), &own)) continue;
+    if (check_values(parameter, *parts_->schemas, texts, members, own)) continue;
     for (auto& problem : own.problems) refuse(problem.where, std::move(problem.what));
     good = false;
   }
@@ -234,7 +168,15 @@ bool OpenApi::takes_body(const Operation& operation) { return operation.has_body
 OpenApi::BodyKind OpenApi::body_kind(const Operation& operation, std::string_view content_type) {
   const auto* body = body_of(operation.bodies, content_type);
   if (body == nullptr) return BodyKind::kUnknown;
-  return body->schema == kNone ? BodyKind::kAny : BodyKind::kJson;
+  if (body->schema == kNone) return BodyKind::kAny;
+  return body->form ? BodyKind::kForm : BodyKind::kJson;
+}
+
+bool OpenApi::read_form(const Operation& operation, std::string_view content_type, std::string_view text,
+                        Json& out) const {
+  const auto* type = body_of(operation.bodies, content_type);
+  const auto fields = pairs_of(text, '&', true);
+  return type != nullptr && all_utf8({}, fields) && build_object(fields, type->members, out);
 }
 
 bool OpenApi::check_body(const Operation& operation, std::string_view content_type, const Json& body,

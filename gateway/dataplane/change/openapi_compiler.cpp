@@ -150,8 +150,7 @@ class OpenApiCompiler {
       return {};
     }
     out.required = out.place == ParameterPlace::kPath || flag(at, "required", false);
-    const bool form = out.place == ParameterPlace::kQuery || out.place == ParameterPlace::kCookie;
-    out.explode = flag(at, "explode", form);
+    take_style(at, out);
     if (out.place == ParameterPlace::kPath) {
       const auto name = std::ranges::find(path.names, out.name);
       if (name == path.names.end()) return wrong(at, "a name that stands in the path");
@@ -164,16 +163,23 @@ class OpenApiCompiler {
       schema = first == Json::kNone ? Json::kNone : document_.member(first, "schema");
     }
     if (schema == Json::kNone) return {};
-    FL_TRY(out.schema, parts_.schemas->add(schema));
-    const auto style = text(at, "style");
-    const bool usual = style.empty() || style == "form" || style == "simple";
-    constexpr std::uint8_t kObject = 64;
-    if (!out.json && (!usual || (parts_.schemas->types(out.schema) & kObject) != 0)) {
-      remarks_.push_back("parameter " + out.name +
-                         ": only form and simple styles of single values and lists are checked");
-      out.schema = 0xffffffff;
+    if (const auto style = text(at, "style"); style == "matrix" || style == "label") {
+      remarks_.push_back("parameter " + out.name + ": values of style " + std::string(style) + " are not checked");
+      return {};
     }
+    FL_TRY(out.schema, parts_.schemas->add(schema));
+    out.types = parts_.schemas->types(out.schema);
+    out.members = parts_.schemas->member_types(out.schema);
     return {};
+  }
+
+  void take_style(Json::Id at, Parameter& out) {
+    const auto style = text(at, "style");
+    const bool form = out.place == ParameterPlace::kQuery || out.place == ParameterPlace::kCookie;
+    out.explode = flag(at, "explode", form && (style.empty() || style == "form"));
+    out.deep = style == "deepObject" && out.place == ParameterPlace::kQuery;
+    if (style == "spaceDelimited") out.between = ' ';
+    if (style == "pipeDelimited") out.between = '|';
   }
 
   Result<> body(Json::Id id, OpenApi::Operation& out) {
@@ -183,10 +189,11 @@ class OpenApiCompiler {
     out.body_required = flag(at, "required", false);
     const auto content = document_.member(at, "content");
     if (content == Json::kNone) return wrong(at, "content");
-    return media_types(content, out.bodies);
+    return media_types(content, true, out.bodies);
   }
 
-  Result<> media_types(Json::Id content, std::vector<MediaType>& out) {
+  /// forms: application/x-www-form-urlencoded is read, too.
+  Result<> media_types(Json::Id content, bool forms, std::vector<MediaType>& out) {
     for (auto type = document_.node(content).first; type != Json::kNone; type = document_.node(type).next) {
       auto& made = out.emplace_back();
       const auto key = document_.node(type).key;
@@ -194,11 +201,15 @@ class OpenApiCompiler {
       const auto schema = document_.member(type, "schema");
       const bool json = made.type == "application/json" || made.type.ends_with("+json");
       if (schema == Json::kNone) continue;
-      if (!json) {
-        remarks_.push_back("bodies of type " + made.type + " are not held to a schema: only JSON is");
+      made.form = forms && made.type == "application/x-www-form-urlencoded" &&
+                  document_.member(type, "encoding") == Json::kNone;
+      if (!json && !made.form) {
+        remarks_.push_back("bodies of type " + made.type + " are not held to a schema: only JSON is" +
+                           (forms ? ", and forms without encoding" : ""));
         continue;
       }
       FL_TRY(made.schema, parts_.schemas->add(schema));
+      if (made.form) made.members = parts_.schemas->member_types(made.schema);
     }
     return {};
   }
@@ -210,7 +221,7 @@ class OpenApiCompiler {
       made.status = document_.node(id).key;
       FL_TRY(const auto at, followed(id));
       const auto content = document_.member(at, "content");
-      if (content != Json::kNone) FL_CHECK(media_types(content, made.bodies));
+      if (content != Json::kNone) FL_CHECK(media_types(content, false, made.bodies));
     }
     return {};
   }

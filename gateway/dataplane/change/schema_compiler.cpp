@@ -435,23 +435,4 @@ SchemaSet& SchemaSet::operator=(SchemaSet&&) noexcept = default;
 
 Result<SchemaSet::Index> SchemaSet::add(Json::Id at) { return SchemaCompiler(*parts_).run(at); }
 
-std::uint8_t SchemaSet::types(Index schema) const {
-  for (std::uint32_t i = 0; i < kMostDepth; ++i) {
-    const auto& node = parts_->nodes[schema];
-    if (node.types != 0 || node.ref == kNoSchema) return node.types;
-    schema = node.ref;
-  }
-  return 0;
-}
-
-std::uint8_t SchemaSet::item_types(Index schema) const {
-  for (std::uint32_t i = 0; i < kMostDepth; ++i) {
-    const auto& node = parts_->nodes[schema];
-    if (node.items != kNoSchema) return types(node.items);
-    if (node.ref == kNoSchema) return 0;
-    schema = node.ref;
-  }
-  return 0;
-}
-
 }  // namespace fairlead::change

@@ -61,6 +61,7 @@ constexpr telemetry::CounterFamily kValidationsFamily{
 struct Pending final : State {
   const OpenApi::Operation* operation = nullptr;  // null: none
   bool api_body = false;  // its body is held to the operation's schema
+  bool api_form = false;  // and is a form
   bool schema = false;    // to the section's own
 };
 
@@ -105,10 +106,11 @@ class ValidationFilter final : public Filter {
     if (body.empty() && !needed) return Verdict::kContinue;
     std::string plain;
     if (!decode_request_body(request, body, {.bytes = settings_.max_body_bytes}, plain)) return Verdict::kAnswered;
+    const std::string_view text = plain.empty() ? std::string_view(body) : std::string_view(plain);
     change::Json document;
     change::SchemaReport report{.most = settings_.max_problems};
-    if (!document.parse(plain.empty() ? std::string_view(body) : std::string_view(plain),
-                        {.depth = settings_.max_depth})) {
+    if (pending->api_form && !pending->schema) return check_form(request, *pending, text, report);
+    if (!document.parse(text, {.depth = settings_.max_depth})) {
       report.problems.push_back(
           {{}, std::string(document.error().what) + " at byte " + std::to_string(document.error().offset)});
       note(request, Wrong::kNotJson);
@@ -131,7 +133,8 @@ class ValidationFilter final : public Filter {
     auto type = content_type_of(head.fields);
     const bool empty = head.body == http::Body::kNone;
     switch (empty ? OpenApi::BodyKind::kAny : OpenApi::response_kind(*pending->operation, head.status, type)) {
-      case OpenApi::BodyKind::kAny: break;
+      case OpenApi::BodyKind::kAny:
+      case OpenApi::BodyKind::kForm: break;
       case OpenApi::BodyKind::kUnknown:
         warnings_.warn(request, head.status, "its status or its content type is not described");
         break;
@@ -182,6 +185,18 @@ class ValidationFilter final : public Filter {
     context.faults.push_back("there is no ConfigMap " + settings_.openapi_config_map + " with a key " +
                              settings_.openapi_key);
     return {};
+  }
+
+  Verdict check_form(Request& request, const Pending& pending, std::string_view text,
+                     change::SchemaReport& report) const {
+    change::Json document;
+    const auto type = content_type_of(request.head().fields);
+    if (!api_->read_form(*pending.operation, type, text, document))
+      report.problems.push_back({{}, "expected a form in UTF-8 of at most 1000 fields"});
+    else if (api_->check_body(*pending.operation, type, document, report)) return Verdict::kContinue;
+    note(request, Wrong::kBody);
+    answer_invalid(request, "the body is not what is expected", "pointer", report);
+    return Verdict::kAnswered;
   }
 
   static bool has_body(const http::RequestHead& head) {
@@ -266,6 +281,7 @@ class ValidationFilter final : public Filter {
     if (!OpenApi::takes_body(operation)) return true;  // OpenAPI 3.1, 4.8.10: what is not described is not spoken of
     switch (OpenApi::body_kind(operation, content_type_of(head.fields))) {
       case OpenApi::BodyKind::kAny: return true;
+      case OpenApi::BodyKind::kForm: pending.api_form = true; [[fallthrough]];
       case OpenApi::BodyKind::kJson: pending.api_body = true; return true;
       case OpenApi::BodyKind::kUnknown: break;
     }

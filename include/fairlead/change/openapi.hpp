@@ -51,9 +51,12 @@ class OpenApi {
   /// Whether a request without body is refused.
   [[nodiscard]] static bool requires_body(const Operation& operation);
   [[nodiscard]] static bool takes_body(const Operation& operation);
-  enum class BodyKind : std::uint8_t { kAny, kJson, kUnknown };
+  enum class BodyKind : std::uint8_t { kAny, kJson, kForm, kUnknown };
   /// What a body of that content type is held to; kUnknown: no such type is allowed.
   [[nodiscard]] static BodyKind body_kind(const Operation& operation, std::string_view content_type);
+  /// A form's fields as an object, for check_body(); false: no UTF-8, or more fields than are taken.
+  [[nodiscard]] bool read_form(const Operation& operation, std::string_view content_type, std::string_view text,
+                               Json& out) const;
   [[nodiscard]] bool check_body(const Operation& operation, std::string_view content_type, const Json& body,
                                 SchemaReport& report) const;
 

@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -40,6 +42,16 @@ enum class SchemaDialect : std::uint8_t {
 /// `writeOnly` in responses, though they are `required` (OpenAPI 3.0, 4.7.24).
 enum class SchemaUse : std::uint8_t { kAny, kRequest, kResponse };
 
+/// The types that a schema allows, with those by $ref, allOf, anyOf and oneOf, for texts that have to become values of
+/// a type. Masks; 0: any.
+struct ValueTypes {
+  static constexpr std::uint8_t kNull = 1, kBoolean = 2, kInteger = 4, kNumber = 8, kString = 16, kArray = 32,
+                                kObject = 64;
+  static constexpr std::uint8_t kNumbers = kInteger | kNumber;
+  std::uint8_t own = 0;
+  std::uint8_t items = 0;  ///< of an array's items
+};
+
 /// Schemas of one document (an OpenAPI file has many), compiled together. Patterns are RE2's, so that none takes more
 /// than linear time; the steps of one validation are bounded, so that no mixture of anyOf and $ref does either.
 /// Owner: filters. Thread: add on one; validate on any, once nothing is added any more.
@@ -63,11 +75,9 @@ class SchemaSet {
   [[nodiscard]] bool validate(Index schema, const Json& instance, Json::Id at, SchemaReport* report,
                               SchemaUse use = SchemaUse::kAny) const;
 
-  /// The types that the schema allows, as a mask: 1 null, 2 boolean, 4 integer, 8 number, 16 string, 32 array,
-  /// 64 object; 0: any. For texts that have to become values of a type.
-  [[nodiscard]] std::uint8_t types(Index schema) const;
-  /// Of an array's items; the same schema where it says nothing.
-  [[nodiscard]] std::uint8_t item_types(Index schema) const;
+  [[nodiscard]] ValueTypes types(Index schema) const;
+  /// Of the members that it names.
+  [[nodiscard]] std::map<std::string, ValueTypes, std::less<>> member_types(Index schema) const;
 
  private:
   std::unique_ptr<Parts> parts_;

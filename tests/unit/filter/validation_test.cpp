@@ -176,6 +176,128 @@ TEST(Validation, HoldsRequestsToOpenApi) {
   }
 }
 
+TEST(Validation, ReadsParametersByTheTypesThatSchemasAllow) {
+  constexpr auto kDocument = R"({
+    "openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {"/": {"get": {"parameters": [
+      {"name": "some", "in": "query", "schema": {"anyOf": [{"type": "integer"}, {"type": "boolean"}]}},
+      {"name": "none", "in": "query", "schema": {"anyOf": [{"type": "integer", "maximum": 9}, {"type": "null"}]}},
+      {"name": "word", "in": "query", "schema": {"oneOf": [{"type": "integer", "maximum": 9}, {"type": "string", "minLength": 3}]}},
+      {"name": "list", "in": "query", "schema": {"allOf": [{"$ref": "#/components/schemas/List"}]}},
+      {"name": "maybe", "in": "query", "schema": {"anyOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "null"}]}},
+      {"name": "one", "in": "query", "schema": {"enum": [1, "b"]}},
+      {"name": "pipe", "in": "query", "style": "pipeDelimited", "schema": {"type": "array", "items": {"type": "integer"}}},
+      {"name": "space", "in": "query", "style": "spaceDelimited", "schema": {"type": "array", "items": {"type": "integer"}}},
+      {"name": "comma", "in": "query", "explode": false, "schema": {"$ref": "#/components/schemas/Point"}},
+      {"name": "X-Point", "in": "header", "schema": {"$ref": "#/components/schemas/Point"}},
+      {"name": "X-Pairs", "in": "header", "explode": true, "schema": {"$ref": "#/components/schemas/Point"}}]}},
+      "/deep": {"get": {"parameters": [
+        {"name": "f", "in": "query", "required": true, "style": "deepObject", "schema": {"$ref": "#/components/schemas/Point"}}]}},
+      "/spread": {"get": {"parameters": [
+        {"name": "f", "in": "query", "required": true, "schema": {"$ref": "#/components/schemas/Point"}}]}},
+      "/spare": {"get": {"parameters": [
+        {"name": "f", "in": "query", "schema": {"$ref": "#/components/schemas/Point"}}]}}},
+    "components": {"schemas": {
+      "List": {"type": "array", "items": {"type": "integer"}, "maxItems": 2},
+      "Point": {"type": "object", "required": ["x"], "additionalProperties": false, "properties": {
+        "x": {"type": "integer"}, "on": {"type": "boolean"}, "tags": {"type": "array", "items": {"type": "integer"}}}}}}
+  })";
+  model::Validation settings;
+  settings.openapi = kDocument;
+  const auto filter = made(settings);
+  constexpr ApiRow kRows[] = {
+      {"GET", "/", "some=1", 0, ""},
+      {"GET", "/", "some=true", 0, ""},
+      {"GET", "/", "some=x", 400, R"("parameter":"query.some")"},
+      {"GET", "/", "some=1&some=2", 400, "expected it once"},
+      {"GET", "/", "none=1", 0, ""},
+      {"GET", "/", "none=", 0, ""},
+      {"GET", "/", "none=10", 400, R"("parameter":"query.none")"},
+      {"GET", "/", "word=10", 400, R"("parameter":"query.word")"},
+      {"GET", "/", "word=100", 0, ""},
+      {"GET", "/", "word=9", 0, ""},
+      {"GET", "/", "list=1&list=2", 0, ""},
+      {"GET", "/", "list=1", 0, ""},
+      {"GET", "/", "list=1&list=2&list=3", 400, "at most 2 items"},
+      {"GET", "/", "list=x", 400, R"("parameter":"query.list/0")"},
+      {"GET", "/", "maybe=1&maybe=2", 0, ""},
+      {"GET", "/", "maybe=", 0, ""},
+      {"GET", "/", "maybe=x", 400, R"("parameter":"query.maybe)"},
+      {"GET", "/", "one=1", 0, ""},
+      {"GET", "/", "one=b", 0, ""},
+      {"GET", "/", "one=2", 400, "one of the 2 values"},
+      {"GET", "/", "pipe=1%7C2", 0, ""},
+      {"GET", "/", "pipe=1%7Cx", 400, R"("parameter":"query.pipe/1")"},
+      {"GET", "/", "space=1%202", 0, ""},
+      {"GET", "/", "space=1+x", 400, R"("parameter":"query.space/1")"},
+      {"GET", "/", "comma=x,1,on,true", 0, ""},
+      {"GET", "/", "comma=on,true", 400, "lacks x"},
+      {"GET", "/", "comma=x", 400, R"("parameter":"query.comma/x")"},
+      {"GET", "/deep", "f[x]=1&f%5Bon%5D=false&f[tags]=1&f[tags]=2", 0, ""},
+      {"GET", "/deep", "f[x]=a", 400, R"("parameter":"query.f/x","detail":"expected an integer)"},
+      {"GET", "/deep", "f[x]=1&f[x]=2", 400, R"("parameter":"query.f/x","detail":"expected an integer, found a list)"},
+      {"GET", "/deep", "f[on]=true", 400, "lacks x"},
+      {"GET", "/deep", "f[x]=1&f[y]=2", 400, R"("parameter":"query.f)"},
+      {"GET", "/deep", "", 400, R"({"parameter":"query.f","detail":"is missing"})"},
+      {"GET", "/deep", "f=1", 400, R"("parameter":"query.f")"},
+      {"GET", "/deep", "f[x]=%ff", 400, "expected UTF-8"},
+      {"GET", "/spread", "x=1&on=true&other=a&tags=7", 0, ""},
+      {"GET", "/spread", "x=a", 400, R"("parameter":"query.f/x")"},
+      {"GET", "/spread", "on=true", 400, "lacks x"},
+      {"GET", "/spread", "", 400, "lacks x"},
+      {"GET", "/spare", "", 0, ""},
+      {"GET", "/spare", "on=true", 400, "lacks x"},
+  };
+  for (const auto& row : kRows) {
+    ChangeRequest request(row.method, row.path, row.query);
+    EXPECT_EQ(status_of(*filter, request), row.status)
+        << row.path << "?" << row.query << " " << (request.said ? request.said->body : "");
+    if (row.status == 0) continue;
+    ASSERT_TRUE(request.said);
+    EXPECT_NE(request.said->body.find(row.says), std::string::npos) << request.said->body;
+  }
+  for (const auto& [name, value, status] : {std::tuple("x-point", "x,1", 0),
+                                            {"x-point", "x,a", 400},
+                                            {"x-pairs", "x=1,on=true", 0},
+                                            {"x-pairs", "x=a", 400}}) {
+    ChangeRequest request("GET", "/");
+    request.with(name, value);
+    EXPECT_EQ(status_of(*filter, request), status) << name << ": " << value;
+  }
+  std::string many = "f[x]=1";
+  for (int i = 0; i < 1001; ++i) many += "&f[m" + std::to_string(i) + "]=1";
+  ChangeRequest request("GET", "/deep", many);
+  EXPECT_EQ(status_of(*filter, request), 400);
+  EXPECT_NE(request.said->body.find("too many members"), std::string::npos);
+}
+
+TEST(Validation, HoldsFormsToTheirSchema) {
+  model::Validation settings;
+  settings.openapi = R"({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {"/": {"post": {
+    "requestBody": {"required": true, "content": {"application/x-www-form-urlencoded": {"schema": {
+      "type": "object", "required": ["x"], "properties": {"x": {"type": "integer"}, "y": {"type": "string"},
+      "l": {"type": "array", "items": {"type": "boolean"}}}}}}}}}}})";
+  const auto filter = made(settings);
+  constexpr auto kForm = "application/x-www-form-urlencoded";
+  constexpr ApiRow kRows[] = {
+      {"POST", "/", "", 0, "", "x=1&y=2&l=true&l=false&other=z", kForm},
+      {"POST", "/", "", 400, "lacks x", "y=1", kForm},
+      {"POST", "/", "", 400, R"("pointer":"/x")", "x=a", kForm},
+      {"POST", "/", "", 400, R"("pointer":"/x")", "x=1&x=2", kForm},
+      {"POST", "/", "", 400, R"("pointer":"/l/1")", "x=1&l=true&l=2", kForm},
+      {"POST", "/", "", 400, "a form in UTF-8", "x=1&y=%ff", kForm},
+      {"POST", "/", "", 415, "content type", R"({"x":1})", "application/json"},
+      {"POST", "/", "", 400, "a body is missing"},
+  };
+  for (const auto& row : kRows) {
+    ChangeRequest request(row.method, row.path, row.query);
+    EXPECT_EQ(status_of(*filter, request, row.body, row.type), row.status)
+        << row.body << " " << (request.said ? request.said->body : "");
+    if (row.status == 0) continue;
+    ASSERT_TRUE(request.said);
+    EXPECT_NE(request.said->body.find(row.says), std::string::npos) << request.said->body;
+  }
+}
+
 TEST(Validation, LooksAtHeadersAndCookies) {
   model::Validation settings;
   settings.openapi = kApi;
