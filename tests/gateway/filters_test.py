@@ -152,6 +152,20 @@ class Counted(Filters):
             wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # the close is an RST
         self.assertTrue(eventually(lambda: self.counted("filter_requests", section="fault", outcome="abandoned") == 1))
 
+    def test_credentials_are_not_logged_wherever_they_stand(self):
+        log = LogFile(folder_of(self) / "access.log")
+        methods = "apiKey: {query: [tk], headers: [x-our-key]}, jwt: {from: {query: [my_token]}}"
+        self.start(policy("auth", f"authentication: {{methods: {{{methods}}}}}"), ALICE, arguments=(
+            "--access-log", f"template:{log.path}", "--access-log-template", "%REQ(:PATH)% %REQ(X-OUR-KEY)%"))
+        for path, *more in (("/name?tk=k-alice&a=1",), ("/name?tk=hush-wrong",), ("/name?a=1&my%5Ftoken=hush.to.ken",),
+                            ("/none?tk=hush-other",), ("/name", "-H", "x-our-key: k-alice")):
+            self.get(path, *more)
+        log.await_lines(5)
+        text = "\n".join(log.lines())
+        for secret in ("hush", "k-alice"):
+            self.assertNotIn(secret, text)
+        self.assertIn("/name?tk=[redacted]&a=1", text)
+
     def test_fairctl_shows_them(self):
         self.start(policy("auth", KEYS), ALICE)
         self.get()

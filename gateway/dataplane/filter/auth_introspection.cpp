@@ -154,6 +154,7 @@ AuthOutcome Introspection::judge(Request& request, AuthAttempt& attempt, auth::S
 
 AuthMethodPtr make_introspection_method(const model::IntrospectionMethod& settings, DirectoriesPtr directories,
                                         bool leaves_jwts, Context& context) {
+  keep_secret(settings.from);
   const auto number = context.cluster(settings.backend);
   if (!number) context.faults.emplace_back("introspection: backendRef names no Service that may be used");
   auto secret = settings.client.secret_ref ? secret_line(*settings.client.secret_ref, context) : settings.client.secret;

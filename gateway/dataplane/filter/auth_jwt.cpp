@@ -274,6 +274,7 @@ void find_keys(Issuer& issuer, Context& context) {
 
 AuthMethodPtr make_jwt_method(const model::JwtMethod& settings, DirectoriesPtr directories, bool only_jwts,
                               Context& context) {
+  keep_secret(settings.from);
   std::vector<Issuer> issuers;
   for (const auto& one : settings.issuers) {
     auto& issuer = issuers.emplace_back();

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "fairlead/telemetry/secret_names.hpp"
+
 namespace fairlead::filter {
 namespace {
 
@@ -88,6 +90,11 @@ PlaceValue find_credential(Request& request, const model::CredentialPlaces& plac
           if (has(places.cookies, name)) take(out, name, value);
         });
   return out;
+}
+
+void keep_secret(const model::CredentialPlaces& places) {
+  telemetry::add_secret_fields(places.headers);
+  telemetry::add_secret_parameters(places.query);
 }
 
 void remove_credential(Request& request, const model::CredentialPlaces& places) {

@@ -20,6 +20,8 @@ struct PlaceValue {
   std::string_view name{};
 };
 [[nodiscard]] PlaceValue find_credential(Request& request, const model::CredentialPlaces& places);
+/// Has logs and traces show nothing of what stands there. Cookies they never show.
+void keep_secret(const model::CredentialPlaces& places);
 /// Takes all of them off, wherever they stand.
 void remove_credential(Request& request, const model::CredentialPlaces& places);
 

@@ -185,6 +185,7 @@ class Certificate final : public AuthMethod {
 }  // namespace
 
 AuthMethodPtr make_api_key_method(const model::ApiKeyMethod& settings, DirectoriesPtr directories) {
+  keep_secret(settings.from);
   return std::make_unique<ApiKey>(settings, std::move(directories));
 }
 AuthMethodPtr make_hmac_method(const model::HmacMethod& settings, DirectoriesPtr directories) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "fairlead/filter/make.hpp"
+#include "gateway/dataplane/filter/auth_places.hpp"
 #include "gateway/dataplane/filter/istio_match.hpp"
 #include "gateway/dataplane/filter/istio_tokens.hpp"
 
@@ -110,6 +111,9 @@ void add_issuers(const model::RequestAuthentication& from, const IstioObjects& s
   for (const auto& rule : *from.rules) {
     auto& made = out.emplace_back();
     made.rule = &rule;
+    model::CredentialPlaces places{.headers = {}, .query = rule.from_params, .cookies = {}};
+    for (const auto& header : rule.from_headers) places.headers.push_back(header.first);
+    keep_secret(places);
     const auto fault = [&](const std::string& why) {
       context.faults.push_back(subject_of(from.metadata, "RequestAuthentication") + ": issuer " + rule.issuer + ": " +
                                why);

@@ -6,6 +6,7 @@
 
 #include "gateway/dataplane/telemetry/grpc_status.hpp"
 #include "gateway/dataplane/telemetry/protocol.hpp"
+#include "gateway/dataplane/telemetry/redact.hpp"
 
 namespace fairlead::telemetry {
 namespace {
@@ -86,7 +87,7 @@ LogValue field(const http::Fields* fields, const LogFormat::Piece& piece) {
   const auto* found = http::find(*fields, piece.text);
   if (found == nullptr && !piece.alternative.empty()) found = http::find(*fields, piece.alternative);
   if (found == nullptr) return {};
-  if (piece.redacted) return plain("[redacted]");
+  if (piece.redacted || secret_field(found->name)) return plain("[redacted]");
   const bool is_url = found->name == "referer" || found->name == "location";
   return from_client(found->value, is_url ? Kind::kTarget : Kind::kClientText);
 }

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <mutex>
 
 #include "fairlead/base/ascii.hpp"
+#include "fairlead/telemetry/secret_names.hpp"
 
 namespace fairlead::telemetry {
 namespace {
@@ -23,13 +26,43 @@ constexpr std::array<std::string_view, 22> kParameters{
 
 constexpr std::size_t kLongestParameter = 20;
 
-}  // namespace
+/// What is added while requests are under way. Entries stay, so that readers need no lock.
+class AddedNames {
+ public:
+  void add(std::span<const std::string> names) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& name : names) {
+      const auto* const first = first_.load(std::memory_order_relaxed);
+      if (!any([&](std::string_view one) { return one == name; }))
+        first_.store(new Entry{name, first}, std::memory_order_release);
+    }
+  }
+  template <class F>
+  [[nodiscard]] bool any(F&& f) const {
+    for (const auto* entry = first_.load(std::memory_order_acquire); entry != nullptr; entry = entry->next)
+      if (f(std::string_view(entry->name))) return true;
+    return false;
+  }
 
-bool secret_field(std::string_view lower_case_name) {
-  return std::ranges::find(kFields, lower_case_name) != kFields.end();
+ private:
+  struct Entry {
+    std::string name;
+    const Entry* next;
+  };
+  std::atomic<const Entry*> first_{nullptr};
+  std::mutex mutex_;
+};
+
+AddedNames& added_fields() {
+  static AddedNames names;
+  return names;
+}
+AddedNames& added_parameters() {
+  static AddedNames names;
+  return names;
 }
 
-bool secret_parameter(std::string_view name) {
+bool is_known_parameter(std::string_view name) {
   std::array<char, kLongestParameter> folded{};
   std::size_t size = 0;
   for (std::size_t i = 0; i < name.size(); ++i) {
@@ -44,6 +77,37 @@ bool secret_parameter(std::string_view name) {
     folded[size++] = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   }
   return std::ranges::find(kParameters, std::string_view(folded.data(), size)) != kParameters.end();
+}
+
+/// Whether `text` is `name` for who decodes a query.
+bool is_encoded(std::string_view text, std::string_view name) {
+  for (const char wanted : name) {
+    if (text.empty()) return false;
+    char c = text.front() == '+' ? ' ' : text.front();
+    std::size_t length = 1;
+    if (c == '%' && text.size() > 2 && hex_value(text[1]) >= 0 && hex_value(text[2]) >= 0) {
+      c = static_cast<char>(hex_value(text[1]) * 16 + hex_value(text[2]));
+      length = 3;
+    }
+    if (c != wanted) return false;
+    text.remove_prefix(length);
+  }
+  return text.empty();
+}
+
+}  // namespace
+
+void add_secret_fields(std::span<const std::string> lower_case_names) { added_fields().add(lower_case_names); }
+void add_secret_parameters(std::span<const std::string> names) { added_parameters().add(names); }
+
+bool secret_field(std::string_view lower_case_name) {
+  return std::ranges::find(kFields, lower_case_name) != kFields.end() ||
+         added_fields().any([&](std::string_view name) { return name == lower_case_name; });
+}
+
+bool secret_parameter(std::string_view name) {
+  return is_known_parameter(name) ||
+         added_parameters().any([&](std::string_view added) { return is_encoded(name, added); });
 }
 
 char* put_target(char* out, std::string_view target, text::Escape escape, std::size_t limit) {

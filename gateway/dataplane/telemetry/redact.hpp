@@ -11,7 +11,8 @@ namespace fairlead::telemetry {
 
 inline constexpr std::string_view kRedacted = "[redacted]";
 
-/// Whether a header field holds a secret by its name (in lower case): Authorization, cookies, keys, tokens.
+/// Whether a header field holds a secret by its name (in lower case): Authorization, cookies, keys, tokens, and what
+/// was added (secret_names.hpp).
 [[nodiscard]] bool secret_field(std::string_view lower_case_name);
 /// The same for a parameter of a query, whatever its case: access_token, api_key, password, signature.
 [[nodiscard]] bool secret_parameter(std::string_view name);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "fairlead/telemetry/secret_names.hpp"
 #include "sample.hpp"
 
 namespace fairlead::telemetry {
@@ -27,6 +28,20 @@ std::string of(std::string_view text, const RequestRecord& record, const FormatO
   EXPECT_LE(written.size(), format->max_line());
   written.pop_back();
   return written;
+}
+
+TEST(LogFormat, NamesOfTheConfigurationAreSecret) {
+  Sample sample;
+  sample.record.target = "/p?my_tk=a&my%5Ftk=b&my+tk=c&my_t=d&xmy_tk=e&MY_TK=f";
+  EXPECT_EQ(of("%REQ(:PATH)%", sample.record), sample.record.target);
+  add_secret_parameters(std::vector<std::string>{"my_tk", "my_tk", "my tk"});
+  EXPECT_EQ(of("%REQ(:PATH)%", sample.record),
+            "/p?my_tk=[redacted]&my%5Ftk=[redacted]&my+tk=[redacted]&my_t=d&xmy_tk=e&MY_TK=f");
+  const auto format = LogFormat::from_template("%REQ(x-our-token)%|%REQ(user-agent)%", {});
+  sample.request.push_back({"x-our-token", "hush"});
+  EXPECT_EQ(line(*format, sample.record), "hush|curl/8.5.0\n");
+  add_secret_fields(std::vector<std::string>{"x-our-token"});
+  EXPECT_EQ(line(*format, sample.record), "[redacted]|curl/8.5.0\n");  // by a format that was there before, too
 }
 
 TEST(LogFormat, OperatorsSayWhatTheRecordSays) {
