@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who calls: API keys, Basic, JWT, the hmac scheme and client certificates through a real gateway of two workers."""
 import base64
+import collections
+import concurrent.futures
 import email.utils
 import hashlib
 import hmac
@@ -225,6 +227,39 @@ spec:
         self.assertRegex(head, r"retry-after: 3[56]\d\d\r\n")
         self.seen(*of_source("192.0.2.1", "k-alice"))
         self.seen(*of_source("2001:db8:0:1::1", "k-alice"))
+
+    def test_guesses_at_a_time_are_no_more_than_one_after_the_other(self):
+        self.serve(policy("auth", "  authentication: {methods: {basic: {}}, failures: {max: 5, window: 1h}}"),
+                   consumer("alice", "{credentials: [{basic: {password: pw}}]}"))
+        with concurrent.futures.ThreadPoolExecutor(60) as pool:
+            statuses = list(pool.map(lambda number: self.ask("-u", f"alice:guess-{number}")[0], range(60)))
+        self.assertEqual(collections.Counter(statuses), {401: 5, 429: 55})
+
+    def test_nobody_is_who_he_says_beside_routes_that_authenticate(self):
+        keys = json.dumps({"keys": [{"kty": "oct", "k": b64(SECRET.encode())}]})
+        claims = f"jwt: {{issuers: [{{issuer: i, jwks: '{keys}', claimsToHeaders: [{{claim: role, header: x-role}}]}}]}}"
+        other = free_port()
+        guarded = policy("auth", f"  authentication: {{methods: {{apiKey: {{}}, {claims}}}}}", "HTTPRoute", "keyed")
+        elsewhere = (gateway(http(other), name="other"),
+                     route("open", to("web"), gateway_name="edge").replace("{name: edge}", "{name: edge}, {name: other}"),
+                     route("keyed", to("web"), hostnames=["keyed.example"]))
+        self.serve(*elsewhere, guarded, consumer("alice", "{credentials: [{apiKey: {key: k-alice}}]}"))
+        forged = ("-H", "x-consumer-username: root", "-H", "X_Consumer_Groups: admin", "-H", "x-role: root",
+                  "-H", "x-anonymous-consumer: no", "-H", "x-consumer-note: kept")
+        names = {"x-consumer-username", "x_consumer_groups", "x-role", "x-anonymous-consumer"}
+        self.assertFalse(names & set(self.seen(*forged)))
+        self.assertEqual(self.seen(*forged)["x-consumer-note"], "kept")
+        keyed = self.seen(*forged, "-H", "host: keyed.example", "-H", "apikey: k-alice")
+        self.assertEqual(keyed["x-consumer-username"], "alice")
+        self.assertFalse((names - {"x-consumer-username"}) & set(keyed))
+        own, self.url = self.url, f"http://127.0.0.1:{other}"
+        self.assertLessEqual(names, set(self.seen(*forged)), "a listener where nobody authenticates")
+        self.url = own
+        self.followed.write("10.yaml", *elsewhere)
+        self.assertTrue(eventually(lambda: names <= set(self.seen(*forged))))
+        self.followed.write("10.yaml", *elsewhere, guarded.replace("kind: HTTPRoute, name: keyed", "kind: Service, name: web")
+                            .replace("group: gateway.networking.k8s.io, kind: Service", 'group: "", kind: Service'))
+        self.assertTrue(eventually(lambda: self.ask(*forged)[0] == 401))
 
     # -- Basic
 

@@ -26,12 +26,13 @@ Failures::Slot& Failures::slot_for(const Address& key, std::uint64_t now) {
   return worse;
 }
 
-void Failures::count(const Address& source, std::uint64_t now) {
+bool Failures::count(const Address& source, std::uint64_t now) {
   const std::lock_guard lock(mutex_);
   auto& slot = slot_for(key_of(source), now);
-  if (++slot.failures < most_) return;
+  if (++slot.failures < most_) return true;
   if (slot.until > blocked_until_.load(std::memory_order_relaxed))
     blocked_until_.store(slot.until, std::memory_order_release);
+  return slot.failures <= most_;
 }
 
 std::uint64_t Failures::wait(const Address& source, std::uint64_t now) const {

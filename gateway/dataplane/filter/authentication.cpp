@@ -82,7 +82,12 @@ class Authentication final : public Filter {
   Verdict finish(Request& request, AuthAttempt& attempt) const;
   Verdict pass(Request& request, AuthAttempt& attempt) const;
   Verdict pass_anonymous(Request& request, const AuthAttempt& attempt) const;
-  void note_failure(Request& request, const AuthAttempt& attempt) const;
+  [[nodiscard]] bool note_failure(Request& request, const AuthAttempt& attempt) const;
+  /// How long its source has to wait, milliseconds; 0: not at all.
+  [[nodiscard]] std::uint64_t source_waits(Request& request) const {
+    return failures_ == nullptr ? 0 : failures_->wait(request.client(), request.reactor().now_ms());
+  }
+  void go_on(Request& request, AuthAttempt& attempt) const;
   Verdict refuse_request(Request& request, const AuthAttempt& attempt) const;
   [[nodiscard]] std::string_view reason_of(Request& request, const AuthAttempt& attempt) const;
   Verdict refuse_source(Request& request, std::uint64_t wait_ms) const;
@@ -120,10 +125,7 @@ Verdict Authentication::on_request(Request& request) const {
   // A CORS preflight carries no credentials (Fetch section 3.2.2): the CORS filter of its rule answers it before.
   strip(request);
   if (settings_.passes_options && request.head().method == http::Method::kOptions) return Verdict::kContinue;
-  if (failures_ != nullptr) {
-    const auto wait = failures_->wait(request.client(), request.reactor().now_ms());
-    if (wait > 0) return refuse_source(request, wait);
-  }
+  if (const auto left = source_waits(request); left > 0) return refuse_source(request, left);
   if (wants_body(request)) return Verdict::kNeedBody;
   AuthAttempt attempt;
   attempt.last_counts = settings_.mode == Mode::kEach;
@@ -181,10 +183,17 @@ Verdict Authentication::wait(Request& request, AuthAttempt& attempt) const {
   }
   if (request.asks_only()) return Verdict::kWait;
   auto& kept = waiting->attempt;
-  const bool under_way = kept.work->start(request, [this, &request, &kept] {
-    if (run(request, kept) == Verdict::kContinue) request.resume();
-  });
+  const bool under_way = kept.work->start(request, [this, &request, &kept] { go_on(request, kept); });
   return under_way ? Verdict::kWait : run(request, kept);
+}
+
+/// What it has waited for is there. Of many guesses at a time those that are too many learn nothing.
+void Authentication::go_on(Request& request, AuthAttempt& attempt) const {
+  if (const auto left = source_waits(request); left > 0) {
+    refuse_source(request, left);
+    return;
+  }
+  if (run(request, attempt) == Verdict::kContinue) request.resume();
 }
 
 Verdict Authentication::finish(Request& request, AuthAttempt& attempt) const {
@@ -249,7 +258,7 @@ Verdict Authentication::on_response(Request& request, http::ResponseHead& head) 
 
 Verdict Authentication::pass_anonymous(Request& request, const AuthAttempt& attempt) const {
   if (attempt.bad) {
-    note_failure(request, attempt);
+    if (!note_failure(request, attempt)) return refuse_source(request, source_waits(request));
     for (const auto& method : methods_) method->hide(request);
   }
   auto& identity = request.identity();
@@ -264,12 +273,14 @@ Verdict Authentication::pass_anonymous(Request& request, const AuthAttempt& atte
   return Verdict::kContinue;
 }
 
-void Authentication::note_failure(Request& request, const AuthAttempt& attempt) const {
+/// False: its source has failed too often meanwhile.
+bool Authentication::note_failure(Request& request, const AuthAttempt& attempt) const {
   request.count(counters_.failures[attempt.failed] + static_cast<telemetry::CounterId>(attempt.failure));
-  if (failures_ != nullptr && !request.asks_only()) failures_->count(request.client(), request.reactor().now_ms());
+  return failures_ == nullptr || request.asks_only() || failures_->count(request.client(), request.reactor().now_ms());
 }
 
 Verdict Authentication::refuse_request(Request& request, const AuthAttempt& attempt) const {
+  if (attempt.bad && !note_failure(request, attempt)) return refuse_source(request, source_waits(request));
   http::Fields fields;
   for (std::size_t i = 0; i < methods_.size(); ++i) {
     const auto& method = methods_[i];
@@ -286,7 +297,6 @@ Verdict Authentication::refuse_request(Request& request, const AuthAttempt& atte
     fields.push_back({"www-authenticate", request.arena().copy(text)});
   }
   note(request, attempt.bad ? AuthResult::kRefused : AuthResult::kNoCredential);
-  if (attempt.bad) note_failure(request, attempt);
   const auto why = attempt.why.empty() ? std::string_view("no credentials were sent") : attempt.why;
   answer_problem(request, 401, "Unauthorized", why, telemetry::ResponseFlag::kPolicyDenied, std::move(fields),
                  attempt.bad ? "credential_refused" : "no_credential", {.reason = reason_of(request, attempt)});

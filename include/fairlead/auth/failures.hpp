@@ -17,7 +17,9 @@ class Failures {
  public:
   Failures(std::uint32_t most, std::uint64_t window_ms) : most_(most), window_ms_(window_ms) {}
 
-  void count(const Address& source, std::uint64_t now);
+  /// False: it is beyond what the source may get wrong, as others of its attempts have been counted meanwhile; what it
+  /// was told then would be one answer too many.
+  [[nodiscard]] bool count(const Address& source, std::uint64_t now);
   /// How long it still has to wait, in milliseconds; 0: it may try.
   [[nodiscard]] std::uint64_t wait(const Address& source, std::uint64_t now) const;
 
