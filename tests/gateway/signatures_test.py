@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import subprocess
+import tempfile
 import textwrap
 import time
 import unittest
@@ -13,7 +14,7 @@ import urllib.parse
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
-from callers import Callers, consumer, opaque, policy
+from callers import SECRET, Callers, consumer, hs256, opaque, policy
 from support import eventually
 
 AUTHENTICATION = "  authentication: {methods: {signature: %s}}"
@@ -192,6 +193,37 @@ class Signatures(Callers, unittest.TestCase):
         self.seen(*self.signed(signer))  # without a body there is nothing to digest
         self.seen(*self.signed(signer, components=names, fields=(("content-digest", digest(b"")),)))
         self.refused(*self.signed(signer, components=names, fields=(("content-digest", digest(b"x")),)))
+
+    def test_bodies_are_looked_at_behind_methods_that_wait(self):
+        signer = Signer("ed25519")
+        credentials = f"{{basic: {{password: pw}}}}, {{jwt: {{secret: {SECRET}}}}}, {signer.credential('id-1')}"
+        body, components = b"x" * 300_000, ("@method", "@target-uri", "content-digest")
+        token = "authorization: Bearer " + hs256({"iss": "alice"})
+        for methods, shown in (("basic: {}", ("-u", "alice:pw")), ("jwt: {}", ("-H", token)),
+                               ("basic: {}, jwt: {}", ("-H", token, "-H", "proxy-authorization: Basic " +
+                                                       base64.b64encode(b"alice:pw").decode()))):
+            self.serve(policy("auth", f"  authentication: {{methods: {{signature: {{}}, {methods}}}, mode: All}}"),
+                       consumer("alice", f"{{credentials: [{credentials}]}}"))
+            for version in ("--http1.1", "--http2-prior-knowledge"):
+                with self.subTest(methods=methods, version=version):
+                    def ask(sent, signed_body=body):
+                        signed = self.signed(signer, path="/echo", method="POST", components=components,
+                                             fields=[("content-digest", digest(signed_body))])
+                        return self.ask(version, *signed, *sent, "-H", "expect:", "--data-binary", "@" + self.file(body),
+                                        path="/echo")
+                    before = len(self.web.requests("/echo"))
+                    status, _, answer = ask(shown)
+                    self.assertEqual((status, answer), (200, body.decode()))
+                    self.assertEqual(ask(shown, b"other")[0], 401)
+                    self.assertEqual(ask(())[0], 401)
+                    self.assertEqual(len(self.web.requests("/echo")) - before, 1)
+
+    def file(self, data):
+        made = tempfile.NamedTemporaryFile(prefix="fl-signed-")
+        self.addCleanup(made.close)
+        made.write(data)
+        made.flush()
+        return made.name
 
     def test_a_nonce_is_good_once(self):
         one, two = Signer("hmac-sha256"), Signer("ed25519")

@@ -193,7 +193,9 @@ void Authentication::go_on(Request& request, AuthAttempt& attempt) const {
     refuse_source(request, left);
     return;
   }
-  if (run(request, attempt) == Verdict::kContinue) request.resume();
+  const auto verdict = run(request, attempt);
+  if (verdict == Verdict::kContinue) request.resume();
+  if (verdict == Verdict::kNeedBody) request.resume_with_body();
 }
 
 Verdict Authentication::finish(Request& request, AuthAttempt& attempt) const {
@@ -361,13 +363,7 @@ FilterPtr make_authentication(const model::Authentication& settings, Context& co
   const auto store = context.stores.get<auth::DirectoryStore>(auth::DirectoryStore::kName,
                                                               [] { return std::make_shared<auth::DirectoryStore>(); });
   const auto directories = store->directories(context.ns);
-  const bool needs_body = (settings.hmac && settings.hmac->validate_body) || settings.signature;
   using Mode = model::Authentication::Mode;
-  if (needs_body && settings.mode != Mode::kAny && (settings.basic || settings.jwt)) {
-    context.faults.emplace_back(
-        "hmac.validateBody, or signature, together with basic or jwt is served with mode Any only");
-    return nullptr;
-  }
   // Where one of the two is enough, a token's form says whose it is; where both are asked for, both see it.
   const bool parts = settings.jwt && settings.introspection && settings.mode == model::Authentication::Mode::kAny;
   // Those that know at once go first; who has nothing at all is sent to a login.

@@ -120,9 +120,10 @@ bool FilterRun::on_body() {
   return take_body() && run();
 }
 
-void FilterRun::resume() {
+/// Behind what the filter in slot_ has waited for.
+void FilterRun::go_on(filter::Verdict verdict) {
   waits_ = false;
-  if (take(filter::Verdict::kContinue) && run()) exchange_.forward();
+  if (take(verdict) && run()) exchange_.forward();
 }
 
 void FilterRun::answer(const filter::Answer& answer) {

@@ -64,7 +64,8 @@ class FilterRun final : public filter::Request {
   telemetry::WorkerMeter* meter() override;
   filter::State* state() override;
   void set_state(std::unique_ptr<filter::State> state) override;
-  void resume() override;
+  void resume() override { go_on(filter::Verdict::kContinue); }
+  void resume_with_body() override { go_on(filter::Verdict::kNeedBody); }
   void answer(const filter::Answer& answer) override;
   void answer_part(const filter::AnswerPart& part) override;
   void pass_body(std::unique_ptr<filter::BodyFilter> filter) override;
@@ -79,6 +80,7 @@ class FilterRun final : public filter::Request {
   void lay_over(const filter::Chain& chain, std::uint32_t slots);
   /// What levels and the consumer's own policies have for him alone.
   void lay_over_for_consumer(std::uint32_t slots);
+  void go_on(filter::Verdict verdict);
   /// True: the next filter may follow.
   bool take(filter::Verdict verdict);
   bool take_body();

@@ -133,6 +133,8 @@ class Request {
 
   /// After kWait. The request may be over when these two return, and with it all states: touch nothing of them then.
   virtual void resume() = 0;
+  /// In place of resume(): as if the call that has waited had said kNeedBody.
+  virtual void resume_with_body() {}
   virtual void answer(const Answer& answer) = 0;
   /// The same in parts, after which the request goes on until the last. Filters in front see a body of unknown
   /// length; where one answers in its place, further parts go nowhere.
