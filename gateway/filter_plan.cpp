@@ -223,6 +223,12 @@ filter::ChainPtr FilterPlan::chain(const config::RequestPolicies& policies, Slot
   return shared(std::move(made), of_some);
 }
 
+filter::ChainPtr FilterPlan::with_identity_guard(const filter::ChainPtr& chain, const std::set<std::string>& headers) {
+  auto made = chain != nullptr ? std::make_shared<filter::Chain>(*chain) : std::make_shared<filter::Chain>();
+  made->set(Slot::kAuthentication, filter::make_identity_guard(headers), "other routes of the listener");
+  return made;
+}
+
 filter::ChainPtr FilterPlan::with_external_auth(const filter::ChainPtr& chain, const model::ExternalAuth& settings,
                                                 std::uint32_t cluster, const std::string& route) {
   std::vector<std::string> faults, remarks;

@@ -37,6 +37,9 @@ class FilterPlan {
   void begin(const model::Cluster& objects, config::GatewayState& state, const config::Update& update);
   /// Null where no policy has a section. `istio`: where the filter of Istio's policies stands.
   filter::ChainPtr chain(const config::RequestPolicies& policies, filter::Slot istio = filter::Slot::kIstioGateway);
+  /// A listener's chain where it authenticates nobody, and some of its routes do: others take off what tells backends
+  /// who calls.
+  filter::ChainPtr with_identity_guard(const filter::ChainPtr& chain, const std::set<std::string>& headers);
   /// The chain with a rule's own ExternalAuth in its place. `cluster`: of its backend; `route`: whose rule it is.
   filter::ChainPtr with_external_auth(const filter::ChainPtr& chain, const model::ExternalAuth& settings,
                                       std::uint32_t cluster, const std::string& route);

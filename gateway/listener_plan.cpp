@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "fairlead/filter/make.hpp"
 #include "fairlead/route/compile.hpp"
 #include "gateway/client_settings.hpp"
 #include "gateway/hostnames.hpp"
@@ -75,6 +76,29 @@ proxy::AnswerStyle style_of(const CompiledListener& listener, Remarks::Texts& te
 
 std::int64_t created_of(const config::CompiledRoute& route) {
   return std::visit([](const auto& object) { return object.metadata.created; }, *route.object);
+}
+
+const model::Authentication* authentication_of(const config::RequestPolicies& policies) {
+  for (const auto& object : policies)
+    if (const auto* policy = std::get_if<model::RequestPolicy>(object.get());
+        policy != nullptr && policy->settings->authentication != nullptr)
+      return policy->settings->authentication.get();
+  return nullptr;
+}
+
+/// What some routes of the listener tell backends of who calls, and others must not pass on. Empty: none does, or all.
+std::set<std::string> guarded_headers(const config::CompiledListener& listener) {
+  std::set<std::string> out;
+  if (authentication_of(listener.requests) != nullptr) return out;
+  const auto take = [&](const config::RequestPolicies& policies) {
+    if (const auto* settings = authentication_of(policies)) out.merge(filter::identity_headers(*settings));
+  };
+  for (const auto& [order, attached] : listener.routes) {
+    for (const auto& [rule, policies] : attached.route->requests) take(policies);
+    for (const auto& target : attached.route->targets)
+      if (target.cluster != nullptr) take(target.cluster->requests);
+  }
+  return out;
 }
 
 }  // namespace
@@ -238,6 +262,17 @@ void ListenerPlan::finish(const PortKey& key, Port& port, const model::Cluster& 
   else if (!same) port.spec = std::move(spec);
 }
 
+/// True: it has another chain than before. `routed`: its routes may be others than before.
+bool ListenerPlan::take_chain(Listener& listener, const config::CompiledListener& compiled, bool routed) {
+  auto policies = filters_.chain(compiled.requests);
+  auto guarded = routed || policies != listener.policies ? guarded_headers(compiled) : listener.guarded;
+  if (policies == listener.policies && guarded == listener.guarded) return false;
+  listener.chain = guarded.empty() ? policies : filters_.with_identity_guard(policies, guarded);
+  listener.policies = std::move(policies);
+  listener.guarded = std::move(guarded);
+  return true;
+}
+
 void ListenerPlan::apply(const model::Cluster& cluster, const config::GatewayState& state,
                          const config::GatewayChange& change) {
   if (change.listeners) group(state);
@@ -248,13 +283,12 @@ void ListenerPlan::apply(const model::Cluster& cluster, const config::GatewaySta
     auto& port = ports_.at(place);
     const auto [at, fresh] = port.listeners.try_emplace(key);
     auto& listener = at->second;
-    auto chain = filters_.chain(compiled.requests);
+    const bool chained = take_chain(listener, compiled, fresh || change.listeners || change.routed.contains(key));
     auto credential = tls_.credential(compiled, remarks_);
-    const bool renamed = !fresh && (listener.hostname != compiled.spec->hostname || listener.chain != chain ||
-                                    listener.credential != credential);
+    const bool renamed =
+        !fresh && (listener.hostname != compiled.spec->hostname || chained || listener.credential != credential);
     if (renamed) drop(port, listener);
     listener.hostname = compiled.spec->hostname;
-    listener.chain = std::move(chain);
     listener.credential = std::move(credential);
     if (change.listeners) touched.insert(place);
     if (!fresh && !renamed && !change.routed.contains(key)) continue;

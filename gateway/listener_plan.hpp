@@ -38,7 +38,9 @@ class ListenerPlan {
   };
   struct Listener {
     std::string hostname;
-    filter::ChainPtr chain;  // of policies; null: none
+    filter::ChainPtr chain;  // of policies, with what guards identity headers; null: none
+    filter::ChainPtr policies;  // the same without
+    std::set<std::string> guarded;  // identity headers
     RoutePlan::Credential credential;  // for backends; null: none
     std::map<model::ObjectKey, Attached> routes;
   };
@@ -57,6 +59,7 @@ class ListenerPlan {
     std::shared_ptr<const proxy::ListenerSpec> spec;  // null: cannot be served
   };
 
+  bool take_chain(Listener& listener, const config::CompiledListener& compiled, bool routed);
   void group(const config::GatewayState& state);
   void fence(Port& port);
   void drop(Port& port, Listener& listener);

@@ -18,7 +18,7 @@ import unittest
 
 from backend import Backend
 from callers import SECRET, Callers, b64, consumer, hs256, opaque, policy
-from objects import CLASS, Followed, free_port, gateway, https, make_certificate, of, route, secret, service, to
+from objects import CLASS, Followed, free_port, gateway, http, https, make_certificate, of, route, secret, service, to
 from support import ROOT, curl, eventually
 
 PAGE = ROOT / "docs/reference/request-policy/authentication.md"
@@ -508,7 +508,12 @@ spec:
 
             seen = self.seen(*of_client("alice"))
             self.assertEqual((seen["x-consumer-username"], seen["x-consumer-groups"]), ("alice", "gold"))
-            self.refused(*of_client("mallory"), why="not a consumer's")
+            for who, (_, _, wanted) in clients.items():
+                with self.subTest(who=who):
+                    if wanted is None:
+                        self.refused(*of_client(who), why="not a consumer's")
+                    else:
+                        self.assertEqual(self.seen(*of_client(who))["x-consumer-username"], wanted)
             self.assertNotIn("www-authenticate", self.refused(*tls, "--http1.1"))
 
     # -- together

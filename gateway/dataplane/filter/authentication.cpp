@@ -41,6 +41,31 @@ AuthCounters make_counters(const std::vector<AuthMethodPtr>& methods, const Cont
   return out;
 }
 
+/// Looked through for each field of each request: side by side.
+using IdentityNames = std::vector<std::string>;
+
+void strip_identity(Request& request, const IdentityNames& headers) {
+  std::erase_if(request.head().fields, [&](const http::Field& field) {
+    return std::ranges::any_of(headers, [&](const auto& name) { return same_header(field.name, name); });
+  });
+}
+
+class IdentityGuard final : public Filter {
+ public:
+  explicit IdentityGuard(const std::set<std::string>& headers) : headers_(headers.begin(), headers.end()) {}
+  Verdict on_request(Request& request) const override {
+    strip_identity(request, headers_);
+    return Verdict::kContinue;
+  }
+  Preview preview(Probe&) const override {
+    return {.kind = Preview::Kind::kPasses,
+            .why = "nobody authenticates here: what clients say of who they are is taken off"};
+  }
+
+ private:
+  const IdentityNames headers_;
+};
+
 class Authentication final : public Filter {
   using Mode = model::Authentication::Mode;
 
@@ -52,13 +77,11 @@ class Authentication final : public Filter {
         directories_(std::move(directories)),
         methods_(std::move(methods)),
         failures_(std::move(failures)),
-        counters_(std::move(counters)) {
-    const auto take_headers = [&](const model::ClaimUse& use) {
-      for (const auto& entry : use.claims_to_headers) claim_headers_.push_back(entry.header);
-    };
-    if (settings_.jwt) std::ranges::for_each(settings_.jwt->issuers, take_headers);
-    if (settings_.introspection) take_headers(*settings_.introspection);
-    if (settings_.login) take_headers(*settings_.login);
+        counters_(std::move(counters)),
+        identity_headers_([&] {
+          const auto names = identity_headers(settings_);
+          return IdentityNames(names.begin(), names.end());
+        }()) {
     for (const auto& method : methods_) most_body_ = std::max(most_body_, method->most_body());
   }
 
@@ -77,7 +100,7 @@ class Authentication final : public Filter {
  private:
   struct Waiting;
 
-  void strip(Request& request) const;
+  void strip(Request& request) const { strip_identity(request, identity_headers_); }
   Verdict wait(Request& request, AuthAttempt& attempt) const;
   Verdict finish(Request& request, AuthAttempt& attempt) const;
   Verdict pass(Request& request, AuthAttempt& attempt) const;
@@ -102,7 +125,7 @@ class Authentication final : public Filter {
   const std::vector<AuthMethodPtr> methods_;
   const std::shared_ptr<auth::Failures> failures_;  // null: no limit
   const AuthCounters counters_;
-  std::vector<std::string> claim_headers_;
+  const IdentityNames identity_headers_;
   std::size_t most_body_ = 0;
 };
 
@@ -111,15 +134,6 @@ struct Authentication::Waiting final : State {
   explicit Waiting(AuthAttempt made) : attempt(std::move(made)) {}
   AuthAttempt attempt;
 };
-
-void Authentication::strip(Request& request) const {
-  std::erase_if(request.head().fields, [&](const http::Field& field) {
-    if (field.name.starts_with('x') &&
-        std::ranges::any_of(kIdentityHeaders, [&](auto name) { return same_header(field.name, name); }))
-      return true;
-    return std::ranges::any_of(claim_headers_, [&](const auto& name) { return same_header(field.name, name); });
-  });
-}
 
 Verdict Authentication::on_request(Request& request) const {
   // A CORS preflight carries no credentials (Fetch section 3.2.2): the CORS filter of its rule answers it before.
@@ -358,6 +372,19 @@ void order_methods(std::vector<AuthMethodPtr>& methods) {
 }
 
 }  // namespace
+
+std::set<std::string> identity_headers(const model::Authentication& settings) {
+  std::set<std::string> out(std::begin(kIdentityHeaders), std::end(kIdentityHeaders));
+  const auto take = [&](const model::ClaimUse& use) {
+    for (const auto& entry : use.claims_to_headers) out.insert(entry.header);
+  };
+  if (settings.jwt) std::ranges::for_each(settings.jwt->issuers, take);
+  if (settings.introspection) take(*settings.introspection);
+  if (settings.login) take(*settings.login);
+  return out;
+}
+
+FilterPtr make_identity_guard(const std::set<std::string>& headers) { return std::make_shared<IdentityGuard>(headers); }
 
 FilterPtr make_authentication(const model::Authentication& settings, Context& context) {
   const auto store = context.stores.get<auth::DirectoryStore>(auth::DirectoryStore::kName,

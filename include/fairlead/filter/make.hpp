@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -103,6 +104,11 @@ FilterPtr make_addresses(const model::AddressRules& settings, Context& context);
 FilterPtr make_user_agents(const model::UserAgentRules& settings, Context& context);
 FilterPtr make_request_size(const model::RequestSize& settings, Context& context);
 FilterPtr make_authentication(const model::Authentication& settings, Context& context);
+/// Headers by which the section tells a backend who calls, in lower case: those that are always its own, and those that
+/// its settings name.
+[[nodiscard]] std::set<std::string> identity_headers(const model::Authentication& settings);
+/// Where nobody authenticates: takes these headers off, as clients might have made them up.
+FilterPtr make_identity_guard(const std::set<std::string>& headers);
 FilterPtr make_istio(const IstioObjects& settings, Context& context);
 /// Of policies of action CUSTOM, which have one provider: asked where one of their rules matches.
 FilterPtr make_istio_custom(const std::vector<model::ObjectPtr>& policies, const model::ExternalAuth& provider,
