@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from backend import Backend
 from callers import SECRET, Callers, b64, hs256, policy
 from objects import free_port, gateway, of, route, service
+from observe import scrape
 from support import FAIRCTL, ROOT, eventually
 
 EDGE = "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]\n"
@@ -110,6 +111,17 @@ class Istio(Callers, unittest.TestCase):
         self.assertEqual(self.ask("-X", "OPTIONS", "-H", "origin: https://a", "-H", "access-control-request-method: PUT",
                                   "-H", "authorization: Bearer x")[0], 200)
 
+    def test_claims_that_are_lists_of_words(self):
+        may = [authorize(name, "ALLOW", f'when: [{{key: "request.auth.claims[{name}]", values: [write]}}]')
+               for name in ("roles", "scope", "other")]
+        self.serve(tokens(issuer("i", ", spaceDelimitedClaims: [roles]"), issuer("j")), *may)
+        for claims, passes in (({"roles": "read write"}, True), ({"scope": "read write"}, True), ({"other": "write"}, True),
+                               ({"other": "read write"}, False), ({"roles": "read writes"}, False),
+                               ({"roles": ["read", "write"]}, True)):
+            with self.subTest(claims=claims):
+                (self.passes if passes else self.denied)(*bearer({"iss": "i", "sub": "s", **claims}))
+        self.denied(*bearer({"iss": "j", "sub": "s", "roles": "read write"}))  # the other issuer's are texts
+
     def test_where_tokens_stand_and_which_go_on(self):
         self.serve(tokens(issuer("i", ", forwardOriginalToken: true"),
                           issuer("j", ', fromHeaders: [{name: x-token, prefix: "T "}], fromParams: [t], fromCookies: [c]')))
@@ -130,6 +142,8 @@ class Istio(Callers, unittest.TestCase):
         self.denied(path="/head/admin")
         self.denied(path="/head/%61dmin/x")  # paths are compared as routes see them
         self.denied(path="/head/x/../admin")
+        self.assertEqual(scrape(self.followed.gateway).sum("fairlead_gateway_istio_audits_total", audit="default/tried",
+                                                           result="matched"), 4)
         self.followed.write("20.yaml", authorize("readers", "ALLOW", 'to: [{operation: {methods: [GET], paths: ["/head/{*}/p/{**}", "/head/admin"]}}]'))
         self.assertTrue(eventually(lambda: self.ask(path="/head/x")[0] == 403))
         self.passes(path="/head/x/p/y/z")

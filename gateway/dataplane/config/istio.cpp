@@ -53,6 +53,7 @@ void read_jwt_rule(Reader& reader, View at, model::JwtRule& out) {
       field("jwksUri", [&](View v) { read_text(reader, v, out.jwks_uri, 8, 1024, is_uri, "a URL of http or https"); }),
       from_headers_field(reader, out), texts_field(reader, "fromParams", out.from_params),
       texts_field(reader, "fromCookies", out.from_cookies),
+      texts_field(reader, "spaceDelimitedClaims", out.word_claims),
       field("outputPayloadToHeader", [&](View v) { read_free_header_name(reader, v, out.payload_header); }),
       claims_field(reader, out), field("forwardOriginalToken", [&](View v) { reader.read(v, out.forward); }),
       field("timeout", [&](View v) {

@@ -13,9 +13,21 @@ namespace {
 
 using Policies = std::vector<const model::AuthorizationPolicy*>;
 
+constexpr std::string_view kAudited[] = {"matched"};
+constexpr telemetry::CounterFamily kAuditFamily{"fairlead_gateway_istio_audits",
+                                                "requests that an AuthorizationPolicy of action AUDIT matches",
+                                                "result", kAudited};
+
+struct Audit {
+  const model::AuthorizationPolicy* policy = nullptr;
+  telemetry::CounterId counter = 0;
+};
+
 struct Rules {
   Policies deny, allow;
+  std::vector<Audit> audit;
   bool closed = false;  ///< some policy could not be taken as it was written
+  [[nodiscard]] bool empty() const { return deny.empty() && allow.empty() && audit.empty(); }
 };
 
 class Istio final : public Filter {
@@ -25,7 +37,7 @@ class Istio final : public Filter {
 
   Verdict on_request(Request& request) const override {
     if (rules_.closed) return deny(request);
-    if (tokens_.empty()) return authorize(request, nullptr);
+    if (tokens_.empty()) return authorize(request, nullptr, nullptr);
     auto made = std::make_unique<Waiting>();
     auto& attempt = made->attempt;
     tokens_.begin(request, attempt);
@@ -51,7 +63,8 @@ class Istio final : public Filter {
                             .claims = token->payload(),
                             .authenticated = true,
                             .hold = token};
-    return authorize(request, attempt.token.get());
+    const auto* by = attempt.token == nullptr ? nullptr : attempt.candidates[attempt.next].issuer->rule;
+    return authorize(request, attempt.token.get(), by);
   }
 
   Verdict wait(Request& request, IstioAttempt& attempt) const {
@@ -61,14 +74,17 @@ class Istio final : public Filter {
     return under_way ? Verdict::kWait : run(request, attempt);
   }
 
-  /// What is denied is denied; where something is allowed, nothing else is.
-  Verdict authorize(Request& request, const auth::Token* token) const {
-    if (rules_.deny.empty() && rules_.allow.empty()) return Verdict::kContinue;
-    const auto facts = istio_facts(request, token);
+  /// What is denied is denied; where something is allowed, nothing else is. `by`: whose token it is.
+  Verdict authorize(Request& request, const auth::Token* token, const model::JwtRule* by) const {
+    if (rules_.empty()) return Verdict::kContinue;
+    auto facts = istio_facts(request, token);
+    if (by != nullptr) facts.word_claims = &by->word_claims;
     const auto matches = [&](const model::AuthorizationPolicy* policy) {
       return std::ranges::any_of(policy->rules,
                                  [&](const auto& rule) { return matches_rule(rule, policy->metadata.ns, facts); });
     };
+    for (const auto& [policy, counter] : rules_.audit)
+      if (matches(policy)) request.count(counter);
     if (std::ranges::any_of(rules_.deny, matches)) return deny(request);
     if (rules_.allow.empty() || std::ranges::any_of(rules_.allow, matches)) return Verdict::kContinue;
     return deny(request);
@@ -145,8 +161,8 @@ void add_policy(const model::AuthorizationPolicy& policy, Context& context, Rule
   using enum model::AuthorizationPolicy::Action;
   if (policy.action == kCustom) return;  // istio_custom.cpp
   if (policy.action == kAudit)
-    context.remarks.push_back(subject_of(policy.metadata, "AuthorizationPolicy") +
-                              ": AUDIT refuses nothing, and what matches is not noted here");
+    out.audit.push_back(
+        {&policy, context.counters(kAuditFamily, {"audit", policy.metadata.ns + "/" + policy.metadata.name})});
   else (policy.action == kDeny ? out.deny : out.allow).push_back(&policy);
 }
 

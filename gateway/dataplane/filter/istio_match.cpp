@@ -115,7 +115,10 @@ bool in_claim(const model::RequestCondition& when, const IstioFacts& facts, cons
   const Json::Node* claim = claims == nullptr ? nullptr : &claims->root();
   for (const auto& name : names) claim = claim == nullptr ? nullptr : claims->member(*claim, name);
   // Envoy takes these two for lists of words, too.
-  const bool words = names.size() == 1 && (names.front() == "scope" || names.front() == "permission");
+  const bool usual = names.front() == "scope" || names.front() == "permission";
+  const bool named =
+      facts.word_claims != nullptr && std::ranges::find(*facts.word_claims, names.front()) != facts.word_claims->end();
+  const bool words = names.size() == 1 && (usual || named);
   return in_lists(when.values, when.not_values,
                   [&](const auto& pattern) { return claims != nullptr && claim_has(*claims, claim, pattern, words); });
 }

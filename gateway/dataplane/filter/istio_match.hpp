@@ -30,6 +30,7 @@ struct IstioFacts {
   std::string_view sni;
   std::string request_principal;        ///< "issuer/subject"; empty: none
   const auth::Token* token = nullptr;   ///< verified
+  const std::vector<std::string>* word_claims = nullptr;  ///< of it, that are lists of words beside the usual ones
   const http::Fields* fields = nullptr;
 };
 [[nodiscard]] IstioFacts istio_facts(Request& request, const auth::Token* token);

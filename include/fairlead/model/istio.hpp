@@ -26,6 +26,7 @@ struct JwtRule {
   std::vector<std::pair<std::string, std::string>> from_headers;  ///< in lower case; with what stands before the token
   std::vector<std::string> from_params;
   std::vector<std::string> from_cookies;
+  std::vector<std::string> word_claims;  ///< spaceDelimitedClaims, beside scope and permission
   std::string payload_header;  ///< outputPayloadToHeader, in lower case; empty: none
   std::vector<ClaimHeader> claim_headers;  ///< outputClaimToHeaders
   bool forward = false;  ///< forwardOriginalToken
