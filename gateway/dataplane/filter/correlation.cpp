@@ -38,11 +38,10 @@ class Correlation final : public Filter {
     auto& fields = request.head().fields;
     const auto* sent = http::find(fields, settings_.header);
     auto name = sent == nullptr ? std::string_view() : sent->value;
-    if (name.empty()) {
-      name = request.arena().copy(made(request));
-      std::erase_if(fields, [&](const http::Field& field) { return field.name == settings_.header; });
-      fields.push_back({settings_.header, name});
-    }
+    if (name.empty()) name = request.arena().copy(made(request));
+    // One line, so that nobody behind us takes another one for it.
+    std::erase_if(fields, [&](const http::Field& field) { return field.name == settings_.header; });
+    fields.push_back({settings_.header, name});
     if (settings_.echo) request.set_state(std::make_unique<Named>(name));
     return Verdict::kContinue;
   }
