@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import threading
+import time
 import unittest
 
 from backend import Backend
@@ -113,6 +114,18 @@ class LimitsTest(unittest.TestCase):
         self.assertEqual(posts, [200, 200, 429, 429, 429, 429])
         gets = [ask(self.port, fields=[("x-id", "a")])[0] for _ in range(10)]
         self.assertEqual(gets, [200] * 8 + [429] * 2)
+
+    def test_weeks_end_at_the_midnight_before_a_monday(self):
+        self.start(policy("weekly", "rateLimits: {quotas: [{name: weekly, requests: 2, per: Week, timeZone: '+02:00', key: [{type: "
+                                    "ClientIP}]}], headers: [XRateLimitPeriod, RetryAfter]}"))
+        answers = [ask(self.port) for _ in range(3)]
+        self.assertEqual([status for status, _, _ in answers], [200, 200, 429])
+        fields = answers[-1][1]
+        self.assertEqual((fields["x-ratelimit-limit-week"], fields["x-ratelimit-remaining-week"]), ("2", "0"))
+        ends = time.time() + int(fields["retry-after"]) + 2 * 3600  # as a clock of that zone shows it
+        monday = (round(ends / 86400) - 4) % 7  # 1970-01-01 was a Thursday
+        self.assertEqual(monday, 0)
+        self.assertLess(abs(ends - round(ends / 86400) * 86400), 60)
 
     def test_words_of_the_configuration(self):
         self.start(policy("limits", "rateLimits: {headers: [], limits: [{name: a, requests: 1, per: 744h}], refusal: "

@@ -19,8 +19,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kMostPer{31LL * 24 * 3600 * 1000};
 
 void read_period(Reader& reader, View at, RateLimit& out) {
-  static constexpr std::string_view kNames[] = {"Second", "Minute", "Hour", "Day", "Month", "Year"};
-  static constexpr std::int64_t kSeconds[] = {1, 60, 3600, 86400, 30 * 86400, 365 * 86400};
+  static constexpr std::string_view kNames[] = {"Second", "Minute", "Hour", "Day", "Week", "Month", "Year"};
+  static constexpr std::int64_t kSeconds[] = {1, 60, 3600, 86400, 7 * 86400, 30 * 86400, 365 * 86400};
   const auto* named = at.is_string() ? std::ranges::find(kNames, at.text()) : std::end(kNames);
   if (named != std::end(kNames)) {
     const auto index = named - kNames;
@@ -35,7 +35,7 @@ void read_period(Reader& reader, View at, RateLimit& out) {
     out.period = RateLimit::Period::kSpan;
     return;
   }
-  reader.error(at, "Second, Minute, Hour, Day, Month, Year, or a duration such as 10s");
+  reader.error(at, "Second, Minute, Hour, Day, Week, Month, Year, or a duration such as 10s");
 }
 
 void read_when(Reader& reader, View at, model::LimitWhen& out) {
@@ -79,7 +79,7 @@ void read_tiers(Reader& reader, View at, Bursts bursts, std::vector<model::Limit
 void check_limit(Reader& reader, View at, const RateLimit& limit) {
   const bool fixed = limit.algorithm == RateLimit::Algorithm::kFixedWindow;
   const bool long_one = limit.period == RateLimit::Period::kMonth || limit.period == RateLimit::Period::kYear;
-  const bool calendar = limit.period == RateLimit::Period::kDay || long_one;
+  const bool calendar = limit.period == RateLimit::Period::kDay || limit.period == RateLimit::Period::kWeek || long_one;
   if (!fixed && long_one)
     reader.error(at.find("per"), "Month and Year only with algorithm FixedWindow; else a duration of at most 744h");
   if (limit.algorithm != RateLimit::Algorithm::kTokenBucket && at.find("burst"))
@@ -88,7 +88,8 @@ void check_limit(Reader& reader, View at, const RateLimit& limit) {
     reader.error(at.find("cost"), "1 to 1000000 with responseCost, as it is what is checked before the answer");
   const auto zone = at.find("timeZone");
   if (!zone || zone.is_null()) return;
-  if (!fixed || !calendar) return reader.error(zone, "timeZone only with algorithm FixedWindow per Day, Month or Year");
+  if (!fixed || !calendar)
+    return reader.error(zone, "timeZone only with algorithm FixedWindow per Day, Week, Month or Year");
   if (const auto found = limit::Zone::find(limit.time_zone); !found)
     reader.error(zone,
                  "a time zone such as UTC, +02:00 or Europe/Berlin that this system knows: " + found.error().message);
@@ -145,7 +146,7 @@ void read_quota(Reader& reader, View at, RateLimit& out) {
   read_limit(reader, at, out);
   const auto per = at.find("per");
   if (per && (out.period < RateLimit::Period::kDay || out.period > RateLimit::Period::kYear))
-    reader.error(per, "Day, Month or Year");
+    reader.error(per, "Day, Week, Month or Year");
 }
 
 void read_headers(Reader& reader, View at, unsigned& out) {
@@ -211,7 +212,7 @@ namespace {
 
 /// Several of one name have periods that differ; what counts them is named by both.
 void read_used_limit(Reader& reader, View at, RateLimit& out) {
-  static constexpr std::string_view kNames[] = {":second", ":minute", ":hour", ":day", ":month", ":year"};
+  static constexpr std::string_view kNames[] = {":second", ":minute", ":hour", ":day", ":week", ":month", ":year"};
   out.algorithm = RateLimit::Algorithm::kFixedWindow;
   out.cost = 0;
   read_mapping(
@@ -221,9 +222,10 @@ void read_used_limit(Reader& reader, View at, RateLimit& out) {
                  read_text(reader, v, out.response.entry, 1, 128, is_token, "a name of what a field's name may have");
                }),
       required("requests", "a number", [&](View v) { read_number(reader, v, 1, limit::kMostRequests, out.requests); }),
-      required("per", "Second, Minute, Hour, Day, Month or Year", [&](View v) { read_period(reader, v, out); }));
+      required("per", "Second, Minute, Hour, Day, Week, Month or Year", [&](View v) { read_period(reader, v, out); }));
   const auto per = at.find("per");
-  if (out.period == RateLimit::Period::kSpan) return reader.error(per, "Second, Minute, Hour, Day, Month or Year");
+  if (out.period == RateLimit::Period::kSpan)
+    return reader.error(per, "Second, Minute, Hour, Day, Week, Month or Year");
   out.name = lower(out.response.entry).append(kNames[static_cast<std::size_t>(out.period)]);
 }
 

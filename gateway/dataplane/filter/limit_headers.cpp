@@ -73,7 +73,7 @@ void add_structured(std::span<const LimitMet> met, http::Fields& fields, Arena& 
 }  // namespace
 
 LimitText limit_text(const model::RateLimit& settings, const limit::Rule& rule) {
-  static constexpr std::string_view kPeriods[] = {"second", "minute", "hour", "day", "month", "year", ""};
+  static constexpr std::string_view kPeriods[] = {"second", "minute", "hour", "day", "week", "month", "year", ""};
   LimitText out{.name = settings.name,
                 .policy = {},
                 .limit_field = {},

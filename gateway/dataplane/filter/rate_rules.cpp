@@ -21,6 +21,7 @@ limit::Rule make_rule(const model::RateLimit& settings, std::uint64_t requests, 
                    .zone = std::move(zone)};
   if (rule.algorithm == limit::Algorithm::kFixedWindow) {
     if (settings.period == model::RateLimit::Period::kDay) rule.calendar = limit::Calendar::kDay;
+    if (settings.period == model::RateLimit::Period::kWeek) rule.calendar = limit::Calendar::kWeek;
     if (settings.period == model::RateLimit::Period::kMonth) rule.calendar = limit::Calendar::kMonth;
     if (settings.period == model::RateLimit::Period::kYear) rule.calendar = limit::Calendar::kYear;
   }
@@ -42,7 +43,7 @@ std::string tier_id(const model::RateLimit& settings, const limit::Rule& rule, s
   if (!group.empty()) out.append("/").append(group);
   out += "/" + std::to_string(static_cast<int>(rule.algorithm)) + "." + std::to_string(rule.per_us) + "." +
          std::to_string(rule.unit_us);
-  constexpr const char* kCalendars[] = {"", ".day.", ".month.", ".year."};
+  constexpr const char* kCalendars[] = {"", ".day.", ".week.", ".month.", ".year."};
   if (rule.calendar != limit::Calendar::kNone)
     out += kCalendars[static_cast<std::size_t>(rule.calendar)] + settings.time_zone;
   return out;

@@ -11,6 +11,7 @@ namespace fairlead::limit {
 namespace {
 
 constexpr std::int64_t kDay = 86400;
+constexpr std::int64_t kWeekday = 3;  // of 1970-01-01, with Monday as 0
 constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::size_t kMostFile = 65536;
 
@@ -148,7 +149,7 @@ std::int32_t Zone::offset_s(std::int64_t unix_s) const {
 
 std::int64_t calendar_begin_us(Calendar calendar, const Zone* zone, std::int64_t number) {
   if (calendar == Calendar::kYear) return calendar_begin_us(Calendar::kMonth, zone, number * 12);
-  std::int64_t day = number;
+  std::int64_t day = calendar == Calendar::kWeek ? number * 7 - kWeekday : number;
   if (calendar == Calendar::kMonth) {
     const auto year = floor_div(number, 12) + 1970;
     const std::chrono::year_month_day first{std::chrono::year(static_cast<int>(year)),
@@ -166,7 +167,7 @@ std::int64_t calendar_begin_us(Calendar calendar, const Zone* zone, std::int64_t
 CalendarWindow calendar_window(Calendar calendar, const Zone* zone, std::int64_t unix_us) {
   const auto unix_s = floor_div(unix_us, kSecond);
   const auto day = floor_div(unix_s + (zone == nullptr ? 0 : zone->offset_s(unix_s)), kDay);
-  CalendarWindow out{.number = day};
+  CalendarWindow out{.number = calendar == Calendar::kWeek ? floor_div(day + kWeekday, 7) : day};
   if (calendar == Calendar::kMonth || calendar == Calendar::kYear) {
     const std::chrono::year_month_day date{std::chrono::sys_days(std::chrono::days(day))};
     if (calendar == Calendar::kYear) out.number = static_cast<int>(date.year()) - 1970;

@@ -32,18 +32,18 @@ class Zone {
   std::vector<Change> changes_;      // by time
 };
 
-enum class Calendar : std::uint8_t { kNone, kDay, kMonth, kYear };
+enum class Calendar : std::uint8_t { kNone, kDay, kWeek, kMonth, kYear };
 
-/// One day, month or year of a calendar.
+/// One day, week (from Monday on, as ISO 8601 has it), month or year of a calendar.
 struct CalendarWindow {
-  std::int64_t number = 0;    ///< days since 1970-01-01, months since 1970-01, or years since 1970; of local time
+  std::int64_t number = 0;    ///< days since 1970-01-01, weeks since that of it, months, years; of local time
   std::int64_t begin_us = 0;  ///< unix time
   std::int64_t end_us = 0;    ///< that of the next one's begin
 };
 
 /// The one that `unix_us` lies in. A day has 23 or 25 hours where the offset changes.
 [[nodiscard]] CalendarWindow calendar_window(Calendar calendar, const Zone* zone, std::int64_t unix_us);
-/// When the day, month or year of that number begins.
+/// When the day, week, month or year of that number begins.
 [[nodiscard]] std::int64_t calendar_begin_us(Calendar calendar, const Zone* zone, std::int64_t number);
 
 }  // namespace fairlead::limit

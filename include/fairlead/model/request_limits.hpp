@@ -67,7 +67,7 @@ struct ResponseCost {
 
 struct RateLimit {
   enum class Algorithm : std::uint8_t { kTokenBucket, kFixedWindow, kSlidingWindow };
-  enum class Period : std::uint8_t { kSecond, kMinute, kHour, kDay, kMonth, kYear, kSpan };
+  enum class Period : std::uint8_t { kSecond, kMinute, kHour, kDay, kWeek, kMonth, kYear, kSpan };
   std::string name{};
   Algorithm algorithm = Algorithm::kTokenBucket;
   std::uint64_t requests = 0;

@@ -26,6 +26,11 @@ TEST(CalendarWindows, BeginAtLocalMidnight) {
       {"UTC", Calendar::kDay, utc_s(2026, 11, 28, 19, 30), utc_s(2026, 11, 28), utc_s(2026, 11, 29)},
       {"UTC", Calendar::kMonth, utc_s(2024, 2, 29, 23, 59), utc_s(2024, 2, 1), utc_s(2024, 3, 1)},
       {"UTC", Calendar::kMonth, utc_s(2026, 12, 31), utc_s(2026, 12, 1), utc_s(2027, 1, 1)},
+      {"UTC", Calendar::kWeek, utc_s(2026, 11, 29, 23, 59), utc_s(2026, 11, 23), utc_s(2026, 11, 30)},  // a Sunday
+      {"UTC", Calendar::kWeek, utc_s(2026, 1, 1), utc_s(2025, 12, 29), utc_s(2026, 1, 5)},
+      {"UTC", Calendar::kWeek, utc_s(1969, 12, 28, 12), utc_s(1969, 12, 22), utc_s(1969, 12, 29)},
+      {"-03:00", Calendar::kWeek, utc_s(2026, 11, 30, 2, 59), utc_s(2026, 11, 23, 3), utc_s(2026, 11, 30, 3)},
+      {"Europe/Berlin", Calendar::kWeek, utc_s(2026, 3, 29, 12), utc_s(2026, 3, 22, 23), utc_s(2026, 3, 29, 22)},
       {"UTC", Calendar::kYear, utc_s(2024, 12, 31, 23, 59), utc_s(2024, 1, 1), utc_s(2025, 1, 1)},
       {"-03:00", Calendar::kYear, utc_s(2026, 1, 1, 2, 59), utc_s(2025, 1, 1, 3), utc_s(2026, 1, 1, 3)},
       {"+05:30", Calendar::kDay, utc_s(2026, 1, 1, 18, 30), utc_s(2026, 1, 1, 18, 30), utc_s(2026, 1, 2, 18, 30)},
@@ -50,7 +55,7 @@ TEST(CalendarWindows, BeginAtLocalMidnight) {
 TEST(CalendarWindows, FollowOneAnother) {
   const auto zone = Zone::find("Europe/Berlin");
   ASSERT_TRUE(zone);
-  for (const auto calendar : {Calendar::kDay, Calendar::kMonth, Calendar::kYear}) {
+  for (const auto calendar : {Calendar::kDay, Calendar::kWeek, Calendar::kMonth, Calendar::kYear}) {
     auto window = calendar_window(calendar, zone->get(), utc_s(2026, 1, 1) * 1'000'000);
     for (int i = 0; i < 400; ++i) {
       const auto last = calendar_window(calendar, zone->get(), window.end_us - 1);
