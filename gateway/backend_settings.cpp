@@ -82,6 +82,7 @@ void take_balancing(const model::BackendBalancing& from, upstream::BalancingSpec
   to.hash_by = hash_by(from.hash_by);
   to.hash_name = from.hash_name;
   if (from.hash_fallback) to.hash_fallback = hash_by(*from.hash_fallback);
+  to.hash_fallback_name = from.hash_fallback_name;
   to.maglev_table_size = from.maglev_table_size;
   to.least_ring_size = from.least_ring_size;
   to.hash_balance_percent = from.hash_balance_percent;
@@ -118,6 +119,7 @@ upstream::HealthCheckSpec check_of(const model::ActiveHealthCheck& from, std::ui
   out.method = from.method;
   out.host = from.hostname;
   for (const auto& [first, last] : from.expected_statuses) out.expected.push_back({first, last});
+  for (const auto& [first, last] : from.failure_statuses) out.failing.push_back({first, last});
   out.grpc_service = from.grpc_service;
   out.send = from.tcp_send;
   out.expect = from.tcp_receive;
@@ -129,6 +131,7 @@ void take_locality(const model::BackendSettings& from, const std::string& zone, 
                    Remarks::Texts& texts) {
   to.overprovisioning = from.locality.overprovisioning_percent;
   to.panic_percent = from.panic_percent;
+  to.least_available = from.least_available;
   if (!from.locality.prefer_local) return;
   if (zone.empty()) {
     texts.emplace_back("locality.preferLocal: no --zone is given, so all zones count alike");

@@ -42,8 +42,14 @@ void read_hash(Reader& reader, View at, model::BackendBalancing& out) {
                field("queryParam", name(By::kQueryParam, token)),
                field("fallback",
                      [&](View v) {
-                       if (const auto found = reader.one_of(v, {"SourceIP", "Path"}))
-                         out.hash_fallback = *found == 0 ? By::kSourceIp : By::kPath;
+                       if (const auto found = reader.one_of(v, {"SourceIP", "Header", "Cookie", "QueryParam", "Path"}))
+                         out.hash_fallback = static_cast<By>(*found);
+                     }),
+               field("fallbackName",
+                     [&](View v) {
+                       const auto fallback = at.find("fallback");
+                       if (fallback && fallback.text() == "Header") read_header_name(reader, v, out.hash_fallback_name);
+                       else token(reader, v, out.hash_fallback_name);
                      }),
                field("table",
                      [&](View v) {
@@ -60,6 +66,10 @@ void read_hash(Reader& reader, View at, model::BackendBalancing& out) {
   constexpr std::string_view kNames[] = {"", "header", "cookie", "queryParam", ""};
   if (type && !kNames[*type].empty() && !at.find(kNames[*type]))
     reader.missing(at, kNames[*type], "a name, by the type");
+  const bool named = out.hash_fallback && *out.hash_fallback != By::kSourceIp && *out.hash_fallback != By::kPath;
+  if (named && !at.find("fallbackName")) reader.missing(at, "fallbackName", "a name, by fallback");
+  if (!named && at.find("fallbackName"))
+    reader.error(at.find("fallbackName"), "a name only where fallback is Header, Cookie or QueryParam");
 }
 
 void read_balancing(Reader& reader, View at, model::BackendBalancing& out) {
@@ -88,8 +98,8 @@ void read_locality(Reader& reader, View at, model::BackendLocality& out) {
                number_field(reader, "overprovisioningPercent", out.overprovisioning_percent, 100, 1000));
 }
 
-void read_statuses(Reader& reader, View at, model::ActiveHealthCheck& out) {
-  read_list(reader, at, 1, 16, out.expected_statuses, [&](View item, auto& one) {
+void read_statuses(Reader& reader, View at, std::vector<std::pair<std::uint16_t, std::uint16_t>>& out) {
+  read_list(reader, at, 1, 32, out, [&](View item, auto& one) {
     read_mapping(reader, item,
                  required("start", "a status", [&](View v) { read_number(reader, v, 100, 599, one.first); }),
                  required("end", "a status", [&](View v) { read_number(reader, v, 100, 599, one.second); }));
@@ -109,7 +119,8 @@ void read_http_check(Reader& reader, View at, model::ActiveHealthCheck& out) {
               if (reader.one_of(v, {"GET", "HEAD", "OPTIONS", "POST"})) out.method = v.text();
             }),
       field("hostname", [&](View v) { read_hostname(reader, v, out.hostname, false); }),
-      field("expectedStatuses", [&](View v) { read_statuses(reader, v, out); }));
+      field("expectedStatuses", [&](View v) { read_statuses(reader, v, out.expected_statuses); }),
+      field("failureStatuses", [&](View v) { read_statuses(reader, v, out.failure_statuses); }));
 }
 
 void read_thresholds(Reader& reader, View at, model::ActiveHealthCheck& out) {
@@ -227,7 +238,8 @@ void read_timeouts(Reader& reader, View at, model::BackendTimeouts& out) {
 void read_health(Reader& reader, View at, model::BackendSettings& out) {
   read_mapping(reader, at, field("active", [&](View v) { read_active(reader, v, out.active_check); }),
                field("passive", [&](View v) { read_outlier(reader, v, out.outlier); }),
-               number_field(reader, "panicThreshold", out.panic_percent, 0, 100));
+               number_field(reader, "panicThreshold", out.panic_percent, 0, 100),
+               number_field(reader, "minimumAvailable", out.least_available, 0, 100));
 }
 
 void read_protocol_of(Reader& reader, View at, model::BackendSettings& out) {

@@ -34,7 +34,7 @@ upstream::Begun Exchange::begin_try() {
 void Exchange::hash_request(upstream::PickRequest& request) const {
   const auto& spec = cluster_->spec().balancing;
   auto text = hashed_text(spec.hash_by, spec.hash_name);
-  if (text.empty() && spec.hash_fallback) text = hashed_text(*spec.hash_fallback, {});
+  if (text.empty() && spec.hash_fallback) text = hashed_text(*spec.hash_fallback, spec.hash_fallback_name);
   request.has_hash = !text.empty();
   if (request.has_hash) request.hash = upstream::hash64(text);
 }

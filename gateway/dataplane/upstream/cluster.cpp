@@ -40,7 +40,7 @@ Pick Cluster::none() {
     return {nullptr, PickReason::kNoEndpoints};
   }
   const bool panic = std::ranges::any_of(levels_.loads(), &LevelLoad::panic);
-  if (levels_.available() == 0 && !panic) {
+  if ((levels_.available() == 0 && !panic) || !levels_.enough()) {
     ++counters.none_available;
     return {nullptr, PickReason::kNoneAvailable};
   }
@@ -51,7 +51,8 @@ Pick Cluster::none() {
 Pick Cluster::pick_persistent(const net::Endpoint& wanted, const PickRequest& request) {
   auto& counters = context_.counters;
   auto* backend = find(wanted);
-  if (backend != nullptr && backend->serves_sessions() && backend->context_.breakers.allows(Breaker::kRequests) &&
+  if (backend != nullptr && levels_.enough() && backend->serves_sessions() &&
+      backend->context_.breakers.allows(Breaker::kRequests) &&
       std::ranges::find(request.tried, backend) == request.tried.end()) {
     ++counters.picks;
     ++counters.picks_persistent;

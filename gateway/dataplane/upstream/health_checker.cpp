@@ -22,7 +22,10 @@ TargetId target_id(const EndpointSpec& endpoint, const HealthCheckSpec& check, c
   for (const auto count : {check.jitter_percent, check.healthy_threshold, check.unhealthy_threshold}) number(count);
   if (check.unhealthy_thresholds)
     for (const auto count : *check.unhealthy_thresholds) number(count);
-  for (const auto& range : check.expected) number(range.first * 65536u + range.last);
+  for (const auto* ranges : {&check.expected, &check.failing}) {
+    number(ranges->size());
+    for (const auto& range : *ranges) number(range.first * 65536u + range.last);
+  }
   number(check.port * 4u + (check.http2 ? 2u : 0u) + (check.tls ? 1u : 0u));
   number(check.proxy_protocol);
   if (check.tls) number(reinterpret_cast<std::uintptr_t>(tls));
@@ -115,6 +118,7 @@ class HealthChecker::Target final : public ListNode,
   }
 
   void answer(ProbeEnd end, std::string_view why) {
+    if (end == ProbeEnd::kUnclear) return schedule();
     const bool success = end == ProbeEnd::kSuccess;
     ++(success ? checker_->counters_.successes : checker_->counters_.failures);
     why_ = why;

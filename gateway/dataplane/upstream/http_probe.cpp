@@ -89,7 +89,11 @@ class HttpProbe final : public SessionProbe {
       return head.status >= range.first && head.status <= range.last;
     };
     const bool good = check_.expected.empty() ? within({}) : std::ranges::any_of(check_.expected, within);
-    tell(good ? ProbeEnd::kSuccess : ProbeEnd::kAnswer, "status " + std::to_string(head.status));
+    const bool bad = check_.failing.empty() || std::ranges::any_of(check_.failing, within);
+    tell(good  ? ProbeEnd::kSuccess
+         : bad ? ProbeEnd::kAnswer
+               : ProbeEnd::kUnclear,
+         "status " + std::to_string(head.status));
   }
 
  private:

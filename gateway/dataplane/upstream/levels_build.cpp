@@ -132,6 +132,18 @@ void Levels::update_loads() {
   loads_ = std::move(loads);
   const auto whole = std::ranges::find(loads_, 100u, &LevelLoad::percent);
   whole_ = whole == loads_.end() ? kSpread : static_cast<std::uint32_t>(whole - loads_.begin());
+  enough_ = spec.least_available == 0 || has_enough();
+}
+
+bool Levels::has_enough() const {
+  std::uint64_t there = 0, all = 0;
+  for (const auto& level : levels_)
+    for (const auto& group : level.groups)
+      for (const auto* backend : group.members) {
+        all += backend->weight_;
+        if (backend->available_) there += backend->weight_;
+      }
+  return all > 0 && 100 * there >= all * context_.spec->locality.least_available;
 }
 
 void Levels::refresh(Group& group, bool panic) {

@@ -18,7 +18,7 @@ constexpr int kDraws = 16;
 }  // namespace
 
 Backend* Levels::pick(const PickRequest& request, bool use_tried, bool& panic) {
-  if (levels_.empty()) return nullptr;
+  if (levels_.empty() || !enough_) return nullptr;
   const auto chosen = choose_level();
   if (chosen >= levels_.size()) return nullptr;
   for (std::size_t turn = 0; turn < levels_.size(); ++turn) {

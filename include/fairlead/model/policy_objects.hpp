@@ -39,7 +39,8 @@ struct BackendBalancing {
   enum class HashTable : std::uint8_t { kMaglev, kRingHash };
   Type type = Type::kLeastRequest;
   HashBy hash_by = HashBy::kSourceIp;
-  std::optional<HashBy> hash_fallback;  ///< where a request has none of it: kSourceIp or kPath
+  std::optional<HashBy> hash_fallback;  ///< where a request has none of it
+  std::string hash_fallback_name;  ///< as hash_name
   std::string hash_name;  ///< of the header (lower case), cookie or query parameter
   HashTable table = HashTable::kMaglev;
   std::uint32_t maglev_table_size = 65537;  ///< a prime
@@ -77,6 +78,7 @@ struct ActiveHealthCheck {
   std::string method = "GET";  ///< HTTP
   std::string hostname;  ///< HTTP; empty: the backend's address
   std::vector<std::pair<std::uint16_t, std::uint16_t>> expected_statuses;  ///< first to last; empty: 200 to 299
+  std::vector<std::pair<std::uint16_t, std::uint16_t>> failure_statuses;  ///< empty: all others; else these say nothing
   std::string grpc_service;
   std::string tcp_send;
   std::string tcp_receive;
@@ -157,6 +159,7 @@ struct BackendSettings {
   std::optional<ActiveHealthCheck> active_check;
   std::optional<BackendOutlierDetection> outlier;
   std::uint32_t panic_percent = 50;  ///< fewer available than this: health is ignored; 0: never
+  std::uint32_t least_available = 0;  ///< percent of the weight; with less available nobody is asked; 0: no bound
   BackendCircuitBreaker breaker{0, 0, 0, 0};
   BackendCircuitBreaker backend_breaker{0, 0, 0, 0};  ///< perBackend
   BackendConnectionPool pool;

@@ -61,7 +61,8 @@ enum class HashBy : std::uint8_t { kSourceAddress, kHeader, kCookie, kQueryParam
 struct BalancingSpec {
   Balancing policy = Balancing::kLeastRequest;
   HashBy hash_by = HashBy::kSourceAddress;
-  std::optional<HashBy> hash_fallback{};  ///< one without a name
+  std::optional<HashBy> hash_fallback{};
+  std::string hash_fallback_name{};
   std::string hash_name{};  ///< of the header (lower case), cookie or query parameter
   std::uint32_t least_ring_size = 1024;
   std::uint32_t greatest_ring_size = 8388608;
@@ -91,6 +92,7 @@ struct LocalitySpec {
   std::vector<LocalityWeight> weights{};  ///< localities without a row get no traffic
   std::uint32_t overprovisioning = 140;  ///< percent: a level spills once fewer than 100/1.4 % of it are available
   std::uint32_t panic_percent = 50;  ///< fewer available than this: health is ignored; 0: never
+  std::uint32_t least_available = 0;  ///< percent of all weight; with less available nobody is asked; 0: no such bound
   bool operator==(const LocalitySpec&) const = default;
 };
 
@@ -155,6 +157,7 @@ struct HealthCheckSpec {
   std::string method = "GET";
   std::string host{};  ///< empty: the endpoint's hostname, else its address
   std::vector<StatusRange> expected{};  ///< empty: 200 to 299
+  std::vector<StatusRange> failing{};  ///< empty: all others; else what is in neither says nothing
   std::string grpc_service{};
   std::string send{};  ///< kTcp: bytes; empty: the connect is enough
   std::string expect{};  ///< kTcp: must occur in what is received

@@ -21,6 +21,7 @@ enum class ProbeEnd : std::uint8_t {
   kTimeout,
   kAnswer,   ///< another answer than the one that is expected
   kSuccess,
+  kUnclear,  ///< an answer that says neither
 };
 
 /// Hears how a probe ended; called once, never before start() returns.

@@ -47,6 +47,8 @@ class Levels {
   [[nodiscard]] std::uint32_t available() const;
   [[nodiscard]] std::uint32_t total() const;
   [[nodiscard]] std::span<const LevelLoad> loads() const { return loads_; }
+  /// Whether there is as much as LocalitySpec::least_available asks for; else nothing is picked.
+  [[nodiscard]] bool enough() const { return enough_; }
 
  private:
   struct Group {
@@ -75,6 +77,7 @@ class Levels {
 
   void add_to_level(std::uint32_t at, Backend& backend);
   void update_loads();
+  [[nodiscard]] bool has_enough() const;
   void update_weights(std::size_t at);
   [[nodiscard]] std::size_t choose_level();
   [[nodiscard]] Backend* pick_in(Level& level, const Asked& asked);
@@ -94,6 +97,7 @@ class Levels {
   std::vector<Level> levels_;
   std::vector<LevelLoad> loads_;
   std::uint32_t whole_ = 0;  // the level that has all the load; kNone: it is spread
+  bool enough_ = true;
 };
 
 }  // namespace fairlead::upstream
