@@ -14,17 +14,32 @@ bool same_tls(const std::optional<config::BackendTls>& a, const std::optional<co
   if (!a || !b) return !a && !b;
   const auto same_name = [](const auto& x, const auto& y) { return x.type == y.type && x.value == y.value; };
   return a->hostname == b->hostname && std::ranges::equal(a->alt_names, b->alt_names, same_name) &&
-         a->system_ca == b->system_ca && a->ca_pem == b->ca_pem && a->verifies == b->verifies && a->broken == b->broken;
+         a->system_ca == b->system_ca && a->ca_pem == b->ca_pem && a->verifies == b->verifies &&
+         a->broken == b->broken && a->client == b->client && a->client_secret == b->client_secret;
 }
 
 using upstream::Protocol;
+
+/// What the policy says is shown to its backends, else what the Gateway says.
+Result<ClusterPlan::Credential> shown_to(const config::BackendTls& to, const ClusterPlan::Credential& of_gateway) {
+  if (to.client_secret.empty()) return of_gateway;
+  if (to.client == nullptr) return fail("Secret " + to.policy.ns + "/" + to.client_secret + " is not there");
+  const auto text = [&](std::string_view key) {
+    const auto* found = model::find_label(to.client->data, key);
+    return found != nullptr ? *found : std::string();
+  };
+  return tls::Certificate::load({.name = "Secret " + to.policy.ns + "/" + to.client_secret,
+                                 .chain_pem = text("tls.crt"),
+                                 .key_pem = text("tls.key"),
+                                 .ocsp_der = {}});
+}
 
 Result<std::shared_ptr<tls::ClientContext>> make_context(const config::BackendTls& from, Protocol protocol,
                                                          const ClusterPlan::Credential& credential) {
   if (from.broken) return fail("its CA certificates cannot be resolved");
   tls::ClientConfig config;
   config.hostname = from.hostname;
-  config.certificate = credential;
+  FL_TRY(config.certificate, shown_to(from, credential));
   config.ktls = tls::ktls().available;
   config.insecure_skip_verify = !from.verifies;
   for (const auto& name : from.alt_names)
@@ -73,7 +88,7 @@ std::uint32_t ClusterPlan::number_of(const std::string& name) {
 
 std::uint32_t ClusterPlan::acquire(const config::BackendClusterPtr& backend, bool grpc, const Credential& credential) {
   const auto protocol = protocol_of(*backend, grpc);
-  const auto shown = backend->tls ? credential : nullptr;
+  const auto shown = backend->tls && backend->tls->client_secret.empty() ? credential : nullptr;
   auto name = backend->name();
   if (protocol != protocol_of(*backend, false)) name += "/grpc";
   if (shown != nullptr) name += " as " + shown->name();

@@ -118,6 +118,10 @@ std::optional<BackendTls> GatewayState::Impl::make_tls(const model::Cluster& clu
   // Nothing has such a name (RFC 6761): where none is verified it stands for none, and is not sent as SNI.
   if (!out.verifies && out.hostname.ends_with(".invalid")) out.hostname.clear();
   out.broken = !out.system_ca && out.ca_pem.empty();
+  if (const auto* name = model::find_label(policy.options, model::kClientCertificateOption)) {
+    out.client_secret = *name;
+    out.client = get_object<model::Secret>(cluster, Kind::kSecret, policy.metadata.ns, *name);
+  }
   return out;
 }
 

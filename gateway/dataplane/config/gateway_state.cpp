@@ -77,8 +77,10 @@ void touch_authorities(const model::Cluster& cluster, const ObjectKey& key, Work
   for (auto it = all.lower_bound({Kind::kBackendTlsPolicy, key.ns, ""}); it != all.end() && it->first.ns == key.ns;
        ++it) {
     const auto& policy = std::get<model::BackendTlsPolicy>(*it->second);
+    const auto* client = model::find_label(policy.options, model::kClientCertificateOption);
     if (std::ranges::find(policy.ca_certificates, key.name, &model::ObjectReference::name) !=
-        policy.ca_certificates.end())
+            policy.ca_certificates.end() ||
+        (client != nullptr && *client == key.name))
       touch_targets<model::BackendTlsPolicy>(it->second, work);
   }
 }

@@ -364,6 +364,11 @@ Conditions tls_policy_conditions(const GatewayState::Impl& state, const model::C
     message = std::string(model::ref_kind_name(ref.kind)) + " " + key.ns + "/" + ref.name +
               (known ? " " + pem.error().message : " is of a kind that is not served");
   }
+  if (const auto* name = model::find_label(policy.options, model::kClientCertificateOption);
+      name != nullptr && !cluster.find({Kind::kSecret, key.ns, *name})) {
+    reason = "InvalidClientCertificateRef";
+    message = "Secret " + key.ns + "/" + *name + " is not there";
+  }
   if (!policy.other_well_known.empty())
     add(out, "Accepted", false, "Invalid", "wellKnownCACertificates other than System are not served", generation);
   else if (!has_target(cluster, key.ns, policy.targets))

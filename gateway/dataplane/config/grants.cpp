@@ -85,6 +85,8 @@ void read_tls_validation(Reader& reader, View at, model::BackendTlsPolicy& out) 
 void read_tls_options(Reader& reader, View at, model::Labels& out) {
   read_options(reader, at, 16, out);
   if (const auto own = at.find("fairlead.io/insecure-skip-verify")) (void)reader.one_of(own, {"true", "false"});
+  if (const auto own = at.find(model::kClientCertificateOption); own && !is_dns_subdomain(own.text()))
+    reader.error(own, "the name of a Secret");
 }
 
 }  // namespace

@@ -53,6 +53,10 @@ struct BackendTls {
   std::vector<std::string> ca_pem;
   bool verifies = true; ///< false: any certificate is believed (option fairlead.io/insecure-skip-verify)
   bool broken = false;  ///< its CA certificates cannot be resolved: no connection may be made (502)
+  /// What is shown to these backends, in place of what the Gateway shows (option fairlead.io/client-certificate); null:
+  /// the Gateway's. client_secret: its Secret's name, whether it is there or not.
+  std::shared_ptr<const model::Secret> client{};
+  std::string client_secret{};
 };
 
 /// One port of one Service.
@@ -64,7 +68,7 @@ struct BackendCluster {
   model::Protocol protocol = model::Protocol::kTcp;
   model::AppProtocol app_protocol = model::AppProtocol::kNone;
   std::vector<BackendEndpoint> endpoints;  ///< none: 503
-  std::vector<BackendName> names;          ///< to be resolved
+  std::vector<BackendName> names;  ///< to be resolved
   std::optional<BackendTls> tls;
   std::shared_ptr<const model::BackendSettings> settings;  ///< of a BackendPolicy; null: defaults
   RequestPolicies requests;  ///< for the port, then for the Service
@@ -74,16 +78,16 @@ using BackendClusterPtr = std::shared_ptr<const BackendCluster>;
 
 enum class RefFault : std::uint8_t {
   kNone,
-  kRefNotPermitted,      ///< another namespace, and no ReferenceGrant
+  kRefNotPermitted,  ///< another namespace, and no ReferenceGrant
   kInvalidKind,
-  kBackendNotFound,      ///< no such Service, or no such port of it
+  kBackendNotFound,  ///< no such Service, or no such port of it
   kUnsupportedProtocol,  ///< the port's protocol cannot carry the route's traffic
 };
 
 /// A backend that a rule, a mirror, an external authorization or a policy's canary names.
 struct CompiledTarget {
   const model::BackendTarget* target = nullptr;  ///< within CompiledRoute::object
-  BackendClusterPtr cluster;                     ///< null: its share of the traffic gets 500
+  BackendClusterPtr cluster;  ///< null: its share of the traffic gets 500
   RefFault fault = RefFault::kNone;
 };
 
@@ -92,7 +96,7 @@ struct CompiledRoute {
   model::ObjectPtr object;
   std::vector<CompiledTarget>
       targets;  ///< rule by rule: backends with their filters' targets, then the rule's filters'; then canaries
-  bool extension = false;               ///< some rule has an ExtensionRef: such rules answer 500
+  bool extension = false;  ///< some rule has an ExtensionRef: such rules answer 500
   std::map<std::string, RequestPolicies> requests;  ///< by the rule's name, with those for all; "": for all rules
 
   /// What became of a target of this route's object.
@@ -146,30 +150,30 @@ struct ClientValidation {
 struct CompiledListener {
   ListenerKey key;
   model::ObjectKey gateway;
-  model::ObjectPtr object;                ///< of the owner; `spec` points into it
+  model::ObjectPtr object;  ///< of the owner; `spec` points into it
   const model::Listener* spec = nullptr;
-  std::vector<Address> addresses;         ///< empty: all of the machine
-  std::vector<model::RefKind> kinds;      ///< supportedKinds
+  std::vector<Address> addresses;  ///< empty: all of the machine
+  std::vector<model::RefKind> kinds;  ///< supportedKinds
   std::vector<std::shared_ptr<const model::Secret>> certificates;  ///< tls.crt and tls.key
   std::optional<ClientValidation> client_validation;  ///< null: no certificate is asked for
   std::shared_ptr<const model::Secret> backend_certificate;  ///< shown to backends (Gateway's tls.backend)
-  std::shared_ptr<const model::ClientSettings> settings;     ///< of a ClientPolicy; null: defaults
+  std::shared_ptr<const model::ClientSettings> settings;  ///< of a ClientPolicy; null: defaults
   RequestPolicies requests;  ///< for the listener, its ListenerSet, its Gateway
   ListenerFault fault = ListenerFault::kNone;
   ListenerRefFault ref_fault = ListenerRefFault::kNone;
-  std::string message;        ///< of fault or ref_fault
-  bool overlapping = false;   ///< OverlappingTLSConfig
-  bool serving = false;       ///< to be opened; else its port gets no traffic by it
+  std::string message;  ///< of fault or ref_fault
+  bool overlapping = false;  ///< OverlappingTLSConfig
+  bool serving = false;  ///< to be opened; else its port gets no traffic by it
   std::map<RouteOrder, AttachedRoute> routes;
 };
 
 /// What an update touched; what is not named here is as before.
 struct GatewayChange {
-  bool listeners = false;                   ///< some listener came, went, or has another configuration
-  std::set<ListenerKey> routed;             ///< listeners whose routes changed
-  std::vector<model::ObjectKey> routes;     ///< routes that were compiled anew, or went
+  bool listeners = false;  ///< some listener came, went, or has another configuration
+  std::set<ListenerKey> routed;  ///< listeners whose routes changed
+  std::vector<model::ObjectKey> routes;  ///< routes that were compiled anew, or went
   std::vector<BackendClusterPtr> clusters;  ///< made anew
-  bool consumers = false;                   ///< policies for Consumers
+  bool consumers = false;  ///< policies for Consumers
 };
 
 // ---- Status -------------------------------------------------------------------------------------------------------

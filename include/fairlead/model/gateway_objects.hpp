@@ -167,6 +167,9 @@ struct SubjectAltName {
 };
 
 /// TLS towards the backends of Services.
+/// Of BackendTLSPolicy's options: a Secret of its namespace with what backends are shown.
+inline constexpr std::string_view kClientCertificateOption = "fairlead.io/client-certificate";
+
 struct BackendTlsPolicy {
   Metadata metadata;
   std::vector<PolicyTarget> targets;
