@@ -109,6 +109,7 @@ void read_tls(Reader& reader, View at, model::RedisTls& out) {
   out.certificate.key = "tls.crt";
   out.key.key = "tls.key";
   read_mapping(reader, at, field("hostname", [&](View v) { read_hostname(reader, v, out.hostname, false); }),
+               bool_field(reader, "verify", out.verifies),
                field("caSecretRef",
                      [&](View v) { read_secret_name(reader, v, "the name of a Secret with ca.crt", out.ca.name); }),
                field("caFile", [&](View v) { read_redis_ca(reader, v, out.ca); }),

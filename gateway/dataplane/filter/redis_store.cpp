@@ -75,6 +75,7 @@ std::shared_ptr<tls::ClientContext> make_tls(const model::RedisSettings& setting
   if (config.hostname.empty() && !settings.addresses.empty())
     config.hostname = limit::split_host_port(settings.addresses.front())->host;
   config.ca_pem = pem.ca;
+  config.insecure_skip_verify = !settings.tls.verifies;
   if (!pem.certificate.empty()) {
     auto ours = tls::Certificate::load({.name = "client certificate",
                                         .chain_pem = pem.certificate,
@@ -111,6 +112,7 @@ std::string store_name(const limit::RedisConfig& config, const model::RedisSetti
   if (config.tls) {
     add("tls");
     add(settings.tls.hostname);
+    add(settings.tls.verifies ? "" : "any");
     for (const auto* text : {&pem.ca, &pem.certificate, &pem.key}) add(*text);
   }
   std::string digest;

@@ -96,6 +96,7 @@ struct LimitRefusal {
 struct RedisTls {
   bool enabled = false;
   std::string hostname{};  ///< empty: that of the address
+  bool verifies = true;  ///< false: any certificate is believed
   SecretSource ca{};  ///< PEM; not given: the system's authorities
   SecretSource certificate{};  ///< ours, PEM, with its key; not given: none
   SecretSource key{};
