@@ -118,6 +118,21 @@ void take_rule(const Rule& rule, const std::string& scope, RuleAction& action) {
     if (rule.retry) action.retry = retry_of(*rule.retry);
 }
 
+/// The path of session cookies that the route's annotation says.
+void take_cookie_path(const model::Labels& annotations, std::vector<RuleAction>& rules, Remarks::Texts& texts) {
+  const auto* path = model::find_label(annotations, "fairlead.io/session-cookie-path");
+  if (path == nullptr) return;
+  const bool good =
+      path->starts_with('/') && std::ranges::all_of(*path, [](char c) { return c > ' ' && c <= '~' && c != ';'; });
+  if (!good) return texts.push_back("annotation fairlead.io/session-cookie-path: expected a path without spaces and ;");
+  for (auto& rule : rules) {
+    if (rule.session == nullptr) continue;
+    auto session = std::make_shared<proxy::SessionRule>(*rule.session);
+    session->spec.path = *path;
+    rule.session = std::move(session);
+  }
+}
+
 /// Null: none.
 const config::RequestPolicies* policies_of(const config::CompiledRoute& route, const std::string& rule) {
   auto found = route.requests.find(rule);
@@ -234,6 +249,7 @@ void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route, const 
   };
   if (const auto* http = std::get_if<model::HttpRoute>(route->object.get())) {
     take(http->rules);
+    take_cookie_path(http->metadata.annotations, action->rules, texts);
     action->kong = kong_names(http->metadata.annotations, texts);
   }
   if (const auto* of_grpc = std::get_if<model::GrpcRoute>(route->object.get())) take(of_grpc->rules);
