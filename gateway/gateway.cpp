@@ -18,6 +18,7 @@
 #include "gateway/certificate_files.hpp"
 #include "gateway/config_plan.hpp"
 #include "gateway/confinement.hpp"
+#include "gateway/kong_metrics.hpp"
 #include "gateway/kong_source.hpp"
 #include "gateway/machine_limits.hpp"
 #include "gateway/plan.hpp"
@@ -124,6 +125,7 @@ Result<> Gateway::Parts::follow() {
                                   &telemetry->logs(), &telemetry->meter()));
   publisher = std::make_unique<Publisher>(*workers, *watch);
   FL_TRY(const auto first, config->load());
+  set_kong_meter(telemetry->kong_meter(), config->objects());
   FL_CHECK(publisher->publish(*first));
   // What one Gateway asks for and cannot have is no reason not to serve the others. Kong serves all ports or none.
   const auto& failures = publisher->failures();
@@ -149,6 +151,7 @@ void Gateway::Parts::take_certificate(Result<bool> changed) {
 void Gateway::Parts::take(Result<std::optional<proxy::Update>> update) {
   if (!update) return spdlog::error("{}: {}", arguments.config, update.error().message);
   if (draining || !*update) return;
+  set_kong_meter(telemetry->kong_meter(), config->objects());
   if (const auto done = publisher->publish(**update); !done)
     spdlog::error("{}: {}", arguments.config, done.error().message);
   config->set_unusable(publisher->unusable());

@@ -14,12 +14,22 @@ std::string text_of(const nlohmann::ordered_json& object, const char* name) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+/// What only metrics show.
+std::shared_ptr<const telemetry::KongNames> counted_names(const model::Labels& annotations) {
+  const auto* route = model::find_label(annotations, "fairlead.io/kong-route");
+  if (route == nullptr) return nullptr;
+  auto out = std::make_shared<telemetry::KongNames>();
+  out->route = *route;
+  if (const auto* service = model::find_label(annotations, "fairlead.io/kong-service")) out->service = *service;
+  return out;
+}
+
 }  // namespace
 
 std::shared_ptr<const telemetry::KongNames> kong_names(const model::Labels& annotations,
                                                        std::vector<std::string>& texts) {
   const auto* said = model::find_label(annotations, kAnnotation);
-  if (said == nullptr) return nullptr;
+  if (said == nullptr) return counted_names(annotations);
   const auto root = nlohmann::ordered_json::parse(*said, nullptr, false);
   const auto none = nlohmann::ordered_json::object();
   const auto route = root.is_object() ? root.value("route", none) : none;

@@ -10,8 +10,8 @@
 
 namespace fairlead::gateway {
 
-/// What an HTTPRoute's annotation fairlead.io/kong-log says of Kong's entities; null where it has none, or a wrong one,
-/// which `texts` then names.
+/// What an HTTPRoute's annotation fairlead.io/kong-log says of Kong's entities, else fairlead.io/kong-route and
+/// fairlead.io/kong-service; null where it has none, or a wrong one, which `texts` then names.
 [[nodiscard]] std::shared_ptr<const telemetry::KongNames> kong_names(const model::Labels& annotations,
                                                                      std::vector<std::string>& texts);
 

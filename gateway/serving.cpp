@@ -118,9 +118,10 @@ void add_sections(metrics::Page& page, const FilterPlan& filters) {
   }
 }
 
-std::string page_of(const proxy::Counters& counters, const std::vector<proxy::ClusterTotals>& clusters,
-                    const TelemetryParts& telemetry, const BackendWatch::State& watched, const ConfigPlan* plan,
-                    metrics::Format format) {
+std::string page_of(Workers& workers, const TelemetryParts& telemetry, const BackendWatch::State& watched,
+                    const ConfigPlan* plan, metrics::Format format) {
+  const auto counters = workers.counters();
+  const auto clusters = workers.clusters();
   metrics::Page page;
   telemetry.add_to(page);
   page.family("fairlead_gateway_buffer_bytes", Type::kGauge, "bytes of buffers in use")
@@ -142,7 +143,8 @@ std::string page_of(const proxy::Counters& counters, const std::vector<proxy::Cl
     add_configuration_counts(page, plan->counts());
     add_sections(page, plan->filters());
     add_redis(page, plan->filters());
-    add_kong_metrics(page, plan->objects(), telemetry.meter(), counters);
+    add_kong_metrics(page, plan->objects(), telemetry.kong_meter(), counters,
+                     [&] { return KongBackends{.clusters = workers.view().clusters, .names = watched.names}; });
   }
   return page.print(format);
 }
@@ -208,10 +210,9 @@ void Serving::add_handlers(admin::Server& server) {
   server.get("/metrics", [this](const admin::Request& request) {
     return admin::on_loop(loop_, [this, accept = request.accept] {
       const auto format = metrics::Page::accepted(accept);
-      return admin::Response{
-          .status = 200,
-          .type = std::string(metrics::Page::content_type(format)),
-          .body = page_of(workers_.counters(), workers_.clusters(), telemetry_, watch_.state(), plan_, format)};
+      return admin::Response{.status = 200,
+                             .type = std::string(metrics::Page::content_type(format)),
+                             .body = page_of(workers_, telemetry_, watch_.state(), plan_, format)};
     });
   });
   server.get("/v1/status", [this](const admin::Request&) {

@@ -80,6 +80,7 @@ Result<std::unique_ptr<TelemetryParts>> TelemetryParts::create(const Arguments& 
 
 void TelemetryParts::give(proxy::WorkerProxy::Options& options) {
   options.meter = &meter_;
+  options.kong_meter = &kong_meter_;
   options.log_writer = &logs_->writer();
   if (tracing_) options.tracing = &*tracing_;
 }

@@ -7,6 +7,7 @@
 #include "fairlead/base/result.hpp"
 #include "fairlead/metrics/exposition.hpp"
 #include "fairlead/proxy/worker_proxy.hpp"
+#include "fairlead/telemetry/kong_meter.hpp"
 #include "gateway/access_logs.hpp"
 #include "gateway/arguments.hpp"
 
@@ -21,6 +22,8 @@ class TelemetryParts {
 
   [[nodiscard]] telemetry::Meter& meter() { return meter_; }
   [[nodiscard]] const telemetry::Meter& meter() const { return meter_; }
+  [[nodiscard]] telemetry::KongMeter& kong_meter() { return kong_meter_; }
+  [[nodiscard]] const telemetry::KongMeter& kong_meter() const { return kong_meter_; }
   [[nodiscard]] AccessLogs& logs() { return *logs_; }
   /// Points a worker's proxy at all of it.
   void give(proxy::WorkerProxy::Options& options);
@@ -31,6 +34,7 @@ class TelemetryParts {
   TelemetryParts() = default;
 
   telemetry::Meter meter_;
+  telemetry::KongMeter kong_meter_;
   std::unique_ptr<AccessLogs> logs_;
   std::unique_ptr<telemetry::SpanExporter> exporter_;  // null: spans go nowhere
   std::optional<proxy::Tracing> tracing_;

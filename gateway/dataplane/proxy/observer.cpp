@@ -69,6 +69,7 @@ Observer::Observer(event::Reactor& reactor, const WorkerProxy::Options& options)
       own_meter_(options.meter == nullptr ? std::make_unique<telemetry::Meter>() : nullptr),
       meter_(options.meter == nullptr ? own_meter_.get() : options.meter),
       worker_meter_(&meter_->add_worker()),
+      kong_meter_(options.kong_meter),
       log_writer_(options.log_writer),
       tracing_(options.tracing) {
   if (tracing_ != nullptr && tracing_->exporter != nullptr)
@@ -117,6 +118,7 @@ telemetry::SeriesId Observer::series_of(telemetry::ListenerId listener, Place pl
 
 void Observer::finished(Port& port, Place place, telemetry::RequestRecord& record) {
   worker_meter_->finish(series_of(port.meter_id, place, record), record);
+  if (kong_meter_ != nullptr) kong_meter_->finish(record);
   if (port.logs.empty() && tracer_ == nullptr) return;
   record.start_unix_ns = unix_ns() - static_cast<std::int64_t>(record.times.end - record.times.start);
   for (const auto& log : port.logs) log->log(record);

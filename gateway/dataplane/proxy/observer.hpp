@@ -57,6 +57,7 @@ class Observer {
   std::unique_ptr<telemetry::Meter> own_meter_;
   telemetry::Meter* meter_;
   telemetry::WorkerMeter* worker_meter_;
+  telemetry::KongMeter* kong_meter_;  // null: none
   telemetry::LogWriter* log_writer_;
   const Tracing* tracing_;
   std::unique_ptr<telemetry::WorkerTracer> tracer_;

@@ -15,6 +15,7 @@
 #include "fairlead/proxy/snapshot.hpp"
 #include "fairlead/proxy/stream_refusal.hpp"
 #include "fairlead/proxy/view.hpp"
+#include "fairlead/telemetry/kong_meter.hpp"
 #include "fairlead/telemetry/meter.hpp"
 #include "fairlead/telemetry/otlp.hpp"
 #include "fairlead/telemetry/trace_context.hpp"
@@ -85,6 +86,7 @@ class WorkerProxy {
     std::uint64_t queue_limit_ms = 0;  ///< what requests may wait for their turn, else they get 503; 0: however long
     std::uint64_t seed = 0;  ///< of random choices
     telemetry::Meter* meter = nullptr;  ///< null: one of its own, that nobody reads
+    telemetry::KongMeter* kong_meter = nullptr;  ///< null: none
     telemetry::LogWriter* log_writer = nullptr;  ///< null: no listener's log is written
     /// Descriptors or memory are out (errno), and connections are closed for that: on the worker's thread, often.
     std::function<void(int error)> on_exhausted{};
