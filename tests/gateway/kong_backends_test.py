@@ -13,7 +13,8 @@ from backend import Backend
 from kong_test import ask, last
 from name_server import NameServer
 from objects import free_port, make_certificate
-from support import Gateway
+from redis_test import Redis
+from support import Gateway, curl, eventually
 
 
 class KongBackendsTest(unittest.TestCase):
@@ -84,6 +85,53 @@ class KongBackendsTest(unittest.TestCase):
         asked = [500, 500, 500, 404, 500, 429, 429]
         self.assertEqual([ask(self.http, f"/status/{status}")[0] for status in asked], [500, 500, 500, 404, 500, 429, 503])
 
+    def test_statuses_of_checks_are_those_of_the_file(self):
+        """An answer that is in neither list says nothing: the target stays as it is."""
+        one = self.backend("one")
+        checks = ("  healthchecks: {{active: {{http_path: /status/404, healthy: {{interval: 0.05, http_statuses: [200]}}, "
+                  "unhealthy: {{interval: 0.05, http_failures: 1{0}}}}}}}\n")
+        gateway = self.start(self.pool([(f"127.0.0.1:{one.port}", 100)], checks.format(", http_statuses: [500]")))
+        self.assertTrue(eventually(lambda: len(one.requests("/status/404")) >= 5))
+        self.assertEqual(ask(self.http)[0], 200)
+        gateway.close()
+        self.start(self.pool([(f"127.0.0.1:{one.port}", 100)], checks.format("")))
+        self.assertTrue(eventually(lambda: ask(self.http)[0] == 503), "404 is among the failures that are usual")
+
+    def test_an_upstream_needs_as_much_as_its_threshold(self):
+        one, two, gone = self.backend("one"), self.backend("two"), free_port()
+        checks = "  healthchecks: {{threshold: {0}, active: {{type: tcp, healthy: {{interval: 0.05}}, unhealthy: {{interval: 0.05, tcp_failures: 1}}}}}}\n"
+        targets = [(f"127.0.0.1:{one.port}", 25), (f"127.0.0.1:{two.port}", 25), (f"127.0.0.1:{gone}", 50)]
+
+        def served_by(threshold):
+            gateway = self.start(self.pool(targets, checks.format(threshold)))
+            self.assertTrue(eventually(lambda: json.loads(curl(f"http://{gateway.admin}/v1/status"))["healthChecks"]["failing"] == 1))
+            seen = {ask(self.http)[0] for _ in range(8)}
+            gateway.close()
+            return seen
+
+        self.assertEqual(served_by(50), {200})
+        self.assertEqual(served_by(51), {503})
+
+    def test_a_certificate_that_a_service_shows_its_backends(self):
+        certificate, key = make_certificate(self.folder, "gateway.example")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        pem = self.folder / "backend.pem"
+        pem.write_text("".join(make_certificate(self.folder, "backend.example")))
+        context.load_cert_chain(pem)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=certificate)
+        one = self.backend("one", context=context)
+        rows = [f"- {{name: {name}, protocol: https, host: {host}, port: {one.port}, {more}routes: [{{paths: [/{name}]}}]}}\n"
+                for name, host, more in (("with", "127.0.0.1", "client_certificate: {id: mine}, "), ("without", "127.0.0.1", ""),
+                                         ("pooled", "pool", ""))]
+        text = "".join(f"    {line}\n" for line in certificate.splitlines()), "".join(f"    {line}\n" for line in key.splitlines())
+        self.start("services:\n" + "".join(rows) + f"certificates:\n- id: mine\n  cert: |\n{text[0]}  key: |\n{text[1]}"
+                   f"upstreams: [{{name: pool, client_certificate: mine, targets: [{{target: '127.0.0.1:{one.port}'}}]}}]\n")
+        self.assertEqual([ask(self.http, f"/{name}")[0] for name in ("with", "without", "pooled")], [200, 502, 200])
+        self.assertEqual(set(one.certified) - {None}, {"gateway.example"})
+        shown = ssl.get_server_certificate(("127.0.0.1", self.https))
+        self.assertNotEqual(shown.split(), certificate.split(), "it is shown to backends alone")
+
     def test_requests_stay_at_what_their_path_cookie_or_caller_hashes_to(self):
         targets = [(f"127.0.0.1:{self.backend(name).port}", 100) for name in ("one", "two", "three")]
         keys = "".join(f"- {{username: c{number}, keyauth_credentials: [{{key: '{number}'}}]}}\n" for number in range(12))
@@ -93,7 +141,11 @@ class KongBackendsTest(unittest.TestCase):
                                   ("hash_on: cookie, hash_on_cookie: c", "", lambda n: ["/", "-H", f"cookie: c={n}"]),
                                   ("hash_on: consumer", keyed.replace("plugins", nobody), lambda n: ["/", "-H", f"apikey: {n}"]),
                                   ("hash_on: header, hash_on_header: x-k", "", lambda n: ["/", "-H", f"x-k: {n}"]),
-                                  ("hash_on: header, hash_on_header: x-k, hash_fallback: path", "", lambda n: [f"/path/{n}"])):
+                                  ("hash_on: header, hash_on_header: x-k, hash_fallback: path", "", lambda n: [f"/path/{n}"]),
+                                  ("hash_on: header, hash_on_header: x-k, hash_fallback: header, hash_fallback_header: x-f", "",
+                                   lambda n: ["/", "-H", f"x-f: {n}"]),
+                                  ("hash_on: cookie, hash_on_cookie: c, hash_fallback: query_arg, hash_fallback_query_arg: q", "",
+                                   lambda n: [f"/?q={n}"])):
             with self.subTest(hash_on):
                 rows = "".join(f"  {row}\n" for row in hash_on.split(", "))
                 gateway = self.start(self.pool(targets, "  algorithm: consistent-hashing\n" + rows) + more)
@@ -104,8 +156,9 @@ class KongBackendsTest(unittest.TestCase):
 
     def test_a_client_gets_the_cookie_that_it_is_hashed_by(self):
         targets = [(f"127.0.0.1:{self.backend(name).port}", 100) for name in ("one", "two", "three")]
-        self.start(self.pool(targets, "  hash_on: cookie\n  hash_on_cookie: stay\n  hash_on_cookie_path: /\n"))
+        self.start(self.pool(targets, "  hash_on: cookie\n  hash_on_cookie: stay\n  hash_on_cookie_path: /app\n"))
         fields = ask(self.http, "/")[1]
+        self.assertIn("; Path=/app;", fields["set-cookie"])
         cookie = fields["set-cookie"].split(";")[0]
         self.assertRegex(cookie, "^stay=.+")
         self.assertEqual({ask(self.http, "/", "-H", f"cookie: {cookie}")[1]["x-backend"] for _ in range(5)},
@@ -176,6 +229,20 @@ class KongBackendsTest(unittest.TestCase):
         self.assertEqual(ask(self.http, "/counted", "-H", "kong-request-id: mine")[1]["kong-request-id"], "mine")
         self.assertNotIn("x-id", ask(self.http, "/random")[1])
         self.assertRegex(last(one)[0][1]["x-id"], f"^{uuid}$")
+
+    def test_limits_in_a_redis_with_tls(self):
+        """Kong verifies its certificate only where ssl_verify says so."""
+        make_certificate(self.folder, "redis.example")
+        tls_port, one = free_port(), self.backend("one")
+        Redis(self, "--tls-port", tls_port, "--tls-cert-file", self.folder / "crt.pem", "--tls-key-file", self.folder / "key.pem",
+              "--tls-ca-cert-file", self.folder / "crt.pem", "--tls-auth-clients", "no")
+        for verify, expected in (("", [200, 200, 429]), (", ssl_verify: true, server_name: redis.example", [503, 503, 503])):
+            with self.subTest(verify=verify):
+                gateway = self.start(f"services: [{{url: 'http://127.0.0.1:{one.port}', routes: [{{name: r, paths: [/]}}]}}]\n"
+                                     "plugins: [{name: rate-limiting, config: {month: 2, policy: redis, fault_tolerant: false, "
+                                     f"redis: {{host: 127.0.0.1, port: {tls_port}, ssl: true{verify}}}}}}}]\n")
+                self.assertEqual([ask(self.http)[0] for _ in range(3)], expected)
+                gateway.close()
 
     def test_consumers_have_any_names(self):
         one = self.backend("one")

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -233,15 +234,65 @@ certificates:
             ask(self.http, path)
         seen = Metrics(curl(f"http://{self.gateway.admin}/metrics").decode())
         place = {"service": "Stored", "route": "Cached", "workspace": "default"}
-        self.assertEqual(seen.sum("kong_http_requests_total", code="200", source="service", consumer="", **place), 2)
-        self.assertEqual(seen.sum("kong_http_requests_total", code="401", source="exit", route="keyed", service="second"), 1)
-        self.assertEqual(seen.sum("kong_http_requests_total", code="404", service="", route=""), 1)
+        for source in ("service", "kong"):  # the second from the cache
+            self.assertEqual(seen.sum("kong_http_requests_total", code="200", source=source, consumer="", **place), 1)
+        self.assertEqual(seen.sum("kong_http_requests_total", code="401", source="kong", route="keyed", service="second"), 1)
+        self.assertEqual(seen.sum("kong_http_requests_total"), 3, "what no route is for is not counted")
         self.assertGreater(seen.sum("kong_bandwidth_bytes", direction="egress", **place), 0)
         self.assertEqual(seen.sum("kong_request_latency_ms_count", **place), 2)
-        for name in ("kong_upstream_latency_ms_count", "kong_kong_latency_ms_count"):
-            self.assertEqual(seen.sum(name, **place), 1, name)  # the other one came from the cache
+        self.assertEqual(seen.sum("kong_kong_latency_ms_count", **place), 2)
+        self.assertEqual(seen.sum("kong_upstream_latency_ms_count", **place), 1, "the other one came from the cache")
+        self.assertEqual(seen.sum("kong_request_latency_ms_bucket", le="+Inf", **place), 2)
+        text = curl(f"http://{self.gateway.admin}/metrics").decode()
+
+        def bounds(name):
+            return [re.search(r'le="([^"]*)"', line)[1] for line in text.splitlines()
+                    if line.startswith(f"{name}_bucket") and 'route="Cached"' in line]
+        upstream = "25 50 80 100 250 400 700 1000 2000 5000 10000 30000 60000 +Inf".split()
+        self.assertEqual(bounds("kong_request_latency_ms"), upstream)
+        self.assertEqual(bounds("kong_upstream_latency_ms"), upstream)
+        self.assertEqual(bounds("kong_kong_latency_ms"), "1 2 5 7 10 15 20 30 50 75 100 200 500 750 1000 3000 6000 +Inf".split())
+        self.assertRegex(text, r'kong_node_info\{node_id="[0-9a-f-]{36}",version="3[.0-9]+"\} 1')
         self.assertEqual(seen.sum("kong_nginx_requests_total"), 4)
         self.assertEqual(seen.sum("kong_datastore_reachable"), 1)
+
+    def test_metrics_by_consumer_and_of_targets(self):
+        row = ('kong_http_requests_total{service="s",route="r",code="200",source="service",workspace="default",consumer="%s"} %d')
+        self.start(f"""_format_version: "3.0"
+services:
+- {{name: s, host: pool, routes: [{{name: r, paths: [/], plugins: [{{name: key-auth, config: {{anonymous: nobody}}}}]}}]}}
+- {{name: t, host: plain, routes: [{{name: q, paths: [/plain]}}]}}
+upstreams:
+- name: pool
+  host_header: a.example
+  healthchecks: {{active: {{type: tcp, healthy: {{interval: 0.05}}, unhealthy: {{interval: 0.05, tcp_failures: 1}}}}}}
+  targets: [{{target: '127.0.0.1:{self.one.port}'}}, {{target: '127.0.0.1:{self.nobody}'}}]
+- {{name: plain, host_header: a.example, targets: [{{target: '127.0.0.1:{self.two.port}'}}, {{target: 'gone.invalid:80'}}]}}
+consumers:
+- {{username: alice, keyauth_credentials: [{{key: key-of-alice}}]}}
+- {{username: nobody}}
+plugins: [{{name: prometheus, config: {{per_consumer: true, status_code_metrics: true, bandwidth_metrics: true, upstream_health_metrics: true}}}}]
+""")
+
+        def metrics():
+            return curl(f"http://{self.gateway.admin}/metrics").decode()
+
+        def health(upstream, target, address, state):
+            return (f'kong_upstream_target_health{{upstream="{upstream}",target="{target}",address="{address}",state="{state}",'
+                    'subsystem="http"}')
+        dead, live, plain = (f"127.0.0.1:{port}" for port in (self.nobody, self.one.port, self.two.port))
+        self.assertTrue(eventually(lambda: health("pool", dead, dead, "unhealthy") + " 1\n" in metrics()), metrics())
+        for path in ("/", "/", "/"):
+            self.assertEqual(ask(self.http, path, "-H", "apikey: key-of-alice")[0], 200)
+        ask(self.http, "/")
+        text = metrics()
+        self.assertIn(row % ("alice", 3), text)
+        self.assertIn(row % ("nobody", 1), text)
+        self.assertIn('kong_bandwidth_bytes{service="s",route="r",direction="egress",workspace="default",consumer="alice"}', text)
+        for line in (health("pool", dead, dead, "healthy") + " 0", health("pool", live, live, "healthy") + " 1",
+                     health("pool", live, live, "healthchecks_off") + " 0", health("plain", plain, plain, "healthchecks_off") + " 1",
+                     health("plain", "gone.invalid:80", "", "dns_error") + " 1"):
+            self.assertIn(line + "\n", text)
 
     def test_opentelemetry_sends_spans_to_its_endpoint(self):
         collector = Collector()

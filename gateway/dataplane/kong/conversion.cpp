@@ -72,6 +72,17 @@ bool serves_consumers(const std::string& plugin) {
   return std::ranges::find(kServed, plugin) != std::end(kServed);
 }
 
+/// Words of a list with commas, each once.
+std::string joined(std::string all, std::string_view more) {
+  while (!more.empty()) {
+    const auto word = more.substr(0, more.find(','));
+    more.remove_prefix(std::min(word.size() + 1, more.size()));
+    if (("," + all + ",").find("," + std::string(word) + ",") == std::string::npos)
+      all.append(all.empty() ? "" : ",").append(word);
+  }
+  return all;
+}
+
 /// Of two plugins of one name the one of more weight counts.
 int weight_of(const Plugin& plugin) {
   const bool route = plugin.route.has_value(), service = plugin.service.has_value();
@@ -99,22 +110,33 @@ void Conversion::add_policy(View from, const std::string& name, const std::strin
   }
 }
 
+/// Whether services or upstreams show it to their backends.
+bool Conversion::is_clients(const Certificate& certificate) const {
+  const auto shows = [&](const auto& one) { return one.client && &file_.certificates[*one.client] == &certificate; };
+  return std::ranges::any_of(file_.services, shows) || std::ranges::any_of(file_.upstreams, shows);
+}
+
 void Conversion::add_gateway(View root) {
   http_ = options_.http_port != 0;
-  const Certificate own{.at = root, .id = {}, .cert = options_.default_certificate, .key = options_.default_key};
-  auto certificates = file_.certificates;
-  if (certificates.empty() && !own.cert.empty()) certificates.push_back(own);
-  https_ = options_.https_port != 0 && !certificates.empty();
+  Json references = Json::array();
+  const auto add = [&](const Certificate& one) {
+    out_.add(one.at, "v1", "Secret", one.object, secret_of(one));
+    // What only backends are shown is shown to nobody else.
+    if (one.names.empty() && is_clients(one)) return;
+    references.push_back({{"name", one.object}});
+  };
+  for (const auto& one : file_.certificates) add(one);
+  if (references.empty() && !options_.default_certificate.empty())
+    add({.at = root,
+         .id = {},
+         .cert = options_.default_certificate,
+         .key = options_.default_key,
+         .object = "certificate-of-gateway"});
+  https_ = options_.https_port != 0 && !references.empty();
   out_.add(root, kGatewayApiV1, "GatewayClass", "fairlead",
            {{"spec", {{"controllerName", "fairlead.io/gateway-controller"}}}});
   Json listeners = Json::array();
   if (http_) listeners.push_back({{"name", "http"}, {"protocol", "HTTP"}, {"port", options_.http_port}});
-  Json references = Json::array();
-  for (const auto& one : certificates) {
-    const auto name = names_.make("certificate-", std::to_string(references.size()));
-    out_.add(one.at, "v1", "Secret", name, secret_of(one));
-    references.push_back({{"name", name}});
-  }
   if (https_)
     listeners.push_back({{"name", "https"},
                          {"protocol", "HTTPS"},
@@ -158,6 +180,22 @@ void Conversion::take_tracing(const Plugin& plugin, const Tracing& tracing) {
   notes_.unserved(plugin.at.find("name"), "no opentelemetry, as no object says it: give the gateway " + flags);
 }
 
+/// Kong tells by them requests from streams and nothing else (3.9, kong/runloop/plugins_iterator.lua).
+void Conversion::check_protocols(const Plugin& plugin) {
+  if (plugin.protocols.empty()) return;
+  const auto listed = [&](const std::string& protocol) {
+    return std::ranges::find(plugin.protocols, protocol) != plugin.protocols.end();
+  };
+  for (const auto& route : file_.routes) {
+    if ((plugin.service && plugin.service != route.service) ||
+        (plugin.route && &file_.routes[*plugin.route] != &route) || std::ranges::all_of(route.protocols, listed))
+      continue;
+    return notes_.reader().warn(plugin.protocols_at,
+                                "the plugin is for all requests of its routes, as it is in Kong: it is routes that "
+                                "choose by protocol");
+  }
+}
+
 void Conversion::convert_plugins() {
   std::map<std::string, View> scopes;
   bool jwt = false;
@@ -165,8 +203,9 @@ void Conversion::convert_plugins() {
     auto& name = plugin_names_.emplace_back(names_.make("", plugin.name));
     auto& parts = plugins_.emplace_back();
     if (!plugin.enabled) continue;
+    check_protocols(plugin);
     parts = convert_plugin(notes_, plugin, file_, name);
-    if (!parts.metrics.empty()) metrics_ = parts.metrics;
+    if (!parts.metrics.empty()) metrics_ = joined(std::move(metrics_), parts.metrics);
     logs_ = logs_ || !parts.log.is_null();
     if (parts.tracing) take_tracing(plugin, *parts.tracing);
     if (plugin.name == "jwt") {
@@ -313,7 +352,9 @@ void Conversion::add_routes() {
     if (entity.left_out || (entity.service && !file_.services[*entity.service].enabled)) continue;
     if (entity.service && !backends_.contains(*entity.service)) {
       const auto& service = file_.services[*entity.service];
-      backends_[*entity.service] = convert_service(notes_, file_, service, names_.make("service-", service.name), out_);
+      const bool tells = ("," + metrics_ + ",").find(",upstreams,") != std::string::npos;
+      backends_[*entity.service] =
+          convert_service(notes_, file_, service, {names_.make("service-", service.name), tells}, out_);
     }
     merge_plugins(route);
     add_route(route, of[route], plan.ranked, time_of(place));
@@ -394,13 +435,21 @@ void Conversion::add_http_route(std::size_t index, const std::string& section, c
   if (!hostnames.empty()) spec["hostnames"] = hostnames;
   spec["rules"] = list_of(std::move(rule));
   Json object = {{"spec", std::move(spec)}};
+  if (const auto path = route.service ? backends_.at(*route.service).session_path : std::string(); path.size() > 1)
+    object["annotations"]["fairlead.io/session-cookie-path"] = path;
   if (logs_) object["annotations"]["fairlead.io/kong-log"] = entities_of(file_, route);
-  if (!metrics_.empty()) {
-    object["annotations"]["fairlead.io/kong-route"] = route.name;
-    if (route.service) object["annotations"]["fairlead.io/kong-service"] = file_.services[*route.service].name;
-  }
+  name_for_metrics(route, object);
   out_.add(route.at, kGatewayApiV1, "HTTPRoute", name, std::move(object), created);
   parts.objects.push_back(name);
+}
+
+void Conversion::name_for_metrics(const Route& route, Json& object) const {
+  if (metrics_.empty()) return;
+  const auto id = route.at.find("id");
+  object["annotations"]["fairlead.io/kong-route"] = route.name.empty() && id ? std::string(id.text()) : route.name;
+  if (!route.service) return;
+  const auto& service = file_.services[*route.service];
+  object["annotations"]["fairlead.io/kong-service"] = service.name.empty() ? service.host : service.name;
 }
 
 std::string Conversion::add_answering(std::size_t index, const char* kind, const std::string& section,
@@ -415,7 +464,9 @@ std::string Conversion::add_answering(std::size_t index, const char* kind, const
   Json spec = {{"parentRefs", list_of(std::move(parent))}};
   if (!hostnames.empty()) spec["hostnames"] = hostnames;
   spec["rules"] = list_of(std::move(rule));
-  out_.add(route.at, kGatewayApiV1, "HTTPRoute", name, {{"spec", std::move(spec)}}, created);
+  Json object = {{"spec", std::move(spec)}};
+  name_for_metrics(route, object);
+  out_.add(route.at, kGatewayApiV1, "HTTPRoute", name, std::move(object), created);
   return name;
 }
 

@@ -30,8 +30,10 @@ class Conversion {
   };
 
   void add_gateway(View root);
+  [[nodiscard]] bool is_clients(const Certificate& certificate) const;
   void add_consumers();
   void convert_plugins();
+  void check_protocols(const Plugin& plugin);
   void take_tracing(const Plugin& plugin, const Tracing& tracing);
   void sort_plugins();
   /// Consumers for whom the same plugins count.
@@ -55,6 +57,7 @@ class Conversion {
   /// One that answers in place of a route. Returns its name.
   std::string add_answering(std::size_t route, const char* kind, const std::string& section, const Json& matches,
                             const Json& hostnames, const std::string& created, Json rule);
+  void name_for_metrics(const Route& route, Json& object) const;
   void add_policies();
   /// HTTPRoutes by the plugin that counts on them, and by the service where it counts each for itself.
   using Counted = std::map<std::pair<std::size_t, Index>, std::vector<std::string>>;

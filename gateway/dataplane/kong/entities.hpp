@@ -30,6 +30,8 @@ struct Service {
   std::uint32_t connect_ms = 60'000, read_ms = 60'000, write_ms = 60'000;
   bool tls_verify = false;
   std::vector<std::string> ca_certificates;  ///< ids
+  View client_at;
+  Index client;  ///< the certificate that backends are shown
   bool enabled = true;
 };
 
@@ -78,6 +80,8 @@ struct ActiveCheck {
   std::string type = "http", path = "/";
   double timeout = 1, healthy_interval = 0, unhealthy_interval = 0;
   std::vector<std::uint32_t> healthy_statuses{200, 302};
+  std::vector<std::uint32_t> unhealthy_statuses{429, 404, 500, 501, 502, 503, 504, 505};
+  View verifies_at;  ///< https_verify_certificate
   std::uint32_t successes = 0, tcp_failures = 0, timeouts = 0, http_failures = 0;
 };
 
@@ -90,7 +94,10 @@ struct PassiveCheck {
 struct Upstream {
   View at;
   std::string name, algorithm = "round-robin", hash_on = "none", hash_header, hash_cookie, hash_query, host_header;
-  std::string hash_fallback = "none";
+  std::string hash_fallback = "none", fallback_header, fallback_query, cookie_path = "/";
+  View client_at;
+  Index client;  ///< the certificate that targets are shown, where the service has none
+  std::uint32_t threshold = 0;
   ActiveCheck active;
   PassiveCheck passive;
 };
@@ -130,7 +137,8 @@ struct ConsumerGroup {
 
 struct Certificate {
   View at;
-  std::string id, cert, key;
+  std::string id, cert, key, object{};  ///< object: name of the Secret made of it
+  std::vector<std::pair<std::string, View>> names{};  ///< snis that it is for
 };
 
 struct Plugin {
@@ -139,6 +147,8 @@ struct Plugin {
   bool enabled = true;
   Index service, route, consumer, group;
   View service_at, route_at, consumer_at, group_at;
+  View protocols_at;
+  std::vector<std::string> protocols;  ///< empty: every one
 };
 
 struct File {

@@ -75,10 +75,17 @@ struct Backend {
   std::uint16_t port = 80;
   std::string host;     ///< what Host is without preserve_host
   std::string session;  ///< the cookie that keeps a client at its target; empty: none
+  std::string session_path;  ///< of that cookie
+};
+
+/// What the objects of a service are called, and whether metrics show its targets.
+struct ServiceName {
+  std::string name;
+  bool tells_health = false;
 };
 
 /// Makes the objects of a service's backends.
-[[nodiscard]] Backend convert_service(Notes& notes, const File& file, const Service& service, const std::string& name,
+[[nodiscard]] Backend convert_service(Notes& notes, const File& file, const Service& service, const ServiceName& named,
                                       Output& out);
 
 /// One condition of a route in Gateway API's terms, with Kong's priority.

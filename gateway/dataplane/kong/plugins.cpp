@@ -115,8 +115,7 @@ void convert_redis(Notes& notes, ConfigView& config, const std::string& name, bo
   if (redis.flag("ssl", config.flag("redis_ssl", false))) {
     settings["tls"] = Json::object();
     if (!server.empty()) settings["tls"]["hostname"] = server;
-    if (!verifies)
-      notes.unserved(at ? at : config.find("redis_ssl"), "ssl_verify: true, as certificates are always verified here");
+    if (!verifies) settings["tls"]["verify"] = false;
   }
   const auto user = redis.text("username", config.text("redis_username"));
   const auto password = redis.text("password", config.text("redis_password"));
@@ -128,6 +127,19 @@ void convert_redis(Notes& notes, ConfigView& config, const std::string& name, bo
   redis.finish("a limit's redis");
   section["store"] = "Redis";
   section["redis"] = std::move(settings);
+}
+
+void check_periods(Notes& notes, ConfigView& limits) {
+  std::uint64_t most = 0;
+  const char* of = nullptr;
+  for (const char* period : {"second", "minute", "hour", "day", "month", "year"}) {
+    const auto at = limits.find(period);
+    const std::uint64_t value = at ? std::strtoull(std::string(at.text()).c_str(), nullptr, 10) : 0;
+    if (value == 0) continue;
+    if (value < most) notes.error(at, std::string("no less than for the ") + of + ", " + std::to_string(most));
+    if (value > most) of = period;
+    most = std::max(most, value);
+  }
 }
 
 void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& name, PluginParts& out) {
@@ -152,6 +164,7 @@ void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& 
       limits.push_back(
           {{"name", period}, {"algorithm", "FixedWindow"}, {"requests", most}, {"per", per}, {"key", list_of(key)}});
   if (limits.empty()) return config.give_up(), notes.error(config.at(), "second, minute, hour, day, month or year");
+  check_periods(notes, config);
   auto& section = out.sections["rateLimits"];
   section["limits"] = limits;
   section["headers"] = config.flag("hide_client_headers", false)
@@ -210,9 +223,10 @@ void convert_opentelemetry(Notes& notes, ConfigView& config, const Plugin& plugi
 void convert_prometheus(Notes& notes, ConfigView& config, PluginParts& out) {
   out.metrics = "node";
   for (const auto& [field, name] : {std::pair("status_code_metrics", "status"), std::pair("latency_metrics", "latency"),
-                                    std::pair("bandwidth_metrics", "bandwidth")})
+                                    std::pair("bandwidth_metrics", "bandwidth"), std::pair("per_consumer", "consumer"),
+                                    std::pair("upstream_health_metrics", "upstreams")})
     if (config.flag(field, false)) out.metrics += std::string(",") + name;
-  for (const char* field : {"per_consumer", "upstream_health_metrics", "wasm_metrics", "ai_metrics"})
+  for (const char* field : {"wasm_metrics", "ai_metrics"})
     if (config.flag(field, false)) notes.unserved(config.find(field), "false: there are no such metrics");
 }
 

@@ -19,6 +19,8 @@ void convert_cors(Notes& notes, ConfigView& config, PluginParts& out);
 void convert_correlation_id(Notes& notes, ConfigView& config, const Plugin& plugin, PluginParts& out);
 void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& name, PluginParts& out);
 void convert_response_limits(Notes& notes, ConfigView& config, const std::string& name, PluginParts& out);
+/// Of a limit's periods, from the smallest on: none may let through less than one before it.
+void check_periods(Notes& notes, ConfigView& limits);
 void convert_limit_store(Notes& notes, ConfigView& config, const std::string& name, Json& section, PluginParts& out);
 void convert_opentelemetry(Notes& notes, ConfigView& config, const Plugin& plugin, PluginParts& out);
 void convert_prometheus(Notes& notes, ConfigView& config, PluginParts& out);

@@ -27,6 +27,7 @@ void convert_response_limits(Notes& notes, ConfigView& config, const std::string
     for (const auto& [period, per] : kPeriods)
       if (const auto most = numbers.number(period, 0, 1, 1'000'000'000); most > 0)
         limits.push_back({{"name", std::string(one.key())}, {"requests", most}, {"per", per}});
+    check_periods(notes, numbers);
     numbers.finish("a limit");
   });
   convert_limit_store(notes, config, name, section, out);

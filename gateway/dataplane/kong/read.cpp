@@ -63,13 +63,15 @@ void read_url(FileReader& file, View at, Service& out) {
   if (!good) file.notes().error(at, kExpected);
 }
 
+void read_statuses(FileReader& file, View list, std::vector<std::uint32_t>& out) {
+  auto& reader = file.notes().reader();
+  out.clear();
+  config::read_list(reader, list, 1, 32, out,
+                    [&](View item, std::uint32_t& one) { config::read_number(reader, item, 100, 599, one); });
+}
+
 auto statuses_field(FileReader& file, std::vector<std::uint32_t>& out) {
-  return field("http_statuses", [&file, &out](View list) {
-    auto& reader = file.notes().reader();
-    out.clear();
-    config::read_list(reader, list, 1, 32, out,
-                      [&](View item, std::uint32_t& one) { config::read_number(reader, item, 100, 599, one); });
-  });
+  return field("http_statuses", [&file, &out](View list) { read_statuses(file, list, out); });
 }
 
 void read_active(FileReader& file, View at, ActiveCheck& out) {
@@ -83,8 +85,9 @@ void read_active(FileReader& file, View at, ActiveCheck& out) {
   };
   config::read_mapping(
       reader, at, file.choice("type", out.type, {"http", "tcp", "https", "grpc", "grpcs"}),
-      seconds("timeout", out.timeout), file.ignored("concurrency"), file.text_field("http_path", out.path),
-      file.unserved_field("https_sni", "checks without https_sni"), file.ignored("https_verify_certificate"),
+      seconds("timeout", out.timeout), file.number("concurrency", 1, 0x7fffffff),
+      file.text_field("http_path", out.path), file.unserved_field("https_sni", "checks without https_sni"),
+      field("https_verify_certificate", [&](View v) { out.verifies_at = v; }),
       file.unserved_field("headers", "checks without headers"),
       field("healthy",
             [&](View v) {
@@ -92,10 +95,31 @@ void read_active(FileReader& file, View at, ActiveCheck& out) {
                                    statuses_field(file, out.healthy_statuses), count("successes", out.successes));
             }),
       field("unhealthy", [&](View v) {
-        config::read_mapping(reader, v, seconds("interval", out.unhealthy_interval), file.ignored("http_statuses"),
-                             count("tcp_failures", out.tcp_failures), count("timeouts", out.timeouts),
-                             count("http_failures", out.http_failures));
+        config::read_mapping(reader, v, seconds("interval", out.unhealthy_interval),
+                             statuses_field(file, out.unhealthy_statuses), count("tcp_failures", out.tcp_failures),
+                             count("timeouts", out.timeouts), count("http_failures", out.http_failures));
       }));
+}
+
+/// What ends a row of failures; served as one answer that is none of them.
+void read_passive_healthy(FileReader& file, View at) {
+  constexpr std::uint32_t kUsual[] = {200, 201, 202, 203, 204, 205, 206, 207, 208, 226,
+                                      300, 301, 302, 303, 304, 305, 306, 307, 308};
+  auto& reader = file.notes().reader();
+  std::uint32_t successes = 0;
+  config::read_mapping(reader, at,
+                       field("http_statuses",
+                             [&](View v) {
+                               std::vector<std::uint32_t> statuses;
+                               read_statuses(file, v, statuses);
+                               std::ranges::sort(statuses);
+                               if (!std::ranges::equal(statuses, kUsual))
+                                 file.notes().unserved(v, "the statuses of Kong's default");
+                             }),
+                       field("successes", [&](View v) {
+                         config::read_number(reader, v, 0, 255, successes);
+                         if (successes > 1) file.notes().unserved(v, "0 or 1: one answer ends a row of failures");
+                       }));
 }
 
 void read_passive(FileReader& file, View at, PassiveCheck& out) {
@@ -103,19 +127,22 @@ void read_passive(FileReader& file, View at, PassiveCheck& out) {
   const auto count = [&](const char* name, std::uint32_t& to) {
     return field(name, [&](View v) { config::read_number(reader, v, 0, 255, to); });
   };
-  config::read_mapping(reader, at, file.ignored("type"), file.ignored("healthy"), field("unhealthy", [&](View v) {
+  std::string type = "http";
+  config::read_mapping(reader, at, file.choice("type", type, {"http", "tcp", "https", "grpc", "grpcs"}),
+                       field("healthy", [&](View v) { read_passive_healthy(file, v); }),
+                       field("unhealthy", [&](View v) {
                          config::read_mapping(reader, v, statuses_field(file, out.http_statuses),
                                               count("tcp_failures", out.tcp_failures), count("timeouts", out.timeouts),
                                               count("http_failures", out.http_failures));
                        }));
+  if (type == "tcp") out.http_failures = 0;  // answers are not looked at
 }
 
 void read_healthchecks(FileReader& file, View at, Upstream& out) {
-  config::read_mapping(file.notes().reader(), at, field("active", [&](View v) { read_active(file, v, out.active); }),
+  auto& reader = file.notes().reader();
+  config::read_mapping(reader, at, field("active", [&](View v) { read_active(file, v, out.active); }),
                        field("passive", [&](View v) { read_passive(file, v, out.passive); }),
-                       field("threshold", [&](View v) {
-                         if (v.text() != "0") file.notes().unserved(v, "0, the default");
-                       }));
+                       field("threshold", [&](View v) { config::read_number(reader, v, 0, 100, out.threshold); }));
 }
 
 }  // namespace
@@ -159,7 +186,7 @@ void FileReader::service(View at) {
                }),
          field("retries", [&](View v) { config::read_number(reader, v, 0, 32767, out.retries); }),
          ms("connect_timeout", out.connect_ms), ms("read_timeout", out.read_ms), ms("write_timeout", out.write_ms),
-         unserved_field("client_certificate", "no client certificate: none is shown to backends"),
+         field("client_certificate", [&](View v) { out.client_at = v; }),
          field("tls_verify", [&](View v) { reader.read(v, out.tls_verify); }),
          unserved_field("tls_verify_depth", "no tls_verify_depth"),
          field("ca_certificates", [&](View v) { texts(v, out.ca_certificates); }),
@@ -307,10 +334,18 @@ void FileReader::upstream(View at) {
          choice("hash_fallback", out.hash_fallback,
                 {"none", "consumer", "ip", "header", "cookie", "path", "query_arg", "uri_capture"}),
          text_field("hash_on_header", out.hash_header), text_field("hash_on_cookie", out.hash_cookie),
-         ignored("hash_on_cookie_path"), text_field("hash_on_query_arg", out.hash_query),
-         ignored("hash_on_uri_capture"), ignored("hash_fallback_header"), ignored("hash_fallback_query_arg"),
-         ignored("hash_fallback_uri_capture"), ignored("slots"), text_field("host_header", out.host_header),
-         unserved_field("client_certificate", "no client certificate: none is shown to backends"),
+         field("hash_on_cookie_path",
+               [&](View v) {
+                 text(v, out.cookie_path);
+                 if (!is_regular_path(out.cookie_path) || out.cookie_path.find(';') != std::string::npos)
+                   notes_.error(v, "a path that begins with /");
+               }),
+         text_field("hash_on_query_arg", out.hash_query),
+         // Of what hash_on and hash_fallback name themselves where it is not served.
+         ignored("hash_on_uri_capture"), ignored("hash_fallback_uri_capture"),
+         text_field("hash_fallback_header", out.fallback_header),
+         text_field("hash_fallback_query_arg", out.fallback_query), number("slots", 10, 65536),
+         text_field("host_header", out.host_header), field("client_certificate", [&](View v) { out.client_at = v; }),
          field("use_srv_name",
                [&](View v) {
                  if (v.text() != "false") notes_.unserved(v, "false");
@@ -348,6 +383,24 @@ void FileReader::target(View at, Index parent) {
   file_.targets.push_back(std::move(out));
 }
 
+/// For streams alone it meets no request.
+void FileReader::plugin_protocols(View at, Plugin& out) {
+  notes_.reader().items(at, [&](View item) {
+    std::string one;
+    text(item, one);
+    constexpr std::string_view kOthers[] = {"tcp", "tls", "tls_passthrough", "udp"};
+    if (!is_served(one) && std::ranges::find(kOthers, one) == std::end(kOthers))
+      notes_.error(item, "one of grpc, grpcs, http, https, tcp, tls, tls_passthrough, udp");
+    out.protocols.push_back(std::move(one));
+  });
+  if (!out.protocols.empty() && std::ranges::none_of(out.protocols, is_served)) out.enabled = false;
+  constexpr std::string_view kOfStreams[] = {
+      "datadog", "file-log", "http-log", "ip-restriction", "proxy-cache", "prometheus", "request-transformer",
+      "statsd"};
+  if (std::ranges::find(kOfStreams, out.name) == std::end(kOfStreams) && !std::ranges::all_of(out.protocols, is_served))
+    notes_.unserved(at, "grpc, grpcs, http or https for this plugin");
+}
+
 void FileReader::plugin(View at, const Scope& scope) {
   Plugin out;
   out.at = at;
@@ -361,11 +414,13 @@ void FileReader::plugin(View at, const Scope& scope) {
                  if (!v.is_mapping()) notes_.error(v, "a mapping");
                  out.config = v;
                }),
-         field("enabled", [&](View v) { notes_.reader().read(v, out.enabled); }), ignored("protocols"),
+         field("enabled", [&](View v) { notes_.reader().read(v, out.enabled); }),
+         field("protocols", [&](View v) { out.protocols_at = v; }),
          unserved_field("ordering", "the order of Kong's own"), ignored("_config"),
          unserved_field("condition", "no condition"), field("service", [&](View v) { out.service_at = v; }),
          field("route", [&](View v) { out.route_at = v; }), field("consumer", [&](View v) { out.consumer_at = v; }),
          field("consumer_group", [&](View v) { out.group_at = v; }));
+  plugin_protocols(out.protocols_at, out);
   file_.plugins.push_back(std::move(out));
 }
 

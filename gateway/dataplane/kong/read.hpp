@@ -42,6 +42,13 @@ class FileReader {
       notes_.error(v, "one of " + list);
     });
   }
+  /// Of no effect here.
+  [[nodiscard]] auto number(std::string_view name, std::uint32_t low, std::uint32_t high) {
+    return config::field(name, [this, low, high](View v) {
+      std::uint32_t value = 0;
+      config::read_number(notes_.reader(), v, low, high, value);
+    });
+  }
   [[nodiscard]] static auto ignored(std::string_view name) {
     return config::field(name, [](View) {});
   }
@@ -66,6 +73,8 @@ class FileReader {
   void consumer(View at);
   void credential(View at, Credential::Kind kind, Index parent);
   void certificate(View at, std::vector<Certificate>& out);
+  void sni(View at);
+  void take_certificates();
   void consumer_group(View at);
   void membership(View at);
   void vault(View at);
@@ -74,6 +83,7 @@ class FileReader {
     Index service{}, route{}, consumer{}, group{};
   };
   void plugin(View at, const Scope& scope);
+  void plugin_protocols(View at, Plugin& out);
   void paths(View at, Route& out);
   void hosts(View at, Route& out);
   void snis(View at, Route& out);
@@ -88,6 +98,11 @@ class FileReader {
   Notes& notes_;
   File& file_;
   std::vector<std::pair<View, View>> memberships_;  // a consumer, a group
+  struct Sni {
+    View certificate, name;
+    Index index;
+  };
+  std::vector<Sni> snis_;  // of the file's own list
 };
 
 }  // namespace fairlead::kong

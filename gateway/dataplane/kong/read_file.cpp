@@ -76,7 +76,10 @@ void FileReader::vault(View at) {
   std::string name;
   entity(at, required("name", "env", [&](View v) { text(v, name); }), required("prefix", "a name", [](View) {}),
          ignored("description"), field("config", [&](View v) {
-           if (name == "env") config::read_mapping(notes_.reader(), v, ignored("prefix"), ignored("base64_decode"));
+           if (name == "env")
+             config::read_mapping(notes_.reader(), v, ignored("prefix"), field("base64_decode", [&](View decodes) {
+                                    if (decodes.text() != "false") notes_.unserved(decodes, "false");
+                                  }));
          }));
   if (!name.empty() && name != "env") notes_.unserved(at.find("name"), "env: of vaults only the environment is read");
 }
@@ -122,23 +125,6 @@ void FileReader::credential(View at, Kind kind, Index parent) {
   file_.credentials.push_back(std::move(out));
 }
 
-/// Of a server (with a key), or of authorities.
-void FileReader::certificate(View at, std::vector<Certificate>& out) {
-  const bool server = &out == &file_.certificates;
-  Certificate one;
-  one.at = at;
-  if (const auto id = at.find("id")) text(id, one.id);
-  auto& reader = notes_.reader();
-  reader.hide_values(true);
-  entity(at, required("cert", "a certificate in PEM", [&](View v) { text(v, one.cert); }), text_field("key", one.key),
-         ignored("cert_digest"), ignored("snis"),
-         unserved_field("cert_alt", "a certificate of its own in place of cert_alt"),
-         unserved_field("key_alt", "a certificate of its own in place of key_alt"));
-  reader.hide_values(false);
-  if (server && one.key.empty() && at.is_mapping()) reader.missing(at, "key", "a private key in PEM");
-  out.push_back(std::move(one));
-}
-
 void FileReader::resolve(View at, Index& out, const Places& places, const char* what) {
   if (!at || at.is_null()) return;
   std::string wanted;
@@ -169,6 +155,10 @@ void FileReader::resolve_all() {
   const auto consumers =
       places(file_.consumers, [](const Consumer& one) -> const std::string& { return one.called(); });
   const auto groups = places(file_.groups, name);
+  const auto certificates = places(file_.certificates, [](const Certificate& one) -> const auto& { return one.id; });
+  for (auto& one : snis_) resolve(one.certificate, one.index, certificates, "a certificate");
+  for (auto& one : file_.services) resolve(one.client_at, one.client, certificates, "a certificate");
+  for (auto& one : file_.upstreams) resolve(one.client_at, one.client, certificates, "a certificate");
   for (auto& one : file_.routes) resolve(one.service_at, one.service, services, "a service");
   for (auto& one : file_.targets) {
     resolve(one.upstream_at, one.upstream, upstreams, "an upstream");
@@ -241,16 +231,18 @@ void FileReader::all(View root) {
       list("upstreams", [&](View v) { upstream(v); }), list("targets", [&](View v) { target(v, std::nullopt); }),
       list("consumers", [&](View v) { consumer(v); }),
       list("certificates", [&](View v) { certificate(v, file_.certificates); }),
-      list("ca_certificates", [&](View v) { certificate(v, file_.authorities); }), ignored("snis"),
-      list("plugins", [&](View v) { plugin(v, {}); }), credentials(kCredentials[0]), credentials(kCredentials[1]),
-      credentials(kCredentials[2]), credentials(kCredentials[3]), credentials(kCredentials[4]),
-      list("vaults", [&](View v) { vault(v); }), unserved_field("keys", "no keys"),
-      unserved_field("key_sets", "no key_sets"), list("consumer_groups", [&](View v) { consumer_group(v); }),
+      list("ca_certificates", [&](View v) { certificate(v, file_.authorities); }),
+      list("snis", [&](View v) { sni(v); }), list("plugins", [&](View v) { plugin(v, {}); }),
+      credentials(kCredentials[0]), credentials(kCredentials[1]), credentials(kCredentials[2]),
+      credentials(kCredentials[3]), credentials(kCredentials[4]), list("vaults", [&](View v) { vault(v); }),
+      unserved_field("keys", "no keys"), unserved_field("key_sets", "no key_sets"),
+      list("consumer_groups", [&](View v) { consumer_group(v); }),
       list("consumer_group_consumers", [&](View v) { membership(v); }),
       unserved_field("filter_chains", "no filter_chains"));
   check_names();
   name_consumers();
   resolve_all();
+  take_certificates();
 }
 
 File read_entities(Notes& notes, View root) {

@@ -33,6 +33,23 @@ std::string authority(const std::string& host, std::uint16_t port, bool tls) {
   return port == (tls ? 443 : 80) ? bracketed : bracketed + ":" + std::to_string(port);
 }
 
+/// What is hashed where a request has nothing of hash_on.
+void add_fallback(Notes& notes, const Upstream& upstream, Json& settings) {
+  const auto& fallback = upstream.hash_fallback;
+  const auto by = [&](const char* type, const std::string& name, const char* field) {
+    if (name.empty()) return notes.reader().missing(upstream.at, field, "a name, by hash_fallback");
+    settings["fallback"] = type;
+    settings["fallbackName"] = name;
+  };
+  if (fallback == "ip") settings["fallback"] = "SourceIP";
+  else if (fallback == "path") settings["fallback"] = "Path";
+  else if (fallback == "header") by("Header", upstream.fallback_header, "hash_fallback_header");
+  else if (fallback == "query_arg") by("QueryParam", upstream.fallback_query, "hash_fallback_query_arg");
+  else if (fallback == "consumer") by("Header", "x-consumer-id", "");
+  else if (fallback != "none")
+    notes.unserved(upstream.at.find("hash_fallback"), "none, consumer, ip, header, path or query_arg");
+}
+
 /// What makes a balancer of an upstream.
 Json balancer(Notes& notes, const Upstream& upstream) {
   const auto& hash = upstream.hash_on;
@@ -50,10 +67,7 @@ Json balancer(Notes& notes, const Upstream& upstream) {
       notes.unserved(upstream.at.find("hash_on"), "none, consumer, ip, header, cookie, path or query_arg");
       return {{"type", "RoundRobin"}};
     }
-    const auto& fallback = upstream.hash_fallback;
-    if (fallback == "ip") settings["fallback"] = "SourceIP";
-    else if (fallback == "path") settings["fallback"] = "Path";
-    else if (fallback != "none") notes.unserved(upstream.at.find("hash_fallback"), "none, ip or path");
+    add_fallback(notes, upstream, settings);
     return table;
   }
   if (upstream.algorithm == "least-connections") return {{"type", "LeastRequest"}};
@@ -71,13 +85,23 @@ Number least(std::initializer_list<Number> numbers) {
 }
 
 /// Where one of the two intervals is 0, which is never, the other stands for both.
+/// A probe verifies what requests verify.
+void check_verification(Notes& notes, const ActiveCheck& check, const Service& service) {
+  if (!check.verifies_at) return;
+  bool verifies = false;
+  notes.reader().read(check.verifies_at, verifies);
+  if (check.type == "https" && verifies != service.tls_verify)
+    notes.unserved(check.verifies_at, "the same as the service's tls_verify, by which probes verify, too");
+}
+
 std::optional<Json> active_check(Notes& notes, const ActiveCheck& check, bool tls) {
   const auto interval = least({check.healthy_interval, check.unhealthy_interval});
   const bool tcp = check.type == "tcp" || is_grpc(check.type);  // for which Kong does no more than connect
   const auto fails = least({check.tcp_failures, check.timeouts, tcp ? 0 : check.http_failures});
   if (interval == 0 || fails == 0) return std::nullopt;
   if (!tcp && check.type != (tls ? "https" : "http")) {
-    notes.unserved(check.at.find("type"), tls ? "https or tcp, by the service's protocol" : "http or tcp");
+    notes.unserved(check.at.find("type") ? check.at.find("type") : check.at,
+                   tls ? "https or tcp, by the service's protocol" : "http or tcp");
     return std::nullopt;
   }
   if (check.timeout <= 0) {
@@ -93,9 +117,14 @@ std::optional<Json> active_check(Notes& notes, const ActiveCheck& check, bool tl
               {"healthyThreshold", std::max(check.successes, 1u)}};
   if (tcp) return out;
   out["unhealthyThresholds"]["answer"] = check.http_failures;
-  Json statuses = Json::array();
-  for (const auto status : check.healthy_statuses) statuses.push_back({{"start", status}, {"end", status}});
-  out["http"] = {{"path", check.path}, {"expectedStatuses", statuses}};
+  const auto ranges = [](const std::vector<std::uint32_t>& statuses) {
+    Json list = Json::array();
+    for (const auto status : statuses) list.push_back({{"start", status}, {"end", status}});
+    return list;
+  };
+  out["http"] = {{"path", check.path},
+                 {"expectedStatuses", ranges(check.healthy_statuses)},
+                 {"failureStatuses", ranges(check.unhealthy_statuses)}};
   return out;
 }
 
@@ -130,7 +159,7 @@ void add_backend_policy(const Service& service, const std::string& name, Json ba
 }
 
 void add_tls_policy(Notes& notes, const File& file, const Service& service, const std::string& name,
-                    const std::string& host, Output& out) {
+                    const std::string& host, const std::string& client, Output& out) {
   const bool named = config::is_hostname(host, false) && !Address::parse(host);
   if (service.tls_verify && !named)
     return notes.error(service.at.find("host") ? service.at.find("host") : service.at,
@@ -150,7 +179,8 @@ void add_tls_policy(Notes& notes, const File& file, const Service& service, cons
   }
   Json spec = {{"targetRefs", list_of({{"group", ""}, {"kind", "Service"}, {"name", name}})},
                {"validation", validation}};
-  if (!service.tls_verify) spec["options"] = {{"fairlead.io/insecure-skip-verify", "true"}};
+  if (!service.tls_verify) spec["options"]["fairlead.io/insecure-skip-verify"] = "true";
+  if (!client.empty()) spec["options"]["fairlead.io/client-certificate"] = client;
   out.add(service.at, "gateway.networking.k8s.io/v1", "BackendTLSPolicy", name, {{"spec", std::move(spec)}});
 }
 
@@ -209,22 +239,29 @@ bool leaves_host(Notes& notes, const File& file, const Service& service, const U
 
 }  // namespace
 
-Backend convert_service(Notes& notes, const File& file, const Service& service, const std::string& name, Output& out) {
+Backend convert_service(Notes& notes, const File& file, const Service& service, const ServiceName& named, Output& out) {
+  const auto& name = named.name;
   const bool grpc = is_grpc(service.protocol), tls = service.protocol == (grpc ? "grpcs" : "https");
   const auto upstream = std::ranges::find(file.upstreams, service.host, &Upstream::name);
   const bool balanced = upstream != file.upstreams.end();
   std::vector<Endpoint> endpoints;
   Json settings = {{"type", "RoundRobin"}};
   Json health;
-  Backend backend{.service = name, .port = service.port, .host = {}, .session = {}};
+  Backend backend{.service = name, .port = service.port, .host = {}, .session = {}, .session_path = {}};
   auto tls_name = service.host;
-  bool own_names = false;
+  bool own_names = false, checked = false;
   if (balanced) {
     endpoints = targets_of(notes, file, static_cast<std::size_t>(upstream - file.upstreams.begin()));
     settings = balancer(notes, *upstream);
-    if (upstream->hash_on == "cookie") backend.session = upstream->hash_cookie;
+    if (upstream->hash_on == "cookie") {
+      backend.session = upstream->hash_cookie;
+      backend.session_path = upstream->cookie_path;
+    }
+    check_verification(notes, upstream->active, service);
     if (auto check = active_check(notes, upstream->active, tls)) health["active"] = std::move(*check);
     if (auto check = passive_check(upstream->passive)) health["passive"] = std::move(*check);
+    checked = !health.is_null();
+    if (upstream->threshold > 0) health["minimumAvailable"] = upstream->threshold;
     if (!upstream->host_header.empty()) {
       backend.host = tls_name = upstream->host_header;
     } else if (endpoints.size() > 1) {
@@ -250,10 +287,15 @@ Backend convert_service(Notes& notes, const File& file, const Service& service, 
     spec["type"] = "ExternalName";
     spec["externalName"] = endpoints[0].host;
   }
-  out.add(service.at, "v1", "Service", name, {{"spec", std::move(spec)}});
+  Json object = {{"spec", std::move(spec)}};
+  if (balanced && named.tells_health)
+    object["annotations"]["fairlead.io/kong-upstream"] = upstream->name + (checked ? "" : " unchecked");
+  out.add(service.at, "v1", "Service", name, std::move(object));
   if (!external) add_slices(balanced ? upstream->at : service.at, name, endpoints, out);
   add_backend_policy(service, name, std::move(settings), std::move(health), own_names, out);
-  if (tls) add_tls_policy(notes, file, service, name, tls_name, out);
+  const auto client = service.client || !balanced ? service.client : upstream->client;
+  if (service.client && !tls) notes.error(service.client_at, "no client_certificate, as the protocol has no TLS");
+  if (tls) add_tls_policy(notes, file, service, name, tls_name, client ? file.certificates[*client].object : "", out);
   return backend;
 }
 
