@@ -246,7 +246,7 @@ certificates:
         text = curl(f"http://{self.gateway.admin}/metrics").decode()
 
         def bounds(name):
-            return [re.search(r'le="([^"]*)"', line)[1] for line in text.splitlines()
+            return [re.search(r'le="([^"]*)"', line)[1].removesuffix(".0") for line in text.splitlines()
                     if line.startswith(f"{name}_bucket") and 'route="Cached"' in line]
         upstream = "25 50 80 100 250 400 700 1000 2000 5000 10000 30000 60000 +Inf".split()
         self.assertEqual(bounds("kong_request_latency_ms"), upstream)
