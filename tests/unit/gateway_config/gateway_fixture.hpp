@@ -118,7 +118,9 @@ class World {
 
   GatewayChange apply(const std::string& text) {
     const auto parsed = parse_text(text, false, gateway_kinds());
-    for (const auto& remark : parsed.diagnostics) ADD_FAILURE() << remark.text() << "\n" << text;
+    for (const auto& remark : parsed.diagnostics)
+      if (!remark.text().contains("requests that it is for are answered by 500"))  // which tests are about
+        ADD_FAILURE() << remark.text() << "\n" << text;
     model::ChangeSet changes;
     for (const auto& object : parsed.objects) changes.push_back({object.key, object.object});
     cluster.apply(changes);

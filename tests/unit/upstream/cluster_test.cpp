@@ -211,6 +211,22 @@ TEST_F(ClusterTest, PanicIgnoresHealthAndZeroForbidsIt) {
   EXPECT_EQ(add(of(0)).pick({}).reason, PickReason::kNoEndpoints);
 }
 
+TEST_F(ClusterTest, LessThanTheLeastWeightServesNobody) {
+  auto spec = of(3, Balancing::kRoundRobin);
+  spec.locality.panic_percent = 0;
+  spec.endpoints[0].weight = 50;
+  spec.endpoints[1].weight = spec.endpoints[2].weight = 25;
+  spec.endpoints[0].ready = false;
+  for (const auto& [least, served] : {std::pair(0u, true), std::pair(50u, true), std::pair(51u, false)}) {
+    SCOPED_TRACE(least);
+    spec.locality.least_available = least;
+    auto& cluster = add(spec);
+    EXPECT_EQ(cluster.pick({}).reason, served ? PickReason::kBalanced : PickReason::kNoneAvailable);
+    const net::Endpoint wanted{*Address::parse("10.0.0.2"), 80};
+    EXPECT_EQ(cluster.pick_persistent(wanted, {}).backend != nullptr, served) << "of sessions, too";
+  }
+}
+
 TEST_F(ClusterTest, SlowStartFavoursTheOld) {
   for (const auto policy : {Balancing::kRandom, Balancing::kRoundRobin}) {
     SCOPED_TRACE(static_cast<int>(policy));

@@ -152,6 +152,22 @@ TEST_F(HealthCheckerTest, KindsOfFailureMayCountApart) {
   EXPECT_TRUE(prober.running.empty());
 }
 
+TEST_F(HealthCheckerTest, AnAnswerThatSaysNothingChangesNothing) {
+  using enum ProbeEnd;
+  auto spec = of("a", {"10.0.0.1"});
+  spec.checks[0].unhealthy_thresholds = {0, 0, 2};
+  checker.apply(spec);
+  for (const auto how : {kUnclear, kUnclear, kSuccess, kAnswer, kUnclear}) {
+    prober.answer("10.0.0.1", how);
+    clock.end_turn();
+    EXPECT_TRUE(changes.empty());
+    clock.pass(1000);
+  }
+  prober.answer("10.0.0.1", kAnswer);
+  clock.end_turn();
+  EXPECT_EQ(changes.size(), 1u) << "the second failure, with none of both between";
+}
+
 TEST_F(HealthCheckerTest, TheFirstFailureCountsWhereItsKindDoes) {
   auto spec = of("a", {"10.0.0.1"});
   spec.checks[0].unhealthy_thresholds = {2, 0, 3};
