@@ -298,13 +298,13 @@ class RedisFaultsTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, folder)
         (folder / "ahead.c").write_text("""
 #define _GNU_SOURCE
-#include <dlfcn.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 #define AHEAD (40 * 86400)
-int clock_gettime(clockid_t clock, struct timespec *out) {
-  int (*real)(clockid_t, struct timespec *) = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
-  int done = real(clock, out);
+int clock_gettime(clockid_t clock, struct timespec *out) {  /* no dlsym: a sanitizer calls this within malloc */
+  int done = (int)syscall(SYS_clock_gettime, clock, out);
   if (done == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) out->tv_sec += AHEAD;
   return done;
 }
@@ -324,7 +324,7 @@ time_t time(time_t *out) {
 }
 """)
         library = folder / "ahead.so"
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, folder / "ahead.c", "-ldl"], check=True)
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, folder / "ahead.c"], check=True)
         redis = Redis(self)
         for algorithm in ("TokenBucket", "FixedWindow", "SlidingWindow"):
             with self.subTest(algorithm=algorithm):
