@@ -2,9 +2,7 @@
 """The wall clock jumps a day ahead and back: what is under way goes on, and what goes by that clock goes by it."""
 import datetime
 import json
-import os
 import re
-import struct
 import threading
 import time
 import unittest
@@ -13,9 +11,8 @@ from backend import Backend
 from callers import SECRET, consumer, hs256, policy
 from objects import CLASS, Followed, free_port, gateway, http, of, route, service, to
 from observe import LogFile, folder_of, scrape
-from support import ROOT, Wire, eventually
+from support import WallClock, Wire, eventually
 
-CLOCK = os.environ.get("FAIRLEAD_JUMP_CLOCK", str(ROOT / "build/tests/support/libjump_clock.so"))
 DAY = 86400
 CHECKED = """apiVersion: fairlead.io/v1alpha1
 kind: BackendPolicy
@@ -56,8 +53,7 @@ class Asker(threading.Thread):
 class ClockTest(unittest.TestCase):
     def setUp(self):
         self.folder = folder_of(self)
-        self.ahead = self.folder / "ahead"
-        self.jump(0)
+        self.clock = WallClock(self.folder)
         self.backend = Backend("web")
         self.addCleanup(self.backend.close)
         self.backend.answer = self.answer
@@ -73,17 +69,12 @@ class ClockTest(unittest.TestCase):
                 *(policy(name, policies[name], "HTTPRoute", name) for name in parts),
                 consumer("ada", f"{{credentials: [{{jwt: {{key: app, secret: {SECRET}}}}}]}}")])},
             workers=1, arguments=("--access-log", f"json:{self.log.path}"),
-            environment={"LD_PRELOAD": CLOCK, "JUMP_CLOCK": str(self.ahead)})
+            environment=self.clock.environment)
         self.addCleanup(self.followed.close)
 
     @staticmethod
     def answer(conversation, method, path, head, body, framing):
         conversation.send(200, conversation.backend.name.encode(), [("cache-control", "max-age=600")])
-
-    def jump(self, seconds):
-        """The same bytes in the same place: the gateway has the file mapped."""
-        with open(self.ahead, "r+b" if self.ahead.exists() else "wb") as file:
-            file.write(struct.pack("q", seconds * 1_000_000))
 
     def ask(self, path, *fields):
         with Wire(self.port) as wire:
@@ -120,14 +111,14 @@ class ClockTest(unittest.TestCase):
         asker = Asker(self.port)
         self.assertTrue(eventually(lambda: scrape(self.followed.gateway).sum("fairlead_gateway_health_checks_total") == 1))
         self.check(0, today)
-        self.jump(DAY)
+        self.clock.jump(DAY)
         self.assertEqual(self.known(today), 401)
         self.check(DAY, tomorrow)
-        self.jump(0)
+        self.clock.jump(0)
         self.check(0, today)
-        self.jump(-DAY)
+        self.clock.jump(-DAY)
         self.check(-DAY, today)
-        self.jump(0)
+        self.clock.jump(0)
         self.check(0, today)
         done = asker.done
         self.assertTrue(eventually(lambda: asker.done > done or asker.failed))

@@ -4,12 +4,8 @@ policy says, without a worker that waits, and exact again by itself. Clocks of g
 import collections
 import datetime
 import os
-import pathlib
 import re
-import shutil
 import socket
-import subprocess
-import tempfile
 import threading
 import time
 import unittest
@@ -17,8 +13,9 @@ import unittest
 from backend import Backend
 from limits_test import ask, exchange, statuses
 from objects import CLASS, Followed, free_port, gateway, http, of, route, service, to
+from observe import folder_of
 from redis_test import Redis, redis_policy
-from support import LIMIT, Wire, curl, eventually
+from support import LIMIT, WallClock, Wire, curl, eventually
 
 # Another release than the one of redis_test.py, where there is one; else the same, without what releases after 5 have brought.
 OTHER = os.environ.get("FAIRLEAD_OTHER_REDIS", "redis-server")
@@ -294,42 +291,12 @@ class RedisFaultsTest(unittest.TestCase):
 
     def test_clocks_of_gateways_may_differ(self):
         """One of two is 40 days ahead: a window of 31 days would be another one there."""
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-clock-"))
-        self.addCleanup(shutil.rmtree, folder)
-        (folder / "ahead.c").write_text("""
-#define _GNU_SOURCE
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
-#define AHEAD (40 * 86400)
-int clock_gettime(clockid_t clock, struct timespec *out) {  /* no dlsym: a sanitizer calls this within malloc */
-  int done = (int)syscall(SYS_clock_gettime, clock, out);
-  if (done == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) out->tv_sec += AHEAD;
-  return done;
-}
-int gettimeofday(struct timeval *out, void *zone) {
-  struct timespec now;
-  (void)zone;
-  clock_gettime(CLOCK_REALTIME, &now);
-  out->tv_sec = now.tv_sec;
-  out->tv_usec = now.tv_nsec / 1000;
-  return 0;
-}
-time_t time(time_t *out) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  if (out) *out = now.tv_sec;
-  return now.tv_sec;
-}
-""")
-        library = folder / "ahead.so"
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, folder / "ahead.c"], check=True)
+        ahead = WallClock(folder_of(self), ahead=40 * 86400)
         redis = Redis(self)
         for algorithm in ("TokenBucket", "FixedWindow", "SlidingWindow"):
             with self.subTest(algorithm=algorithm):
                 self.start(redis_policy(redis, f"name: {algorithm.lower()}, algorithm: {algorithm}, requests: 503, per: 744h"),
-                           environment=({}, {"LD_PRELOAD": str(library)}))
+                           environment=({}, ahead.environment))
                 clocks = [datetime.datetime.fromisoformat(re.search(r"lastTransitionTime: \"?([0-9T:-]+)", one.conditions())[1])
                           for one in self.gateways]
                 self.assertGreater(clocks[1] - clocks[0], datetime.timedelta(days=39))

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -14,6 +15,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("FAIRLEAD_GATEWAY", str(ROOT / "build/bin/fairlead-gateway"))
 FAIRCTL = os.environ.get("FAIRLEAD_FAIRCTL", str(ROOT / "build/bin/fairctl"))
+JUMP_CLOCK = os.environ.get("FAIRLEAD_JUMP_CLOCK", str(ROOT / "build/tests/support/libjump_clock.so"))
 LIMIT = 90  # seconds; of waiting for what has to come
 
 
@@ -25,6 +27,20 @@ def eventually(condition, limit=LIMIT):
         if answer or time.monotonic() > end:
             return answer
         time.sleep(0.01)
+
+
+class WallClock:
+    """Of programs that are started with its environment: ahead of the machine's by what jump() said last."""
+
+    def __init__(self, folder, ahead=0):
+        self.path = folder / "ahead"
+        self.environment = {"LD_PRELOAD": JUMP_CLOCK, "JUMP_CLOCK": str(self.path)}
+        self.jump(ahead)
+
+    def jump(self, seconds):
+        """The same bytes in the same place: the programs have the file mapped."""
+        with open(self.path, "r+b" if self.path.exists() else "wb") as file:
+            file.write(struct.pack("q", seconds * 1_000_000))
 
 
 class Gateway:
