@@ -200,6 +200,17 @@ class Limits(unittest.TestCase):
                 hear_nothing(peer)
             self.assertTrue(other.at_end())  # what came from there breaks off
 
+    def test_who_does_not_read_is_not_gone(self):
+        self.start("  tcpKeepalive: {idleTime: 1s, interval: 1s, probes: 1}\n")
+        size = 32 << 20
+        with Wire(self.port) as wire:
+            wire.send(b"GET /bytes/%d HTTP/1.1\r\nhost: a\r\n\r\n" % size)
+            wire.until(b"\r\n\r\n")
+            ends = select.poll()
+            ends.register(wire.socket, 0)  # errors and ends alone
+            self.assertEqual(ends.poll(4000), [])  # twice the limit
+            self.assertEqual(len(wire.take(size)), size)
+
     def test_keep_alive_follows_the_policy(self):
         self.start("  tcpKeepalive: {idleTime: 20m}\n")
 

@@ -5,8 +5,9 @@
 
 namespace fairlead::net {
 
-/// TCP keep-alive: how long a peer may be gone before its connection ends with ETIMEDOUT, silent or with sent data that
-/// nobody acknowledges (TCP_USER_TIMEOUT): idle_s + interval_s * probes.
+/// TCP keep-alive: how long a silent peer may be gone before its connection ends with ETIMEDOUT: idle_s + interval_s *
+/// probes. Where sent data waits for it, that is by the kernel's retransmissions (tcp_retries2). Who is there and does
+/// not read may stay.
 struct KeepAlive {
   std::uint32_t idle_s = 60;  ///< seconds of silence before the first probe; 0: the kernel never asks
   std::uint32_t interval_s = 15;
