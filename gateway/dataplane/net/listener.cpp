@@ -2,6 +2,7 @@
 #include "fairlead/net/listener.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +11,12 @@ namespace fairlead::net {
 namespace {
 
 constexpr int kAcceptFlags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+/// accept(2) wants a descriptor before it looks whether somebody is there.
+bool somebody_waits(int fd) {
+  pollfd at{.fd = fd, .events = POLLIN, .revents = 0};
+  return ::poll(&at, 1, 0) == 1;
+}
 
 Fd open_reserve() { return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
@@ -102,7 +109,15 @@ bool Listener::accept_one() {
   SocketAddress peer;
   const auto take = [&] { return ::accept4(fd_.get(), peer.get_mutable(), peer.length_mutable(), kAcceptFlags); };
   Fd fd(take());
-  if (!fd && is_exhaustion(errno) && handler_.make_room(errno)) fd.reset(take());
+  if (!fd && is_exhaustion(errno)) {
+    const int error = errno;
+    if (!somebody_waits(fd_.get())) return false;
+    if (handler_.make_room(error)) {
+      fd.reset(take());
+    } else {
+      errno = error;
+    }
+  }
   if (fd) {
     ++counts_.accepted;
     Endpoint local = local_endpoint_;

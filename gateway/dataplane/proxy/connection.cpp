@@ -31,6 +31,7 @@ bool Connection::admitted() {
 }
 
 void Connection::start(std::unique_ptr<net::TcpStream> stream) {
+  heard_ms_ = worker_.reactor().now_ms();
   ends_ = {stream->peer, stream->local};
   const auto& listener = *port_.spec;
   limits_ = listener.limits;
@@ -163,9 +164,16 @@ void Connection::speak_h2(std::unique_ptr<net::Stream> stream, std::string_view 
 }
 
 http::ServerHandler* Connection::on_stream(http::ServerStream& stream) {
+  heard_ms_ = worker_.reactor().now_ms();
+  asked_ = true;
   auto& exchange = worker_.take_exchange(*this);
   exchange.begin(*this, stream);
   return &exchange;
+}
+
+bool Connection::gives_way() const {
+  constexpr std::uint64_t kTimeToAsk = 1000;  // ms
+  return session_ != nullptr && session_->idle() && (asked_ || worker_.reactor().now_ms() - heard_ms_ >= kTimeToAsk);
 }
 
 upstream::Pool& Connection::pool_of(upstream::Backend& backend) {

@@ -50,7 +50,11 @@ class Connection final : private http::H1PrefaceOwner, private PreambleOwner, pr
   /// How long a request waits for its client to end it before a backend is asked, ms: who cancels request after
   /// request would have a connection made and closed for each.
   [[nodiscard]] std::uint32_t patience_ms() const { return cancelled_ < kCancelledFreely ? 0 : cancelled_; }
-  [[nodiscard]] bool idle() const { return session_ != nullptr && session_->idle(); }
+  /// Whether it may be closed so that others find descriptors: it has no request, and one that has not asked yet has
+  /// had the time to do so.
+  [[nodiscard]] bool gives_way() const;
+  /// When it came, or began its last request; ms of the reactor's clock.
+  [[nodiscard]] std::uint64_t heard_ms() const { return heard_ms_; }
 
  private:
   /// What a session tells. A connection that turns out to speak HTTP/2 has two sessions for a moment.
@@ -114,6 +118,8 @@ class Connection final : private http::H1PrefaceOwner, private PreambleOwner, pr
   static constexpr std::uint32_t kCancelledFreely = 16;
   static constexpr std::uint32_t kMostPatience = 50;
   std::uint32_t cancelled_ = 0;  // requests of late, less those that were answered
+  std::uint64_t heard_ms_ = 0;
+  bool asked_ = false;
   bool draining_ = false;
   bool ended_ = false;
   bool counted_ = false;  // among the port's open connections

@@ -13,7 +13,7 @@ namespace fairlead::proxy {
 namespace {
 
 constexpr std::size_t kKeptExchanges = 1024;  // for other requests; beyond, memory is given back
-constexpr std::size_t kClosedWhenExhausted = 64;  // idle connections, so that new ones find descriptors
+constexpr std::size_t kClosedWhenExhausted = 16;  // idle connections, so that new ones find descriptors
 
 Fd duplicate(int fd) { return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
@@ -298,7 +298,11 @@ bool Worker::make_room(int error) {
   if (told_of_exhaustion_) told_of_exhaustion_(error);
   std::vector<Connection*> idle;
   for (const auto& connection : connections_)
-    if (connection->idle() && idle.size() < kClosedWhenExhausted) idle.push_back(connection.get());
+    if (connection->gives_way()) idle.push_back(connection.get());
+  const auto count = std::min(idle.size(), kClosedWhenExhausted);
+  // Who asked last is likely to ask again.
+  std::ranges::partial_sort(idle, idle.begin() + static_cast<std::ptrdiff_t>(count), {}, &Connection::heard_ms);
+  idle.resize(count);
   for (auto* connection : idle) {
     meter().count(connection->port().meter_id, telemetry::ListenerCounter::kConnectionsShed);
     connection->close();

@@ -92,7 +92,10 @@ void BalancedNode::start_agent() {
   agent_->wait_ready();
 }
 
-BalancedNode::~BalancedNode() { fs::remove_all(folder_); }
+BalancedNode::~BalancedNode() {
+  agent_.reset();  // it writes into the folder
+  fs::remove_all(folder_);
+}
 
 void BalancedNode::write_file(const std::string& name, const std::string& text) const {
   const auto draft = folder_ / name;

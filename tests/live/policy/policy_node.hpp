@@ -41,7 +41,10 @@ class PolicyNode {
               TestNode::address_v4() + "}]}\n");
     cgroup_.enter();
   }
-  ~PolicyNode() { std::filesystem::remove_all(folder_); }
+  ~PolicyNode() {
+    agent_.reset();  // it writes into the folder
+    std::filesystem::remove_all(folder_);
+  }
   PolicyNode(const PolicyNode&) = delete;
   PolicyNode& operator=(const PolicyNode&) = delete;
 
