@@ -223,6 +223,19 @@ class Http1Test(unittest.TestCase):
         for _ in range(20):
             self.assertEqual(curl_status(self.url("/drop-reused")), "200")
 
+    def test_a_body_is_sent_twice_where_that_is_safe(self):
+        body = pattern(60_000)
+        for method, status in (("PUT", 200), ("POST", 502)):  # the backend has closed, or has begun with it: who knows?
+            with self.subTest(method=method), Wire(self.gateway.port) as wire:
+                eventually(lambda: curl_status(self.url("/drop-reused")) == "200")  # keeps a connection
+                for _ in range(5 if method == "PUT" else 1):
+                    wire.send(b"%b /drop-reused?%b HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n"
+                              % (method.encode(), method.encode(), len(body)) + body)
+                    self.assertEqual(wire.answer()[0], status)
+                bodies = [row[2] for row in self.backend.requests("/drop-reused?" + method)]
+                self.assertGreater(len(bodies), 1 if method == "PUT" else 0)
+                self.assertTrue(all(one == body for one in bodies))
+
     def test_a_client_that_leaves_frees_the_backend(self):
         with Wire(self.gateway.port) as wire:
             wire.send(b"GET /hang HTTP/1.1\r\nhost: a\r\n\r\n")

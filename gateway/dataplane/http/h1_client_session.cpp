@@ -39,6 +39,7 @@ class H1ClientSession final : public ClientSession, private ClientStream, privat
   void send_head(const RequestHead& head, bool end) override;
   net::Stream& connection() override { return *stream_; }
   [[nodiscard]] bool reused_connection() const override { return exchanges_ > 1 && !answered_; }
+  [[nodiscard]] bool beyond_refusal() const override { return written_ || moved_out_ || answered_; }
   std::optional<RawBody> take_raw(RawMover& mover) override { return give_raw(mover); }
   void raw_received(std::uint64_t bytes, bool ended) override { take_raw_received(bytes, ended); }
   void stop_raw() override { end_raw(); }
@@ -285,7 +286,7 @@ void H1ClientSession::refuse_body(H1Refusal why) {
 /// What it means that the connection is lost before the response is whole.
 Reset H1ClientSession::lost() const {
   if (connecting_) return Reset::kConnect;
-  return !written_ && !moved_out_ && !answered_ ? Reset::kRefused : Reset::kClosed;
+  return beyond_refusal() ? Reset::kClosed : Reset::kRefused;
 }
 
 void H1ClientSession::on_input_end() {

@@ -68,7 +68,7 @@ Flow Splice::copy_once() {
     return Flow::kWriteFailed;
   }
   // What is pending here leaves by a copy; the pipe follows once it has.
-  by_splice_ = got.bytes == ChunkPool::kScratch && output_.empty() && left_ > 0 && from_.is_raw() && to_.takes_raw();
+  by_splice_ = got.bytes >= kMuch && output_.empty() && left_ > 0 && from_.is_raw() && to_.takes_raw();
   return sent.status == IoStatus::kAgain ? Flow::kWaitsToWrite : kGoOn;
 }
 

@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "fairlead/upstream/retry.hpp"
 #include "gateway/dataplane/proxy/connection.hpp"
 #include "gateway/dataplane/proxy/hedge.hpp"
 #include "gateway/dataplane/proxy/worker.hpp"
@@ -99,19 +100,28 @@ void Exchange::on_body(std::string_view data, bool end) {
     if (backoff_alarm_.armed()) keep(data);
     return;
   }
-  const bool passes = backend_stream_ != nullptr;
-  if (!passes || (replayable_ && !response_started_)) {
-    // What has begun to pass through a tunnel is nobody's to repeat.
-    if (passes && (tunnel_ || kept_.size() + data.size() > kMostKept)) forget_kept();
-    else kept_.append(data);
-  }
-  if (!passes) return hold_client();
+  if (backend_stream_ == nullptr) return keep(data);
   request_sent_ = end;
-  const bool goes_on = backend_stream_->send_body(data, end);
+  const bool goes_on = pass_on(data, end);
   if (end || client_ == nullptr || backend_stream_ == nullptr) return;
   if (goes_on) return splice_request(data.size());
   client_paused_ = true;
   client_->pause();
+}
+
+/// Sends it, and keeps it too as long as another try might want it.
+bool Exchange::pass_on(std::string_view data, bool end) {
+  // What has begun to pass through a tunnel is nobody's to repeat.
+  if (tunnel_ || response_started_ || kept_.size() + data.size() > kMostKept) forget_kept();
+  // Most bodies are those of requests that are not sent twice once something of them has left: no copy of those.
+  const bool spares = replayable_ && !upstream::may_repeat(retry_spec(), head_.method);
+  if (replayable_ && !spares) kept_.append(data);
+  auto& stream = *backend_stream_;
+  const bool goes_on = stream.send_body(data, end);
+  if (!spares) return goes_on;
+  if (backend_stream_ == &stream && stream.beyond_refusal()) forget_kept();
+  else kept_.append(data);
+  return goes_on;
 }
 
 void Exchange::keep(std::string_view data) {

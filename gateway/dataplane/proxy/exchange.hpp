@@ -177,6 +177,7 @@ class Exchange final : public http::ServerHandler {
   void answer_as_kong(const filter::Answer& answer, bool of_gateway);
   void reset_client(http::Reset why);
   void forget_kept();
+  bool pass_on(std::string_view data, bool end);
   void keep(std::string_view data);
   void hold_client();
 

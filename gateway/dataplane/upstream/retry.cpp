@@ -80,7 +80,16 @@ bool certainly_unprocessed(Failure failure) {
   return failure == Failure::kConnect || failure == Failure::kRefused || failure == Failure::kPool;
 }
 
+constexpr std::uint32_t kGrpcConditions =
+    kRetryGrpcCancelled | kRetryGrpcDeadline | kRetryGrpcInternal | kRetryGrpcExhausted | kRetryGrpcUnavailable;
+
 }  // namespace
+
+bool may_repeat(const RetrySpec& spec, http::Method method) {
+  // gRPC calls are all POST; who asks for its codes by name has said that they may be repeated.
+  const bool allowed = spec.unsafe_methods || is_idempotent(method) || (spec.on & kGrpcConditions) != 0;
+  return allowed && spec.attempts > 0;
+}
 
 RetryVerdict decide_retry(const RetrySpec& spec, const Try& tried) {
   const auto& [failure, status, latency] = tried.outcome;
@@ -90,7 +99,6 @@ RetryVerdict decide_retry(const RetrySpec& spec, const Try& tried) {
   if (!asked) return RetryVerdict::kNotAsked;
   if (tried.response_started) return RetryVerdict::kStarted;
   if (tried.retries >= spec.attempts) return RetryVerdict::kExhausted;
-  // gRPC calls are all POST; who asks for its codes by name has said that they may be repeated.
   const bool asked_by_code = failure == Failure::kNone && tried.grpc_status && grpc_condition(spec, *tried.grpc_status);
   if (!certainly_unprocessed(failure) && !asked_by_code && !spec.unsafe_methods && !is_idempotent(tried.method))
     return RetryVerdict::kUnsafe;

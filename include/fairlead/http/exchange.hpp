@@ -126,6 +126,9 @@ class ClientStream : public Sender {
   /// Another request was on this connection before, and no byte of the answer to this one has come: the peer may have
   /// closed it without having seen the request, so that a kClosed may be retried where that is safe.
   [[nodiscard]] virtual bool reused_connection() const = 0;
+  /// Bytes of the request have left, and so it cannot end with kRefused any more. HTTP/2, whose backends may refuse
+  /// what they have begun to receive (REFUSED_STREAM, GOAWAY), has the default.
+  [[nodiscard]] virtual bool beyond_refusal() const { return false; }
 
  protected:
   ~ClientStream() = default;

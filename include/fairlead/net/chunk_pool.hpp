@@ -48,7 +48,7 @@ static_assert(sizeof(Chunk) == Chunk::kSize);
 /// Owner: a worker, outliving what it serves. Thread: the worker's.
 class ChunkPool {
  public:
-  static constexpr std::size_t kScratch = 64 * 1024;  ///< bytes
+  static constexpr std::size_t kScratch = 80 * 1024;  ///< bytes: 64 KiB, as clients send at once, and a head
   static constexpr std::size_t kKept = 256;           ///< chunks: 4 MiB
 
   explicit ChunkPool(MemoryBudget& budget) : budget_(budget), scratch_(new char[kScratch]) {}

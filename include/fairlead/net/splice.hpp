@@ -31,6 +31,7 @@ class Splice {
  public:
   static constexpr std::uint64_t kUntilEnd = UINT64_MAX;
   static constexpr std::size_t kShare = 2 * 1024 * 1024;  ///< bytes of one run(), so that others have their turn
+  static constexpr std::size_t kMuch = 64 * 1024;         ///< a copied round of as much says that more is coming
   static constexpr std::size_t kLittle = 16 * 1024;       ///< a spliced round below it goes back to copying
 
   Splice(ChunkPool& chunks, PipePool& pipes, Stream& from, Stream& to, std::uint64_t bytes = kUntilEnd)

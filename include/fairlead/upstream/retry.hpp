@@ -46,6 +46,9 @@ enum class RetryVerdict : std::uint8_t {
 /// failure, refusal, our own limits) may be tried again with any method; the rest only where repetition is harmless.
 [[nodiscard]] RetryVerdict decide_retry(const RetrySpec& spec, const Try& tried);
 
+/// Whether it may allow another try of a request that a backend may have processed, by the method or as the spec says.
+[[nodiscard]] bool may_repeat(const RetrySpec& spec, http::Method method);
+
 /// Full jitter (Brooker): the least pause and, uniform, up to min(max, base * 2^retries) more; retries from 0.
 [[nodiscard]] std::chrono::milliseconds retry_backoff(const RetrySpec& spec, std::uint32_t retries, Random& random);
 

@@ -294,6 +294,25 @@ TEST_F(H1ClientTest, ARequestOfWhichNothingLeftWasRefused) {
   stream_->send_head(get(), true);
   ASSERT_TRUE(until_over());
   EXPECT_EQ(answer_.reset, Reset::kRefused);
+  EXPECT_FALSE(stream_->beyond_refusal());
+}
+
+TEST_F(H1ClientTest, ABodyThatFindsNobodyWasRefusedWhatLeftWasNot) {
+  start();
+  stream_->send_head(post(Body::kLength, 200'000), false);
+  EXPECT_FALSE(stream_->beyond_refusal());
+  stream_->send_body(std::string(100'000, 'x'), false);
+  EXPECT_TRUE(stream_->beyond_refusal());
+  World gone;
+  gone.peer.reset();
+  Answer answer;
+  auto session = make_h1_client_session(gone.take_stream(), *gone.context, gone.limits, *this, false);
+  auto* stream = session->open(answer);
+  stream->send_head(post(Body::kLength, 200'000), false);
+  stream->send_body(std::string(100'000, 'x'), false);
+  EXPECT_FALSE(stream->beyond_refusal());
+  ASSERT_TRUE(gone.run_until([&] { return answer.over(); }));
+  EXPECT_EQ(answer.reset, Reset::kRefused);
 }
 
 TEST_F(H1ClientTest, AnEarlyAnswerEndsTheRequest) {

@@ -121,6 +121,14 @@ TEST(RetryTest, GrpcCodesAreAskedForByName) {
         << row.code;
 }
 
+TEST(RetryTest, BodiesAreWorthKeepingWhereTheyMayBeSentTwice) {
+  EXPECT_TRUE(may_repeat({}, kPut));
+  EXPECT_FALSE(may_repeat({}, kPost));
+  EXPECT_TRUE(may_repeat({.unsafe_methods = true}, kPost));
+  EXPECT_TRUE(may_repeat({.on = kRetryGrpcInternal}, kPost));
+  EXPECT_FALSE(may_repeat({.attempts = 0}, kPut));
+}
+
 TEST(RetryTest, BackoffHasFullJitterUnderADoublingCap) {
   RetrySpec spec;
   Random random(4);
