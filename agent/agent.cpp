@@ -90,7 +90,7 @@ struct Agent::Parts {
 Result<> Agent::Parts::load_kernel(const model::ChangeSet& objects) {
   kernel::DatapathOptions options{
       .cgroup = settings.cgroup, .pin_dir = settings.pin_dir, .sizes = datapath::table_sizes(objects)};
-  options.sizes.emplace_back("fl_pairs", settings.max_series);
+  for (const char* series : {"fl_pairs", "fl_be_stats"}) options.sizes.emplace_back(series, settings.max_series);
   FL_TRY(datapath, kernel::Datapath::load(options));
   report_cgroup(datapath->cgroup(), !settings.cgroup.empty());
   if (datapath->adopted()) spdlog::info("adopted the state under {}", settings.pin_dir);

@@ -148,6 +148,27 @@ Result<std::size_t> Succession::add_series(const kernel::MapSet& old, const data
   return added;
 }
 
+Result<> Succession::add_backend_series(const kernel::MapSet& old, const datapath::Inheritance& inheritance) const {
+  const auto rows = old.find("fl_be_stats");
+  if (rows == old.end()) return {};  // before ABI 9
+  FL_TRY(const Fd ours, datapath_.map("fl_be_stats"));
+  if (!kernel::same_rows(rows->second.get(), ours.get())) {
+    spdlog::warn("not carried over, as the maps of the agent before have another layout: series of endpoints");
+    return {};
+  }
+  FL_TRY(Fd copy, kernel::duplicate(rows->second.get()));
+  FL_TRY(const auto reader, telemetry::BackendRows::open(std::move(copy)));
+  FL_TRY(const auto sums, reader.read());
+  for (const auto& [key, stats] : sums) {
+    const auto place = inheritance.backend(key.backend_id, key.generation);
+    if (!place) continue;
+    FL_CHECK(
+        add_by(datapath_.program("fl_carry_backend"),
+               fl_carried_backend{.key = {.backend_id = place->row, .generation = place->generation}, .stats = stats}));
+  }
+  return {};
+}
+
 Result<> Succession::add_counters(const kernel::MapSet& old) const {
   const auto counters = old.find("fl_counters");
   FL_TRY(const Fd ours, datapath_.map("fl_counters"));
@@ -198,7 +219,8 @@ void Succession::complete() {
     inheritances_[i].add_totals();
     const auto added = add_series(old_[i], inheritances_[i]);
     if (added) series += *added;
-    done = added ? add_counters(old_[i]) : Result<>(fail(added.error()));
+    done = added ? add_backend_series(old_[i], inheritances_[i]) : Result<>(fail(added.error()));
+    if (done) done = add_counters(old_[i]);
   }
   if (const auto hidden = hide_udp_peers(); !hidden && done) done = fail(hidden.error());
   if (!done) spdlog::warn("counts of the agent before are not carried over: {}", done.error().message);

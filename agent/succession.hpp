@@ -33,6 +33,7 @@ class Succession {
   Result<> show_udp_peers(const Fd& old) const;
   Result<> hide_udp_peers() const;
   Result<std::size_t> add_series(const kernel::MapSet& old, const datapath::Inheritance& inheritance) const;
+  Result<> add_backend_series(const kernel::MapSet& old, const datapath::Inheritance& inheritance) const;
   Result<> add_counters(const kernel::MapSet& old) const;
   void report_missing() const;
 

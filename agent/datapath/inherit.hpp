@@ -36,11 +36,15 @@ class Inheritance {
   /// Our number of an old service; nothing: it is gone.
   [[nodiscard]] std::optional<std::uint32_t> service(std::uint32_t old_id) const;
 
- private:
+  /// A row of our fl_backends, with its generation.
   struct Place {
     std::uint32_t row = 0;
     std::uint32_t generation = 0;
   };
+  /// Ours of an old row; nothing: it is gone.
+  [[nodiscard]] std::optional<Place> backend(std::uint32_t old_row, std::uint32_t old_generation) const;
+
+ private:
   /// A map of both agents.
   struct Both {
     Fd old, ours;
@@ -49,7 +53,6 @@ class Inheritance {
   [[nodiscard]] static std::optional<Both> both(const kernel::MapSet& old, const MapOf& ours, const char* name);
   Result<> match_services(const Both& frontends);
   Result<> match_backends(const Both& backends);
-  [[nodiscard]] std::optional<Place> backend(std::uint32_t old_row, std::uint32_t old_generation) const;
   Result<std::size_t> take_affinity() const;
   Result<std::size_t> take_udp_peers() const;
   Result<std::size_t> take_asked() const;

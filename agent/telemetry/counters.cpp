@@ -56,6 +56,8 @@ constexpr CounterKind kKinds[] = {
      "whose a namespace is could not be found out, as it has too many addresses: it may call nobody"},
     {FL_C_RECOUNT_FULL, "fairlead_fallbacks", "reason", "recount_full", kFallback,
      "more backends in use than fit fl_recount: a socket was not counted anew"},
+    {FL_C_BACKEND_SERIES_FULL, "fairlead_fallbacks", "reason", "backend_series_full", kFallback,
+     "additions to series of backends that found no room (max-series): they are in those of pairs only"},
     {FL_C_SLOT_MISS, "fairlead_fallbacks", "reason", "row_changed_during_pick", kFallback,
      "the configuration changed under a choice that found no free endpoint: what was changing was passed over"},
     {FL_C_REDIRECT_PAIRED, "fairlead_redirect_pairs", nullptr, nullptr,
@@ -134,6 +136,14 @@ std::size_t cpus() {
   return kCpus > 0 ? static_cast<std::size_t>(kCpus) : 1;
 }
 
+Result<bpf_map_info> info_of(const Fd& map) {
+  bpf_map_info info{};
+  std::uint32_t length = sizeof info;
+  if (bpf_obj_get_info_by_fd(map.get(), &info, &length) != 0)
+    return fail(system_error("asking for the shape of a map of series", errno));
+  return info;
+}
+
 template <class Value>
 void add_words(Value& sum, const Value& part) {
   static_assert(sizeof(Value) % sizeof(std::uint64_t) == 0);
@@ -144,6 +154,32 @@ void add_words(Value& sum, const Value& part) {
   std::memcpy(b, &part, sizeof part);
   for (std::size_t i = 0; i < kWords; ++i) a[i] += b[i];
   std::memcpy(&sum, a, sizeof sum);
+}
+
+/// Calls take(key, sum over all CPUs) for each row of a per-CPU hash.
+template <class Key, class Value, class Take>
+Result<> each_sum(const Fd& map, const Take& take) {
+  std::vector<Value> values(cpus());
+  Key key{};
+  Key next{};
+  for (int status = bpf_map_get_next_key(map.get(), nullptr, &next); status == 0;
+       status = bpf_map_get_next_key(map.get(), &key, &next)) {
+    key = next;
+    if (bpf_map_lookup_elem(map.get(), &key, values.data()) != 0) continue;  // removed meanwhile
+    Value sum = values[0];
+    for (std::size_t cpu = 1; cpu < values.size(); ++cpu) add_words(sum, values[cpu]);
+    take(key, sum);
+  }
+  if (errno != ENOENT) return fail(system_error("reading a map of series", errno));
+  return {};
+}
+
+template <class Key>
+Result<> remove_rows(const Fd& map, std::span<const Key> keys) {
+  for (const auto& key : keys)
+    if (bpf_map_delete_elem(map.get(), &key) != 0 && errno != ENOENT)
+      return fail(system_error("removing a row of a map of series", errno));
+  return {};
 }
 
 }  // namespace
@@ -183,10 +219,7 @@ Result<std::array<std::uint64_t, FL_COUNTERS>> Counters::read() const {
 
 Result<Pairs> Pairs::open(Fd map) {
   Pairs pairs;
-  bpf_map_info info{};
-  std::uint32_t length = sizeof info;
-  if (bpf_obj_get_info_by_fd(map.get(), &info, &length) != 0)
-    return fail(system_error("asking for the shape of fl_pairs", errno));
+  FL_TRY(const auto info, info_of(map));
   pairs.capacity_ = info.max_entries;
   const fl_pair_key overflow{};
   const std::vector<fl_pair_stats> zero(cpus());
@@ -198,26 +231,28 @@ Result<Pairs> Pairs::open(Fd map) {
 
 Result<std::vector<Pair>> Pairs::read() const {
   std::vector<Pair> pairs;
-  std::vector<fl_pair_stats> values(cpus());
-  fl_pair_key key{};
-  fl_pair_key next{};
-  for (int status = bpf_map_get_next_key(map_.get(), nullptr, &next); status == 0;
-       status = bpf_map_get_next_key(map_.get(), &key, &next)) {
-    key = next;
-    if (bpf_map_lookup_elem(map_.get(), &key, values.data()) != 0) continue;  // removed meanwhile
-    Pair pair{.key = key, .stats = values[0]};
-    for (std::size_t cpu = 1; cpu < values.size(); ++cpu) add_words(pair.stats, values[cpu]);
-    pairs.push_back(pair);
-  }
-  if (errno != ENOENT) return fail(system_error("reading fl_pairs", errno));
+  const auto read = each_sum<fl_pair_key, fl_pair_stats>(
+      map_, [&](const fl_pair_key& key, const fl_pair_stats& sum) { pairs.push_back({.key = key, .stats = sum}); });
+  if (!read) return fail(read.error());
   return pairs;
 }
 
-Result<> Pairs::remove(std::span<const fl_pair_key> keys) const {
-  for (const auto& key : keys)
-    if (bpf_map_delete_elem(map_.get(), &key) != 0 && errno != ENOENT)
-      return fail(system_error("removing a row of fl_pairs", errno));
-  return {};
+Result<> Pairs::remove(std::span<const fl_pair_key> keys) const { return remove_rows(map_, keys); }
+
+Result<BackendRows> BackendRows::open(Fd map) {
+  BackendRows rows;
+  rows.map_ = std::move(map);
+  return rows;
 }
+
+Result<BackendSums> BackendRows::read() const {
+  BackendSums sums;
+  const auto read = each_sum<fl_backend_key, fl_backend_stats>(
+      map_, [&](const fl_backend_key& key, const fl_backend_stats& sum) { sums.emplace(key, sum); });
+  if (!read) return fail(read.error());
+  return sums;
+}
+
+Result<> BackendRows::remove(std::span<const fl_backend_key> keys) const { return remove_rows(map_, keys); }
 
 }  // namespace fairlead::telemetry

@@ -3,9 +3,11 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "agent/kernel/map.hpp"
@@ -65,6 +67,27 @@ class Pairs {
  private:
   Fd map_;
   std::uint32_t capacity_ = 0;
+};
+
+struct BackendKeyLess {
+  bool operator()(const fl_backend_key& a, const fl_backend_key& b) const {
+    return std::tie(a.backend_id, a.generation) < std::tie(b.backend_id, b.generation);
+  }
+};
+/// The sum of every backend's series over all CPUs.
+using BackendSums = std::map<fl_backend_key, fl_backend_stats, BackendKeyLess>;
+
+/// fl_be_stats.
+/// Owner: Telemetry. Thread: its.
+class BackendRows {
+ public:
+  BackendRows() = default;
+  static Result<BackendRows> open(Fd map);
+  [[nodiscard]] Result<BackendSums> read() const;
+  Result<> remove(std::span<const fl_backend_key> keys) const;
+
+ private:
+  Fd map_;
 };
 
 }  // namespace fairlead::telemetry

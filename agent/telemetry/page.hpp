@@ -35,7 +35,8 @@ void add_pairs(metrics::Page& page, std::span<const Pair> pairs, Names& names, c
 /// fairlead_* of the kernel's counters.
 void add_counters(metrics::Page& page, std::span<const std::uint64_t> counters);
 /// fairlead_service_* and fairlead_backend_* of what has been used.
-void add_services(metrics::Page& page, const datapath::Services& services, std::uint64_t now_ns);
+void add_services(metrics::Page& page, const datapath::Services& services, const BackendSums& sums,
+                  std::uint64_t now_ns);
 
 /// How full a map is.
 struct MapFill {

@@ -23,13 +23,17 @@ std::string endpoint_text(const fl_backend& row) {
   return (address.is_v4() ? address.text() : "[" + address.text() + "]") + ":" + std::to_string(ntohs(row.port));
 }
 
+metrics::Labels backend_labels(const datapath::ServiceInfo& service, const fl_backend& row) {
+  return {{"service", service.ns + "/" + service.name},
+          {"port", std::to_string(service.port)},
+          {"protocol", service.proto == FL_UDP ? "udp" : "tcp"},
+          {"backend", endpoint_text(row)}};
+}
+
 void add_backend(metrics::Page& page, const datapath::ServiceInfo& service, const datapath::BackendInfo& backend,
                  std::uint64_t now_ns) {
   const auto& state = backend.state;
-  const auto labels = label_text({{"service", service.ns + "/" + service.name},
-                                  {"port", std::to_string(service.port)},
-                                  {"protocol", service.proto == FL_UDP ? "udp" : "tcp"},
-                                  {"backend", endpoint_text(backend.row)}});
+  const auto labels = label_text(backend_labels(service, backend.row));
   const auto gauge = [&](const char* name, const char* help, double value) {
     page.family(name, Type::kGauge, help).add(labels, value);
   };
@@ -49,6 +53,46 @@ void add_backend(metrics::Page& page, const datapath::ServiceInfo& service, cons
   if (state.srtt_us != 0)
     gauge("fairlead_backend_rtt_seconds", "round trip time to the backend, smoothed over connections as they close",
           state.srtt_us / kMicros);
+}
+
+std::array<double, FL_BACKEND_BUCKETS - 1> backend_bounds() {
+  std::array<double, FL_BACKEND_BUCKETS - 1> bounds{};
+  double edge = 32 / kMicros;
+  for (auto& bound : bounds) {
+    bound = edge;
+    edge *= 4;
+  }
+  return bounds;
+}
+
+/// What fl_be_stats has of it.
+void add_backend_sums(metrics::Page& page, const datapath::ServiceInfo& service, const fl_backend& row,
+                      const fl_backend_stats& stats) {
+  static const auto kBounds = backend_bounds();
+  auto names = backend_labels(service, row);
+  const auto labels = label_text(names);
+  const auto count = [&](const char* name, const char* help, std::uint64_t value) {
+    page.family(name, Type::kCounter, help).add(labels, value);
+  };
+  count("fairlead_backend_connections_closed", "connections to the backend closed", stats.closed);
+  count("fairlead_backend_request_bytes", "bytes from clients to the backend", stats.sent_bytes);
+  count("fairlead_backend_response_bytes", "bytes from the backend to clients", stats.received_bytes);
+  if (service.proto == FL_TCP) {
+    count("fairlead_backend_redirected_bytes", "bytes that went from socket to socket, both ways",
+          stats.redirected_bytes);
+    const std::vector<std::uint64_t> counts(std::begin(stats.connect_us), std::end(stats.connect_us));
+    page.family("fairlead_backend_connect_duration_seconds", Type::kHistogram,
+                "time from connect() to established, in steps of four")
+        .add_histogram(labels, kBounds, counts, static_cast<double>(stats.connect_us_sum) / kMicros);
+  }
+  names.emplace_back("reason", "");
+  for (std::uint32_t reason = 1; reason < FL_REASONS; ++reason) {
+    if (stats.failed[reason] == 0) continue;
+    names.back().second = reason_name(reason);
+    page.family("fairlead_backend_connections_failed", Type::kCounter,
+                "connections to the backend that did not begin or ended badly, by reason")
+        .add(label_text(names), std::uint64_t{stats.failed[reason]});
+  }
 }
 
 void add_service(metrics::Page& page, const datapath::ServiceInfo& service, const fl_service_state& state) {
@@ -103,7 +147,8 @@ Result<std::uint64_t> entries_of(const kernel::RawMap& map) {
 
 }  // namespace
 
-void add_services(metrics::Page& page, const datapath::Services& services, std::uint64_t now_ns) {
+void add_services(metrics::Page& page, const datapath::Services& services, const BackendSums& sums,
+                  std::uint64_t now_ns) {
   std::uint64_t backends = 0;
   const auto all = services.services();
   for (const auto& service : all) {
@@ -113,9 +158,13 @@ void add_services(metrics::Page& page, const datapath::Services& services, std::
     const fl_service_state state = states[service.row.state_index];
     if (state.generation != service.row.generation) continue;
     if (state.total + state.no_backend + state.over_limit != 0) add_service(page, service, state);
-    for (const auto id : service.backends)
-      if (const auto backend = services.backend(id); backend && was_used(backend->state))
-        add_backend(page, service, *backend, now_ns);
+    for (const auto id : service.backends) {
+      const auto backend = services.backend(id);
+      if (!backend || !was_used(backend->state)) continue;
+      add_backend(page, service, *backend, now_ns);
+      if (const auto found = sums.find({.backend_id = id, .generation = backend->row.generation}); found != sums.end())
+        add_backend_sums(page, service, backend->row, found->second);
+    }
   }
   page.family("fairlead_services", Type::kGauge, "service ports in force").add("", static_cast<double>(all.size()));
   page.family("fairlead_backends", Type::kGauge, "endpoints of service ports").add("", static_cast<double>(backends));

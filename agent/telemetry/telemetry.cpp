@@ -27,6 +27,8 @@ Result<std::unique_ptr<Telemetry>> Telemetry::open(Options options, kernel::Data
   FL_TRY(self->counters_, Counters::open(std::move(counters)));
   FL_TRY(auto pairs, datapath.map("fl_pairs"));
   FL_TRY(self->pairs_, Pairs::open(std::move(pairs)));
+  FL_TRY(auto backends, datapath.map("fl_be_stats"));
+  FL_TRY(self->backends_, BackendRows::open(std::move(backends)));
   FL_TRY(const auto events, datapath.map("fl_events"));
   FL_TRY(self->events_, Events::open(events, self->names_, loop));
   self->events_->on_followed([&datapath](bool followed) { datapath.settings().open_events = followed; });
@@ -37,7 +39,10 @@ Result<std::unique_ptr<Telemetry>> Telemetry::open(Options options, kernel::Data
     FL_TRY(self->account_, kernel::Iterator::over_map(program, sockets.get()));
   }
   const auto period = std::clamp<event::Loop::Clock::duration>(self->options_.keep_series / 10, 1s, 60s);
-  loop.every(period, [raw = self.get()] { raw->retire(); });
+  loop.every(period, [raw = self.get()] {
+    raw->retire();
+    raw->retire_backends();
+  });
   self->follow_udp();
   return self;
 }
@@ -71,6 +76,22 @@ void Telemetry::retire() {
   names_.forget(*series);
 }
 
+/// Those of endpoints that are gone are not on the page: a connection that closes late makes its row anew, for a while.
+void Telemetry::retire_backends() {
+  const auto sums = backends_.read();
+  if (!sums) {
+    spdlog::error("{}", sums.error().message);
+    return;
+  }
+  std::vector<fl_backend_key> gone;
+  for (const auto& [key, stats] : *sums) {
+    const auto backend = services_.backend(key.backend_id);
+    if (!backend || backend->row.generation != key.generation || (backend->row.flags & FL_BACKEND_GONE) != 0)
+      gone.push_back(key);
+  }
+  if (const auto removed = backends_.remove(gone); !removed) spdlog::error("{}", removed.error().message);
+}
+
 void Telemetry::sweep() {
   const auto now = monotonic_ns();
   if (!account_ || now - swept_ns_ < std::min(kSweepPeriodNs, kSweepShare * sweep_took_ns_)) return;
@@ -88,11 +109,12 @@ Result<std::vector<Pair>> Telemetry::pairs() {
 Result<std::string> Telemetry::page(metrics::Format format) {
   metrics::Page page;
   FL_TRY(const auto series, pairs());
+  FL_TRY(const auto sums, backends_.read());
   FL_TRY(const auto counts, counters());
   FL_TRY(const auto fills, maps());
   add_pairs(page, series, names_, options_.cluster_domain);
   add_counters(page, counts);
-  add_services(page, services_, monotonic_ns());
+  add_services(page, services_, sums, monotonic_ns());
   add_maps(page, fills);
   page.family("fairlead_series_capacity", metrics::Type::kGauge, "rows that fit fl_pairs (max-series)")
       .add("", static_cast<double>(series_capacity()));

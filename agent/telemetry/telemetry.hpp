@@ -60,6 +60,7 @@ class Telemetry {
   [[nodiscard]] bool counts_udp() const;
   void follow_udp();
   void retire();
+  void retire_backends();
 
   Options options_;
   kernel::Datapath& datapath_;
@@ -68,6 +69,7 @@ class Telemetry {
   Names names_;
   Counters counters_;
   Pairs pairs_;
+  BackendRows backends_;
   std::unique_ptr<Events> events_;
   Retiring retiring_;
   std::uint64_t retired_ = 0;

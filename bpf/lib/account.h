@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* Layer 4: series (fl_pairs) and events (fl_events) of connections. */
+/* Layer 4: series (fl_pairs, fl_be_stats) and events (fl_events) of connections. */
 #ifndef FAIRLEAD_BPF_ACCOUNT_H
 #define FAIRLEAD_BPF_ACCOUNT_H
 
@@ -15,8 +15,15 @@
  * virtual machine. */
 #define FL_EVENTS_WAKE_STEP (128 * 1024)
 
-/* A new series starts here: too large for a program's stack. */
+/* New series start here: too large for a program's stack. */
 static const struct fl_pair_stats fl_pair_zero;
+static const struct fl_backend_stats fl_backend_zero;
+
+/* The series that a connection is counted in; null: in none. */
+struct flow_rows {
+	struct fl_pair_stats *pair;
+	struct fl_backend_stats *backend;
+};
 
 /* What TCP says of a socket, from that socket's own side. */
 struct flow_totals {
@@ -89,6 +96,30 @@ FL_INLINE struct fl_pair_stats *pair_of(const struct fl_sock *sock, const struct
 	return pair_row(&key);
 }
 
+/* The series of the backend that a client was given. */
+FL_INLINE struct fl_backend_stats *backend_row(const struct fl_sock *sock)
+{
+	struct fl_backend_key key = {.backend_id = sock->backend_id, .generation = sock->backend_generation};
+	const struct fl_settings *set = settings();
+	struct fl_backend_stats *row;
+
+	if (!key.backend_id || !set || !set->metrics)
+		return 0;
+	row = bpf_map_lookup_elem(&fl_be_stats, &key);
+	if (row)
+		return row;
+	bpf_map_update_elem(&fl_be_stats, &key, &fl_backend_zero, BPF_NOEXIST); /* EEXIST: as of pairs */
+	row = bpf_map_lookup_elem(&fl_be_stats, &key);
+	if (!row)
+		count(FL_C_BACKEND_SERIES_FULL);
+	return row;
+}
+
+FL_INLINE struct flow_rows rows_of(const struct fl_sock *sock, const struct fl_addr *source)
+{
+	return (struct flow_rows){.pair = pair_of(sock, source), .backend = backend_row(sock)};
+}
+
 /* Raises what is counted to `total` and gives the difference. The sweep and the close of a connection may meet here:
  * compare-and-swap lets each byte be added by one of them. A total below what is counted adds nothing. */
 FL_INLINE __u64 counted_raise(__u64 *counted, __u64 total)
@@ -118,19 +149,24 @@ FL_INLINE __u32 counted_raise32(__u32 *counted, __u32 total)
 
 /* A connection counts as opened when it is first looked at, by the sweep or at its close: whoever asks for the series
  * sweeps before, and a connect pays for no series, nor for making it. */
-FL_INLINE void pair_begin(struct fl_pair_stats *pair, struct fl_sock *sock)
+FL_INLINE void rows_begin(const struct flow_rows *rows, struct fl_sock *sock)
 {
+	struct fl_backend_stats *backend = rows->backend;
+	struct fl_pair_stats *pair = rows->pair;
 	__u64 us = (sock->established_ns - sock->start_ns) / 1000;
 	__u32 bucket = fl_latency_bucket(us);
 
 	if (!pair || __sync_val_compare_and_swap(&sock->counted_opened, 0, 1))
 		return;
 	FL_ADD(&pair->opened, 1);
-	if (!(sock->flags & FL_SOCK_CLIENT) || sock->proto != FL_TCP)
+	if (!(sock->flags & FL_SOCK_CLIENT) || sock->proto != FL_TCP || bucket >= FL_LATENCY_BUCKETS)
 		return;
 	FL_ADD(&pair->connect_us_sum, us);
-	if (bucket < FL_LATENCY_BUCKETS)
-		FL_ADD(&pair->connect_us[bucket], 1);
+	FL_ADD(&pair->connect_us[bucket], 1);
+	if (!backend)
+		return;
+	FL_ADD(&backend->connect_us_sum, us);
+	FL_ADD(&backend->connect_us[bucket / 2], 1);
 }
 
 /* Who the ends are, as far as that was not known at connect. */
@@ -147,9 +183,11 @@ FL_INLINE __u64 redirected_bytes(const struct fl_sock *sock)
 	return sock->extra_sent + sock->extra_received;
 }
 
-/* Adds to a series (null: none is kept) what a connection moved since it was last looked at. */
-FL_INLINE void pair_add(struct fl_pair_stats *pair, struct fl_sock *sock, const struct flow_totals *totals)
+/* Adds to its series what a connection moved since it was last looked at. */
+FL_INLINE void rows_add(const struct flow_rows *rows, struct fl_sock *sock, const struct flow_totals *totals)
 {
+	struct fl_backend_stats *backend = rows->backend;
+	struct fl_pair_stats *pair = rows->pair;
 	const __u64 sent = totals->sent + sock->extra_sent;
 	const __u64 received = totals->received + sock->extra_received;
 	const int server = sock->flags & FL_SOCK_SERVER;
@@ -162,7 +200,7 @@ FL_INLINE void pair_add(struct fl_pair_stats *pair, struct fl_sock *sock, const 
 	retransmissions = counted_raise32(&sock->counted_retransmissions, totals->retransmissions);
 	if (!pair)
 		return;
-	pair_begin(pair, sock);
+	rows_begin(rows, sock);
 	FL_ADD(&pair->sent_bytes, forward);
 	FL_ADD(&pair->received_bytes, back);
 	FL_ADD(&pair->redirected_bytes, redirected);
@@ -171,6 +209,12 @@ FL_INLINE void pair_add(struct fl_pair_stats *pair, struct fl_sock *sock, const 
 		FL_ADD(&pair->srtt_us_sum, totals->srtt_us);
 		FL_ADD(&pair->srtt_samples, 1);
 	}
+	if (!backend)
+		return;
+	FL_ADD(&backend->sent_bytes, forward);
+	FL_ADD(&backend->received_bytes, back);
+	if (redirected)
+		FL_ADD(&backend->redirected_bytes, redirected);
 }
 
 /* The same for the sweep over living connections. `source` is the client's address. */
@@ -178,12 +222,14 @@ FL_INLINE void flow_account(struct fl_sock *sock, const struct fl_addr *source, 
 {
 	/* Kernel 6.1 takes no value of an iterator for a key of a map. */
 	const struct fl_addr destination = sock->backend_addr;
+	struct flow_rows rows;
 
 	if (!sock->source_workload)
 		sock->source_workload = workload_id_at(source);
 	if (!sock->destination_workload)
 		sock->destination_workload = workload_id_at(&destination);
-	pair_add(pair_of(sock, source), sock, totals);
+	rows = rows_of(sock, source);
+	rows_add(&rows, sock, totals);
 }
 
 FL_INLINE void pair_fail(struct fl_pair_stats *pair, __u32 reason)
@@ -194,9 +240,24 @@ FL_INLINE void pair_fail(struct fl_pair_stats *pair, __u32 reason)
 		FL_ADD(&pair->failed[reason], 1);
 }
 
-FL_INLINE void pair_failed(const struct fl_sock *sock, const struct fl_addr *source, __u8 reason)
+/* A connection that did not begin, or ended badly. */
+FL_INLINE void rows_fail(const struct flow_rows *rows, __u32 reason)
 {
-	pair_fail(pair_of(sock, source), reason);
+	pair_fail(rows->pair, reason);
+	asm volatile("" : "+r"(reason)); /* as there */
+	if (rows->backend && reason < FL_REASONS)
+		FL_ADD(&rows->backend->failed[reason], 1);
+}
+
+/* A connection that had begun. */
+FL_INLINE void rows_close(const struct flow_rows *rows, __u32 reason)
+{
+	if (rows->pair)
+		FL_ADD(&rows->pair->closed, 1);
+	if (rows->backend)
+		FL_ADD(&rows->backend->closed, 1);
+	if (reason)
+		rows_fail(rows, reason);
 }
 
 FL_INLINE void event_submit(struct fl_event *event)
@@ -269,19 +330,16 @@ FL_INLINE void udp_closed(struct fl_sock *sock, __u64 socket_cookie)
 	struct flow_ends ends = {.destination = sock->backend_addr, .destination_port = sock->backend_port};
 	const struct flow_totals none = {}; /* what it moved stands in the socket's row */
 	const __u8 reason = sock->flags & FL_SOCK_DOOMED ? sock->doom_reason : FL_R_NONE;
-	struct fl_pair_stats *pair;
+	struct flow_rows rows;
 	struct fl_event *event;
 
 	if (!flow_wanted(set) || !sock->established_ns || (sock->flags & FL_SOCK_CLOSED))
 		return;
 	sock->flags |= FL_SOCK_CLOSED;
 	sock->source_workload = workload_id_in(sock->netns_cookie, &sock->backend_addr, &ends.source);
-	pair = pair_of(sock, &ends.source);
-	pair_add(pair, sock, &none);
-	if (pair)
-		FL_ADD(&pair->closed, 1);
-	if (reason)
-		pair_fail(pair, reason);
+	rows = rows_of(sock, &ends.source);
+	rows_add(&rows, sock, &none);
+	rows_close(&rows, reason);
 	if (!set->events)
 		return;
 	event = event_of(sock, &ends, FL_EVENT_CLOSE, reason);

@@ -176,6 +176,16 @@ struct {
 	__type(value, struct fl_pair_stats);
 } fl_pairs SEC(".maps");
 
+/* Series of backends, beside their rows in fl_be_state: made when the first connection is looked at or closed, as most
+ * backends of a large cluster are never used by a node. The cap is that of fl_pairs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct fl_backend_key);
+	__type(value, struct fl_backend_stats);
+} fl_be_stats SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, FL_COUNTERS);

@@ -173,6 +173,7 @@ FL_INLINE __u8 life_closed(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct
 	const struct sock___fl *kernel = (const void *)bpf_skc_to_tcp_sock(sk);
 	struct flow_totals totals = {};
 	struct flow_ends ends = {};
+	struct flow_rows rows;
 	__u8 reason;
 
 	if (!kernel || (sock->flags & FL_SOCK_CLOSED))
@@ -183,17 +184,13 @@ FL_INLINE __u8 life_closed(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct
 		return reason;
 	ends_of(&ends, ops, sock);
 	flow_name(sock, &ends.source);
+	rows = rows_of(sock, &ends.source);
 	if (!sock->established_ns) {
-		pair_failed(sock, &ends.source, reason);
+		rows_fail(&rows, reason);
 	} else {
-		struct fl_pair_stats *pair = pair_of(sock, &ends.source);
-
 		totals_of(&totals, ops, sock, kernel->__sk_common.skc_flags, state);
-		pair_add(pair, sock, &totals);
-		if (pair)
-			FL_ADD(&pair->closed, 1);
-		if (reason)
-			pair_fail(pair, reason);
+		rows_add(&rows, sock, &totals);
+		rows_close(&rows, reason);
 	}
 	if (set->events)
 		life_event(ops, sock, &ends, &totals, sock->established_ns ? FL_EVENT_CLOSE : FL_EVENT_FAIL, reason);

@@ -103,6 +103,30 @@ int fl_carry_pair(struct fl_carried_pair *carried)
 }
 
 SEC("syscall")
+int fl_carry_backend(struct fl_carried_backend *carried)
+{
+	struct fl_sock sock = {.backend_id = carried->key.backend_id, .backend_generation = carried->key.generation};
+	struct fl_backend_stats *row = backend_row(&sock);
+	const struct fl_backend_stats *more = &carried->stats;
+	__u32 i;
+
+	if (!row)
+		return 0;
+	FL_ADD(&row->closed, more->closed);
+	FL_ADD(&row->sent_bytes, more->sent_bytes);
+	FL_ADD(&row->received_bytes, more->received_bytes);
+	FL_ADD(&row->redirected_bytes, more->redirected_bytes);
+	FL_ADD(&row->connect_us_sum, more->connect_us_sum);
+#pragma unroll
+	for (i = 0; i < FL_REASONS; i++)
+		FL_ADD(&row->failed[i], more->failed[i]);
+#pragma unroll
+	for (i = 0; i < FL_BACKEND_BUCKETS; i++)
+		FL_ADD(&row->connect_us[i], more->connect_us[i]);
+	return 1;
+}
+
+SEC("syscall")
 int fl_carry_count(struct fl_carried_count *carried)
 {
 	count_by(carried->counter, carried->value);

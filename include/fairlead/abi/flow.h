@@ -99,12 +99,19 @@ struct fl_carried {
 };
 FL_ABI_SIZE(struct fl_carried, 20);
 
-/* What fl_carry_pair adds to a series of fl_pairs, and fl_carry_count to a counter: sums of replaced maps. */
+/* What fl_carry_pair adds to a series of fl_pairs, fl_carry_backend to one of fl_be_stats, and fl_carry_count to a
+ * counter: sums of replaced maps. */
 struct fl_carried_pair {
 	struct fl_pair_key key;
 	struct fl_pair_stats stats;
 };
 FL_ABI_SIZE(struct fl_carried_pair, 424);
+
+struct fl_carried_backend {
+	struct fl_backend_key key;
+	struct fl_backend_stats stats;
+};
+FL_ABI_SIZE(struct fl_carried_backend, 272);
 
 struct fl_carried_count {
 	__u32 counter; /* enum fl_counter */

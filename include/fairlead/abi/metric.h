@@ -49,6 +49,7 @@ enum fl_counter {
 	FL_C_UDP_ASKED_ADDED,	     /* the same of fl_udp_asked */
 	FL_C_IDENTITY_UNKNOWN,	     /* a namespace with more addresses than are looked at: it may call nobody */
 	FL_C_RECOUNT_FULL,	     /* fl_recount full: a socket that was not counted anew */
+	FL_C_BACKEND_SERIES_FULL,    /* fl_be_stats full: additions that are in no backend's series */
 	FL_COUNTERS = 64,
 };
 
@@ -120,5 +121,27 @@ struct fl_pair_stats {
 	__u64 connect_us[FL_LATENCY_BUCKETS]; /* not cumulative */
 };
 FL_ABI_SIZE(struct fl_pair_stats, 392);
+
+/* fl_be_stats (per-CPU hash): one backend as its clients on this node saw it, added to when pairs are. */
+struct fl_backend_key {
+	__u32 backend_id;
+	__u32 generation; /* of its row in fl_backends */
+};
+FL_ABI_SIZE(struct fl_backend_key, 8);
+
+/* Two buckets of FL_LATENCY_BUCKETS in one, as there are many backends: bucket i counts values below 2^(2i+5)
+ * microseconds, 32 us, 128 us, ... ; the last is +Inf. */
+#define FL_BACKEND_BUCKETS (FL_LATENCY_BUCKETS / 2)
+
+struct fl_backend_stats {
+	__u64 closed;
+	__u64 sent_bytes;     /* client to server */
+	__u64 received_bytes; /* server to client */
+	__u64 redirected_bytes; /* both ways, part of the two above */
+	__u64 connect_us_sum;
+	__u64 failed[FL_REASONS];
+	__u64 connect_us[FL_BACKEND_BUCKETS]; /* not cumulative */
+};
+FL_ABI_SIZE(struct fl_backend_stats, 264);
 
 #endif

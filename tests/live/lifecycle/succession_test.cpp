@@ -228,20 +228,42 @@ TEST_F(SuccessionTest, SeriesCountersAndTotalsGoOn) {
       sum += look_up<fl_backend_state>("fl_be_state", backend_row(number, backend)).total;
     return sum;
   };
+  const auto closed = [&](int number) {
+    const auto sums = telemetry::BackendRows::open(pin("fl_be_stats"))->read();
+    std::uint64_t sum = 0;
+    for (const auto& backend : backends_) {
+      const auto row = backend_row(number, backend);
+      const auto found =
+          sums->find({.backend_id = row, .generation = look_up<fl_backend>("fl_backends", row).generation});
+      if (found != sums->end()) sum += found->second.closed;
+    }
+    return sum;
+  };
   for (int i = 0; i < kServices; ++i)
     for (int n = 0; n <= i; ++n) test::ask_tcp(address(i), kServicePort, &netns_);
   for (int i = 0; i < kServices; ++i)
-    EXPECT_TRUE(test::eventually([&] { return opened(i) == static_cast<std::uint64_t>(i) + 1; })) << opened(i);
+    EXPECT_TRUE(test::eventually([&] { return closed(i) == static_cast<std::uint64_t>(i) + 1; })) << closed(i);
+  for (int i = 0; i < kServices; ++i) EXPECT_EQ(opened(i), static_cast<std::uint64_t>(i) + 1);
+  // Others come first in the file now, so that the numbers of rows are others.
+  write("first.yaml", test::ServiceYaml{.name = "first",
+                                        .address = "10.97.0.1",
+                                        .port = kServicePort,
+                                        .protocol = "TCP",
+                                        .target_port = 1,
+                                        .endpoints = {"10.98.0.1", "10.98.0.2"}}
+                          .text());
   ASSERT_NO_FATAL_FAILURE(replace(agent));
   EXPECT_EQ(connects(), 6U);
   for (int i = 0; i < kServices; ++i) {
     EXPECT_EQ(opened(i), static_cast<std::uint64_t>(i) + 1);
     EXPECT_EQ(total(i), static_cast<std::uint64_t>(i) + 1);
+    EXPECT_EQ(closed(i), static_cast<std::uint64_t>(i) + 1);
     EXPECT_EQ(look_up<fl_service_state>("fl_svc_state", service_row(i).state_index).total,
               static_cast<std::uint64_t>(i) + 1);
   }
   test::ask_tcp(address(0), kServicePort, &netns_);
-  EXPECT_TRUE(test::eventually([&] { return opened(0) == 2; })) << opened(0);
+  EXPECT_TRUE(test::eventually([&] { return closed(0) == 2; })) << closed(0);
+  EXPECT_EQ(opened(0), 2U);
 }
 
 }  // namespace

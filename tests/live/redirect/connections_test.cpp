@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "agent/telemetry/counters.hpp"
 #include "fairlead/abi/redirect.h"
 #include "live/lifecycle/service_yaml.hpp"
 #include "live/redirect/fixture.hpp"
@@ -151,6 +152,36 @@ TEST_F(ConnectionsTest, OfMultipathTcpAreBalancedAndNotRedirected) {
     length = sizeof peer;
     ::getpeername(pair.client.get(), reinterpret_cast<sockaddr*>(&peer), &length);
     EXPECT_EQ(ntohl(peer.sin_addr.s_addr), 0x0a4d0002U) << "the endpoint: its socket is not the one that was balanced";
+  });
+}
+
+TEST_F(ConnectionsTest, ToAServiceCountForItsBackend) {
+  netns_.ip({"addr", "add", "10.77.0.2/32", "dev", "lo"});
+  const auto sums = [&] {
+    const auto read = telemetry::BackendRows::open(pin("fl_be_stats"))->read();
+    return read->empty() ? fl_backend_stats{} : read->begin()->second;
+  };
+  netns_.in([&] {
+    const Listener listener("10.77.0.2");
+    write("service.yaml", test::ServiceYaml{.name = "redirected",
+                                            .address = "10.96.0.7",
+                                            .port = 80,
+                                            .protocol = "TCP",
+                                            .target_port = listener.port,
+                                            .endpoints = {"10.77.0.2"}}
+                              .text());
+    const auto agent = start_all();
+    test::Pair pair{.client = client_to("10.96.0.7", 80), .server = listener.accept()};
+    ASSERT_TRUE(warm_up(pair));
+    ASSERT_TRUE(test::put(pair.server, "answer by redirection"));
+    ASSERT_EQ(test::take(pair.client, 21), "answer by redirection");
+    const auto redirected = counter(FL_C_REDIRECT_BYTES);
+    EXPECT_GT(redirected, 21U);
+    pair = {};
+    EXPECT_TRUE(test::eventually([&] { return sums().closed == 1; }));
+    EXPECT_EQ(sums().redirected_bytes, redirected);
+    EXPECT_EQ(sums().received_bytes, sums().sent_bytes + 21) << "pings go there and back, the answer back only";
+    EXPECT_GE(sums().sent_bytes + sums().received_bytes, redirected);
   });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of series and the limits of what is kept: who is gone goes, what does not fit is counted.
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <csignal>
@@ -86,6 +87,119 @@ TEST_F(SeriesTest, SayWhatAConnectionMovedAndHowFast) {
   const Labels backend = {{"service", "default/t"}, {"backend", kServer + (":" + std::to_string(tcp.port()))}};
   EXPECT_GT(shown("fairlead_backend_rtt_seconds", backend), 0);
   EXPECT_EQ(shown("fairlead_backend_retransmissions_total", backend), 0);
+  EXPECT_EQ(shown("fairlead_backend_connections_closed_total", backend), 1);
+  EXPECT_EQ(shown("fairlead_backend_request_bytes_total", backend), 8);
+  EXPECT_EQ(shown("fairlead_backend_response_bytes_total", backend), 15);
+  EXPECT_EQ(shown("fairlead_backend_redirected_bytes_total", backend), 0);
+  EXPECT_EQ(shown("fairlead_backend_connect_duration_seconds_count", backend), 1);
+  EXPECT_EQ(shown("fairlead_backend_connect_duration_seconds_sum", backend),
+            shown("fairlead_connect_duration_seconds_sum", from("client")));
+  EXPECT_EQ(shown("fairlead_backend_connections_failed_total", backend), -1) << "none failed";
+}
+
+/// Buckets of the pairs are of steps of two, those of backends of steps of four.
+TEST_F(SeriesTest, OfBackendsHaveEverySecondBucketOfConnectDurations) {
+  constexpr int kConnects = 50;
+  const TestServer tcp(Protocol::kTcp, kServer, "server", &server_);
+  node_.write("tcp", service("TCP", tcp.port(), "t", "10.96.0.1"));
+  node_.start_agent();
+  for (int i = 0; i < kConnects; ++i) ASSERT_EQ(ask_tcp("10.96.0.1", 80, &client_), "server");
+  ASSERT_TRUE(comes_to(node_.process(), "fairlead_connections_closed_total", from("client"), kConnects));
+  for (const char* bound : {"3.2e-05", "0.000128", "0.000512", "0.002048", "33.554432", "+Inf"}) {
+    const auto of_pair =
+        shown("fairlead_connect_duration_seconds_bucket", {{"source", "default/client"}, {"le", bound}});
+    EXPECT_GE(of_pair, 0) << bound;
+    EXPECT_EQ(shown("fairlead_backend_connect_duration_seconds_bucket", {{"le", bound}}), of_pair) << bound;
+  }
+  EXPECT_EQ(shown("fairlead_backend_connect_duration_seconds_bucket", {{"le", "+Inf"}}), kConnects);
+  EXPECT_EQ(shown("fairlead_backend_connect_duration_seconds_bucket", {{"le", "6.4e-05"}}), -1);
+}
+
+/// A backend that resets what it accepts, and that refuses afterwards.
+TEST_F(SeriesTest, OfBackendsSayWhyConnectionsFailed) {
+  Fd listener;
+  sockaddr_in where{};
+  server_.in([&] {
+    const SocketAddress any(kServer, 0);
+    listener.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    socklen_t length = sizeof where;
+    ASSERT_EQ(::bind(listener.get(), any.get(), any.length), 0);
+    ASSERT_EQ(::listen(listener.get(), 8), 0);
+    ASSERT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&where), &length), 0);
+  });
+  node_.write("tcp", service("TCP", ntohs(where.sin_port), "t", "10.96.0.1"));
+  node_.start_agent();
+  const auto client = connect_tcp("10.96.0.1", 80, &client_);
+  ASSERT_EQ(client.error, 0);
+  Fd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  ASSERT_EQ(::setsockopt(accepted.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+  accepted.reset();
+  listener.reset();
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(ask_tcp("10.96.0.1", 80, &client_), error_of(ECONNREFUSED));
+  const auto failed = [&](const char* reason) {
+    return shown("fairlead_backend_connections_failed_total", {{"service", "default/t"}, {"reason", reason}});
+  };
+  EXPECT_EQ(failed("refused"), 2);
+  EXPECT_EQ(failed("reset"), 1);
+  EXPECT_EQ(shown("fairlead_backend_connections_failed_total"), 3);
+  EXPECT_EQ(shown("fairlead_backend_connections_closed_total"), 1) << "the two others had not begun";
+  EXPECT_EQ(shown("fairlead_backend_connect_duration_seconds_count"), 1);
+}
+
+TEST_F(SeriesTest, OfBackendsCountUdpAndLivingConnections) {
+  const TestServer tcp(Protocol::kTcp, kServer, "server", &server_), udp(Protocol::kUdp, kServer, "server", &server_);
+  node_.write("tcp", service("TCP", tcp.port(), "t", "10.96.0.1"));
+  node_.write("udp", service("UDP", udp.port(), "u", "10.96.0.2"));
+  node_.start_agent();
+  client_.in([&] {
+    const auto living = connect_tcp("10.96.0.1", 80);
+    ASSERT_EQ(read_line(living.socket), "server");
+    ASSERT_EQ(send(living.socket.get(), "question", 8, 0), 8);
+    EXPECT_TRUE(comes_to(node_.process(), "fairlead_backend_request_bytes_total", {{"service", "default/t"}}, 8));
+    EXPECT_EQ(shown("fairlead_backend_connections_closed_total", {{"service", "default/t"}}), 0);
+    EXPECT_EQ(shown("fairlead_backend_connect_duration_seconds_count", {{"service", "default/t"}}), 1);
+    const Fd datagrams(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const SocketAddress where("10.96.0.2", 80);
+    ASSERT_EQ(connect(datagrams.get(), where.get(), where.length), 0);
+    ASSERT_EQ(send(datagrams.get(), "q", 1, 0), 1);
+    char answer[16];
+    ASSERT_EQ(recv(datagrams.get(), answer, sizeof answer, 0), 8);  // "server q"
+  });
+  const Labels of_udp = {{"service", "default/u"}, {"protocol", "udp"}};
+  EXPECT_TRUE(comes_to(node_.process(), "fairlead_backend_connections_closed_total", of_udp, 1));
+  EXPECT_EQ(shown("fairlead_backend_request_bytes_total", of_udp), 1);
+  EXPECT_EQ(shown("fairlead_backend_response_bytes_total", of_udp), 8);
+  EXPECT_EQ(shown("fairlead_backend_connect_duration_seconds_count", of_udp), -1);
+}
+
+TEST_F(SeriesTest, OfBackendsThatAreGoneGo) {
+  const Labels rows = {{"map", "fl_be_stats"}};
+  const TestServer tcp(Protocol::kTcp, kServer, "server", &server_);
+  node_.write("tcp", service("TCP", tcp.port(), "t", "10.96.0.1"));
+  node_.start_agent({"--keep-series", "1"});
+  ASSERT_EQ(ask_tcp("10.96.0.1", 80, &client_), "server");
+  ASSERT_TRUE(comes_to(node_.process(), "fairlead_map_entries", rows, 1));
+  node_.write("tcp", "");
+  EXPECT_TRUE(comes_to(node_.process(), "fairlead_map_entries", rows, 0));
+}
+
+TEST_F(SeriesTest, OfBackendsBeyondTheCapAreCounted) {
+  constexpr int kBackends = 20;
+  const TestServer tcp(Protocol::kTcp, kServer, "server", &server_);
+  std::string services;
+  for (int i = 0; i < kBackends; ++i) {
+    const auto name = "t" + std::to_string(i);
+    services += service("TCP", tcp.port(), name.c_str(), ("10.96.0." + std::to_string(1 + i)).c_str()) + "---\n";
+  }
+  node_.write("tcp", services);
+  node_.start_agent({"--max-series", "16"});
+  for (int i = 0; i < kBackends; ++i) ASSERT_EQ(ask_tcp("10.96.0." + std::to_string(1 + i), 80, &client_), "server");
+  EXPECT_TRUE(comes_to(node_.process(), "fairlead_backend_connections_closed_total", {}, 16));
+  EXPECT_TRUE(eventually([&] { return shown("fairlead_fallbacks_total", {{"reason", "backend_series_full"}}) >= 4; }));
+  EXPECT_EQ(shown("fairlead_map_entries", {{"map", "fl_be_stats"}}), 16);
+  EXPECT_EQ(shown("fairlead_map_capacity", {{"map", "fl_be_stats"}}), 16);
+  EXPECT_EQ(shown("fairlead_backend_connections_total"), kBackends) << "of its row in fl_be_state, which each has";
 }
 
 TEST_F(SeriesTest, OfDeniedConnectsShowNoConnection) {
