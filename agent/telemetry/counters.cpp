@@ -99,6 +99,12 @@ constexpr CounterKind kKinds[] = {
      "ends that were closed with redirected bytes unread: their peers saw FIN, not RST", nullptr},
     {FL_C_REDIRECT_FULL, "fairlead_fallbacks", "reason", "redirect_table_full", kFallback,
      "no room in the sockhash: the connection stays on TCP"},
+    {FL_C_REDIRECT_END_EVICTED, "fairlead_fallbacks", "reason", "redirect_end_evicted", kFallback,
+     "more connections that wait for their other end than fit fl_redir_ends: one stayed on TCP"},
+    {FL_C_REDIRECT_DIR_EVICTED, "fairlead_fallbacks", "reason", "redirect_direction_evicted", kFallback,
+     "more directions that may be redirected than fit fl_redir_dirs: one stayed on TCP, or went back to it"},
+    {FL_C_REDIRECT_COMM_ADDED, "fairlead_fallbacks", "reason", "redirect_program_evicted", kFallback,
+     "more programs that splice than fit fl_redir_comms: one was forgotten until it splices again"},
     {FL_C_SOCKETS_ENDED, "fairlead_ended_sockets", nullptr, nullptr,
      "sockets ended because their endpoint is gone or policy forbids them", nullptr},
 };
@@ -109,7 +115,8 @@ struct Table {
   fl_counter added;
   std::uint64_t room;
 };
-constexpr Table kTables[] = {{FL_C_AFFINITY_ADDED, 65536}, {FL_C_UDP_ASKED_ADDED, 65536}};
+constexpr Table kTables[] = {
+    {FL_C_AFFINITY_ADDED, 65536}, {FL_C_UDP_ASKED_ADDED, 65536}, {FL_C_REDIRECT_COMM_ADDED, 4096}};
 
 struct Reason {
   std::string_view name;

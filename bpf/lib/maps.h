@@ -119,7 +119,8 @@ struct {
 	__type(value, __u64);
 } fl_udp_asked SEC(".maps");
 
-/* Same-node redirection. An end that found no peer by the time its row is pushed out has its peer elsewhere. */
+/* Same-node redirection: ends whose peer did not come yet. A row goes when the peer comes, or with its socket: with
+ * FL_REDIRECT_ALL many wait for ever, as their peers are elsewhere. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -127,7 +128,7 @@ struct {
 	__type(value, __u64); /* socket cookie */
 } fl_redir_ends SEC(".maps");
 
-/* LRU: a row that is pushed out only keeps its connection on TCP. */
+/* A row that is pushed out only keeps its connection on TCP. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 131072);

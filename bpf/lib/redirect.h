@@ -74,8 +74,8 @@ FL_INLINE int redir_pair(__u64 own, __u64 peer)
 	return bpf_map_update_elem(&fl_redir_dirs, &peer, &dir, BPF_ANY) == 0;
 }
 
-/* Each end leaves its key; whoever comes second finds the first. A connection to elsewhere leaves a row that the map
- * pushes out in time; one that leads back to its own socket is its own peer, and is left alone. */
+/* Each end leaves its key; whoever comes second finds the first. That of a connection to elsewhere stays until it is
+ * closed; one that leads back to its own socket is its own peer, and is left alone. */
 FL_INLINE void redir_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
 	struct fl_redir_key key = {}, peer_key = {};
@@ -100,6 +100,7 @@ FL_INLINE void redir_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 		sock->flags |= FL_SOCK_REDIRECT;
 	end->own = own;
 	end->peer = 0;
+	end->open = 1;
 	end->first_seq = key.snd_nxt;
 	end->first_read = key.rcv_nxt;
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
@@ -108,11 +109,27 @@ FL_INLINE void redir_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 		bpf_map_update_elem(&fl_redir_ends, &key, &own, BPF_ANY);
 		return;
 	}
-	if (redir_pair(own, *peer)) {
-		end->peer = *peer;
+	end->peer = *peer;
+	if (redir_pair(own, *peer))
 		count(FL_C_REDIRECT_PAIRED);
-	}
 	bpf_map_delete_elem(&fl_redir_ends, &peer_key);
+}
+
+/* An end that closes, and of which fl_redir_dirs has no row: its peer did not come, or a row was lost to another. Which one,
+ * an end knows that has seen its peer: the other one counts the more likely. */
+FL_INLINE void redir_unpaired(struct bpf_sock_ops *ops, const struct fl_redir_end *end)
+{
+	struct fl_redir_key key = {};
+
+	if (end->peer) {
+		count(FL_C_REDIRECT_DIR_EVICTED);
+		return;
+	}
+	redir_key(ops, &key);
+	key.snd_nxt = end->first_seq;
+	key.rcv_nxt = end->first_read;
+	if (bpf_map_delete_elem(&fl_redir_ends, &key))
+		count(FL_C_REDIRECT_END_EVICTED);
 }
 
 /* What went socket to socket so far, for the accounts of the connection: TCP's own counters miss it. */
@@ -150,7 +167,7 @@ FL_INLINE void redir_disconnected(struct bpf_sock *sk, __u64 own, __u32 state)
 }
 
 /* The rows stay until both ends are closed, as each tells the other's account. state: the one before CLOSE. */
-FL_INLINE void redir_closed(struct bpf_sock *sk, __u32 state)
+FL_INLINE void redir_closed(struct bpf_sock_ops *ops, struct bpf_sock *sk, __u32 state)
 {
 	struct fl_redir_end *end = bpf_sk_storage_get(&fl_redirs, sk, 0, 0);
 	struct fl_redir_dir *out, *in;
@@ -164,6 +181,9 @@ FL_INLINE void redir_closed(struct bpf_sock *sk, __u32 state)
 		redir_account(end, sock);
 	own = end->own;
 	out = redir_dir(own);
+	if (!out && end->open)
+		redir_unpaired(ops, end);
+	end->open = 0;
 	if (!out)
 		return;
 	out->closed = 1;
@@ -272,7 +292,10 @@ FL_INLINE void redir_remember_splicing(void)
 	__u32 spliced = FL_REDIR_PROGRAM_SPLICES;
 
 	bpf_probe_read_kernel(&key, sizeof(key), &task->group_leader->comm);
-	bpf_map_update_elem(&fl_redir_comms, &key, &spliced, BPF_ANY);
+	if (bpf_map_update_elem(&fl_redir_comms, &key, &spliced, BPF_NOEXIST))
+		bpf_map_update_elem(&fl_redir_comms, &key, &spliced, BPF_ANY);
+	else
+		count(FL_C_REDIRECT_COMM_ADDED);
 }
 
 /* Its reader took bytes past recv: never again for this connection, nor for others of its program. */

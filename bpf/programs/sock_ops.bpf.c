@@ -54,7 +54,7 @@ FL_INLINE void ops_closed(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 	struct fl_sock *sock = bpf_sk_storage_get(&fl_socks, sk, 0, 0);
 
 	if (!sock || (sock->flags & FL_SOCK_REDIRECT))
-		redir_closed(sk, ops->args[0]);
+		redir_closed(ops, sk, ops->args[0]);
 	if (!sock)
 		return;
 	outlier_closed(ops, sock, life_closed(ops, sk, sock, ops->args[0]));

@@ -50,6 +50,9 @@ enum fl_counter {
 	FL_C_IDENTITY_UNKNOWN,	     /* a namespace with more addresses than are looked at: it may call nobody */
 	FL_C_RECOUNT_FULL,	     /* fl_recount full: a socket that was not counted anew */
 	FL_C_BACKEND_SERIES_FULL,    /* fl_be_stats full: additions that are in no backend's series */
+	FL_C_REDIRECT_END_EVICTED,   /* an end's row in fl_redir_ends was lost before its peer came */
+	FL_C_REDIRECT_DIR_EVICTED,   /* a direction's row in fl_redir_dirs was lost before its sender closed */
+	FL_C_REDIRECT_COMM_ADDED,    /* rows of fl_redir_comms; what does not fit has pushed out another */
 	FL_COUNTERS = 64,
 };
 

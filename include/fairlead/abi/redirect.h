@@ -31,8 +31,10 @@ struct fl_redir_end {
 	__u64 peer; /* cookie of the other end; 0: not known (yet) */
 	__u32 first_seq;  /* snd_nxt at ESTABLISHED */
 	__u32 first_read; /* rcv_nxt then, which is also where reading begins */
+	__u32 open;	  /* 1: from ESTABLISHED to the close: has a row in fl_redir_ends or in fl_redir_dirs */
+	__u32 pad;
 };
-FL_ABI_SIZE(struct fl_redir_end, 24);
+FL_ABI_SIZE(struct fl_redir_end, 32);
 
 enum fl_redir_ends {
 	FL_REDIR_SENDER_IN = 1 << 0,   /* the sender is in fl_redir_socks */

@@ -2,7 +2,9 @@
 // Connections that begin otherwise than from one IPv4 address to another: each is redirected, or left to TCP.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <fstream>
+#include <optional>
 
 #include "agent/telemetry/counters.hpp"
 #include "fairlead/abi/redirect.h"
@@ -183,6 +185,85 @@ TEST_F(ConnectionsTest, ToAServiceCountForItsBackend) {
     EXPECT_EQ(sums().received_bytes, sums().sent_bytes + 21) << "pings go there and back, the answer back only";
     EXPECT_GE(sums().sent_bytes + sums().received_bytes, redirected);
   });
+}
+
+/// Tables that push out the longest unused.
+class EvictionTest : public ConnectionsTest {
+ protected:
+  /// A client of ours whose server is none, and so never shows that it is there.
+  Fd client_to_elsewhere() {
+    Fd client;
+    netns_.in([&] {
+      other_.add(0);
+      elsewhere_.emplace("127.0.0.1");
+      cgroup_.add(0);
+      client = client_to("127.0.0.1", elsewhere_->port);
+    });
+    return client;
+  }
+  [[nodiscard]] bool is_empty(const char* map) const {
+    fl_redir_key key{};  // the largest of them
+    return bpf_map_get_next_key(pin(map).get(), nullptr, &key) != 0 && errno == ENOENT;
+  }
+  template <class Key, class Value>
+  void flood(const char* map, int rows) const {
+    const Fd table = pin(map);
+    Key key{};
+    const Value value{};
+    for (int i = 1; i <= rows; ++i) {
+      std::memcpy(&key, &i, sizeof i);
+      ASSERT_EQ(bpf_map_update_elem(table.get(), &key, &value, BPF_ANY), 0) << std::strerror(errno);
+    }
+  }
+
+  test::TempCgroup other_{"elsewhere"};
+  std::optional<Listener> elsewhere_;
+};
+
+TEST_F(EvictionTest, AnEndThatWaitsForItsPeerLeavesNothingBehind) {
+  const auto agent = start_all();
+  auto client = client_to_elsewhere();
+  EXPECT_FALSE(is_empty("fl_redir_ends"));
+  client.reset();
+  EXPECT_TRUE(test::eventually([&] { return is_empty("fl_redir_ends"); }));
+  EXPECT_EQ(counter(FL_C_REDIRECT_END_EVICTED), 0U);
+}
+
+TEST_F(EvictionTest, AnEndThatWasPushedOutIsCounted) {
+  const auto agent = start_all();
+  auto client = client_to_elsewhere();
+  flood<fl_redir_key, std::uint64_t>("fl_redir_ends", 2 * 16384);
+  client.reset();
+  EXPECT_TRUE(test::eventually([&] { return counter(FL_C_REDIRECT_END_EVICTED) == 1; }));
+  EXPECT_EQ(counter(FL_C_REDIRECT_DIR_EVICTED), 0U);
+}
+
+// The end that came first knows of the other when it reads.
+TEST_F(EvictionTest, DirectionsThatWerePushedOutAreCounted) {
+  const auto agent = start_all();
+  auto kept = connect_pair();
+  ASSERT_TRUE(test::ping(kept));
+  kept = {};
+  ASSERT_TRUE(test::eventually([&] { return is_empty("fl_redir_dirs"); }));
+  auto lost = connect_pair();
+  flood<std::uint64_t, fl_redir_dir>("fl_redir_dirs", 2 * 131072);
+  EXPECT_TRUE(test::ping(lost)) << "it goes on by TCP";
+  EXPECT_EQ(counter(FL_C_REDIRECT_DIR_EVICTED), 0U);
+  lost = {};
+  EXPECT_TRUE(test::eventually(
+      [&] { return counter(FL_C_REDIRECT_DIR_EVICTED) == 1 && counter(FL_C_REDIRECT_END_EVICTED) == 1; }));
+}
+
+TEST_F(EvictionTest, BothEndsThatHaveReadCountTheirDirection) {
+  const auto agent = start_all();
+  auto pair = connect_pair();
+  ASSERT_TRUE(test::ping(pair));
+  const Fd dirs = pin("fl_redir_dirs");
+  for (std::uint64_t cookie = 0; bpf_map_get_next_key(dirs.get(), nullptr, &cookie) == 0;)
+    ASSERT_EQ(bpf_map_delete_elem(dirs.get(), &cookie), 0);
+  pair = {};
+  EXPECT_TRUE(test::eventually([&] { return counter(FL_C_REDIRECT_DIR_EVICTED) == 2; }));
+  EXPECT_EQ(counter(FL_C_REDIRECT_END_EVICTED), 0U);
 }
 
 }  // namespace
