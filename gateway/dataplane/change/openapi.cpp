@@ -113,10 +113,13 @@ bool all_utf8(const std::vector<std::string>& texts, const TextPairs& members) {
 
 ApiMatch OpenApi::match(const ApiRequest& request, const Operation*& operation, std::vector<std::string>& values,
                         std::string& allowed) const {
-  bool path_found = false;
+  const ApiPath* first = nullptr;
   for (const auto& path : parts_->paths) {
+    // The concrete path is the one that is meant (OpenAPI 3.1, 4.8.8). Documents name one of the same form again, with
+    // another name for a value and other methods, though they should not: those are one.
+    if (first != nullptr && path.literals != first->literals) continue;
     if (!fits(path, request.path, values)) continue;
-    path_found = true;
+    if (first == nullptr) first = &path;
     const Operation* found = nullptr;
     for (const auto& one : path.operations) {
       if (one.method == request.method) found = &one;
@@ -126,9 +129,8 @@ ApiMatch OpenApi::match(const ApiRequest& request, const Operation*& operation, 
       operation = found;
       return ApiMatch::kFound;
     }
-    break;  // OpenAPI 3.1, 4.8.8: the concrete path is the one that is meant
   }
-  return path_found ? ApiMatch::kNoMethod : ApiMatch::kNoPath;
+  return first != nullptr ? ApiMatch::kNoMethod : ApiMatch::kNoPath;
 }
 
 bool OpenApi::check_parameters(const Operation& operation, const ApiRequest& request,

@@ -102,6 +102,7 @@ constexpr auto kApi = R"({
     "/users/{id}": {
       "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "integer"}}],
       "get": {}, "delete": {"requestBody": {"content": {"application/json": {}}}}},
+    "/users/{name}": {"patch": {}},
     "/caf%c3%a9 ü/{x}": {"get": {}},
     "/files/{name}.{ext}": {"get": {"parameters": [
         {"name": "name", "in": "path", "required": true, "schema": {"maxLength": 3}},
@@ -151,6 +152,9 @@ TEST(Validation, HoldsRequestsToOpenApi) {
       {"GET", "/api/users/me", "", 0, ""},
       {"GET", "/api/users/42", "", 0, ""},
       {"GET", "/api/users/x", "", 400, R"("parameter":"path.id")"},
+      {"PATCH", "/api/users/x", "", 0, ""},  // the same path by another name
+      {"PATCH", "/api/users/me", "", 405, "does not have this method"},
+      {"PUT", "/api/users/x", "", 405, "does not have this method"},
       {"GET", "/api/users/4/2", "", 404, "no such path"},
       {"GET", "/api/users/", "", 404, "no such path"},
       {"GET", "/apiusers", "", 404, "no such path"},
