@@ -98,8 +98,46 @@ class AggregateTest(unittest.TestCase):
         before = len(self.backends["users"].requests())
         for value in ("..", "..%2F..", "", "%2e%2e%5C"):
             with self.subTest(value=value):
-                self.assertEqual(self.ask(f"/dashboard?id={value}")[0], 502)
+                status, _, body = self.ask(f"/dashboard?id={value}")
+                self.assertEqual((status, json.loads(body)["status"]), (400, 400))
         self.assertEqual(len(self.backends["users"].requests()), before)
+
+    def test_caches_are_told_what_answers_are_made_of(self):
+        calls = {"tenants": part("a", "odd", "/a", "forwardHeaders: [x-tenant, authorization]"),
+                 "headers": part("a", "odd", "/{{ request.header.x-path }}", 'query: [{name: q, value: "{{ request.header.x-q }}"}]'),
+                 "address": part("a", "odd", "/{{ client.ip }}"), "plain": part("a", "odd", "/a"),
+                 "lacking": part("a", "odd", "/a") + ", " + part("b", "teams", "/b", "required: false")}
+        self.followed.write("cached.yaml", *(document for name, text in calls.items() for document in (
+            route(name, f"{{matches: [{{path: {{value: /{name}}}}}]}}"),
+            policy(name, f"aggregate: {{calls: [{text}]}}, cache: {{defaultTtl: 1h}}"))))
+        self.addCleanup(self.followed.remove, "cached.yaml")
+        self.backends["odd"].answer = lambda conversation, method, path, head, body, framing: conversation.send(
+            200, json.dumps(head.decode().lower().split("\r\n")).encode(), [("content-type", "application/json"), *said], method)
+        said = []
+
+        def told(path, *lines):
+            _, fields, body = self.ask(path, *(part for line in lines for part in ("-H", line)))
+            return fields.get("vary"), fields.get("cache-control"), fields["cache-status"].partition(";")[2].split(";")[0].strip(), body
+
+        self.assertTrue(eventually(lambda: self.ask("/lacking")[0] == 200))
+        self.assertEqual(told("/tenants", "x-tenant: a")[:3], ("x-tenant", None, "fwd=uri-miss"))
+        vary, _, how, body = told("/tenants", "x-tenant: b")
+        self.assertEqual((vary, how), ("x-tenant", "fwd=vary-miss"))
+        self.assertIn(b"x-tenant: b", body)
+        self.assertEqual(told("/tenants", "x-tenant: a")[2], "hit")
+        self.assertEqual(told("/headers", "x-path: one", "x-q: 1")[0], "x-path, x-q")
+        self.assertIn(b"/two?q=1", told("/headers", "x-path: two", "x-q: 1")[3])
+        for _ in range(2):
+            self.assertEqual(told("/address")[:3], (None, "private", "fwd=uri-miss" if _ == 0 else "fwd=miss"))
+        for control, wanted in (("no-store", "no-store"), ("private, max-age=9", "private"), ("no-cache", "no-store")):
+            said[:] = [("cache-control", control)]
+            self.assertEqual(told(f"/plain?{wanted}")[1], wanted)
+        said.clear()
+        self.backends["teams"].answer = say({}, 500)
+        for _ in range(2):
+            self.assertEqual(told("/lacking?again")[1], "no-store")
+        self.reset()
+        self.assertEqual(told("/lacking?again")[1], None)
 
     def test_bodies_go_into_calls(self):
         self.backends["odd"].answer = say(lambda path, body: json.loads(body))

@@ -3,6 +3,7 @@
 #include "gateway/dataplane/filter/aggregate.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "fairlead/filter/make.hpp"
 #include "fairlead/filter/probe.hpp"
@@ -56,6 +57,31 @@ CallPlan plan_of(const model::AggregateCall& call, const std::vector<model::Aggr
   return out;
 }
 
+/// What templates ask for.
+class Recorder final : public change::Scope {
+ public:
+  change::Value value(const change::Reference& reference, std::string&) override {
+    using enum change::Source;
+    if (reference.source == kHeader) headers.insert(reference.name);
+    one_client = one_client || reference.source == kClientIp || reference.source == kClaims;
+    return {.found = true, .text = "1"};  // a number, a segment of a path: all of the template is seen
+  }
+  void see(const change::Template& value) {
+    std::string out;
+    static_cast<void>(value.render(*this, change::Template::kMostText * 2, out));
+  }
+  void see(const CallPlan& plan) {
+    see(plan.path);
+    if (plan.has_body) see(plan.body);
+    for (const auto* pairs : {&plan.query, &plan.headers})
+      for (const auto& [name, value] : *pairs) see(value);
+    headers.insert(plan.forward.begin(), plan.forward.end());
+  }
+
+  std::set<std::string> headers;
+  bool one_client = false;
+};
+
 class AggregateFilter final : public Filter {
  public:
   explicit AggregateFilter(AggregatePlan plan) : plan_(std::move(plan)) {}
@@ -101,6 +127,7 @@ FilterPtr make_aggregate(const model::Aggregate& settings, Context& context) {
   plan.stream = settings.stream;
   plan.complete_header = settings.complete_header;
   plan.most_answer = settings.max_answer_bytes;
+  Recorder seen;
   for (const auto& call : settings.calls) {
     auto made = plan_of(call, settings.calls);
     const auto cluster = context.cluster(call.backend);
@@ -112,8 +139,12 @@ FilterPtr make_aggregate(const model::Aggregate& settings, Context& context) {
     made.cluster = *cluster;
     made.counters = context.counters(kCallFamily, {"call", call.name});
     plan.reads_body = plan.reads_body || reads_body(made);
+    seen.see(made);
     plan.calls.push_back(std::move(made));
   }
+  for (const auto* kept : {"authorization", "cookie"}) seen.headers.erase(kept);  // caches go by these in any case
+  for (const auto& name : seen.headers) plan.varies.append(plan.varies.empty() ? "" : ", ").append(name);
+  plan.one_client = seen.one_client;
   return std::make_shared<const AggregateFilter>(std::move(plan));
 }
 

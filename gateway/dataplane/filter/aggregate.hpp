@@ -49,6 +49,8 @@ struct AggregatePlan {
   std::string complete_header;
   std::size_t most_answer = 0;
   bool reads_body = false;  // of the request
+  std::string varies;       // names of the request's headers that calls are made of, as Vary has them
+  bool one_client = false;  // calls are made of what no header says of the client: its address, a token
 };
 
 /// What is taken of an answer, by `plan`. kNone: what it selects is not there. Thread: any.
@@ -79,6 +81,9 @@ class AggregateRun final : public State {
     const CallPlan& plan;
     Stage stage = Stage::kWaiting;
     bool timed_out = false;
+    bool no_path = false;     // what the request says cannot be part of it
+    bool not_stored = false;  // its answer says that no cache may keep it
+    bool for_one = false;     // or none that is shared
     std::unique_ptr<Call> call;
     std::uint16_t status = 0;
     std::string body;  // what the document is a view of
@@ -98,6 +103,8 @@ class AggregateRun final : public State {
   /// True: it has answered, and may be gone.
   bool finish_if_done();
   void answer_good();
+  /// Content-Type, and how far caches may go.
+  [[nodiscard]] http::Fields answer_fields(bool complete) const;
   [[nodiscard]] bool may_begin() const;
   void send_in_order(bool end);
   void answer_failure(const Part* part);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "fairlead/cache/control.hpp"
 #include "fairlead/change/gzip.hpp"
 #include "gateway/dataplane/filter/aggregate.hpp"
 #include "gateway/dataplane/filter/coding.hpp"
@@ -126,7 +127,11 @@ bool AggregateRun::begin(Part& part) {
   const auto& plan = part.plan;
   Scope scope(request_, *this);
   std::string target, body;
-  if (plan.path.render(scope, kMostPath, target) != RenderError::kNone) return false;
+  if (const auto error = plan.path.render(scope, kMostPath, target); error != RenderError::kNone) {
+    part.no_path = error == RenderError::kUnsafe && !plan.path.uses(change::Source::kCallBody) &&
+                   !plan.path.uses(change::Source::kCallStatus);
+    return false;
+  }
   char mark = '?';
   for (const auto& [name, value] : plan.query) {
     if (value.lacks_value(scope)) continue;
@@ -168,6 +173,9 @@ bool AggregateRun::begin(Part& part) {
 bool AggregateRun::take(Part& part, CallAnswer& answer) {
   part.status = answer.head.status;
   if (part.status < 200 || part.status > 299) return false;
+  const auto control = cache::control_of(answer.head.fields, false);
+  part.not_stored = control.no_store || control.no_cache;
+  part.for_one = control.is_private;
   part.body = std::move(answer.body);
   if (const auto coding = coding_of(answer.head.fields); coding != Coding::kIdentity) {
     std::string plain;
@@ -237,11 +245,23 @@ void AggregateRun::send_in_order(bool end) {
     if (!plan_.complete_header.empty()) part.trailers.push_back({plan_.complete_header, complete ? "true" : "false"});
   }
   part.body = body;
-  Answer head{
-      .status = 200, .fields = {{"content-type", "application/json"}}, .flagged = false, .details = "aggregate"};
+  Answer head{.status = 200, .fields = answer_fields(true), .flagged = false, .details = "aggregate"};
   if (!plan_.complete_header.empty()) head.fields.push_back({"trailer", plan_.complete_header});
   if (!std::exchange(begun_, true)) part.head = &head;
   request_.answer_part(part);
+}
+
+/// No further than the calls' own answers let them, and not for those whose calls would be others. What lacks a part is
+/// for now.
+http::Fields AggregateRun::answer_fields(bool complete) const {
+  http::Fields out{{"content-type", "application/json"}};
+  const auto any = [this](bool Part::* what) {
+    return std::ranges::any_of(parts_, [&](const auto& part) { return part->stage == Stage::kGood && (*part).*what; });
+  };
+  if (!complete || any(&Part::not_stored)) out.push_back({"cache-control", "no-store"});
+  else if (plan_.one_client || any(&Part::for_one)) out.push_back({"cache-control", "private"});
+  if (!plan_.varies.empty()) out.push_back({"vary", plan_.varies});
+  return out;
 }
 
 void AggregateRun::answer_good() {
@@ -267,7 +287,7 @@ void AggregateRun::answer_good() {
     out.write(root, body);
   }
   note(complete ? AggregateResult::kComplete : AggregateResult::kPartial);
-  http::Fields fields{{"content-type", "application/json"}};
+  auto fields = answer_fields(complete);
   if (!plan_.complete_header.empty() && !plan_.first_of)
     fields.push_back({plan_.complete_header, complete ? "true" : "false"});
   request_.answer({.status = 200, .fields = std::move(fields), .body = body, .flagged = false, .details = "aggregate"});
@@ -276,6 +296,11 @@ void AggregateRun::answer_good() {
 void AggregateRun::answer_failure(const Part* part) {
   note(AggregateResult::kFailed);
   for (auto& one : parts_) one->call.reset();
+  if (part != nullptr && part->no_path && !plan_.first_of)
+    return answer_problem(
+        request_, 400, "Bad Request",
+        "call " + part->plan.name + ": a value that its path is made of is missing, or no part of one",
+        ResponseFlag::kDownstreamProtocolError);
   const bool late = part != nullptr && part->timed_out;
   const std::string detail = plan_.first_of ? "no call has a good answer"
                                             : "call " + (part == nullptr ? std::string("?") : part->plan.name) +
