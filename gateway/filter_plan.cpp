@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fairlead/filter/identity_stripper.hpp"
 #include "fairlead/filter/probe.hpp"
 #include "gateway/filter_plan_parts.hpp"
 
@@ -225,7 +226,11 @@ filter::ChainPtr FilterPlan::chain(const config::RequestPolicies& policies, Slot
 
 filter::ChainPtr FilterPlan::with_identity_guard(const filter::ChainPtr& chain, const std::set<std::string>& headers) {
   auto made = chain != nullptr ? std::make_shared<filter::Chain>(*chain) : std::make_shared<filter::Chain>();
-  made->set(Slot::kAuthentication, filter::make_identity_guard(headers), "other routes of the listener");
+  constexpr auto kPlace = static_cast<std::size_t>(Slot::kAuthentication);
+  if (const auto own = made->filters[kPlace]; own != nullptr)
+    made->set(Slot::kAuthentication, filter::make_identity_guard(headers, own), made->origins[kPlace],
+              made->counters[kPlace]);
+  else made->set(Slot::kAuthentication, filter::make_identity_guard(headers), "other routes of the listener");
   return made;
 }
 

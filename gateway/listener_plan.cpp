@@ -86,10 +86,10 @@ const model::Authentication* authentication_of(const config::RequestPolicies& po
   return nullptr;
 }
 
-/// What some routes of the listener tell backends of who calls, and others must not pass on. Empty: none does, or all.
+/// What some routes of the listener tell backends of who calls, and others must not pass on. Empty: none does, or no
+/// more than the listener's own section, which all meet.
 std::set<std::string> guarded_headers(const config::CompiledListener& listener) {
   std::set<std::string> out;
-  if (authentication_of(listener.requests) != nullptr) return out;
   const auto take = [&](const config::RequestPolicies& policies) {
     if (const auto* settings = authentication_of(policies)) out.merge(filter::identity_headers(*settings));
   };
@@ -98,6 +98,8 @@ std::set<std::string> guarded_headers(const config::CompiledListener& listener) 
     for (const auto& target : attached.route->targets)
       if (target.cluster != nullptr) take(target.cluster->requests);
   }
+  if (const auto* own = authentication_of(listener.requests))
+    for (const auto& name : filter::identity_headers(*own)) out.erase(name);
   return out;
 }
 

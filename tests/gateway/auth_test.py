@@ -187,7 +187,7 @@ class Auth(Callers, unittest.TestCase):
         self.refused("-H", "apikey: wrong")
 
     def test_wrong_credentials_may_count_as_none(self):
-        self.serve(policy("auth", "  authentication: {methods: {apiKey: {hideCredentials: true}, basic: {}}, failures: {max: 4, window: 1h}, "
+        self.serve(policy("auth", "  authentication: {methods: {apiKey: {hideCredentials: true}, basic: {}}, failures: {max: 5, window: 1h}, "
                                   "anonymous: {allow: true, consumer: guest, wrongCredentials: Ignore}}"),
                    consumer("alice", "{credentials: [{apiKey: {key: k-alice}}, {basic: {password: secret}}]}"), consumer("guest", "{}"))
         for fields in ((), ("-H", "apikey: wrong"), ("-u", "alice:wrong"), ("-H", "apikey: wrong", "-u", "alice:wrong")):

@@ -146,6 +146,7 @@ AuthOutcome Introspection::judge(Request& request, AuthAttempt& attempt, auth::S
                     .subject = subject.value_or(""),
                     .claims = judged->answer->body,
                     .authenticated = true};
+  if (identity.consumer == nullptr && !settings_.consumer_claim.empty()) attempt.names_nobody = true;
   identity.hold = std::move(judged);
   return accept(attempt, std::move(identity));
 }

@@ -140,6 +140,9 @@ AuthOutcome Jwt::take(VerifiedPtr verified, Request&, AuthAttempt& attempt) cons
                     .subject = verified->token->subject(),
                     .claims = verified->token->payload(),
                     .authenticated = true};
+  const auto* issuer = verified->issuer;
+  if (identity.consumer == nullptr && issuer != nullptr && !issuer->settings.consumer_claim.empty())
+    attempt.names_nobody = true;
   identity.hold = std::move(verified);
   return accept(attempt, std::move(identity));
 }

@@ -308,6 +308,7 @@ AuthOutcome Login::admit(Request& request, AuthAttempt& attempt, const Session& 
                     .subject = subject,
                     .claims = member->payload,
                     .authenticated = true};
+  if (identity.consumer == nullptr && !settings().consumer_claim.empty()) attempt.names_nobody = true;
   identity.hold = std::move(member);
   return accept(attempt, std::move(identity));
 }

@@ -53,11 +53,13 @@ struct AuthAttempt {
   bool good = false;
   std::uint32_t accepted = 0;  ///< bits of the methods that were good
   bool bad = false;  ///< a credential was shown and refused
+  bool guessed = false;  ///< one of those was wrong or nobody's, not merely too old or malformed
   std::string_view why{};  ///< a sentence; a literal
   AuthFailure failure = AuthFailure::kWrong;  ///< the same, for counters
   std::string_view reason{};  ///< the same, more exactly than `failure`: "issuer:iss"; empty: by that
   const std::string* body = nullptr;  ///< the whole, where a method has asked for it
   bool last_counts = false;  ///< of several consumers; else all have to be of one
+  bool names_nobody = false;  ///< a method that was good was to find a consumer by its claims, and has not
   std::size_t failed = 0;  ///< the method that `why` is of
   /// Of kUnavailable, for the log; a literal without white space.
   std::string_view unavailable = "authentication_unavailable";

@@ -226,10 +226,13 @@ AuthOutcome accept(AuthAttempt& attempt, Identity identity) {
     return refuse(attempt, "the credentials are of different consumers", AuthFailure::kOtherConsumer);
   } else if (attempt.identity.claims.empty() && !identity.claims.empty()) {
     attempt.identity.claims = identity.claims;
+    attempt.identity.subject = identity.subject;
     auto both = std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(
         std::move(attempt.identity.hold), std::move(identity.hold));
     attempt.identity.hold = std::move(both);
   }
+  if (attempt.names_nobody && !attempt.last_counts && attempt.identity.consumer != nullptr)
+    return refuse(attempt, "the credentials are of different consumers", AuthFailure::kOtherConsumer);
   attempt.good = true;
   attempt.accepted |= std::uint32_t{1} << attempt.next;
   return AuthOutcome::kGood;

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "fairlead/auth/failures.hpp"
+#include "fairlead/filter/identity_stripper.hpp"
 #include "fairlead/filter/make.hpp"
 #include "fairlead/filter/probe.hpp"
 #include "fairlead/model/request_auth.hpp"
@@ -44,19 +45,20 @@ AuthCounters make_counters(const std::vector<AuthMethodPtr>& methods, const Cont
 /// Looked through for each field of each request: side by side.
 using IdentityNames = std::vector<std::string>;
 
-void strip_identity(Request& request, const IdentityNames& headers) {
-  std::erase_if(request.head().fields, [&](const http::Field& field) {
+void strip(http::Fields& fields, const IdentityNames& headers) {
+  std::erase_if(fields, [&](const http::Field& field) {
     return std::ranges::any_of(headers, [&](const auto& name) { return same_header(field.name, name); });
   });
 }
 
-class IdentityGuard final : public Filter {
+class IdentityGuard final : public Filter, public IdentityStripper {
  public:
   explicit IdentityGuard(const std::set<std::string>& headers) : headers_(headers.begin(), headers.end()) {}
   Verdict on_request(Request& request) const override {
-    strip_identity(request, headers_);
+    strip(request.head().fields, headers_);
     return Verdict::kContinue;
   }
+  void strip_identity(http::Fields& fields) const override { strip(fields, headers_); }
   Preview preview(Probe&) const override {
     return {.kind = Preview::Kind::kPasses,
             .why = "nobody authenticates here: what clients say of who they are is taken off"};
@@ -66,7 +68,37 @@ class IdentityGuard final : public Filter {
   const IdentityNames headers_;
 };
 
-class Authentication final : public Filter {
+/// An authentication of a listener of which some routes tell more than it does.
+class GuardedAuthentication final : public Filter, public IdentityStripper {
+ public:
+  GuardedAuthentication(const std::set<std::string>& headers, FilterPtr next)
+      : headers_(headers.begin(), headers.end()), next_(std::move(next)) {}
+  Verdict on_request(Request& request) const override {
+    strip(request.head().fields, headers_);
+    return next_->on_request(request);
+  }
+  void strip_identity(http::Fields& fields) const override {
+    strip(fields, headers_);
+    if (const auto* stripper = dynamic_cast<const IdentityStripper*>(next_.get())) stripper->strip_identity(fields);
+  }
+  [[nodiscard]] std::size_t most_body() const override { return next_->most_body(); }
+  [[nodiscard]] std::size_t enough_body() const override { return next_->enough_body(); }
+  Verdict on_request_body(Request& request, std::string& body) const override {
+    return next_->on_request_body(request, body);
+  }
+  Verdict on_response(Request& request, http::ResponseHead& head) const override {
+    return next_->on_response(request, head);
+  }
+  void on_end(Request& request) const override { next_->on_end(request); }
+  [[nodiscard]] Preview preview(Probe& probe) const override { return next_->preview(probe); }
+  [[nodiscard]] std::vector<Held> held() const override { return next_->held(); }
+
+ private:
+  const IdentityNames headers_;
+  const FilterPtr next_;
+};
+
+class Authentication final : public Filter, public IdentityStripper {
   using Mode = model::Authentication::Mode;
 
  public:
@@ -86,6 +118,7 @@ class Authentication final : public Filter {
   }
 
   Verdict on_request(Request& request) const override;
+  void strip_identity(http::Fields& fields) const override { strip(fields, identity_headers_); }
   std::size_t most_body() const override { return most_body_; }
   [[nodiscard]] bool wants_body(Request& request) const {
     return std::ranges::any_of(methods_, [&](const auto& method) { return method->wants_body(request); });
@@ -100,7 +133,6 @@ class Authentication final : public Filter {
  private:
   struct Waiting;
 
-  void strip(Request& request) const { strip_identity(request, identity_headers_); }
   Verdict wait(Request& request, AuthAttempt& attempt) const;
   Verdict finish(Request& request, AuthAttempt& attempt) const;
   Verdict pass(Request& request, AuthAttempt& attempt) const;
@@ -137,8 +169,11 @@ struct Authentication::Waiting final : State {
 
 Verdict Authentication::on_request(Request& request) const {
   // A CORS preflight carries no credentials (Fetch section 3.2.2): the CORS filter of its rule answers it before.
-  strip(request);
+  strip_identity(request.head().fields);
   if (settings_.passes_options && request.head().method == http::Method::kOptions) return Verdict::kContinue;
+  // What a RequestAuthentication in front has found is no credential here; its token's claims the backend was told.
+  if (request.identity().authenticated) request.set_authorized_elsewhere(true);
+  request.identity() = {};
   if (const auto left = source_waits(request); left > 0) return refuse_source(request, left);
   if (wants_body(request)) return Verdict::kNeedBody;
   AuthAttempt attempt;
@@ -172,6 +207,8 @@ Verdict Authentication::run(Request& request, AuthAttempt& attempt) const {
         break;
       case AuthOutcome::kBad:
         attempt.bad = true;
+        attempt.guessed =
+            attempt.guessed || attempt.failure == AuthFailure::kWrong || attempt.failure == AuthFailure::kUnknown;
         if (settings_.mode != Mode::kAny) return finish(request, attempt);
         break;
       case AuthOutcome::kWait: return wait(request, attempt);
@@ -223,6 +260,8 @@ Verdict Authentication::finish(Request& request, AuthAttempt& attempt) const {
 }
 
 Verdict Authentication::pass(Request& request, AuthAttempt& attempt) const {
+  // Beside a good credential others may be guessed.
+  if (attempt.guessed && !note_failure(request, attempt)) return refuse_source(request, source_waits(request));
   bool needs_body = false;
   for (std::size_t i = 0; i < methods_.size(); ++i)
     needs_body = needs_body || ((attempt.accepted >> i & 1) != 0 && methods_[i]->needs_body(request));
@@ -253,7 +292,7 @@ Verdict Authentication::on_request_body(Request& request, std::string& body) con
     attempt.why = "the body is not that of the signed digest";
     attempt.failure = AuthFailure::kBody;
     attempt.bad = true;
-    strip(request);
+    strip_identity(request.head().fields);
     if (settings_.allow_anonymous && settings_.ignore_wrong) return pass_anonymous(request, attempt);
     return refuse_request(request, attempt);
   }
@@ -385,6 +424,10 @@ std::set<std::string> identity_headers(const model::Authentication& settings) {
 }
 
 FilterPtr make_identity_guard(const std::set<std::string>& headers) { return std::make_shared<IdentityGuard>(headers); }
+
+FilterPtr make_identity_guard(const std::set<std::string>& headers, FilterPtr next) {
+  return std::make_shared<GuardedAuthentication>(headers, std::move(next));
+}
 
 FilterPtr make_authentication(const model::Authentication& settings, Context& context) {
   const auto store = context.stores.get<auth::DirectoryStore>(auth::DirectoryStore::kName,

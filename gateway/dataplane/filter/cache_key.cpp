@@ -5,26 +5,32 @@
 #include "fairlead/cache/control.hpp"
 #include "fairlead/route/forwarded.hpp"
 #include "fairlead/route/query.hpp"
+#include "gateway/dataplane/filter/auth_places.hpp"
 #include "gateway/dataplane/filter/cache_core.hpp"
 
 namespace fairlead::filter {
 namespace {
 
 /// Fields by which clients may tell a backend another method, host, path or scheme than they ask us for. They are part
-/// of each key, so that what a backend makes of them reaches only those who send the same.
+/// of each key, so that what a backend makes of them reaches only those who send the same. "x_original_url" is one of
+/// them for what goes by CGI's rules.
 bool overrides_target(std::string_view name) {
-  if (!name.starts_with("x-")) return false;
-  constexpr std::string_view kNames[] = {"x-forwarded-host",   "x-forwarded-proto",
-                                         "x-forwarded-port",   "x-forwarded-scheme",
-                                         "x-forwarded-prefix", "x-forwarded-server",
-                                         "x-forwarded-uri",    "x-forwarded-method",
-                                         "x-forwarded-ssl",    "x-host",
-                                         "x-http-host",        "x-original-host",
-                                         "x-original-url",     "x-original-uri",
-                                         "x-rewrite-url",      "x-http-method",
-                                         "x-method-override",  "x-http-method-override",
-                                         "x-url-scheme",       "x-http-host-override"};
-  return std::ranges::find(kNames, name) != std::end(kNames);
+  if (name.size() < 2 || (name[1] != '-' && name[1] != '_' && name[0] != 'f')) return false;
+  constexpr std::string_view kNames[] = {
+      "x-forwarded-host",   "x-forwarded-proto", "x-forwarded-port",       "x-forwarded-scheme", "x-forwarded-prefix",
+      "x-forwarded-server", "x-forwarded-uri",   "x-forwarded-method",     "x-forwarded-ssl",    "x-host",
+      "x-http-host",        "x-original-host",   "x-original-url",         "x-original-uri",     "x-rewrite-url",
+      "x-http-method",      "x-method-override", "x-http-method-override", "x-url-scheme",       "x-http-host-override",
+      "x-forwarded-path",   "front-end-https"};
+  return std::ranges::any_of(kNames, [&](std::string_view one) { return same_header(name, one); });
+}
+
+/// What backends are told of who asked, where it says no more than the URL and the listener.
+bool is_own(const http::Field& field, Request& request) {
+  const auto& head = request.head();
+  if (field.name == "x-forwarded-host") return field.value == head.authority;
+  if (field.name == "x-forwarded-proto") return field.value == head.scheme;
+  return field.name == "x-forwarded-port" && field.value == std::to_string(request.record().local.port);
 }
 
 /// ":8080" where the client named a port: backends put it into links.
@@ -75,10 +81,11 @@ void each_cookie(const http::Fields& fields, F&& f) {
   }
 }
 
-void append_fields(const http::Fields& fields, const model::CacheKey& settings, std::string& out) {
+void append_fields(Request& request, const model::CacheKey& settings, std::string& out) {
+  const auto& fields = request.head().fields;
   for (const auto& field : fields) {
-    const bool keyed =
-        overrides_target(field.name) || std::ranges::find(settings.headers, field.name) != settings.headers.end();
+    const bool keyed = (overrides_target(field.name) && !is_own(field, request)) ||
+                       std::ranges::find(settings.headers, field.name) != settings.headers.end();
     if (keyed) out.append("\n").append(field.name).append("=").append(field.value);
     if (field.name != "forwarded") continue;
     // Its addresses differ with each client; what it says of host and scheme may decide on links.
@@ -92,6 +99,14 @@ void append_fields(const http::Fields& fields, const model::CacheKey& settings, 
   each_cookie(fields, [&](std::string_view name, std::string_view pair) {
     if (std::ranges::find(settings.cookies, name) != settings.cookies.end()) out.append("\n;").append(pair);
   });
+}
+
+/// So that no two callers have one text: a token's subject is its issuer's word, and several may be of one consumer.
+void append_caller(const Identity& who, std::string& out) {
+  if (who.consumer != nullptr) out.append("\n@").append(who.consumer->name());
+  if (!who.authenticated || (who.consumer != nullptr && who.claims.empty())) return;
+  out.append("\n@@").append(std::to_string(who.credential.size())).append(":").append(who.credential);
+  out.append("\n").append(who.subject);
 }
 
 }  // namespace
@@ -127,12 +142,8 @@ cache::Key make_key(Request& request, const CacheCore& core, std::string& out) {
   // Two rules may serve one URL from different backends, by a header for instance.
   out.append("\n").append(request.route_name()).append("/").append(request.rule_name());
   if (request.canary()) out.append("\n#canary");
-  append_fields(request.head().fields, settings, out);
-  if (settings.consumer) {
-    const auto& who = request.identity();
-    if (who.consumer != nullptr) out.append("\n@").append(who.consumer->name());
-    else if (who.authenticated) out.append("\n@@").append(who.subject);
-  }
+  append_fields(request, settings, out);
+  if (settings.consumer) append_caller(request.identity(), out);
   key.text = out;
   core.store->hash(key);
   return key;
@@ -158,7 +169,7 @@ cache::Key make_settings_key(Request& request, const CacheCore& core, std::strin
   out.append("\n").append(head.method_text).append(" ");
   out.append(request.route_name()).append("/").append(request.rule_name());
   if (request.canary()) out.append("\n#canary");
-  append_fields(head.fields, settings, out);
+  append_fields(request, settings, out);
   const auto& who = request.identity();
   if (settings.consumer && who.consumer != nullptr) out.append("\n@").append(who.consumer->name());
   key.text = out;

@@ -36,9 +36,12 @@ Verdict Pending::begin(const cache::Key& key) {
   // Of what another server has let pass nobody here knows by what the backend tells callers apart.
   const bool elsewhere = request_.authorized_elsewhere();
   const bool known = who.authenticated && (who.consumer != nullptr || !who.subject.empty());
+  // A listener's forwardIdentity, or a trusted hop, tells the backend who calls by the certificate.
+  const bool told =
+      http::find(asked, "authorization") != nullptr || http::find(asked, "x-forwarded-client-cert") != nullptr;
   fetch_.who = {.get = true,
                 .no_store = control_.no_store,
-                .authorized = who.authenticated || elsewhere || http::find(asked, "authorization") != nullptr,
+                .authorized = who.authenticated || elsewhere || told,
                 .own_key = settings.key.consumer && known && !elsewhere,
                 .cookies = has_other_cookies(asked, settings.key)};
   switch (look()) {

@@ -46,7 +46,7 @@ std::string_view protocol_of(http::Version version) {
 }
 
 /// One entry for each name, as a map has it: values of equal names are one list.
-void put_headers(std::string& out, Request& request, const CheckOptions& options) {
+void put_headers(std::string& out, Request& request, std::string_view target, const CheckOptions& options) {
   const auto& head = request.head();
   const auto put = [&](std::string_view name, std::string_view value) {
     std::string entry;
@@ -55,7 +55,7 @@ void put_headers(std::string& out, Request& request, const CheckOptions& options
     put_bytes(out, 3, entry);
   };
   put(":method", head.method_text);
-  put(":path", head.target);
+  put(":path", target);
   put(":authority", head.authority);
   put(":scheme", head.scheme);
   if (options.partial) put(kPartialBody, *options.partial ? "true" : "false");
@@ -127,14 +127,23 @@ bool read_leave(std::string_view data, CheckResult& out) {
 
 }  // namespace
 
+std::string checked_target(Request& request) {
+  const auto& target = request.target();
+  if (target.path.empty()) return std::string(request.head().target);  // CONNECT has none
+  std::string out(target.path);
+  if (target.has_query) out.append("?").append(target.query);
+  return out;
+}
+
 std::string encode_check(Request& request, const CheckOptions& options) {
   const auto& head = request.head();
+  const auto target = checked_target(request);
   const auto& record = request.record();
   std::string http, asked, attributes, message;
   put_bytes(http, 1, record.request_id);
   put_bytes(http, 2, head.method_text);
-  put_headers(http, request, options);
-  put_bytes(http, 4, head.target);
+  put_headers(http, request, target, options);
+  put_bytes(http, 4, target);
   put_bytes(http, 5, head.authority);
   put_bytes(http, 6, head.scheme);
   const bool known = head.body == http::Body::kLength || head.body == http::Body::kNone;

@@ -25,6 +25,10 @@ struct CheckOptions {
   std::optional<bool> partial{};  ///< whether that is not all; nothing: no body is told
 };
 
+/// Path and query as they were matched and as the backend gets them, before the route rewrites them: a server that goes
+/// by paths must not be shown "/public/../admin".
+[[nodiscard]] std::string checked_target(Request& request);
+
 /// A CheckRequest in a gRPC message (one length-prefixed frame).
 [[nodiscard]] std::string encode_check(Request& request, const CheckOptions& options);
 

@@ -10,9 +10,11 @@
 #include <utility>
 
 #include "fairlead/base/ascii.hpp"
+#include "fairlead/filter/identity_stripper.hpp"
 #include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/route/rewrite.hpp"
+#include "gateway/dataplane/filter/auth_places.hpp"
 #include "gateway/dataplane/filter/ext_authz.hpp"
 #include "gateway/dataplane/filter/istio_match.hpp"
 
@@ -46,7 +48,7 @@ class Question final : public State, public CallHandler {
   Request& request_;
 };
 
-class ExternalAuthFilter final : public Filter {
+class ExternalAuthFilter final : public Filter, public IdentityStripper {
  public:
   ExternalAuthFilter(const model::ExternalAuth& settings, HeaderNames header_names, std::uint32_t cluster,
                      telemetry::CounterId counters)
@@ -83,6 +85,7 @@ class ExternalAuthFilter final : public Filter {
                    (settings_.fail_open ? "passes" : "gets " + std::to_string(settings_.status_on_error))};
   }
 
+  void strip_identity(http::Fields& fields) const override;
   [[nodiscard]] bool grpc() const { return settings_.protocol == model::ExternalAuth::Protocol::kGrpc; }
   void decide(Request& request, Question& question, CallAnswer& answer) const;
   void decide_http(Request& request, Question& question, CallAnswer& answer) const;
@@ -131,7 +134,19 @@ void change(http::Fields& fields, const CheckHeader& header, Arena& arena) {
   fields.push_back({name, arena.copy(header.value)});
 }
 
+/// What only the server says of who calls is not the client's to say, whether the server says it or not; what it is
+/// shown, it may let pass.
+void ExternalAuthFilter::strip_identity(http::Fields& fields) const {
+  std::erase_if(fields, [&](const http::Field& field) {
+    return !told(field.name) && std::ranges::any_of(settings_.allowed_response_headers, [&](const auto& one) {
+      return header_names_ == HeaderNames::kExact || !one.contains('*') ? same_header(field.name, one)
+                                                                        : matches_pattern(one, field.name);
+    });
+  });
+}
+
 Verdict ExternalAuthFilter::ask(Request& request, std::string_view body, std::optional<bool> partial) const {
+  strip_identity(request.head().fields);
   auto owned = std::make_unique<Question>(*this, request);
   auto& question = *owned;
   request.set_state(std::move(owned));
@@ -156,7 +171,7 @@ Verdict ExternalAuthFilter::ask(Request& request, std::string_view body, std::op
     const auto& from = request.head();
     head.method = from.method;
     head.method_text = from.method_text;
-    std::string target = settings_.path + std::string(from.target);
+    const auto target = settings_.path + checked_target(request);
     head.target = request.arena().copy(target);
     copy_told(from.fields, head.fields);
     std::erase_if(head.fields, [](const http::Field& field) { return field.name == kPartialBody; });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "fairlead/filter/identity_stripper.hpp"
 #include "fairlead/filter/make.hpp"
 #include "gateway/dataplane/filter/auth_places.hpp"
 #include "gateway/dataplane/filter/istio_match.hpp"
@@ -30,7 +31,7 @@ struct Rules {
   [[nodiscard]] bool empty() const { return deny.empty() && allow.empty() && audit.empty(); }
 };
 
-class Istio final : public Filter {
+class Istio final : public Filter, public IdentityStripper {
  public:
   Istio(std::vector<model::ObjectPtr> objects, std::vector<IstioIssuer> issuers, Rules rules)
       : objects_(std::move(objects)), tokens_(std::move(issuers)), rules_(std::move(rules)) {}
@@ -44,6 +45,7 @@ class Istio final : public Filter {
     request.set_state(std::move(made));
     return run(request, attempt);
   }
+  void strip_identity(http::Fields& fields) const override { tokens_.strip_outputs(fields); }
 
  private:
   struct Waiting final : State {

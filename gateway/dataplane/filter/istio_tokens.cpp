@@ -118,7 +118,11 @@ bool is_preflight(Request& request) {
 void IstioTokens::begin(Request& request, IstioAttempt& attempt) const {
   if (!is_preflight(request))
     for (const auto& issuer : issuers_) find_tokens(request, issuer, attempt);
-  std::erase_if(request.head().fields, [&](const auto& field) {
+  strip_outputs(request.head().fields);
+}
+
+void IstioTokens::strip_outputs(http::Fields& fields) const {
+  std::erase_if(fields, [&](const auto& field) {
     return std::ranges::any_of(issuers_, [&](const auto& issuer) { return is_output(*issuer.rule, field.name); });
   });
 }

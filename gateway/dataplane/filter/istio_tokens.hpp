@@ -48,6 +48,7 @@ class IstioTokens {
   [[nodiscard]] bool empty() const { return issuers_.empty(); }
   /// Finds what was sent, and takes off what no client may say: the headers that tell backends of tokens.
   void begin(Request& request, IstioAttempt& attempt) const;
+  void strip_outputs(http::Fields& fields) const;
   [[nodiscard]] Outcome go_on(Request& request, IstioAttempt& attempt) const;
 
  private:

@@ -140,6 +140,7 @@ void Exchange::on_trailers(http::Fields& trailers) {
   request_ended_ = true;
   has_trailers_ = true;
   trailers_ = trailers;
+  strip_trailers();
   http::keep(trailers_, arena_);
   if (holds() && !response_started_) return hold_body({});
   for (auto i = mirrors_.size(); i-- > 0;) mirrors_[i]->on_request_trailers(trailers_);

@@ -104,6 +104,8 @@ class Exchange final : public http::ServerHandler {
   [[nodiscard]] bool switched(const http::ResponseHead& head) const;
   void find_client();
   void tell_identity();
+  void clean_head();
+  void strip_trailers();
   void on_slow_request();
   void limit_request();
   [[nodiscard]] bool too_large();

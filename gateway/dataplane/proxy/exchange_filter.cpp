@@ -34,11 +34,25 @@ bool Exchange::filter_request() {
   record_.peer = ends.peer;
   record_.local = ends.local;
   name_request();  // what filters answer may name it
+  clean_head();
   if (has_two_types(head_.fields)) {
     reply(400, Flag::kDownstreamProtocolError, "two lines of Content-Type that differ");
     return false;
   }
   return filters_->run();
+}
+
+/// As with the head's fields, what tells of the client is not the client's to say. Others may be anything.
+void Exchange::strip_trailers() {
+  std::erase_if(trailers_, [](const http::Field& field) {
+    const auto is = [&](std::string_view text, std::string_view ours) {
+      return std::ranges::equal(text, ours, [](char a, char b) { return a == b || (a == '_' && b == '-'); });
+    };
+    constexpr std::string_view kPrefix = "x-forwarded-";
+    return is(field.name.substr(0, kPrefix.size()), kPrefix) || is(field.name, "x-real-ip") ||
+           is(field.name, "x-request-id") || field.name == "forwarded";
+  });
+  if (filters_ != nullptr) filters_->strip_identity(trailers_);
 }
 
 const filter::Chain* Exchange::consumer_chain(const filter::Identity& identity) const {

@@ -98,6 +98,7 @@ void Exchange::forward() {
   if (target_backend_ == nullptr || target_backend_->cluster == WeightedBackend::kInvalid)
     return reply(500, Flag::kNoClusterFound, "the rule has no valid backend");
   on_backend_writable();  // the client was held back while filters waited
+  if (has_trailers_) strip_trailers();
   prepare_head(prefix_);
   begin_mirrors();
   if (const auto patience = connection_->patience_ms(); patience > 0)
@@ -168,12 +169,25 @@ void Exchange::find_client() {
   client_known_ = true;
 }
 
-/// Who the client is by its certificate: what it says of that itself counts from trusted hops only.
+/// Who the client is by its certificate: what it says of that itself counts from trusted hops only. Once it stands
+/// there another call changes nothing.
 void Exchange::tell_identity() {
   constexpr std::string_view kField = "x-forwarded-client-cert";
   auto& fields = head_.fields;
-  if (!client_addr_.trusted_peer) std::erase_if(fields, [&](const http::Field& field) { return field.name == kField; });
-  if (const auto own = connection_->client_cert(); !own.empty()) fields.push_back({kField, own});
+  const auto own = connection_->client_cert();
+  const auto is_own = [&](const http::Field& field) { return field.value.data() == own.data(); };
+  if (!client_addr_.trusted_peer)
+    std::erase_if(fields, [&](const http::Field& field) { return field.name == kField && !is_own(field); });
+  if (!own.empty() && std::ranges::none_of(fields, is_own)) fields.push_back({kField, own});
+}
+
+/// Filters, and the servers that they ask, see of who calls what backends will be told, and not what an untrusted
+/// client says. What a trusted hop says stays as it came until prepare_head() puts our word behind it.
+void Exchange::clean_head() {
+  const auto& ends = connection_->ends();
+  if (!client_addr_.trusted_peer)
+    route::set_forwarded(client_addr_, ends.peer, ends.local, listener_->limits->forwarded, head_, arena_);
+  tell_identity();
 }
 
 /// A trusted hop's name of the request is kept.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "fairlead/filter/identity_stripper.hpp"
 #include "gateway/dataplane/proxy/exchange.hpp"
 #include "gateway/dataplane/proxy/worker.hpp"
 
@@ -29,6 +30,10 @@ filter::Outcome outcome_of(const filter::Answer& answer) {
 
 void FilterRun::lay_over(const filter::Chain& chain, std::uint32_t slots) {
   const auto mask = chain.mask & slots;
+  // What a more general level's authentication tells, and this one's may not: the client says it in neither.
+  if ((mask & to_call_ & bit(kAuthentication)) != 0)
+    if (const auto* before = dynamic_cast<const filter::IdentityStripper*>(filters_[kAuthentication]))
+      before->strip_identity(exchange_.head_.fields);
   for (auto rest = mask; rest != 0; rest &= rest - 1) {
     const auto slot = static_cast<std::size_t>(std::countr_zero(rest));
     filters_[slot] = chain.filters[slot].get();
@@ -189,6 +194,14 @@ void FilterRun::end() {
   bodies_.clear();
   identity_ = {};
   set_authorized_elsewhere(false);
+}
+
+void FilterRun::strip_identity(http::Fields& trailers) const {
+  for (auto rest = called_ | to_call_; rest != 0; rest &= rest - 1) {
+    const auto* filter = filters_[static_cast<std::size_t>(std::countr_zero(rest))];
+    if (const auto* stripper = dynamic_cast<const filter::IdentityStripper*>(filter))
+      stripper->strip_identity(trailers);
+  }
 }
 
 http::RequestHead& FilterRun::head() { return exchange_.head_; }

@@ -48,6 +48,9 @@ class FilterRun final : public filter::Request {
   /// The request is over.
   void end();
 
+  /// Off trailers of the request what clients may not say of who they are.
+  void strip_identity(http::Fields& trailers) const;
+
   // What filters see.
   http::RequestHead& head() override;
   [[nodiscard]] std::string_view host() const override;
