@@ -136,9 +136,9 @@ void add_action(const proxy::RuleAction& action, const proxy::Snapshot& snapshot
     backends.push_back(std::move(one));
   }
   into["backends"] = std::move(backends);
-  if (action.canary != nullptr) into["canary"] = cluster_of(*action.canary);
-  if (action.request_timeout.count() > 0) into["requestTimeoutMs"] = action.request_timeout.count();
-  if (action.backend_timeout.count() > 0) into["backendTimeoutMs"] = action.backend_timeout.count();
+  if (action.extras->canary != nullptr) into["canary"] = cluster_of(*action.extras->canary);
+  if (action.extras->request_timeout.count() > 0) into["requestTimeoutMs"] = action.extras->request_timeout.count();
+  if (action.extras->backend_timeout.count() > 0) into["backendTimeoutMs"] = action.extras->backend_timeout.count();
 }
 
 Json listener_json(const proxy::ListenerSpec& listener) {

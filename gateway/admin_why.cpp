@@ -165,7 +165,7 @@ const Filter* find_filter(const model::HttpFilters* filters) {
 int own_status(const proxy::RuleAction& action, bool canary) {
   if (action.unserved) return 500;
   if (const auto* redirect = find_filter<model::RequestRedirect>(action.filters)) return redirect->status_code;
-  if (canary) return action.canary->cluster == proxy::WeightedBackend::kInvalid ? 500 : 0;
+  if (canary) return action.extras->canary->cluster == proxy::WeightedBackend::kInvalid ? 500 : 0;
   const auto usable = [](const auto& backend) {
     return backend.weight > 0 && backend.cluster != proxy::WeightedBackend::kInvalid;
   };
@@ -239,8 +239,8 @@ Json chain_json(const proxy::Snapshot& snapshot, const proxy::RouteAction& route
       levels[0].second = consumer_chain(snapshot, probe.identity());
       lay_over();
     }
-    if (i == static_cast<std::size_t>(filter::Slot::kCanary) && probe.canary() && action.canary != nullptr) {
-      levels[kLevels].second = action.canary->chain.get();
+    if (i == static_cast<std::size_t>(filter::Slot::kCanary) && probe.canary() && action.extras->canary != nullptr) {
+      levels[kLevels].second = action.extras->canary->chain.get();
       lay_over();
     }
   }
@@ -277,7 +277,7 @@ Result<> say_result(const proxy::Snapshot& snapshot, const Asked& asked, const r
   auto chain = chain_json(snapshot, all, action, *probe);
   const int by_policy = answer_of(chain);
   if (!chain.empty()) out["policies"] = std::move(chain);
-  const bool canary = probe->canary() && action.canary != nullptr;
+  const bool canary = probe->canary() && action.extras->canary != nullptr;
   const int own = own_status(action, canary);
   const int status = own == 0 ? by_policy : own;
   out["status"] = status == 0 ? Json() : Json(status);

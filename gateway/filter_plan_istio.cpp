@@ -45,7 +45,7 @@ Result<Url> parse_url(std::string_view text) {
 /// By its own name in the cluster, or by the name that it stands for.
 bool is_named(const model::Service& service, const std::string& host) {
   if (service.external_name) return lower_ascii(service.external_host) == host;
-  const auto name = service.metadata.name + '.' + service.metadata.ns;
+  const auto name = service.metadata.name + "." + service.metadata.ns;
   return host == name || host == name + ".svc" || host == name + ".svc.cluster.local";
 }
 
@@ -108,7 +108,7 @@ Result<std::pair<model::ExternalAuth, std::uint32_t>> FilterPlan::provider_of(En
   if (mesh == nullptr) return fail("provider " + name + ": there is no " + where + " with an entry mesh");
   auto providers = config::read_extension_providers(*mesh);
   if (!providers) return fail(std::move(providers.error()).in(where));
-  const auto found = std::ranges::find(*providers, name, &model::ExtensionProvider::name);
+  const auto found = std::ranges::find(*providers, name.text(), &model::ExtensionProvider::name);
   if (found == providers->end())
     return fail(where + " has no extensionProvider " + name + " of envoyExtAuthzHttp or envoyExtAuthzGrpc");
   const bool grpc = found->check.protocol == model::ExternalAuth::Protocol::kGrpc;

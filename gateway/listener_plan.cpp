@@ -94,8 +94,9 @@ std::set<std::string> guarded_headers(const config::CompiledListener& listener) 
     if (const auto* settings = authentication_of(policies)) out.merge(filter::identity_headers(*settings));
   };
   for (const auto& [order, attached] : listener.routes) {
-    for (const auto& [rule, policies] : attached.route->requests) take(policies);
-    for (const auto& target : attached.route->targets)
+    if (attached->requests != nullptr)
+      for (const auto& [rule, policies] : *attached->requests) take(policies);
+    for (const auto& target : attached->targets)
       if (target.cluster != nullptr) take(target.cluster->requests);
   }
   if (const auto* own = authentication_of(listener.requests))
@@ -143,7 +144,7 @@ void ListenerPlan::fence(Port& port) {
     const auto is_wider = [&](const auto& other) { return other != host && config::hostname_covers(other, host); };
     if (host.empty() || std::ranges::none_of(port.hostnames, is_wider)) continue;
     route::Route last;
-    last.key = "404";
+    last.key = {"", "404"};
     last.created = std::numeric_limits<std::int64_t>::max();
     last.hosts = {host};
     last.narrowed = std::make_shared<const route::Narrowed>(host, "");  // behind what others are narrowed to
@@ -200,7 +201,7 @@ void ListenerPlan::attach_all(Port& port, Listener& listener, const CompiledList
   for (const auto& [order, attached] : compiled.routes) {
     if (!is_http(order.key)) continue;
     const auto at = listener.routes.find(order.key);
-    if (at == listener.routes.end() || at->second.from != attached.route) attach(port, listener, attached.route);
+    if (at == listener.routes.end() || at->second.from != attached) attach(port, listener, attached);
   }
 }
 
@@ -306,7 +307,7 @@ void ListenerPlan::apply(const model::Cluster& cluster, const config::GatewaySta
       if (found == compiled.routes.end()) {
         detach(port, listener, route);
       } else {
-        attach(port, listener, found->second.route);
+        attach(port, listener, found->second);
       }
     }
   }

@@ -51,7 +51,7 @@ Result<std::shared_ptr<const route::Router>> plan_router() {
   action->name = "--to";
   action->rules.push_back({.name = "0", .backends = {{.cluster = 0, .weight = 1}}, .total_weight = 1});
   route::Route all;
-  all.key = "--to";
+  all.key = {"", "--to"};
   all.rules.emplace_back();
   all.data = action;
   FL_TRY(auto prepared, route::prepare(std::move(all)));

@@ -7,7 +7,8 @@ namespace fairlead::gateway {
 namespace {
 
 std::string redis_service_name(const std::string& ns, const model::BackendTarget& target) {
-  return (target.ref.ns.empty() ? ns : target.ref.ns) + "/" + target.ref.name + ":" + std::to_string(target.port);
+  return (target.ref.ns.empty() ? ns : target.ref.ns.text()) + "/" + target.ref.name + ":" +
+         std::to_string(target.port);
 }
 
 /// Sorted, so that all gateways name the same one first.

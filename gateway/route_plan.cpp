@@ -13,6 +13,7 @@ namespace fairlead::gateway {
 namespace {
 
 using proxy::RuleAction;
+using proxy::RuleExtras;
 using proxy::WeightedBackend;
 
 constexpr std::uint32_t kDefaultAttempts = 2;
@@ -34,13 +35,17 @@ bool same(const std::shared_ptr<const WeightedBackend>& a, const std::shared_ptr
   return a == b || (a != nullptr && b != nullptr && same(*a, *b));
 }
 
+bool same(const RuleExtras& a, const RuleExtras& b) {
+  return a.request_timeout == b.request_timeout && a.backend_timeout == b.backend_timeout &&
+         a.says_request_timeout == b.says_request_timeout && a.mirrors == b.mirrors && same(a.retry, b.retry) &&
+         same(a.session, b.session) && same(a.canary, b.canary);
+}
+
 /// Of actions of one object: what filters point to is the same then.
 bool same_rule(const RuleAction& a, const RuleAction& b) {
   return std::ranges::equal(a.backends, b.backends, [](const auto& x, const auto& y) { return same(x, y); }) &&
-         a.name == b.name && a.filters == b.filters && a.total_weight == b.total_weight &&
-         a.request_timeout == b.request_timeout && a.backend_timeout == b.backend_timeout &&
-         a.says_request_timeout == b.says_request_timeout && a.mirrors == b.mirrors && same(a.retry, b.retry) &&
-         same(a.session, b.session) && a.chain == b.chain && a.unserved == b.unserved && same(a.canary, b.canary);
+         a.name == b.name && a.filters == b.filters && a.total_weight == b.total_weight && a.chain == b.chain &&
+         a.unserved == b.unserved && same(*a.extras, *b.extras);
 }
 
 void note_filters(const model::HttpFilters& filters, const std::string& where, Remarks::Texts& texts) {
@@ -63,12 +68,12 @@ bool answers_500(const model::HttpFilters& filters) {
 }
 
 template <class Rule>
-void take_timeouts(const Rule& rule, RuleAction& action) {
+void take_timeouts(const Rule& rule, RuleExtras& extras) {
   if constexpr (requires { rule.timeouts; }) {
     if (!rule.timeouts) return;
-    action.says_request_timeout = rule.timeouts->request.has_value();
-    action.request_timeout = rule.timeouts->request.value_or(proxy::milliseconds{0});
-    action.backend_timeout = rule.timeouts->backend_request.value_or(proxy::milliseconds{0});
+    extras.says_request_timeout = rule.timeouts->request.has_value();
+    extras.request_timeout = rule.timeouts->request.value_or(proxy::milliseconds{0});
+    extras.backend_timeout = rule.timeouts->backend_request.value_or(proxy::milliseconds{0});
   }
 }
 
@@ -111,11 +116,11 @@ std::shared_ptr<const proxy::SessionRule> session_of(const Rule& rule, const std
 }
 
 template <class Rule>
-void take_rule(const Rule& rule, const std::string& scope, RuleAction& action) {
-  take_timeouts(rule, action);
-  if (rule.persistence) action.session = session_of(rule, scope);
+void take_rule(const Rule& rule, const std::string& scope, RuleExtras& extras) {
+  take_timeouts(rule, extras);
+  if (rule.persistence) extras.session = session_of(rule, scope);
   if constexpr (requires { rule.retry; })
-    if (rule.retry) action.retry = retry_of(*rule.retry);
+    if (rule.retry) extras.retry = retry_of(*rule.retry);
 }
 
 /// The path of session cookies that the route's annotation says.
@@ -126,18 +131,21 @@ void take_cookie_path(const model::Labels& annotations, std::vector<RuleAction>&
       path->starts_with('/') && std::ranges::all_of(*path, [](char c) { return c > ' ' && c <= '~' && c != ';'; });
   if (!good) return texts.push_back("annotation fairlead.io/session-cookie-path: expected a path without spaces and ;");
   for (auto& rule : rules) {
-    if (rule.session == nullptr) continue;
-    auto session = std::make_shared<proxy::SessionRule>(*rule.session);
+    if (rule.extras->session == nullptr) continue;
+    auto session = std::make_shared<proxy::SessionRule>(*rule.extras->session);
     session->spec.path = *path;
-    rule.session = std::move(session);
+    auto extras = std::make_shared<RuleExtras>(*rule.extras);
+    extras->session = std::move(session);
+    rule.extras = std::move(extras);
   }
 }
 
 /// Null: none.
 const config::RequestPolicies* policies_of(const config::CompiledRoute& route, const std::string& rule) {
-  auto found = route.requests.find(rule);
-  if (found == route.requests.end()) found = route.requests.find("");
-  return found == route.requests.end() ? nullptr : &found->second;
+  if (route.requests == nullptr) return nullptr;
+  auto found = route.requests->find(rule);
+  if (found == route.requests->end()) found = route.requests->find("");
+  return found == route.requests->end() ? nullptr : &found->second;
 }
 
 /// The first that has the section, as in chains; null: none.
@@ -230,20 +238,22 @@ void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route, const 
     for (std::size_t i = 0; i < rules.size(); ++i) {
       const auto where = "rules[" + std::to_string(i) + "]";
       auto& out = action->rules.emplace_back();
-      out.name = rules[i].name.empty() ? std::to_string(i) : rules[i].name;
+      out.name = rules[i].name.empty() ? Name(std::to_string(i)) : Name(rules[i].name);
       if (!rules[i].filters.empty()) out.filters = &rules[i].filters;
-      out.mirrors = mirrors_of(rules[i].filters);
+      RuleExtras extras;
+      extras.mirrors = mirrors_of(rules[i].filters);
       for (std::size_t k = 0; k < rules[i].backends.size(); ++k) {
         out.backends.push_back(backend_of(rules[i].backends[k], where + ".backendRefs[" + std::to_string(k) + "]"));
         out.total_weight += out.backends.back().weight;
       }
       if (const auto* policies = policies_of(*route, rules[i].name); policies != nullptr) {
         out.chain = filters_.chain(*policies);
-        if (const auto* policy = canary_policy(*policies)) out.canary = canary_of(*policy, where);
+        if (const auto* policy = canary_policy(*policies)) extras.canary = canary_of(*policy, where);
       }
       out.unserved = has_extension(rules[i].filters);
       authorize(rules[i].filters, where, out);
-      take_rule(rules[i], route->key.text() + " " + where, out);
+      take_rule(rules[i], route->key.text() + " " + where, extras);
+      if (extras != RuleExtras{}) out.extras = std::make_shared<const RuleExtras>(std::move(extras));
       note_filters(rules[i].filters, where, texts);
     }
   };
@@ -270,15 +280,12 @@ RoutePlan::ActionPtr RoutePlan::use(const config::CompiledRoutePtr& route, const
   ++entry.uses;
   if (entry.from != route) plan(entry, route, credential);
   if (listener == nullptr) return entry.action;
-  auto& made = entry.at_listeners[listener];  // a map: the others may go meanwhile
-  if (made == nullptr) {
-    std::erase_if(entry.at_listeners,
-                  [](const auto& one) { return one.second != nullptr && one.second.use_count() == 1; });
-    auto action = std::make_shared<proxy::RouteAction>(*entry.action);
-    action->chain = listener;
-    made = std::move(action);
-  }
-  return made;
+  const auto known = std::ranges::find(entry.at_listeners, listener, &std::pair<filter::ChainPtr, ActionPtr>::first);
+  if (known != entry.at_listeners.end()) return known->second;
+  std::erase_if(entry.at_listeners, [](const auto& one) { return one.second.use_count() == 1; });
+  auto action = std::make_shared<proxy::RouteAction>(*entry.action);
+  action->chain = listener;
+  return entry.at_listeners.emplace_back(listener, std::move(action)).second;
 }
 
 void RoutePlan::release(const model::ObjectKey& key, const Credential& credential) {

@@ -35,7 +35,7 @@ class RoutePlan {
   struct Entry {
     config::CompiledRoutePtr from;
     ActionPtr action;                                     // without a listener's filters
-    std::map<filter::ChainPtr, ActionPtr> at_listeners;  // with them
+    std::vector<std::pair<filter::ChainPtr, ActionPtr>> at_listeners;  // with them
     std::vector<std::uint32_t> clusters;  // one for each use of theirs
     std::uint32_t uses = 0;
   };

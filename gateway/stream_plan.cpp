@@ -101,12 +101,12 @@ void StreamPlan::add_names(const CompiledListener& listener, const std::vector<s
     if (!is_stream(order.key.kind)) continue;
     StreamRoute route{.kind = ends_tls ? StreamRoute::Kind::kTerminate : StreamRoute::Kind::kPass,
                       .backend_tls = ends_tls || listener.spec->protocol == ListenerProtocol::kTcp,
-                      .action = action_of(*attached.route, credential, used)};
-    auto names = attached.hostnames;
+                      .action = action_of(*attached, credential, used)};
+    auto names = config::hostnames_of(listener, *attached);
     if (names.empty()) names.emplace_back();
     for (const auto& name : names) {
       if (is_anothers(hostnames, own, name)) continue;
-      const auto rank = rank_of(*attached.route->object, name);
+      const auto rank = rank_of(*attached->object, name);
       const auto [at, fresh] = found.try_emplace(name, rank, route);
       if (!fresh && at->second.first < rank) at->second = {rank, route};
     }

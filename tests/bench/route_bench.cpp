@@ -40,7 +40,7 @@ struct Kind {
 
 Route plain(std::size_t n, std::string host) {
   Route route;
-  route.key = "default/route-" + std::to_string(n);
+  route.key = {"default", "route-" + std::to_string(n)};
   if (!host.empty()) route.hosts.push_back(std::move(host));
   route.rules.emplace_back().matches.emplace_back();
   return route;

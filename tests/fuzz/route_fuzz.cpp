@@ -52,7 +52,7 @@ std::vector<RoutePtr> some_routes(Input& in) {
   for (int i = 0; i < 16 && !in.empty(); ++i) {
     const auto what = in.octet();
     Route route;
-    route.key = "n/" + std::to_string(i);
+    route.key = {"n", std::to_string(i)};
     route.created = what >> 7;
     if ((what & 64) == 0) route.hosts.emplace_back(kHosts[(what >> 4) & 3]);
     route.rules.push_back({{some_match(in, what)}});

@@ -133,7 +133,7 @@ model::Metadata read_identity(View root, bool namespaced) {
   const auto name = metadata.find("name");
   const auto ns = metadata.find("namespace");
   if (name && name.is_string()) out.name = name.text();
-  if (namespaced) out.ns = ns && ns.is_string() ? std::string(ns.text()) : "default";
+  if (namespaced) out.ns = ns && ns.is_string() ? ns.text() : std::string_view("default");
   return out;
 }
 

@@ -53,12 +53,6 @@ std::optional<std::chrono::milliseconds> parse_gep_2257(std::string_view text) {
 
 }  // namespace
 
-void read_text(Reader& reader, View at, std::string& out, std::size_t least, std::size_t most) {
-  read_text(
-      reader, at, out, least, most, [](std::string_view) { return true; },
-      "a string of " + std::to_string(least) + " to " + std::to_string(most) + " characters");
-}
-
 void check_one(Reader& reader, View at, std::initializer_list<std::string_view> names, std::size_t least) {
   std::string list;
   std::size_t found = 0;
@@ -71,29 +65,10 @@ void check_one(Reader& reader, View at, std::initializer_list<std::string_view> 
   if (found > 1) reader.error(at, expected);
 }
 
-void read_section_name(Reader& reader, View at, std::string& out) {
-  read_text(reader, at, out, 1, 253, is_dns_subdomain,
-            "a name of lower-case letters, digits, '-' and '.', at most 253 characters");
-}
-
-void read_namespace_name(Reader& reader, View at, std::string& out) {
-  read_text(reader, at, out, 1, 63, is_dns_label,
-            "a namespace: lower-case letters, digits and '-', at most 63 characters");
-}
-
-void read_object_name(Reader& reader, View at, std::string& out) { read_text(reader, at, out, 1, 253); }
-
 bool is_hostname(std::string_view text, bool wildcard) {
   if (text.size() > 253) return false;
   if (wildcard && text.starts_with("*.")) text.remove_prefix(2);
   return is_dns_subdomain(text);
-}
-
-void read_hostname(Reader& reader, View at, std::string& out, bool wildcard) {
-  read_text(
-      reader, at, out, 1, 253, [&](std::string_view text) { return is_hostname(text, wildcard); },
-      wildcard ? "a host name in lower case such as a.example or *.example"
-               : "a host name in lower case such as a.example");
 }
 
 bool is_token(std::string_view text) {

@@ -90,9 +90,11 @@ void read_list(Reader& reader, View at, std::size_t least, std::size_t most, std
   for (auto item = at.first(); item; item = item.next()) read(item, out.emplace_back());
 }
 
+// Texts are read into a std::string or a Name.
+
 /// A string of least to most bytes that `good` holds of.
-template <class Good>
-bool read_text(Reader& reader, View at, std::string& out, std::size_t least, std::size_t most, Good&& good,
+template <class Text, class Good>
+bool read_text(Reader& reader, View at, Text& out, std::size_t least, std::size_t most, Good&& good,
                std::string_view expected) {
   if (!at.is_string()) {
     reader.error(at, std::string(expected) + (at.node().type == Tree::Type::kScalar ? " (put it in quotes)" : ""));
@@ -106,15 +108,37 @@ bool read_text(Reader& reader, View at, std::string& out, std::size_t least, std
   return true;
 }
 
-void read_text(Reader& reader, View at, std::string& out, std::size_t least, std::size_t most);
+template <class Text>
+void read_text(Reader& reader, View at, Text& out, std::size_t least, std::size_t most) {
+  read_text(
+      reader, at, out, least, most, [](std::string_view) { return true; },
+      "a string of " + std::to_string(least) + " to " + std::to_string(most) + " characters");
+}
 
 /// "web" or "a.b": a DNS subdomain, as names of listeners, rules and sections are.
-void read_section_name(Reader& reader, View at, std::string& out);
-void read_namespace_name(Reader& reader, View at, std::string& out);
-void read_object_name(Reader& reader, View at, std::string& out);
+template <class Text>
+void read_section_name(Reader& reader, View at, Text& out) {
+  read_text(reader, at, out, 1, 253, is_dns_subdomain,
+            "a name of lower-case letters, digits, '-' and '.', at most 253 characters");
+}
+template <class Text>
+void read_namespace_name(Reader& reader, View at, Text& out) {
+  read_text(reader, at, out, 1, 63, is_dns_label,
+            "a namespace: lower-case letters, digits and '-', at most 63 characters");
+}
+template <class Text>
+void read_object_name(Reader& reader, View at, Text& out) {
+  read_text(reader, at, out, 1, 253);
+}
 /// "a.example", and "*.example" where a wildcard may stand.
-void read_hostname(Reader& reader, View at, std::string& out, bool wildcard);
 [[nodiscard]] bool is_hostname(std::string_view text, bool wildcard);
+template <class Text>
+void read_hostname(Reader& reader, View at, Text& out, bool wildcard) {
+  read_text(
+      reader, at, out, 1, 253, [&](std::string_view text) { return is_hostname(text, wildcard); },
+      wildcard ? "a host name in lower case such as a.example or *.example"
+               : "a host name in lower case such as a.example");
+}
 /// RFC 9110 token.
 [[nodiscard]] bool is_token(std::string_view text);
 [[nodiscard]] bool is_header_value(std::string_view text);

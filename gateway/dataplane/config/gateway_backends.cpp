@@ -40,13 +40,23 @@ void each_target(const model::Object& object, auto&& call, bool& extension) {
 }
 
 /// Of all policies, each once.
-std::set<const model::BackendTarget*> canary_targets(const std::map<std::string, RequestPolicies>& requests) {
+std::set<const model::BackendTarget*> canary_targets(const CompiledRoute& route) {
   std::set<const model::BackendTarget*> out;
-  for (const auto& [section, policies] : requests)
+  if (route.requests == nullptr) return out;
+  for (const auto& [section, policies] : *route.requests)
     for (const auto& object : policies)
       if (const auto* policy = std::get_if<model::RequestPolicy>(object.get());
           policy != nullptr && policy->settings->canary != nullptr)
         out.insert(&policy->settings->canary->backend);
+  return out;
+}
+
+/// "ns/name" of Services that the route names, found or not.
+std::set<std::string> services_of(const CompiledRoute& route) {
+  std::set<std::string> out;
+  for (const auto& [target, cluster, fault] : route.targets)
+    if (target->ref.kind.kind == RefKind::kService)
+      out.insert((target->ref.ns.empty() ? route.key.ns : target->ref.ns) + "/" + target->ref.name);
   return out;
 }
 
@@ -160,7 +170,6 @@ CompiledTarget GatewayState::Impl::compile_target(const model::Cluster& cluster,
     out.fault = RefFault::kInvalidKind;
     return out;
   }
-  state.services.push_back(ns + "/" + target.ref.name);
   if (ns != route.ns) {
     state.abroad = true;
     if (!is_granted(cluster, ref_of(route.kind), route.ns, RefKind::kService, ns, target.ref.name)) {
@@ -169,7 +178,7 @@ CompiledTarget GatewayState::Impl::compile_target(const model::Cluster& cluster,
     }
   }
   const bool udp = route.kind == Kind::kUdpRoute;
-  auto name = state.services.back() + ":" + std::to_string(target.port) + (udp ? "/udp" : "");
+  auto name = ns + "/" + target.ref.name + ":" + std::to_string(target.port) + (udp ? "/udp" : "");
   const auto use = [&] { ++cluster_uses[name]; };
   if (const auto known = clusters.find(name); known != clusters.end()) {
     out.cluster = known->second;
@@ -194,7 +203,7 @@ CompiledTarget GatewayState::Impl::compile_target(const model::Cluster& cluster,
 void GatewayState::Impl::compile_route(const model::Cluster& cluster, const ObjectKey& key, const ObjectPtr& object,
                                        std::vector<BackendClusterPtr>& fresh) {
   auto& state = routes[key];
-  auto compiled = std::make_shared<CompiledRoute>();
+  auto compiled = std::make_unique<CompiledRoute>();
   compiled->key = key;
   compiled->object = object;
   state.base = route_base(*object);
@@ -215,16 +224,14 @@ void GatewayState::Impl::compile_route(const model::Cluster& cluster, const Obje
     state.fault_message = "no filter of an ExtensionRef";
   }
   const auto target = std::string(model::kind_name(key.kind)) + " " + key.ns + "/" + key.name;
-  for (const auto& section : policies.request_sections(target))
-    compiled->requests[section] = policies.requests(target, section);
-  for (const auto* canary : canary_targets(compiled->requests))
+  std::map<std::string, RequestPolicies> requests;
+  for (const auto& section : policies.request_sections(target)) requests[section] = policies.requests(target, section);
+  if (!requests.empty()) compiled->requests = std::make_unique<const decltype(requests)>(std::move(requests));
+  for (const auto* canary : canary_targets(*compiled))
     compiled->targets.push_back(compile_target(cluster, key, *canary, state, fresh));
   compiled->targets.shrink_to_fit();
-  std::ranges::sort(state.services);
-  const auto twice = std::ranges::unique(state.services);
-  state.services.erase(twice.begin(), twice.end());
-  for (const auto& service : state.services) users[service].insert(key);
-  state.compiled = std::move(compiled);
+  for (const auto& service : services_of(*compiled)) users[service].insert(key);
+  state.compiled = CompiledRoutePtr(compiled.release());
   if (key.kind == Kind::kGrpcRoute) ++grpc_routes;
 }
 
@@ -264,7 +271,7 @@ BackendClusterPtr GatewayState::redis_backend(const model::Cluster& cluster, con
 void GatewayState::Impl::forget_route(const ObjectKey& key) {
   const auto found = routes.find(key);
   if (found == routes.end()) return;
-  for (const auto& service : found->second.services) {
+  for (const auto& service : services_of(*found->second.compiled)) {
     const auto of = users.find(service);
     if (of == users.end()) continue;
     of->second.erase(key);

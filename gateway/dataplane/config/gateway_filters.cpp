@@ -317,9 +317,8 @@ void read_header_matches(Reader& reader, View at, bool grpc, std::vector<model::
     if (std::ranges::find(out, match.name, &model::ValueMatch::name) == out.end()) out.push_back(std::move(match));
 }
 
-void read_session_persistence(Reader& reader, View at, std::shared_ptr<model::SessionPersistence>& out) {
-  out = std::make_shared<model::SessionPersistence>();
-  auto& value = *out;
+void read_session_persistence(Reader& reader, View at, CountedPtr<model::SessionPersistence>& out) {
+  auto& value = made_in(out);
   read_mapping(reader, at, field("sessionName", [&](View v) { read_text(reader, v, value.session_name, 0, 128); }),
                field("type",
                      [&](View v) {

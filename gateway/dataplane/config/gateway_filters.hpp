@@ -7,7 +7,15 @@ namespace fairlead::config {
 
 /// The filters of a rule or backend. grpc: only those of a GRPCRoute may stand.
 void read_filters(Reader& reader, View at, bool grpc, model::HttpFilters& out);
-void read_session_persistence(Reader& reader, View at, std::shared_ptr<model::SessionPersistence>& out);
+void read_session_persistence(Reader& reader, View at, CountedPtr<model::SessionPersistence>& out);
+
+/// A new one in `out`, to be filled.
+template <class T>
+T& made_in(CountedPtr<T>& out) {
+  auto* made = new T;
+  out = CountedPtr<T>(made);
+  return *made;
+}
 /// Headers or query parameters; `value` reads the value.
 void read_header_matches(Reader& reader, View at, bool grpc, std::vector<model::ValueMatch>& out);
 

@@ -28,14 +28,13 @@ struct RouteState {
   CompiledRoutePtr compiled;
   const model::RouteBase* base = nullptr;
   struct Parent {
-    model::ParentReference ref;  ///< as written, or of a default Gateway
+    std::shared_ptr<const model::ParentReference> ref;  ///< as written, or of a default Gateway; never null
     Attachment attachment = Attachment::kAccepted;
   };
   std::vector<Parent> parents;           ///< of ours only
   std::vector<ListenerKey> listeners;    ///< it is attached to
-  std::vector<std::string> services;     ///< "ns/name" that it names, found or not
   RefFault fault = RefFault::kNone;      ///< of the first target that has one
-  std::string fault_message;
+  Name fault_message;
   bool abroad = false;                   ///< names something in another namespace
 };
 
@@ -158,8 +157,8 @@ struct GatewayState::Impl {
   Endpoints unusable;
   BadCertificates bad_certificates;
   std::uint64_t grpc_routes = 0;
-  /// While attach_all() runs: HTTPRoutes and GRPCRoutes by listener.
-  std::map<ListenerKey, std::array<std::vector<const AttachedRoute*>, 2>> by_kind;
+  /// While attach_all() runs: host names of HTTPRoutes and GRPCRoutes by listener.
+  std::map<ListenerKey, std::array<std::vector<std::vector<std::string>>, 2>> by_kind;
 
   // gateway_times.cpp
   /// A route's conditions but PartiallyInvalid, without their texts.
@@ -197,7 +196,7 @@ struct GatewayState::Impl {
   void attach(const model::Cluster& cluster, const ObjectKey& key, RouteState& state);
   void detach(RouteState& state, std::set<ListenerKey>* touched);
   void attach_to(const model::Cluster& cluster, const ObjectKey& key, RouteState& state,
-                 const model::ParentReference& ref, const ObjectKey& parent);
+                 const std::shared_ptr<const model::ParentReference>& ref, const ObjectKey& parent);
 };
 
 }  // namespace fairlead::config

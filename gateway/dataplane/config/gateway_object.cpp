@@ -66,14 +66,15 @@ void read_tls(Reader& reader, View at, std::optional<model::ListenerTls>& out) {
 void read_allowed_namespaces(Reader& reader, View at, bool listeners, model::AllowedNamespaces& out) {
   using enum model::AllowedNamespaces::From;
   constexpr model::AllowedNamespaces::From kFrom[] = {kSame, kAll, kSelector, kNone};
-  read_mapping(reader, at,
-               field("from",
-                     [&](View v) {
-                       const auto from = listeners ? reader.one_of(v, {"Same", "All", "Selector", "None"})
-                                                   : reader.one_of(v, {"Same", "All", "Selector"});
-                       if (from) out.from = kFrom[*from];
-                     }),
-               field("selector", [&](View v) { out.selector = read_selector(reader, v); }));
+  read_mapping(
+      reader, at,
+      field("from",
+            [&](View v) {
+              const auto from = listeners ? reader.one_of(v, {"Same", "All", "Selector", "None"})
+                                          : reader.one_of(v, {"Same", "All", "Selector"});
+              if (from) out.from = kFrom[*from];
+            }),
+      field("selector", [&](View v) { out.selector = std::make_shared<model::Selector>(read_selector(reader, v)); }));
 }
 
 void read_allowed_routes(Reader& reader, View at, model::Listener& out) {

@@ -37,7 +37,7 @@ void GatewayState::Impl::detach(RouteState& state, std::set<ListenerKey>* touche
 }
 
 void GatewayState::Impl::attach_to(const model::Cluster& cluster, const ObjectKey& key, RouteState& state,
-                                   const model::ParentReference& ref, const ObjectKey& parent) {
+                                   const std::shared_ptr<const model::ParentReference>& ref, const ObjectKey& parent) {
   auto reached = Attachment::kNoMatchingParent;
   const auto advance = [&](Attachment to) {
     if (reached != Attachment::kAccepted) reached = to;
@@ -45,8 +45,8 @@ void GatewayState::Impl::attach_to(const model::Cluster& cluster, const ObjectKe
   const auto* hostnames = route_hostnames(*state.compiled->object);
   for (auto it = listeners.lower_bound({parent, ""}); it != listeners.end() && it->first.owner == parent; ++it) {
     auto& listener = it->second;
-    if (!ref.section.empty() && ref.section != listener.key.name) continue;
-    if (ref.port != 0 && ref.port != listener.spec->port) continue;
+    if (!ref->section.empty() && ref->section != listener.key.name) continue;
+    if (ref->port != 0 && ref->port != listener.spec->port) continue;
     if (reached == Attachment::kNoMatchingParent) reached = Attachment::kNotAllowedByListeners;
     if (std::ranges::find(listener.kinds, ref_of(key.kind)) == listener.kinds.end()) continue;
     if (!allows(cluster, listener.spec->namespaces, parent.ns, key.ns)) continue;
@@ -57,10 +57,10 @@ void GatewayState::Impl::attach_to(const model::Cluster& cluster, const ObjectKe
       continue;
     }
     const RouteOrder order{state.base->metadata.created, key};
-    const auto overlaps = [&](const AttachedRoute* other) {
+    const auto overlaps = [&](const std::vector<std::string>& others) {
       const std::vector<std::string> any{""};
       for (const auto& a : common->empty() ? any : *common)
-        for (const auto& b : other->hostnames.empty() ? any : other->hostnames)
+        for (const auto& b : others.empty() ? any : others)
           if (hostname_covers(a, b) || hostname_covers(b, a)) return true;
       return false;
     };
@@ -71,9 +71,8 @@ void GatewayState::Impl::attach_to(const model::Cluster& cluster, const ObjectKe
       continue;
     }
     reached = Attachment::kAccepted;
-    const auto& attached =
-        listener.routes.insert_or_assign(order, AttachedRoute{state.compiled, std::move(*common)}).first->second;
-    if (contested) by_kind[listener.key][key.kind == Kind::kGrpcRoute ? 1 : 0].push_back(&attached);
+    listener.routes.insert_or_assign(order, state.compiled);
+    if (contested) by_kind[listener.key][key.kind == Kind::kGrpcRoute ? 1 : 0].push_back(std::move(*common));
     state.listeners.push_back(listener.key);
   }
   state.parents.push_back({ref, reached});
@@ -81,11 +80,12 @@ void GatewayState::Impl::attach_to(const model::Cluster& cluster, const ObjectKe
 
 void GatewayState::Impl::attach(const model::Cluster& cluster, const ObjectKey& key, RouteState& state) {
   for (const auto& ref : state.base->parents) {
+    const std::shared_ptr<const model::ParentReference> shared(state.compiled->object, &ref);
     const auto& ns = ref.ns.empty() ? key.ns : ref.ns;
     if (ref.kind.kind == RefKind::kGateway && gateways.contains({Kind::kGateway, ns, ref.name}))
-      attach_to(cluster, key, state, ref, {Kind::kGateway, ns, ref.name});
+      attach_to(cluster, key, state, shared, {Kind::kGateway, ns, ref.name});
     if (ref.kind.kind == RefKind::kListenerSet && sets.contains({Kind::kListenerSet, ns, ref.name}))
-      attach_to(cluster, key, state, ref, {Kind::kListenerSet, ns, ref.name});
+      attach_to(cluster, key, state, shared, {Kind::kListenerSet, ns, ref.name});
   }
   if (!state.base->use_default_gateways) return;
   for (const auto& [gateway, entry] : gateways) {
@@ -94,9 +94,9 @@ void GatewayState::Impl::attach(const model::Cluster& cluster, const ObjectKey& 
              (ref.ns.empty() ? key.ns : ref.ns) == gateway.ns;
     });
     if (!entry.gateway->default_scope || named) continue;
-    model::ParentReference ref;
-    ref.ns = gateway.ns;
-    ref.name = gateway.name;
+    auto ref = std::make_shared<model::ParentReference>();
+    ref->ns = gateway.ns;
+    ref->name = gateway.name;
     attach_to(cluster, key, state, ref, gateway);
     if (state.parents.back().attachment != Attachment::kAccepted) state.parents.pop_back();
   }
@@ -141,6 +141,12 @@ std::optional<std::vector<std::string>> intersect_hostnames(std::string_view lis
   const auto twice = std::ranges::unique(out);
   out.erase(twice.begin(), twice.end());
   return out.empty() ? std::nullopt : std::optional(std::move(out));
+}
+
+std::vector<std::string> hostnames_of(const CompiledListener& listener, const CompiledRoute& route) {
+  const auto* own = route_hostnames(*route.object);
+  if (own == nullptr) return {};
+  return intersect_hostnames(listener.spec->hostname, *own).value_or(std::vector<std::string>{});
 }
 
 bool RouteOrder::operator<(const RouteOrder& other) const {

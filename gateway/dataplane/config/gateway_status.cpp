@@ -280,7 +280,7 @@ ObjectStatus route_status(const GatewayState::Impl& state, const ObjectKey& key,
   const auto generation = route.base->metadata.generation;
   const auto refused = state.refused.find(key.text());
   for (const auto& parent : route.parents) {
-    auto& status = out.parents.emplace_back(ParentStatus{.ref = parent.ref, .conditions = {}});
+    auto& status = out.parents.emplace_back(ParentStatus{.ref = *parent.ref, .conditions = {}});
     const bool accepted = parent.attachment == Attachment::kAccepted;
     const auto words = words_of(parent.attachment);
     add(status.conditions, "Accepted", accepted, words.reason, std::string(words.message), generation);

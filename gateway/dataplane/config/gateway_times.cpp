@@ -29,7 +29,7 @@ Transitions::All conditions_of(const ObjectStatus& status) {
 Transitions::All GatewayState::Impl::conditions_of(const RouteState& route) {
   Transitions::All out;
   for (const auto& parent : route.parents) {
-    const auto place = place_of(parent.ref);
+    const auto place = place_of(*parent.ref);
     out.push_back({Transitions::id_of(place, "Accepted"), parent.attachment == Attachment::kAccepted});
     out.push_back({Transitions::id_of(place, "ResolvedRefs"), route.fault == RefFault::kNone});
   }

@@ -76,8 +76,8 @@ void read_match(Reader& reader, View at, model::HttpMatch& out) {
                }));
 }
 
-void read_timeouts(Reader& reader, View at, std::optional<model::HttpTimeouts>& out) {
-  auto& value = out.emplace();
+void read_timeouts(Reader& reader, View at, CountedPtr<model::HttpTimeouts>& out) {
+  auto& value = made_in(out);
   read_mapping(reader, at, field("request", [&](View v) { value.request = read_duration(reader, v); }),
                field("backendRequest", [&](View v) { value.backend_request = read_duration(reader, v); }));
   const bool both = value.request && value.backend_request && value.request->count() != 0;
@@ -85,8 +85,8 @@ void read_timeouts(Reader& reader, View at, std::optional<model::HttpTimeouts>& 
     reader.error(at.find("backendRequest"), "a duration of at most the one of request");
 }
 
-void read_retry(Reader& reader, View at, std::optional<model::HttpRetry>& out) {
-  auto& value = out.emplace();
+void read_retry(Reader& reader, View at, CountedPtr<model::HttpRetry>& out) {
+  auto& value = made_in(out);
   read_mapping(reader, at,
                field("codes",
                      [&](View v) {

@@ -143,11 +143,19 @@ void Reader::missing(View at, std::string_view field, std::string expected) {
 
 void Reader::warn(View at, std::string remark) { note(Severity::kWarning, at, path(at), {}, std::move(remark)); }
 
+bool Reader::expect_string(View at) {
+  if (at.is_null()) return false;
+  if (at.is_string()) return true;
+  error(at, at.node().type == Tree::Type::kScalar ? "a string (put it in quotes)" : "a string");
+  return false;
+}
+
 void Reader::read(View at, std::string& out) {
-  if (at.is_null()) return;
-  if (!at.is_string())
-    return error(at, at.node().type == Tree::Type::kScalar ? "a string (put it in quotes)" : "a string");
-  out = at.text();
+  if (expect_string(at)) out = at.text();
+}
+
+void Reader::read(View at, Name& out) {
+  if (expect_string(at)) out = at.text();
 }
 
 std::optional<std::string> Reader::file(View at, std::size_t most) {

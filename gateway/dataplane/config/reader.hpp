@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "fairlead/base/address.hpp"
+#include "fairlead/base/name.hpp"
 #include "fairlead/config/diagnostic.hpp"
 #include "gateway/dataplane/config/tree.hpp"
 
@@ -86,6 +87,7 @@ class Reader {
   }
 
   void read(View at, std::string& out);
+  void read(View at, Name& out);
   /// What the file of that path holds, at most `most` bytes without one line end behind them. The path is shown in what
   /// is noted, its content never is.
   [[nodiscard]] std::optional<std::string> file(View at, std::size_t most);
@@ -105,6 +107,7 @@ class Reader {
 
  private:
   void note(Severity severity, View at, std::string field, std::string found, std::string expected);
+  [[nodiscard]] bool expect_string(View at);
 
   View root_;
   std::string object_;

@@ -164,9 +164,11 @@ void read_external_name(Reader& reader, View spec, model::Service& out) {
   const auto at = spec.find("externalName");
   if (!out.external_name) return;
   if (!at) return reader.missing(spec, "externalName", "a host name, as the type is ExternalName");
-  reader.read(at, out.external_host);
-  if (out.external_host.ends_with('.')) out.external_host.pop_back();
-  if (at.is_string() && !is_dns_subdomain(out.external_host))
+  std::string host;
+  reader.read(at, host);
+  if (host.ends_with('.')) host.pop_back();
+  out.external_host = host;
+  if (at.is_string() && !is_dns_subdomain(host))
     reader.error(at, "a host name of lower-case letters, digits, '-' and '.', at most 253 characters");
 }
 

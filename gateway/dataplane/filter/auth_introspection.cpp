@@ -162,7 +162,7 @@ AuthMethodPtr make_introspection_method(const model::IntrospectionMethod& settin
   if (!secret) context.faults.push_back("introspection: client: " + secret.error().message);
   if (!number || !secret) return nullptr;
   Question question{.cluster = *number,
-                    .host = settings.host.empty() ? settings.backend.ref.name : settings.host,
+                    .host = settings.host.empty() ? settings.backend.ref.name.text() : settings.host,
                     .path = settings.path,
                     .timeout = settings.timeout};
   // The name says all that answers depend on, so that policies that ask the same share them.

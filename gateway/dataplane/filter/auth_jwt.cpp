@@ -247,7 +247,7 @@ void find_remote(Issuer& issuer, Context& context) {
   auto& source = issuer.remote;
   source = {.keys = nullptr,
             .cluster = *number,
-            .host = remote.host.empty() ? remote.backend.ref.name : remote.host,
+            .host = remote.host.empty() ? remote.backend.ref.name.text() : remote.host,
             .path = remote.path,
             .timeout = remote.timeout};
   const auto only = algorithms_of(issuer.settings.algorithms);

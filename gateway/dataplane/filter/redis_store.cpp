@@ -141,7 +141,7 @@ std::shared_ptr<const limit::RedisConfig> make_redis_config(const model::RedisSe
   config.scripts = scripts;
   config.addresses = settings.addresses;
   if (const auto& backend = settings.backend) {
-    config.name = (backend->ref.ns.empty() ? context.ns : backend->ref.ns) + "/" + backend->ref.name + ":" +
+    config.name = (backend->ref.ns.empty() ? context.ns : backend->ref.ns.text()) + "/" + backend->ref.name + ":" +
                   std::to_string(backend->port);
     config.places = context.redis_places(*backend);
   }

@@ -143,7 +143,7 @@ class Comparison {
       route::RouteMatch out;
       out.path_kind = match.path.empty() ? route::PathKind::kPrefix : route::PathKind::kRegex;
       out.path = match.path.empty() ? "/" : match.path;
-      if (match.match.contains("method")) out.method = match.match["method"];
+      if (match.match.contains("method")) out.method = match.match["method"].get<std::string>();
       if (match.match.contains("headers"))
         for (const auto& header : match.match["headers"])
           out.headers.push_back({header["name"], header["value"], route::Compare::kRegex, {}});

@@ -29,7 +29,7 @@ void Cluster::apply(ChangeSet& changes) {
     if (const auto* slice = as_slice(before)) remove_slice(*slice);
     if (const auto* slice = as_slice(object)) {
       auto& group = slices_[{key.ns, slice->service}];
-      group.emplace(std::ranges::lower_bound(group, key.name, {}, name_of), object, slice);
+      group.emplace(std::ranges::lower_bound(group, key.name.text(), {}, name_of), object, slice);
     }
     if (!object) {
       if (old != of_kind.end()) of_kind.erase(old);

@@ -36,12 +36,12 @@ RefKindName ref_kind(std::string_view group, std::string_view kind) {
 
 std::string_view ref_group(const RefKindName& kind) {
   if (kind.kind != RefKind::kOther) return kKnown[static_cast<std::size_t>(kind.kind)].group;
-  return std::string_view(kind.other).substr(0, kind.other.find('/'));
+  return std::string_view(kind.other).substr(0, kind.other.text().find('/'));
 }
 
 std::string_view ref_kind_name(const RefKindName& kind) {
   if (kind.kind != RefKind::kOther) return kKnown[static_cast<std::size_t>(kind.kind)].kind;
-  const auto slash = kind.other.find('/');
+  const auto slash = kind.other.text().find('/');
   return slash == std::string::npos ? std::string_view{} : std::string_view(kind.other).substr(slash + 1);
 }
 

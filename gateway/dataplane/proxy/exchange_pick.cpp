@@ -63,7 +63,7 @@ std::string_view Exchange::hashed_text(upstream::HashBy by, std::string_view nam
 /// The session that the client brings; it chooses among the rule's backends before their weights do.
 void Exchange::read_session() {
   if (worker_.references() == nullptr) return;
-  const auto& rule = *action_->session;
+  const auto& rule = *action_->extras->session;
   std::string_view text;
   if (rule.spec.kind == upstream::Persistence::kCookie) {
     text = upstream::find_cookie(head_.fields, rule.spec.name);
@@ -89,7 +89,7 @@ void Exchange::start_session(http::ResponseHead& head) {
   const bool valid = session_.state == upstream::SessionState::kValid;
   const auto& known = session_.reference.endpoint;
   if (valid && known.port == at.port && known.address == at.address) return;
-  const auto& rule = *action_->session;
+  const auto& rule = *action_->extras->session;
   const auto now = unix_seconds();
   const upstream::SessionReference reference{.endpoint = at, .started_s = valid ? session_.reference.started_s : now};
   const auto text = worker_.references()->make(reference, rule.scope);
@@ -102,19 +102,19 @@ void Exchange::start_session(http::ResponseHead& head) {
 }
 
 const upstream::RetrySpec& Exchange::retry_spec() const {
-  return action_->retry != nullptr ? *action_->retry : cluster_->spec().retry;
+  return action_->extras->retry != nullptr ? *action_->extras->retry : cluster_->spec().retry;
 }
 
 void Exchange::arm_request_timeout() {
-  auto limit = count_of(action_->request_timeout);
-  if (!action_->says_request_timeout)
+  auto limit = count_of(action_->extras->request_timeout);
+  if (!action_->extras->says_request_timeout)
     if (const auto* cluster = worker_.cluster(generation_, cluster_number_))
       limit = count_of(cluster->spec().timeouts.request);
   if (limit > 0) worker_.reactor().timers().arm(request_alarm_, worker_.reactor().now_ms() + limit);
 }
 
 void Exchange::arm_try_timeout() {
-  const auto of_rule = count_of(action_->backend_timeout);
+  const auto of_rule = count_of(action_->extras->backend_timeout);
   const auto of_retry = count_of(retry_spec().per_try_timeout);
   const auto limit = of_rule == 0 ? of_retry : of_retry == 0 ? of_rule : std::min(of_rule, of_retry);
   if (limit > 0) worker_.reactor().timers().arm(try_alarm_, worker_.reactor().now_ms() + limit);
@@ -140,8 +140,8 @@ void Exchange::on_idle() {
 }
 
 void Exchange::begin_mirrors() {
-  if (tunnel_ || (action_->mirrors.empty() && target_backend_->mirrors.empty())) return;
-  for (const auto* targets : {&action_->mirrors, &target_backend_->mirrors})
+  if (tunnel_ || (action_->extras->mirrors.empty() && target_backend_->mirrors.empty())) return;
+  for (const auto* targets : {&action_->extras->mirrors, &target_backend_->mirrors})
     for (const auto& target : *targets)
       worker_.mirrors().begin(target, worker_.cluster(generation_, target.cluster), *connection_, head_,
                               request_ended_ && kept_.empty() && !has_trailers_, mirrors_);

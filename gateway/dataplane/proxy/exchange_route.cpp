@@ -143,7 +143,7 @@ bool Exchange::answered_by_filter(const route::Match& match) {
 
 bool Exchange::choose_cluster() {
   target_backend_ = nullptr;
-  if (action_->session != nullptr) read_session();
+  if (action_->extras->session != nullptr) read_session();
   if (target_backend_ != nullptr) return true;  // the session's
   if (action_->total_weight == 0) return false;
   const auto chosen =
@@ -156,8 +156,8 @@ bool Exchange::choose_cluster() {
 
 /// In place of what weights or a session have chosen; false: the rule has none.
 bool Exchange::choose_canary() {
-  if (action_->canary == nullptr) return false;
-  target_backend_ = action_->canary.get();
+  if (action_->extras->canary == nullptr) return false;
+  target_backend_ = action_->extras->canary.get();
   cluster_number_ = target_backend_->cluster;
   worker_.reactor().timers().cancel(request_alarm_);
   if (cluster_number_ != WeightedBackend::kInvalid) arm_request_timeout();
@@ -252,7 +252,7 @@ void Exchange::tell_as_kong(std::string_view prefix) {
 }
 
 void Exchange::change_response(http::ResponseHead& head) {
-  if (action_->session != nullptr) start_session(head);
+  if (action_->extras->session != nullptr) start_session(head);
   for (const auto* filters : {action_->filters, target_backend_->filters})
     if (const auto* change = find_filter<model::ResponseHeaderModifier>(filters)) route::modify(*change, head.fields);
   if (cors_ != nullptr) route::apply_cors(*cors_, head_, head, arena_);

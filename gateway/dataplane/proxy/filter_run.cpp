@@ -235,7 +235,8 @@ void FilterRun::pass_body(std::unique_ptr<filter::BodyFilter> filter) {
 }
 
 bool FilterRun::canary() const {
-  return exchange_.action_->canary != nullptr && exchange_.target_backend_ == exchange_.action_->canary.get();
+  return exchange_.action_->extras->canary != nullptr &&
+         exchange_.target_backend_ == exchange_.action_->extras->canary.get();
 }
 
 /// Behind it its Service's sections take the place of the other's. Those in front of it that its Service has are asked

@@ -77,7 +77,7 @@ std::shared_ptr<const Narrowed> narrowed_by(std::string_view listener, const std
 Result<Route> begin(const model::RouteBase& base, const std::vector<std::string>& hostnames, std::string_view listener,
                     std::shared_ptr<const void> data) {
   Route route;
-  route.key = base.metadata.ns + "/" + base.metadata.name;
+  route.key = {base.metadata.ns, base.metadata.name};
   route.created = base.metadata.created;
   route.data = std::move(data);
   for (const auto& hostname : hostnames)

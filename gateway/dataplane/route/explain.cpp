@@ -78,12 +78,13 @@ int judge_conditions(Verdict& verdict, const Candidate& candidate, const Request
 }
 
 Ranked judge(const HostRouter& host, const Candidate& candidate, const Request& request) {
-  Ranked ranked{{candidate.route, candidate.rule, candidate.match, host.pattern(), false, false, {}, {}, {}},
-                &candidate,
-                0,
-                host.asked()};
+  Ranked ranked{
+      {candidate.route, candidate.rule, candidate.match, std::string(host.pattern()), false, false, {}, {}, {}},
+      &candidate,
+      0,
+      host.asked()};
   if (!host_matches(host.pattern(), request.host)) {
-    say(ranked.verdict, "host", request.host, host.pattern());
+    say(ranked.verdict, "host", request.host, std::string(host.pattern()));
   } else if (!path_met(*candidate.spec, request.path)) {
     say(ranked.verdict, "path", request.path, path_text(*candidate.spec));
     ranked.progress = 1;
@@ -116,7 +117,7 @@ std::string value_of(const Ranked& ranked, Precedence by) {
     case Precedence::kHeaders: return std::to_string(spec.headers.size());
     case Precedence::kQueries: return std::to_string(spec.queries.size());
     case Precedence::kAge: return std::to_string(ranked.candidate->route->created);
-    case Precedence::kName: return ranked.candidate->route->key;
+    case Precedence::kName: return ranked.candidate->route->key.text();
     case Precedence::kOrder:
       return "rules[" + std::to_string(ranked.verdict.rule) + "].matches[" + std::to_string(ranked.verdict.match) + "]";
   }

@@ -147,6 +147,10 @@ Result<> prepare_match(RouteMatch& match) {
 
 }  // namespace
 
+int RouteKey::compare(const RouteKey& other) const {
+  return ns == other.ns ? name.text().compare(other.name.text()) : text().compare(other.text());
+}
+
 Result<RoutePtr> prepare(Route route) {
   constexpr std::size_t kMost = std::numeric_limits<std::uint16_t>::max();
   for (std::size_t i = 0; i < route.hosts.size(); ++i)

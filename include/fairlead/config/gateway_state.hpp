@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fairlead/base/counted.hpp"
 #include "fairlead/config/diagnostic.hpp"
 #include "fairlead/model/cluster.hpp"
 
@@ -91,23 +92,19 @@ struct CompiledTarget {
   RefFault fault = RefFault::kNone;
 };
 
-struct CompiledRoute {
+struct CompiledRoute : Counted {
+  bool extension = false;  ///< some rule has an ExtensionRef: such rules answer 500
   model::ObjectKey key;
   model::ObjectPtr object;
   std::vector<CompiledTarget>
       targets;  ///< rule by rule: backends with their filters' targets, then the rule's filters'; then canaries
-  bool extension = false;  ///< some rule has an ExtensionRef: such rules answer 500
-  std::map<std::string, RequestPolicies> requests;  ///< by the rule's name, with those for all; "": for all rules
+  /// By the rule's name, with those for all; "": for all rules. Null: none.
+  std::unique_ptr<const std::map<std::string, RequestPolicies>> requests;
 
   /// What became of a target of this route's object.
   [[nodiscard]] const CompiledTarget* find(const model::BackendTarget& target) const;
 };
-using CompiledRoutePtr = std::shared_ptr<const CompiledRoute>;
-
-struct AttachedRoute {
-  CompiledRoutePtr route;
-  std::vector<std::string> hostnames;  ///< of the route and the listener together; empty: every host
-};
+using CompiledRoutePtr = CountedPtr<CompiledRoute>;
 
 /// Older routes first, then by namespace and name: the order in which ties are broken.
 struct RouteOrder {
@@ -136,7 +133,7 @@ enum class ListenerRefFault : std::uint8_t {
 
 struct ListenerKey {
   model::ObjectKey owner;  ///< a Gateway or a ListenerSet
-  std::string name;
+  Name name;
   auto operator<=>(const ListenerKey&) const = default;
   bool operator==(const ListenerKey&) const = default;
 };
@@ -164,8 +161,11 @@ struct CompiledListener {
   std::string message;  ///< of fault or ref_fault
   bool overlapping = false;  ///< OverlappingTLSConfig
   bool serving = false;  ///< to be opened; else its port gets no traffic by it
-  std::map<RouteOrder, AttachedRoute> routes;
+  std::map<RouteOrder, CompiledRoutePtr> routes;  ///< that are attached
 };
+
+/// Of the listener and a route of its together; empty: every host.
+[[nodiscard]] std::vector<std::string> hostnames_of(const CompiledListener& listener, const CompiledRoute& route);
 
 /// What an update touched; what is not named here is as before.
 struct GatewayChange {

@@ -16,8 +16,8 @@ namespace fairlead::model {
 /// Names one object. A RefusedPolicy goes by the kind of the policy that it stands for.
 struct ObjectKey {
   Kind kind;
-  std::string ns;
-  std::string name;
+  Name ns;
+  Name name;
 
   auto operator<=>(const ObjectKey&) const = default;
   [[nodiscard]] std::string text() const;  ///< "Service default/web"

@@ -42,7 +42,7 @@ struct ListenerTls {
 struct AllowedNamespaces {
   enum class From : std::uint8_t { kSame, kAll, kSelector, kNone };
   From from = From::kSame;
-  std::optional<Selector> selector;  ///< with kSelector; without one nothing is selected
+  std::shared_ptr<Selector> selector{};  ///< with kSelector; null: nothing is selected
 };
 
 struct Listener {
@@ -89,10 +89,10 @@ struct GatewayInfrastructure {
 
 struct Gateway {
   Metadata metadata;
-  std::string class_name;
+  Name class_name;
   std::vector<Listener> listeners;
   std::vector<GatewayAddress> addresses;
-  AllowedNamespaces allowed_listeners{.from = AllowedNamespaces::From::kNone, .selector = {}};
+  AllowedNamespaces allowed_listeners{.from = AllowedNamespaces::From::kNone};
   /// Null where the field is not given: rare, and every Object takes the room of the largest.
   std::shared_ptr<GatewayTls> tls;
   std::shared_ptr<GatewayInfrastructure> infrastructure;
@@ -175,8 +175,8 @@ struct BackendTlsPolicy {
   std::vector<PolicyTarget> targets;
   std::vector<ObjectReference> ca_certificates;  ///< caCertificateRefs: ConfigMap (core) or Secret, same namespace
   bool system_ca = false;                        ///< wellKnownCACertificates: System
-  std::string other_well_known;                  ///< any other value of wellKnownCACertificates: not served
-  std::string hostname;  ///< SNI, and what the certificate must name unless alt_names says else
+  Name other_well_known;                         ///< any other value of wellKnownCACertificates: not served
+  Name hostname;  ///< SNI, and what the certificate must name unless alt_names says else
   std::vector<SubjectAltName> alt_names;
   Labels options;
 };

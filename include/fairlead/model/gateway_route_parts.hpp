@@ -13,6 +13,9 @@
 #include <variant>
 #include <vector>
 
+#include "fairlead/base/counted.hpp"
+#include "fairlead/base/name.hpp"
+
 namespace fairlead::model {
 
 inline constexpr std::string_view kGatewayGroup = "gateway.networking.k8s.io";
@@ -35,7 +38,7 @@ enum class RefKind : std::uint8_t {
 
 struct RefKindName {
   RefKind kind = RefKind::kOther;
-  std::string other{};  ///< "group/Kind" as written, with kOther; "/Kind" of the core group
+  Name other{};  ///< "group/Kind" as written, with kOther; "/Kind" of the core group
 
   bool operator==(const RefKindName&) const = default;
   auto operator<=>(const RefKindName&) const = default;
@@ -48,16 +51,16 @@ struct RefKindName {
 /// SecretObjectReference, LocalObjectReference, ObjectReference.
 struct ObjectReference {
   RefKindName kind{};
-  std::string ns{};  ///< empty: of who refers
-  std::string name{};
+  Name ns{};  ///< empty: of who refers
+  Name name{};
   bool operator==(const ObjectReference&) const = default;
 };
 
 struct ParentReference {
   RefKindName kind{.kind = RefKind::kGateway, .other = {}};
-  std::string ns{};  ///< empty: of the route
-  std::string name{};
-  std::string section{};   ///< sectionName: a listener; empty: all of them
+  Name ns{};  ///< empty: of the route
+  Name name{};
+  Name section{};          ///< sectionName: a listener; empty: all of them
   std::uint16_t port = 0;  ///< 0: any
   bool operator==(const ParentReference&) const = default;
 };
@@ -85,8 +88,8 @@ struct BackendReference : BackendTarget {
 enum class PathMatchType : std::uint8_t { kPathPrefix, kExact, kRegularExpression };
 
 struct PathMatch {
-  PathMatchType type = PathMatchType::kPathPrefix;
   std::string value = "/";  ///< as written: not decoded, not normalised
+  PathMatchType type = PathMatchType::kPathPrefix;
 };
 
 enum class ValueMatchType : std::uint8_t { kExact, kRegularExpression };
@@ -104,10 +107,10 @@ enum class HttpMethod : std::uint8_t { kAny, kGet, kHead, kPost, kPut, kDelete, 
 /// All of it must hold. Of several entries that name the same header or parameter only the first counts; readers leave
 /// the others out.
 struct HttpMatch {
-  PathMatch path;
+  [[no_unique_address]] PathMatch path;  // `method` fits behind it
+  HttpMethod method = HttpMethod::kAny;
   std::vector<ValueMatch> headers;
   std::vector<ValueMatch> query;
-  HttpMethod method = HttpMethod::kAny;
 };
 
 struct GrpcMethodMatch {
@@ -211,18 +214,18 @@ struct HttpBackendReference : BackendReference {
 };
 
 /// 0 in either: no limit, as 0s is written.
-struct HttpTimeouts {
+struct HttpTimeouts : Counted {
   std::optional<std::chrono::milliseconds> request;  ///< of the client's request as a whole
   std::optional<std::chrono::milliseconds> backend_request;  ///< of each try
 };
 
-struct HttpRetry {
+struct HttpRetry : Counted {
   std::vector<std::uint16_t> codes;  ///< 400 to 599; empty: by default of the implementation
   std::optional<std::uint32_t> attempts;  ///< after the first; nothing: by default of the implementation
   std::optional<std::chrono::milliseconds> backoff;  ///< least time between tries
 };
 
-struct SessionPersistence {
+struct SessionPersistence : Counted {
   enum class Type : std::uint8_t { kCookie, kHeader };
   enum class Lifetime : std::uint8_t { kSession, kPermanent };
   std::string session_name;  ///< empty: made up by the implementation
@@ -232,13 +235,14 @@ struct SessionPersistence {
 };
 
 struct HttpRule {
-  std::string name;  ///< may be empty
+  Name name;  ///< may be empty
   std::vector<HttpMatch> matches;  ///< any of; by default one of every path
   HttpFilters filters;
   std::vector<HttpBackendReference> backends;
-  std::optional<HttpTimeouts> timeouts;
-  std::optional<HttpRetry> retry;
-  std::shared_ptr<SessionPersistence> persistence;  ///< null: none, as nearly always
+  // Null: not given, as nearly always.
+  CountedPtr<HttpTimeouts> timeouts;
+  CountedPtr<HttpRetry> retry;
+  CountedPtr<SessionPersistence> persistence;
 };
 
 struct GrpcRule {
@@ -246,7 +250,7 @@ struct GrpcRule {
   std::vector<GrpcMatch> matches;  ///< any of; empty: every request
   HttpFilters filters;
   std::vector<HttpBackendReference> backends;
-  std::shared_ptr<SessionPersistence> persistence;
+  CountedPtr<SessionPersistence> persistence;
 };
 
 }  // namespace fairlead::model

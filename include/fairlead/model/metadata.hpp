@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "fairlead/base/name.hpp"
+
 namespace fairlead::model {
 
 /// Sorted by key; few entries, so a vector serves better than a map.
@@ -49,8 +51,8 @@ inline constexpr std::size_t kKindCount = static_cast<std::size_t>(Kind::kReques
 [[nodiscard]] std::string_view kind_name(Kind kind);
 
 struct Metadata {
-  std::string name;
-  std::string ns;  ///< empty for cluster-scoped kinds
+  Name name;
+  Name ns;  ///< empty for cluster-scoped kinds
   Labels labels;
   Labels annotations;  ///< only those of fairlead.io/ and service.kubernetes.io/: the rest would only cost memory
   std::int64_t created = 0;     ///< creationTimestamp, seconds since 1970; 0: not given, which counts as the oldest

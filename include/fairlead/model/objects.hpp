@@ -46,11 +46,11 @@ struct NamedPort {
 struct Pod {
   Metadata metadata;
   std::vector<Address> addresses;  ///< status.podIPs, or status.podIP
-  std::string node;                ///< spec.nodeName
-  std::string service_account;     ///< "default" where the object has none
+  Name node;                       ///< spec.nodeName
+  Name service_account;            ///< "default" where the object has none
   std::vector<NamedPort> ports;    ///< of its containers, for named target ports
-  std::string owner_kind;          ///< controller, e.g. ReplicaSet; empty for a bare pod
-  std::string owner_name;
+  Name owner_kind;                 ///< controller, e.g. ReplicaSet; empty for a bare pod
+  Name owner_name;
   bool host_network = false;
   bool finished = false;           ///< phase Succeeded or Failed: its address may be another's by now
 };
@@ -94,7 +94,7 @@ struct Service {
   std::uint32_t affinity_seconds = 0;      ///< sessionAffinity: ClientIP; default 10800; 0: none
   bool headless = false;
   bool external_name = false;              ///< type: ExternalName
-  std::string external_host;               ///< externalName: a DNS name, for type ExternalName
+  Name external_host;                      ///< externalName: a DNS name, for type ExternalName
   bool internal_local = false;             ///< internalTrafficPolicy: Local
   bool external_local = false;             ///< externalTrafficPolicy: Local
   bool publish_not_ready = false;
@@ -269,7 +269,7 @@ struct AuthorizationPolicy {
   Action action = Action::kAllow;
   std::vector<AuthorizationRule> rules;  ///< none: matches nothing (ALLOW then denies all)
   std::vector<PolicyTarget> targets{};  ///< targetRefs, in place of the selector; read at the gateway only
-  std::string provider{};  ///< with kCustom: an extensionProvider of the mesh (model/istio.hpp)
+  Name provider{};  ///< with kCustom: an extensionProvider of the mesh (model/istio.hpp)
 };
 
 struct JwtRule;

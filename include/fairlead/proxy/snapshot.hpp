@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "fairlead/base/name.hpp"
 #include "fairlead/filter/chain.hpp"
 #include "fairlead/http/h2_limits.hpp"
 #include "fairlead/http/limits.hpp"
@@ -62,22 +63,34 @@ struct WeightedBackend {
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-/// What becomes of a request that a rule has matched.
-struct RuleAction {
-  std::string name;  ///< the rule's, or its number
-  std::vector<WeightedBackend> backends;
-  const model::HttpFilters* filters = nullptr;  ///< of RouteAction::object
-  std::uint32_t total_weight = 0;  ///< 0: nobody to ask, 500
+/// What few rules say.
+struct RuleExtras {
   milliseconds request_timeout{0};
   milliseconds backend_timeout{0};
-  std::uint32_t id = next_rule_id();  ///< copies are the same rule
-  bool unserved = false;  ///< it has a filter that nobody serves: 500
   bool says_request_timeout = false;  ///< also that there is none; else the cluster's is in force
   std::vector<MirrorTarget> mirrors{};
   std::shared_ptr<const upstream::RetrySpec> retry{};  ///< null: the cluster's
   std::shared_ptr<const SessionRule> session{};        ///< null: none
-  filter::ChainPtr chain{};  ///< of policies for the rule and its route; null: none
   std::shared_ptr<const WeightedBackend> canary{};  ///< where the chain's canary sends some; null: none
+  bool operator==(const RuleExtras&) const = default;
+
+  /// Of all other rules, the same object.
+  [[nodiscard]] static const std::shared_ptr<const RuleExtras>& none() {
+    static const auto kNone = std::make_shared<const RuleExtras>();
+    return kNone;
+  }
+};
+
+/// What becomes of a request that a rule has matched.
+struct RuleAction {
+  Name name;  ///< the rule's, or its number
+  std::vector<WeightedBackend> backends;
+  const model::HttpFilters* filters = nullptr;  ///< of RouteAction::object
+  std::uint32_t total_weight = 0;  ///< 0: nobody to ask, 500
+  std::uint32_t id = next_rule_id();  ///< copies are the same rule
+  bool unserved = false;  ///< it has a filter that nobody serves: 500
+  filter::ChainPtr chain{};  ///< of policies for the rule and its route; null: none
+  std::shared_ptr<const RuleExtras> extras = RuleExtras::none();  ///< never null
 };
 
 /// A route's actions, by rule: what route::Route::data leads to; without one, 404.

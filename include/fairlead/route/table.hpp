@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fairlead/base/name.hpp"
 #include "fairlead/base/result.hpp"
 #include "fairlead/http/message.hpp"
 
@@ -70,13 +71,13 @@ enum class Rank : std::uint8_t {
 
 /// All of its conditions must hold.
 struct RouteMatch {
-  PathKind path_kind = PathKind::kPrefix;
   std::string path = "/";
   std::shared_ptr<const PathRegex> path_regex;  ///< made by prepare()
   std::shared_ptr<const GrpcMatch> grpc;  ///< takes the place of the path, in routes of gRPC; null: none
-  std::string method;                   ///< "GET"; empty: all
+  Name method;                          ///< "GET"; empty: all
   std::vector<FieldMatch> headers;      ///< of several with one name only the first counts
   std::vector<FieldMatch> queries;      ///< the same
+  PathKind path_kind = PathKind::kPrefix;
   http::Method method_id = http::Method::kOther;  ///< made by prepare()
   std::uint16_t depth = 0;  ///< made by prepare(): elements of the prefix, or of an expression's literal
   Rank rank = Rank::kExact;  ///< made by prepare()
@@ -93,9 +94,17 @@ struct Narrowed {
   std::string asked;  ///< empty: every host
 };
 
+/// Whose route it is.
+struct RouteKey {
+  Name ns;
+  Name name;
+  [[nodiscard]] std::string text() const { return ns + "/" + name; }
+  [[nodiscard]] int compare(const RouteKey& other) const;  ///< of the texts
+};
+
 /// One route object, attached to one listener.
 struct Route {
-  std::string key;  ///< "namespace/name": a tie between routes of the same age is broken by it
+  RouteKey key;  ///< a tie between routes of the same age is broken by it
   std::int64_t created = 0;  ///< any unit, the same for all routes: older ones come first
   bool grpc = false;  ///< matches requests of gRPC only, and by GRPCRoute's precedence
   std::vector<std::string> hosts;  ///< patterns, already intersected with the listener's; none: every host

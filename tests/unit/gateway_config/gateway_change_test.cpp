@@ -14,10 +14,10 @@ std::string describe(const World& world, const GatewayState& state) {
     out += key.owner.text() + " " + key.name + (listener.serving ? " serving" : " idle");
     for (const auto& [order, attached] : listener.routes) {
       out += " " + order.key.text() + "(";
-      for (const auto& name : attached.hostnames) out += name + " ";
+      for (const auto& name : hostnames_of(listener, *attached)) out += name + " ";
       out += ")";
-      if (attached.route != state.route(order.key)) out += "STALE";
-      for (const auto& target : attached.route->targets) {
+      if (attached != state.route(order.key)) out += "STALE";
+      for (const auto& target : attached->targets) {
         out += target.cluster ? target.cluster->name() + "=" + std::to_string(target.cluster->endpoints.size()) : "-";
         out += target.cluster && target.cluster->tls ? "tls" : "";
         out += target.cluster && target.cluster->settings ? "set" : "";

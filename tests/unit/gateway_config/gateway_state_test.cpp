@@ -345,8 +345,8 @@ TEST(Listeners, CountRoutesAndCarryHostnames) {
   const auto& listener = world.compiled("a");
   EXPECT_TRUE(listener.serving);
   ASSERT_EQ(listener.routes.size(), 2U);
-  EXPECT_EQ(listener.routes.begin()->second.hostnames, std::vector<std::string>{"*.example"});
-  EXPECT_EQ(listener.routes.rbegin()->second.hostnames, std::vector<std::string>{"a.example"});
+  EXPECT_EQ(hostnames_of(listener, *listener.routes.begin()->second), std::vector<std::string>{"*.example"});
+  EXPECT_EQ(hostnames_of(listener, *listener.routes.rbegin()->second), std::vector<std::string>{"a.example"});
   const auto status = world.state.status(world.cluster, {Kind::kGateway, "default", "g"});
   EXPECT_EQ(status->listeners[0].attached, 2U);
   EXPECT_EQ(status->listeners[0].kinds.size(), 2U);

@@ -19,7 +19,7 @@ TEST(Compile, HttpRoutesKeepTheirRules) {
   auto object = named<model::HttpRoute>("web", 7);
   object.hostnames = {"a.example.com", "b.other.com", "*.com"};
   model::HttpMatch match;
-  match.path = {model::PathMatchType::kExact, "/x"};
+  match.path = {"/x", model::PathMatchType::kExact};
   match.method = model::HttpMethod::kPatch;
   match.headers = {{model::ValueMatchType::kExact, "v", "1"}};
   match.query = {{model::ValueMatchType::kRegularExpression, "q", "[0-9]"}};
@@ -30,7 +30,7 @@ TEST(Compile, HttpRoutesKeepTheirRules) {
   const auto made = compile(object, "*.example.com", data);
   ASSERT_TRUE(made) << made.error().message;
   const auto& route = **made;
-  EXPECT_EQ(route.key, "infra/web");
+  EXPECT_EQ(route.key.text(), "infra/web");
   EXPECT_EQ(route.created, 7);
   EXPECT_EQ(route.data, data);
   EXPECT_EQ(route.hosts, (std::vector<std::string>{"*.example.com", "a.example.com"}));
@@ -53,7 +53,7 @@ TEST(Compile, HostNamesComeFromTheListenerWhereTheRouteHasNone) {
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().message, "hostnames: found none that the listener's \"a.com\" matches");
   object.rules[0].matches.resize(1);
-  object.rules[0].matches[0].path = {model::PathMatchType::kRegularExpression, "("};
+  object.rules[0].matches[0].path = {"(", model::PathMatchType::kRegularExpression};
   EXPECT_EQ(compile(object, "").error().message,
             "rules[0].matches[0]: path: found \"(\", expected a regular expression as RE2 reads them");
 }

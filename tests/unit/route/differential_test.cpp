@@ -76,7 +76,7 @@ std::vector<RoutePtr> some_routes(Random& random) {
   const auto count = random() % 10 == 0 ? 60 : random() % 12;
   for (std::size_t i = 0; i < count; ++i) {
     Route route;
-    route.key = pick(random, {"n/", "m/", "ns/"}) + std::to_string(random() % 1000);
+    route.key = {pick(random, {"n", "m", "ns"}), std::to_string(random() % 1000)};
     route.created = static_cast<std::int64_t>(random() % 3);
     route.grpc = random() % 5 == 0;
     for (auto n = random() % 3; n > 0; --n)
@@ -148,8 +148,8 @@ auto naive_order(const Route& route, std::string_view host, const RouteMatch& ma
   };
   return std::tuple(special(host), special(asked_for(route, host)), match.rank,
                     match.rank == Rank::kRegex ? fewer(match.depth) : 0, fewer(match.path.size()), match.method.empty(),
-                    fewer(match.headers.size()), fewer(match.queries.size()), route.created,
-                    std::string_view(route.key), rule, index);
+                    fewer(match.headers.size()), fewer(match.queries.size()), route.created, route.key.text(), rule,
+                    index);
 }
 
 std::string naive(const std::vector<RoutePtr>& routes, const Request& request) {

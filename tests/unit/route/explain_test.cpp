@@ -7,7 +7,7 @@ namespace fairlead::route {
 namespace {
 
 std::string line(const Verdict& verdict) {
-  auto text = verdict.route->key + "/" + std::to_string(verdict.rule);
+  auto text = verdict.route->key.text() + "/" + std::to_string(verdict.rule);
   if (verdict.won) return text + " won";
   return text + (verdict.met ? " met, " : " unmet, ") + verdict.field + ": " + verdict.found + " | " + verdict.expected;
 }
@@ -26,15 +26,25 @@ TEST(Explain, SaysWhichFieldMadeEachCandidateLose) {
   header.headers = {{"x-version", "2", Compare::kExact, {}}};
   auto query = at(PathKind::kPrefix, "/a");
   query.queries = {{"q", "[0-9]", Compare::kRegex, {}}};
-  Route mine{.key = "n/mine", .created = 5, .hosts = {"a.com"}, .rules = {}, .data = {}};
+  Route mine{.key = key_of("n/mine"), .created = 5, .hosts = {"a.com"}, .rules = {}, .data = {}};
   mine.rules = {{{at(PathKind::kPrefix, "/a/b")}},  {{at(PathKind::kPrefix, "/a")}},  {{put}}, {{header}}, {{query}},
                 {{at(PathKind::kExact, "/other")}}, {{at(PathKind::kPrefix, "/a/b")}}};
-  Route young{
-      .key = "n/young", .created = 6, .hosts = {"a.com"}, .rules = {{{at(PathKind::kPrefix, "/a/b")}}}, .data = {}};
-  Route wild{
-      .key = "n/wild", .created = 1, .hosts = {"*.com"}, .rules = {{{at(PathKind::kExact, "/a/b")}}}, .data = {}};
-  Route far{.key = "n/far", .created = 1, .hosts = {"b.com"}, .rules = {{{at(PathKind::kExact, "/a/b")}}}, .data = {}};
-  Route grpc{.key = "n/grpc", .created = 9, .grpc = true, .hosts = {"a.com"}, .rules = {{}}, .data = {}};
+  Route young{.key = key_of("n/young"),
+              .created = 6,
+              .hosts = {"a.com"},
+              .rules = {{{at(PathKind::kPrefix, "/a/b")}}},
+              .data = {}};
+  Route wild{.key = key_of("n/wild"),
+             .created = 1,
+             .hosts = {"*.com"},
+             .rules = {{{at(PathKind::kExact, "/a/b")}}},
+             .data = {}};
+  Route far{.key = key_of("n/far"),
+            .created = 1,
+            .hosts = {"b.com"},
+            .rules = {{{at(PathKind::kExact, "/a/b")}}},
+            .data = {}};
+  Route grpc{.key = key_of("n/grpc"), .created = 9, .grpc = true, .hosts = {"a.com"}, .rules = {{}}, .data = {}};
   const auto router = router_of({mine, young, wild, far, grpc});
   Asked asked("GET", "a.com", "/a/b?q=x", {{"x-version", "1"}});
   std::vector<std::string> lines;
@@ -60,7 +70,7 @@ TEST(Explain, SaysWhichFieldMadeEachCandidateLose) {
 
 TEST(Explain, SaysWhatTheRoutesAskFor) {
   const auto of = [](std::string key, std::shared_ptr<const Narrowed> narrowed) {
-    return Route{.key = std::move(key), .hosts = {"a.com"}, .rules = {{}}, .data = {}, .narrowed = std::move(narrowed)};
+    return Route{.key = key_of(key), .hosts = {"a.com"}, .rules = {{}}, .data = {}, .narrowed = std::move(narrowed)};
   };
   const auto router = router_of({of("n/a", std::make_shared<const Narrowed>("a.com", "")),
                                  of("n/b", std::make_shared<const Narrowed>("a.com", "*.com")), of("n/c", nullptr)});
@@ -73,7 +83,7 @@ TEST(Explain, SaysWhatTheRoutesAskFor) {
 
 TEST(Explain, WithoutAWinnerNobodyHasWon) {
   const auto router =
-      router_of({Route{.key = "n/a", .hosts = {}, .rules = {{{at(PathKind::kExact, "/x")}}}, .data = {}}});
+      router_of({Route{.key = key_of("n/a"), .hosts = {}, .rules = {{{at(PathKind::kExact, "/x")}}}, .data = {}}});
   Asked asked("GET", "a.com", "/y");
   const auto verdicts = explain(*router, asked.request);
   ASSERT_EQ(verdicts.size(), 1u);

@@ -42,7 +42,7 @@ RouteRule prefix(std::string path) { return rule(PathKind::kPrefix, std::move(pa
 
 Route route(std::string key, std::vector<std::string> hosts, std::vector<RouteRule> rules, std::int64_t created = 0) {
   Route made;
-  made.key = std::move(key);
+  made.key = key_of(key);
   made.created = created;
   made.hosts = std::move(hosts);
   made.rules = std::move(rules);

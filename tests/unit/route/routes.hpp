@@ -52,10 +52,16 @@ struct Asked {
   }
 };
 
+/// Of "namespace/name".
+inline RouteKey key_of(std::string_view text) {
+  const auto slash = text.find('/');
+  return {text.substr(0, slash), text.substr(slash + 1)};
+}
+
 /// "key/rule.match" of what takes the request, "none" where nothing does.
 inline std::string taken(const Match& match) {
   if (!match) return "none";
-  return match.route->key + "/" + std::to_string(match.rule) + "." + std::to_string(match.match);
+  return match.route->key.text() + "/" + std::to_string(match.rule) + "." + std::to_string(match.match);
 }
 
 }  // namespace fairlead::route
