@@ -8,11 +8,23 @@
 
 namespace fairlead::route {
 
+namespace {
+
+/// The text that one of the routes has of it, which stays as long as they do.
+std::string_view kept_pattern(std::string_view pattern, std::span<const RoutePtr> routes) {
+  if (pattern.empty() || routes.empty()) return {};
+  const auto& hosts = routes.front()->hosts;
+  return *std::ranges::find(hosts, pattern);
+}
+
+}  // namespace
+
 HostRouter::HostRouter(std::string_view pattern, std::vector<RoutePtr> routes)
-    : pattern_(pattern), routes_(std::move(routes)) {
+    : pattern_(kept_pattern(pattern, routes)), routes_(std::move(routes)) {
   const auto candidates = collect(take_first());
   slots_.resize(std::bit_ceil(candidates.size() * 2 + 1));
   place(candidates, make_groups(candidates));
+  if (groups_.size() == 1) slots_ = std::vector<Slot>();  // {} would keep the capacity
 }
 
 /// The routes whose candidates are this router's own; the others go into that behind it.
@@ -125,12 +137,15 @@ void HostRouter::place(std::span<const Candidate> candidates, std::span<const st
     const auto own = std::span(candidates_).subspan(group.first, group.count);
     std::ranges::sort(own, [](const Candidate& a, const Candidate& b) { return compare(a, b).sign < 0; });
     if (group.count <= KeyIndex::kLeast || !own.front().conditional || own.front().spec->path_regex) continue;
-    group.index = static_cast<std::int32_t>(indexes_.size());
-    indexes_.emplace_back(own);
+    if (indexes_ == nullptr) indexes_ = std::make_unique<std::vector<KeyIndex>>();
+    group.index = static_cast<std::int32_t>(indexes_->size());
+    indexes_->emplace_back(own);
   }
 }
 
 const HostRouter::Group* HostRouter::find(Rank rank, std::uint64_t hash, std::string_view key) const {
+  const auto is_it = [&](const Group& group) { return group.rank == rank && group.key == key; };
+  if (groups_.size() == 1) return is_it(groups_.front()) ? groups_.data() : nullptr;
   hash = hash_for(rank, hash);
   const auto tag = static_cast<std::uint32_t>(hash >> 32);
   const auto mask = slots_.size() - 1;
@@ -138,8 +153,7 @@ const HostRouter::Group* HostRouter::find(Rank rank, std::uint64_t hash, std::st
     const auto& slot = slots_[at & mask];
     if (slot.group == kNoGroup) return nullptr;
     if (slot.tag != tag) continue;
-    const auto& group = groups_[slot.group];
-    if (group.rank == rank && group.key == key) return &group;
+    if (const auto& group = groups_[slot.group]; is_it(group)) return &group;
   }
 }
 
@@ -147,7 +161,7 @@ const Candidate* HostRouter::try_group(const Group* group, const Request& reques
   if (group == nullptr) return nullptr;
   const auto own = std::span(candidates_).subspan(group->first, group->count);
   if (group->index >= 0) {
-    const auto found = indexes_[static_cast<std::size_t>(group->index)].find(own, request);
+    const auto found = (*indexes_)[static_cast<std::size_t>(group->index)].find(own, request);
     return found < 0 ? nullptr : &own[static_cast<std::size_t>(found)];
   }
   for (const auto& candidate : own)
@@ -209,7 +223,8 @@ std::size_t HostRouter::bytes() const {
   std::size_t bytes = sizeof *this + routes_.capacity() * sizeof(RoutePtr) +
                       candidates_.capacity() * sizeof(Candidate) + groups_.capacity() * sizeof(Group) +
                       slots_.capacity() * sizeof(Slot);
-  for (const auto& index : indexes_) bytes += index.bytes();
+  if (indexes_ != nullptr)
+    for (const auto& index : *indexes_) bytes += index.bytes();
   return bytes + (wider_ == nullptr ? 0 : wider_->bytes());
 }
 

@@ -20,7 +20,7 @@ class HostRouter {
   HostRouter(const HostRouter&) = delete;  // views point into it
   HostRouter& operator=(const HostRouter&) = delete;
 
-  [[nodiscard]] const std::string& pattern() const { return pattern_; }  ///< empty: every host
+  [[nodiscard]] std::string_view pattern() const { return pattern_; }  ///< empty: every host
   [[nodiscard]] const std::vector<RoutePtr>& routes() const { return routes_; }
   [[nodiscard]] std::string_view asked() const { return asked_; }  ///< what the candidates ask for
   [[nodiscard]] std::span<const Candidate> candidates() const { return candidates_; }
@@ -63,14 +63,14 @@ class HostRouter {
                                              const Request& request) const;
   [[nodiscard]] const Candidate* by_grpc(Rank rank, const PathKeys& keys, const Request& request) const;
 
-  std::string pattern_;
+  std::string_view pattern_;  // of a route
   std::string_view asked_;  // of pattern_, or of a route
   std::vector<RoutePtr> routes_;
   std::unique_ptr<const HostRouter> wider_;
   std::vector<Candidate> candidates_;
   std::vector<Group> groups_;
-  std::vector<Slot> slots_;  // a power of two, half full at most
-  std::vector<KeyIndex> indexes_;
+  std::vector<Slot> slots_;  // a power of two, half full at most; empty where there is one group
+  std::unique_ptr<std::vector<KeyIndex>> indexes_;  // null: none
   std::uint64_t prefix_depths_ = 0;  // bit n - 1: some prefix has n elements
   std::uint64_t regex_depths_ = 0;   // the same of the literal elements of expressions
   std::uint32_t root_ = kNoGroup;    // groups without a key
