@@ -11,15 +11,14 @@ namespace {
 
 auto place_of(const Claims::Given& given) {
   const auto& document = *given.document;
-  return std::tuple<const std::string&, std::uint32_t, std::ptrdiff_t>(document.file->path, document.order,
+  return std::tuple<const std::string&, std::uint32_t, std::ptrdiff_t>(document.file->path(), document.order,
                                                                        &given - document.gives.data());
 }
 
 }  // namespace
 
 std::size_t Claims::Hash::operator()(const model::ObjectKey& key) const noexcept {
-  const std::hash<std::string> hash;
-  return (hash(key.name) * 31 + hash(key.ns)) * 31 + static_cast<std::size_t>(key.kind);
+  return (key.name.hash() * 31 + key.ns.hash()) * 31 + static_cast<std::size_t>(key.kind);
 }
 
 Stored Claims::stored(const Node& node) {
@@ -151,13 +150,13 @@ const Claims::Given* Claims::winner(Node& node, Diagnostics& diagnostics) {
   for (const auto* given : claims) {
     if (given == &first || given->held) continue;
     diagnostics.push_back(Diagnostic{.severity = Severity::kError,
-                                     .file = given->document->file->path,
+                                     .file = given->document->file->path(),
                                      .line = given->document->lines_before + 1,
                                      .column = 1,
                                      .object = text_of(node),
                                      .field = {},
                                      .found = "a second definition",
-                                     .expected = "one only: the first is in " + first.document->file->path + ":" +
+                                     .expected = "one only: the first is in " + first.document->file->path() + ":" +
                                                  std::to_string(first.document->lines_before + 1)});
   }
   return &first;
@@ -184,8 +183,8 @@ void Claims::settle(Node& node, model::ChangeSet& changes, model::ConsumerChange
 void Claims::settle(model::ChangeSet& changes, model::ConsumerChanges& consumers, Diagnostics& diagnostics) {
   for (const auto& [node, unused] : contested_) touch(*node);
   for (Node* node : touched_) settle(*node, changes, consumers, diagnostics);
-  touched_ = {};
-  before_ = {};
+  touched_ = decltype(touched_)();  // {} would keep the capacity
+  before_ = decltype(before_)();
   // What goes first, so that its addresses are free for what comes.
   std::ranges::sort(changes, [](const auto& a, const auto& b) {
     return (a.object != nullptr) != (b.object != nullptr) ? a.object == nullptr : a.key < b.key;

@@ -117,6 +117,7 @@ struct Directory::State {
   void set_timer() const;
   void take();
   void read(const std::string& path);
+  File& file_of(const std::string& path);
   void read_kept(File& file);
   void add_kept(const File& file, Exchange& exchange);
   void lend(const File& file, const LastGood& last, Claims::Given& given, std::size_t& texts);
@@ -204,13 +205,13 @@ void Directory::State::add_kept(const File& file, Exchange& exchange) {
     exchange.good.try_emplace(node, stored(object.object), place);
   };
   Place place;
-  if (const auto reading = read_file(window, kept->copy_of(file.path), {}, kinds))
+  if (const auto reading = read_file(window, kept->copy_of(file.path()), {}, kinds))
     for (const auto& piece : reading->pieces) {
       place = place.next(piece.span);
       if (piece.parsed != nullptr)
         for (const auto& object : piece.parsed->text.objects) add(object, place);
     }
-  for (const auto& object : kept->held(file.path, kinds)) add(object, std::nullopt);
+  for (const auto& object : kept->held(file.path(), kinds)) add(object, std::nullopt);
 }
 
 /// `texts`: how many are taken from the copy so far.
@@ -218,7 +219,7 @@ void Directory::State::lend(const File& file, const LastGood& last, Claims::Give
   given.object = last.object;
   // Beyond that many the whole copy stays, until they are good again.
   if (kept && last.place && ++texts <= kMostTexts)
-    static_cast<void>(kept->hold(file.path, Claims::text_of(*given.node), *last.place, kinds));
+    static_cast<void>(kept->hold(file.path(), Claims::text_of(*given.node), *last.place, kinds));
 }
 
 /// Lends refused objects of `fresh` their last good version from what is gone.
@@ -298,15 +299,20 @@ void Directory::State::drop(const std::string& path) {
 /// Puts what an earlier run read of the file into force.
 void Directory::State::read_kept(File& file) {
   if (!kept || !file.pieces.empty()) return;
-  if (auto reading = read_file(window, kept->copy_of(file.path), {}, kinds)) replace(file, std::move(*reading));
+  if (auto reading = read_file(window, kept->copy_of(file.path()), {}, kinds)) replace(file, std::move(*reading));
+}
+
+/// Made where it is not there yet.
+File& Directory::State::file_of(const std::string& path) {
+  auto& [key, file] = *files.try_emplace(path).first;
+  file.key = &key;
+  return file;
 }
 
 void Directory::State::read(const std::string& path) {
   struct stat name{};
   if (::lstat(path.c_str(), &name) != 0 && errno == ENOENT) return drop(path);
-  const auto [found, unused] = files.try_emplace(path);
-  File& file = found->second;
-  file.path = path;
+  File& file = file_of(path);
   file.diagnostics.clear();
   auto reading = read_file(window, path, file.pieces, kinds, &side);
   if (reading) {
@@ -326,9 +332,7 @@ void Directory::State::read(const std::string& path) {
 void Directory::State::wait_with_kept(const std::vector<std::string>& paths) {
   fileless = true;
   for (const auto& path : paths) {
-    auto& file = files.try_emplace(path).first->second;
-    file.path = path;
-    read_kept(file);
+    read_kept(file_of(path));
   }
 }
 
@@ -376,7 +380,7 @@ std::set<std::string> Directory::State::take_stale(const Seen& seen) {
   std::set<std::string> out;
   for (auto* document : side.changed(seen)) {
     document->stale = true;
-    out.insert(document->file->path);
+    out.insert(document->file->path());
   }
   return out;
 }
@@ -393,6 +397,7 @@ Result<Update> Directory::State::refresh(const Seen& seen) {
     if (const auto found = files.find(path); found != files.end() && !found->second.diagnostics.empty()) read(path);
   for (const auto& path : again)
     if (struct stat found{}; files.contains(path) && ::lstat(path.c_str(), &found) == 0) read(path);
+  window.rest();
   side.settle();
   Update update;
   collect(update);
@@ -442,6 +447,7 @@ Result<bool> Directory::State::keep(std::size_t most) {
     if (const auto found = files.find(path.value()); found != files.end())
       FL_CHECK(kept->store(found->second, held_objects(found->second), window, kinds));
   }
+  window.rest();
   return !to_keep.empty();
 }
 

@@ -57,11 +57,12 @@ struct File {
     Holder holder{};
   };
 
-  std::string path;
+  const std::string* key = nullptr;  ///< its path, among Directory's files; never null there
   std::vector<Piece> pieces;
   Diagnostics diagnostics;  ///< of the file as a whole
   std::size_t noted = 0;    ///< documents that have diagnostics
 
+  [[nodiscard]] const std::string& path() const { return *key; }
   /// Counts documents and lines, for who needs to say where something stands.
   void number();
 };

@@ -189,21 +189,21 @@ std::vector<ParsedObject> Kept::held(const std::string& path, const KindTable& k
 
 Result<> Kept::store(const File& file, const std::set<std::string>& held, Window& window,
                      const KindTable& kinds) const {
-  const auto target = copy_of(file.path);
-  if (!std::ranges::all_of(held, [&](const auto& object) { return holds(file.path, object); })) return {};
+  const auto target = copy_of(file.path());
+  if (!std::ranges::all_of(held, [&](const auto& object) { return holds(file.path(), object); })) return {};
   if (!says_the_same(target, file, window, kinds)) {
     Passing passing(target);
     FL_CHECK(passing.open());
-    FL_CHECK(copy(file.path, passing, window));
+    FL_CHECK(copy(file.path(), passing, window));
     if (!says_the_same(passing.name(), file, window, kinds)) return {};  // there is another reading to come
     FL_CHECK(passing.finish());
   }
   std::set<std::string> names;
-  for (const auto& object : held) names.insert(held_file(file.path, object));
+  for (const auto& object : held) names.insert(held_file(file.path(), object));
   std::error_code error;
-  for (fs::directory_iterator entry(held_of(file.path), error), end; !error && entry != end; entry.increment(error))
+  for (fs::directory_iterator entry(held_of(file.path()), error), end; !error && entry != end; entry.increment(error))
     if (!names.contains(entry->path().string())) ::unlink(entry->path().c_str());
-  if (names.empty()) ::rmdir(held_of(file.path).c_str());
+  if (names.empty()) ::rmdir(held_of(file.path()).c_str());
   return {};
 }
 

@@ -27,6 +27,8 @@ class Window {
   [[nodiscard]] bool failed() const { return failed_; }
   /// Closes the file and gives back what a large piece made the buffer grow to.
   void close();
+  /// Gives back the buffer; the next open() makes another.
+  void rest() { buffer_ = std::vector<char>(); }  // {} would keep it
 
  private:
   void fill(std::size_t least);
