@@ -31,14 +31,15 @@ Result<Url> parse_url(std::string_view text) {
   if (const auto colon = authority.rfind(':'); colon != std::string_view::npos) {
     const auto digits = authority.substr(colon + 1);
     const auto [at, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out.port);
-    if (error != std::errc{} || at != digits.data() + digits.size()) return fail("its jwksUri has no valid port");
+    if (error != std::errc{} || at != digits.data() + digits.size())
+      return fail("the URL of its keys has no valid port");
     authority = authority.substr(0, colon);
   }
   out.host = lower_ascii(authority);
   if (!out.path.starts_with('/')) out.path.insert(0, "/");
   const bool good =
       !out.host.empty() && std::ranges::all_of(out.path, [](char c) { return c > ' ' && c <= '~' && c != '#'; });
-  if (!good) return fail("its jwksUri is no URL of a host and a path");
+  if (!good) return fail("the URL of its keys is none of a host and a path");
   return out;
 }
 
@@ -87,10 +88,11 @@ Result<filter::JwksServer> FilterPlan::jwks_server(Entry& entry, const std::stri
   FL_TRY(auto url, parse_url(uri));
   if (const auto server = server_of(entry, ns, url.host, url.port, false)) {
     if (url.tls && !entry.clusters.back().from->tls)
-      return fail("its jwksUri is https, and Service " + ns + "/" + server->service + " has no BackendTLSPolicy");
+      return fail("its keys are asked for by https, and Service " + ns + "/" + server->service +
+                  " has no BackendTLSPolicy");
     return filter::JwksServer{.cluster = server->cluster, .host = url.host, .path = url.path};
   }
-  return fail("its jwksUri needs a Service in namespace " + ns + " that has port " + std::to_string(url.port) +
+  return fail("its keys need a Service in namespace " + ns + " that has port " + std::to_string(url.port) +
               " and is of type ExternalName with externalName " + url.host + ", or is called so in the cluster");
 }
 

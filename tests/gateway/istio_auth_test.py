@@ -271,6 +271,32 @@ class Istio(Callers, unittest.TestCase):
             self.assertTrue(eventually(lambda: self.ask(*second.bearer({"iss": "i", "sub": "a"}))[0] == 200))
             self.unauthorized(*first.bearer({"iss": "i", "sub": "a"}), why=unknown)
 
+    def test_keys_are_found_at_the_issuer(self):
+        issuer, key = "http://keys.default.svc.cluster.local/tenant/", Rsa("one")
+        said = {}
+        def answer(conversation, method, path, head, body, framing):
+            conversation.send(200 if path in said else 404, json.dumps(said.get(path)).encode(), [("content-type", "application/json")])
+        server = Backend("keys")
+        self.addCleanup(server.close)
+        server.answer = answer
+        configuration = "/tenant/.well-known/openid-configuration"
+        said.update({configuration: {"issuer": issuer, "jwks_uri": "http://keys.default.svc.cluster.local/keys?of=tenant"},
+                     "/keys": {"keys": [key.jwk]}})
+        self.serve(tokens(f'{{issuer: "{issuer}"}}'), service("keys", of(server)))
+        self.seen()
+        self.seen(*key.bearer({"iss": issuer, "sub": "a"}))
+        self.unauthorized(*Rsa("one").bearer({"iss": issuer, "sub": "a"}), why="Jwt verification fails")
+        self.assertEqual([row[0] for row in server.requests()], [configuration, "/keys?of=tenant"])
+        for number, wrong in enumerate(({"issuer": issuer, "jwks_uri": "http://elsewhere.example/keys"}, {"issuer": issuer},
+                                        {"issuer": issuer + "x", "jwks_uri": "http://keys.default.svc.cluster.local/keys"})):
+            with self.subTest(wrong=wrong):
+                other = issuer.replace("tenant", f"other{number}")
+                said[configuration.replace("tenant", f"other{number}")] = {**wrong, "issuer": wrong["issuer"].replace("tenant", f"other{number}")}
+                self.followed.write("10.yaml", tokens(f'{{issuer: "{other}"}}'), service("keys", of(server)))
+                why = "Jwks remote fetch is failed"
+                self.assertTrue(eventually(lambda: self.ask(*key.bearer({"iss": other, "sub": "a"}))[2] == why))
+        self.assertFalse(server.requests("/keys"))
+
     def test_keys_that_cannot_be_had_close(self):
         self.serve(tokens('{issuer: i, jwksUri: "https://keys.example/jwks.json"}'))
         self.assertEqual(self.ask()[0], 500)

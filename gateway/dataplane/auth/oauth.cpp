@@ -107,6 +107,18 @@ Result<Provider> parse_provider(std::string_view text, std::string_view issuer) 
   return out;
 }
 
+Result<std::string> parse_keys_path(std::string_view text, std::string_view issuer) {
+  const auto json = parse_object(text);
+  if (!json) return fail("it is no JSON object");
+  const auto& root = json->root();
+  if (json->string(root, "issuer") != issuer) return fail("it is another issuer's");
+  const auto value = json->string(root, "jwks_uri").value_or(std::string_view());
+  const auto keys = value.size() <= 2048 ? split_url(value) : std::nullopt, own = split_url(issuer);
+  if (!keys || !keys->path.starts_with('/')) return fail("it lacks a good jwks_uri");
+  if (!own || keys->origin != own->origin) return fail("its jwks_uri is not at the issuer's host: name it by jwksUri");
+  return std::string(keys->path);
+}
+
 std::optional<TokenAnswer> parse_token_answer(std::string_view text) {
   const auto json = parse_object(text);
   if (!json) return std::nullopt;

@@ -59,8 +59,10 @@ void read_jwt_rule(Reader& reader, View at, model::JwtRule& out) {
       field("timeout", [&](View v) {
         if (const auto time = reader.duration(v, std::chrono::milliseconds(1))) out.timeout = *time;
       }));
-  if (at.is_mapping() && out.jwks.empty() == out.jwks_uri.empty() && !reader.failed())
-    reader.error(at, "one of jwks and jwksUri: keys are not looked for at the issuer");
+  if (!at.is_mapping() || reader.failed()) return;
+  if (!out.jwks.empty() && !out.jwks_uri.empty()) reader.error(at, "one of jwks and jwksUri");
+  else if (out.jwks.empty() && out.jwks_uri.empty() && !is_uri(out.issuer))
+    reader.error(at, "jwks or jwksUri, or an issuer that is a URL: keys are looked for there");
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "fairlead/auth/oauth.hpp"
+
 namespace fairlead::filter {
 namespace {
 
@@ -35,19 +37,24 @@ bool KeyWork::ask() {
 
 bool KeyWork::fetch() {
   fetching_ = true;
+  discovering_ = !source_.issuer.empty();  // each time: where the keys are may change
+  if (get(source_.path)) return true;
+  fail("no server could be asked");
+  return ask();
+}
+
+bool KeyWork::get(std::string_view path) {
   http::RequestHead head;
   head.method = http::Method::kGet;
   head.method_text = "GET";
   head.scheme = "http";
   head.authority = source_.host;
-  head.target = source_.path;
+  head.target = path;
   head.fields = {{"accept", "application/json"}};
   call_ = request_->call(
       {.cluster = source_.cluster, .head = &head, .body = {}, .timeout = source_.timeout, .most_answer = kMostJwks},
       *this);
-  if (call_ != nullptr) return true;
-  fail("no server could be asked");
-  return ask();
+  return call_ != nullptr;
 }
 
 void KeyWork::fail(std::string_view why) {
@@ -57,6 +64,12 @@ void KeyWork::fail(std::string_view why) {
 
 void KeyWork::on_call_answer(CallAnswer& answer) {
   if (answer.head.status != 200) return on_call_failure("the answer's status is not 200");
+  if (std::exchange(discovering_, false)) {
+    const auto path = auth::parse_keys_path(answer.body, source_.issuer);
+    if (!path) return on_call_failure("the OpenID configuration: " + path.error().message);
+    if (!get(*path)) on_call_failure("no server could be asked");
+    return;
+  }
   fetching_ = false;
   source_.keys->fetched(answer.body, request_->reactor().now_ms());
   again();

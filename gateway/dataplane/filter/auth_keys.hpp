@@ -18,6 +18,7 @@ struct KeySource {
   std::uint32_t cluster = 0;
   std::string host{};
   std::string path{};
+  std::string issuer{};  ///< not empty: path is that of its OpenID configuration, which says where the keys are
   std::chrono::milliseconds timeout{5000};
 };
 
@@ -36,6 +37,7 @@ class KeyWork final : public AuthWork, CallHandler {
  private:
   bool ask();  ///< false: it is over
   bool fetch();
+  bool get(std::string_view path);  ///< false: nobody can be asked
   void fail(std::string_view why);
   void on_call_answer(CallAnswer& answer) override;
   void on_call_failure(std::string_view why) override;
@@ -49,6 +51,7 @@ class KeyWork final : public AuthWork, CallHandler {
   std::shared_ptr<auth::Waiter> waiter_;
   std::unique_ptr<Call> call_;
   bool fetching_ = false;
+  bool discovering_ = false;
 };
 
 }  // namespace fairlead::filter

@@ -136,25 +136,31 @@ void add_issuers(const model::RequestAuthentication& from, const IstioObjects& s
       context.faults.push_back(subject_of(from.metadata, "RequestAuthentication") + ": issuer " + rule.issuer + ": " +
                                why);
     };
-    if (rule.jwks_uri.empty()) {
+    if (!rule.jwks.empty()) {
       auto keys = auth::parse_jwks(rule.jwks);
       if (!keys) fault(keys.error().message);
       else made.keys = std::move(*keys);
       continue;
     }
-    auto server = settings.jwks_server(from.metadata.ns, rule.jwks_uri);
+    // OpenID Connect Discovery section 4.
+    const bool discovers = rule.jwks_uri.empty();
+    std::string_view base = rule.issuer;
+    if (base.ends_with('/')) base.remove_suffix(1);
+    const auto uri = discovers ? std::string(base) + "/.well-known/openid-configuration" : rule.jwks_uri;
+    auto server = settings.jwks_server(from.metadata.ns, uri);
     if (!server) {
       fault(server.error().message);
       continue;
     }
     const auto fresh = model::RemoteJwks{}.cache_duration;
-    auto keys = context.stores.get<auth::RemoteKeys>("auth/jwks istio " + from.metadata.ns + ' ' + rule.jwks_uri, [&] {
+    auto keys = context.stores.get<auth::RemoteKeys>("auth/jwks istio " + from.metadata.ns + ' ' + uri, [&] {
       return std::make_shared<auth::RemoteKeys>(static_cast<std::uint64_t>(fresh.count()), auth::kAllAlgorithms);
     });
     made.remote = {.keys = std::move(keys),
                    .cluster = server->cluster,
                    .host = server->host,
                    .path = server->path,
+                   .issuer = discovers ? rule.issuer : std::string(),
                    .timeout = rule.timeout};
   }
 }

@@ -48,6 +48,9 @@ struct Provider {
 };
 /// An error where it is not this issuer's, or lacks what a login needs.
 [[nodiscard]] Result<Provider> parse_provider(std::string_view text, std::string_view issuer);
+/// The same document of an issuer whose tokens are only verified: the path of its jwks_uri, which has to be at the
+/// issuer's own host and port, as no other server is known.
+[[nodiscard]] Result<std::string> parse_keys_path(std::string_view text, std::string_view issuer);
 
 /// A successful answer of a token endpoint (RFC 6749 section 5.1).
 struct TokenAnswer {

@@ -79,6 +79,20 @@ TEST(Oauth, ReadsProviders) {
   EXPECT_FALSE(parse_provider(kDocument, "https://i/"));
 }
 
+TEST(Oauth, FindsKeysAtTheIssuerAlone) {
+  const auto path = [](std::string_view keys, std::string_view of = "https://i/t") {
+    const auto found = parse_keys_path(R"({"issuer":"https://i/t","jwks_uri":")" + std::string(keys) + "\"}", of);
+    return found ? *found : "-";
+  };
+  EXPECT_EQ(path("https://i/k?a"), "/k?a");
+  EXPECT_EQ(path("https://i/k", "https://i/t/"), "-");
+  for (const auto* keys :
+       {"http://i/k", "https://i:1/k", "https://j/k", "https://i", "https://u@i/k", "/k", "https://i/a b", ""})
+    EXPECT_EQ(path(keys), "-") << keys;
+  EXPECT_FALSE(parse_keys_path("[]", "https://i/t"));
+  EXPECT_FALSE(parse_keys_path(R"({"issuer":"https://i/t"})", "https://i/t"));
+}
+
 TEST(Oauth, ReadsAnswersOfTokenEndpoints) {
   const auto answer = parse_token_answer(R"({"access_token":"a","id_token":"b","refresh_token":"c","expires_in":60})");
   ASSERT_TRUE(answer);

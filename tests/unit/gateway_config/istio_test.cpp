@@ -105,7 +105,7 @@ TEST(IstioPolicies, RefusesAsAWholeWhatIsNotServed) {
       {authorization("a", "selector: {matchExpressions: []}"), "spec.selector.matchExpressions",
        "that the gateway serves"},
       {jwt("{}"), "spec.jwtRules[0].issuer", "the value of iss"},
-      {jwt("{issuer: i}"), "spec.jwtRules[0]", "one of jwks and jwksUri"},
+      {jwt("{issuer: i}"), "spec.jwtRules[0]", "an issuer that is a URL"},
       {jwt("{issuer: i, jwks: '{}'}"), "spec.jwtRules[0].jwks", "a JWK Set"},
       {jwt("{issuer: i, jwksUri: \"ftp://a\"}"), "spec.jwtRules[0].jwksUri", "http or https"},
       {jwt("{issuer: i, jwksUri: \"http://a\", audience: [b]}"), "spec.jwtRules[0].audience", "audiences"},
