@@ -264,7 +264,11 @@ void read_limit_refusal(Reader& reader, View at, model::LimitRefusal& out) {
     if (at.find(name)) reader.error(at.find(name), "title and detail, or body");
 }
 
-void read_redis(Reader& reader, View at, model::RedisSettings& out) {
+namespace {
+
+/// Of who counts there.
+template <class... F>
+void read_counting_redis(Reader& reader, View at, model::RedisSettings& out, const Field<F>&... more) {
   using OnFailure = model::RedisSettings::OnFailure;
   read_redis_mapping(reader, at, out,
                      field("onFailure",
@@ -272,8 +276,19 @@ void read_redis(Reader& reader, View at, model::RedisSettings& out) {
                              if (const auto found = reader.one_of(v, {"Open", "Closed", "Local"}))
                                out.on_failure = static_cast<OnFailure>(*found);
                            }),
-                     field("gateways", [&](View v) { read_number(reader, v, 1, 10'000, out.gateways); }),
-                     field("mode", [](View) {}), field("lease", [&](View v) { read_lease(reader, v, out); }));
+                     field("gateways", [&](View v) { read_number(reader, v, 1, 10'000, out.gateways); }), more...);
+}
+
+}  // namespace
+
+void read_place_redis(Reader& reader, View at, model::RedisSettings& out) {
+  read_counting_redis(reader, at, out);
+  if (at.is_mapping()) check_redis(reader, at, out);
+}
+
+void read_redis(Reader& reader, View at, model::RedisSettings& out) {
+  read_counting_redis(reader, at, out, field("mode", [](View) {}),
+                      field("lease", [&](View v) { read_lease(reader, v, out); }));
   if (!at.is_mapping()) return;
   read_mode(reader, at, out);
   check_redis(reader, at, out);

@@ -274,14 +274,29 @@ void read_response_limits(Reader& reader, View at, model::ResponseLimits& out) {
 }
 
 void read_concurrency(Reader& reader, View at, model::Concurrency& out) {
+  bool shared = false;
+  auto redis = std::make_shared<model::RedisSettings>();
   read_mapping(
       reader, at,
       required("requests", "how many at a time", [&](View v) { read_number(reader, v, 1, 1'000'000, out.most); }),
       field("key", [&](View v) { read_limit_key(reader, v, out.key); }),
       field("onMissing", [&](View v) { read_limit_missing(reader, v, out.missing); }),
       field("tiers", [&](View v) { read_tiers(reader, v, Bursts::kNone, out.tiers); }),
-      field("refusal", [&](View v) { read_limit_refusal(reader, v, out.refusal); }));
+      field("refusal", [&](View v) { read_limit_refusal(reader, v, out.refusal); }),
+      field("store",
+            [&](View v) {
+              if (const auto found = reader.one_of(v, {"Local", "Redis"})) shared = *found == 1;
+            }),
+      field("redis", [&](View v) { read_place_redis(reader, v, *redis); }), field("lease", [&](View v) {
+        if (const auto time = reader.duration(v, std::chrono::seconds(1))) out.lease = *time;
+        if (out.lease > std::chrono::minutes(10)) reader.error(v, "a duration from 1s to 10m");
+      }));
   if (out.key.empty()) out.key.emplace_back();
+  if (!at.is_mapping()) return;
+  if (shared && !at.find("redis")) reader.missing(at, "redis", "a mapping, by the store");
+  if (!shared && at.find("redis")) reader.error(at.find("redis"), "redis only with store Redis");
+  if (!shared && at.find("lease")) reader.error(at.find("lease"), "lease only with store Redis");
+  if (shared) out.redis = std::move(redis);
 }
 
 }  // namespace fairlead::config

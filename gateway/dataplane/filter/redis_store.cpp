@@ -37,9 +37,12 @@ class WorkerNames final : public limit::Names {
 struct WorkerRedis final : Local {
   WorkerRedis(event::Reactor& reactor, const std::shared_ptr<const limit::RedisConfig>& config,
               std::unique_ptr<limit::Names> names)
-      : client(reactor, config, std::move(names)), desk(reactor, client, config->timeout.count() * 1000) {}
+      : client(reactor, config, std::move(names)),
+        desk(reactor, client, config->timeout.count() * 1000),
+        places(reactor, client) {}
   limit::RedisClient client;
   limit::LeaseDesk desk;
+  limit::SharedPlaces places;
 };
 
 bool is_name(const std::string& address) {
@@ -172,6 +175,10 @@ std::shared_ptr<const limit::RedisConfig> make_redis_config(const model::RedisSe
 
 limit::RedisClient& redis_client(Request& request, const std::shared_ptr<const limit::RedisConfig>& config) {
   return worker_redis(request, config).client;
+}
+
+limit::SharedPlaces& shared_places(Request& request, const std::shared_ptr<const limit::RedisConfig>& config) {
+  return worker_redis(request, config).places;
 }
 
 limit::LeaseDesk& lease_desk(Request& request, const std::shared_ptr<const limit::RedisConfig>& config) {

@@ -9,6 +9,7 @@
 #include "fairlead/filter/request.hpp"
 #include "fairlead/limit/lease_desk.hpp"
 #include "fairlead/limit/redis_client.hpp"
+#include "fairlead/limit/shared_places.hpp"
 #include "fairlead/model/request_limits.hpp"
 
 namespace fairlead::filter {
@@ -26,5 +27,7 @@ std::unique_ptr<limit::Names> make_redis_names(event::Reactor& reactor, const li
 limit::RedisClient& redis_client(Request& request, const std::shared_ptr<const limit::RedisConfig>& config);
 /// What asks it in nobody's name.
 limit::LeaseDesk& lease_desk(Request& request, const std::shared_ptr<const limit::RedisConfig>& config);
+/// Of those that are under way. Good as long as somebody holds `config`.
+limit::SharedPlaces& shared_places(Request& request, const std::shared_ptr<const limit::RedisConfig>& config);
 
 }  // namespace fairlead::filter

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "fairlead/limit/redis_config.hpp"
+#include "fairlead/limit/shared_places.hpp"
 
 namespace fairlead::limit {
 namespace {
@@ -199,7 +200,7 @@ std::uint16_t crc16(std::string_view data) {
 std::string_view redis_script() { return kScript; }
 
 std::span<const std::string_view> limit_scripts() {
-  static constexpr std::string_view kScripts[] = {kScript, kGiveBack};
+  static const std::string_view kScripts[] = {kScript, kGiveBack, places_script()};
   return kScripts;
 }
 

@@ -150,6 +150,8 @@ struct Concurrency {
   LimitMissing missing = LimitMissing::kClientIp;
   std::vector<LimitTier> tiers{};  ///< requests: at a time
   LimitRefusal refusal{.status = 503};
+  std::shared_ptr<const RedisSettings> redis{};  ///< null: counted in this process
+  std::chrono::milliseconds lease{30'000};  ///< of a place in Redis, made longer while its request is under way
 };
 
 }  // namespace fairlead::model
