@@ -6,6 +6,7 @@
 
 #include "fairlead/filter/probe.hpp"
 #include "fairlead/route/authority.hpp"
+#include "fairlead/route/cors.hpp"
 #include "fairlead/route/explain.hpp"
 #include "fairlead/route/path.hpp"
 #include "gateway/admin_json.hpp"
@@ -161,15 +162,41 @@ const Filter* find_filter(const model::HttpFilters* filters) {
   return nullptr;
 }
 
-/// What the rule itself answers; 0: what a backend says. `canary`: its canary has the request.
-int own_status(const proxy::RuleAction& action, bool canary) {
-  if (action.unserved) return 500;
-  if (const auto* redirect = find_filter<model::RequestRedirect>(action.filters)) return redirect->status_code;
-  if (canary) return action.extras->canary->cluster == proxy::WeightedBackend::kInvalid ? 500 : 0;
-  const auto usable = [](const auto& backend) {
-    return backend.weight > 0 && backend.cluster != proxy::WeightedBackend::kInvalid;
+struct Own {
+  int status = 0;  // 0: what a backend says
+  std::string why{};
+};
+
+/// Whether nobody can be asked, as no endpoint is ready. Those of names come and go.
+bool is_empty(const proxy::Snapshot& snapshot, const proxy::WeightedBackend& backend) {
+  const auto& cluster = snapshot.clusters[backend.cluster];
+  return cluster != nullptr && cluster->dns.empty() &&
+         std::ranges::none_of(cluster->endpoints, [](const auto& endpoint) { return endpoint.ready; });
+}
+
+Own of_backends(const proxy::Snapshot& snapshot, const proxy::RuleAction& action, bool canary) {
+  std::vector<const proxy::WeightedBackend*> usable;
+  const auto add = [&](const proxy::WeightedBackend& backend) {
+    if (backend.weight > 0 && backend.cluster != proxy::WeightedBackend::kInvalid) usable.push_back(&backend);
   };
-  return std::ranges::any_of(action.backends, usable) ? 0 : 500;
+  if (canary) add(*action.extras->canary);
+  else std::ranges::for_each(action.backends, add);
+  if (usable.empty()) return {500, "the rule has no valid backend"};
+  if (std::ranges::all_of(usable, [&](const auto* backend) { return is_empty(snapshot, *backend); }))
+    return {503, "no endpoint of its backends is ready"};
+  return {};
+}
+
+/// What the rule itself answers. `canary`: its canary has the request.
+Own own_answer(const proxy::Snapshot& snapshot, Asked& asked, const route::Match& match,
+               const proxy::RuleAction& action, bool canary) {
+  if (action.unserved) return {500, "the rule has a filter that is not served"};
+  if (const auto* cors = find_filter<model::Cors>(action.filters); cors != nullptr && route::is_preflight(asked.head))
+    return {route::answer_preflight(*cors, asked.head, asked.arena).status,
+            "CORS of " + name_of(*match.route) + " answers the preflight"};
+  if (const auto* redirect = find_filter<model::RequestRedirect>(action.filters))
+    return {redirect->status_code, "a redirect by " + name_of(*match.route)};
+  return of_backends(snapshot, action, canary);
 }
 
 void add_endpoints(const proxy::Snapshot& snapshot, Json& backends) {
@@ -254,7 +281,7 @@ int answer_of(const Json& chain) {
   return 0;
 }
 
-Result<> say_result(const proxy::Snapshot& snapshot, const Asked& asked, const route::Match& match, Json& out) {
+Result<> say_result(const proxy::Snapshot& snapshot, Asked& asked, const route::Match& match, Json& out) {
   if (!match || match.route->data == nullptr) {
     out["result"] = "404: no route matches";
     out["status"] = 404;
@@ -278,14 +305,13 @@ Result<> say_result(const proxy::Snapshot& snapshot, const Asked& asked, const r
   const int by_policy = answer_of(chain);
   if (!chain.empty()) out["policies"] = std::move(chain);
   const bool canary = probe->canary() && action.extras->canary != nullptr;
-  const int own = own_status(action, canary);
-  const int status = own == 0 ? by_policy : own;
+  auto own = own_answer(snapshot, asked, match, action, canary);
+  if (own.status == 503 && by_policy != 0) own = {};  // before a backend is looked for
+  const int status = own.status == 0 ? by_policy : own.status;
   out["status"] = status == 0 ? Json() : Json(status);
-  if (own == 0 && by_policy != 0) out["result"] = std::to_string(by_policy) + ": a policy answers";
-  else if (status == 0 && canary) out["result"] = "to the canary of " + name_of(*match.route);
-  else if (status == 0) out["result"] = "to a backend of " + name_of(*match.route);
-  else if (status == 500) out["result"] = "500: the rule has no valid backend, or a filter that is not served";
-  else out["result"] = std::to_string(status) + ": a redirect by " + name_of(*match.route);
+  if (own.status != 0) out["result"] = std::to_string(own.status) + ": " + own.why;
+  else if (by_policy != 0) out["result"] = std::to_string(by_policy) + ": a policy answers";
+  else out["result"] = (canary ? "to the canary of " : "to a backend of ") + name_of(*match.route);
   return {};
 }
 

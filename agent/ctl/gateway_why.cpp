@@ -66,8 +66,8 @@ void print_target(const Json& json) {
     std::string endpoints;
     for (const auto& endpoint : backend.at("endpoints"))
       endpoints += " " + text(endpoint.at("address")) + (endpoint.at("ready").get<bool>() ? "" : " (not ready)");
-    say("backend",
-        backends_text(Json::array({backend})) + (endpoints.empty() ? ", no endpoints: 503" : ":" + endpoints));
+    const char* nobody = backend.at("cluster").is_null() ? "" : ", no endpoints: 503";
+    say("backend", backends_text(Json::array({backend})) + (endpoints.empty() ? nobody : ":" + endpoints));
   }
   if (json.contains("canary"))
     say("canary", json.at("canary").is_null() ? "no valid backend: its requests get 500" : text(json.at("canary")));

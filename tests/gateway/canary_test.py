@@ -203,7 +203,7 @@ class Canary(unittest.TestCase):
         self.assertEqual((self.status(), self.status("-H", "x-canary: 1")), (200, 500))
         remark = "rules[0]: canary of RequestPolicy default/new: there is no such Service, or no such port of it"
         self.assertTrue(eventually(lambda: remark in self.said), self.said)
-        self.assertEqual(self.why("-H", "x-canary: 1")[2], "500: the rule has no valid backend, or a filter that is not served")
+        self.assertEqual(self.why("-H", "x-canary: 1")[2], "500: the rule has no valid backend")
         # It comes, and goes.
         self.followed.write("late.yaml", service("none", of(self.new)))
         self.assertTrue(eventually(lambda: self.status("-H", "x-canary: 1") == 200))

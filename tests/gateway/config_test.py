@@ -391,6 +391,14 @@ class ChangeTest(unittest.TestCase):
         self.assertRegex(head, r"grpc-status: \d+")  # the backend does not speak HTTP/2 and said so
         self.assertTrue(any(piece.startswith(b"PRI * HTTP/2.0") for piece in self.two.raw))
 
+    def test_grpc_without_a_valid_backend_is_unavailable(self):
+        """So Gateway API asks for it, whatever gRPC makes of a 500."""
+        self.follow({"all.yaml": join(CLASS, gateway(http(self.port)), route("g", to("nobody"), kind="GRPCRoute"))})
+        status, head, _ = ask(self.port, "/a.Service/Method", "g.example", "POST",
+                              [("content-type", "application/grpc"), ("content-length", "0")])
+        self.assertEqual(status, 200)
+        self.assertRegex(head, r"grpc-status: 14\b")
+
     def test_without_addresses_every_address_is_served(self):
         self.follow({"all.yaml": join(CLASS, gateway(http(self.port), address=None), route("a", to("s")),
                                       service("s", of(self.one)))})

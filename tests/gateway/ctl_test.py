@@ -48,6 +48,9 @@ class Asking(unittest.TestCase):
                       redirect, hostnames=["shop.example"]),
                 route("hidden", to("one", more=hidden), hostnames=["hidden.example"]),
                 route("missing", to("missing"), hostnames=["missing.example"]),
+                route("empty", to("empty"), hostnames=["empty.example"]),
+                route("cors", to("one", more="filters: [{type: CORS, cors: {allowOrigins: ['https://a.example']}}]"),
+                      hostnames=["cors.example"]),
                 route("tls", to("one"), hostnames=["tls.example"])])}, workers=2)
         cls.addClassCleanup(cls.followed.close)
         cls.socket, cls.admin = cls.followed.gateway.socket, cls.followed.gateway.admin
@@ -70,12 +73,12 @@ class Asking(unittest.TestCase):
         self.assertEqual(documents, items)
         by_name = {(item["kind"], item["metadata"]["name"]): item["status"] for item in items}
         self.assertEqual(by_name["HTTPRoute", "missing"]["parents"][0]["conditions"][1]["reason"], "BackendNotFound")
-        self.assertEqual([one["attachedRoutes"] for one in by_name["Gateway", "edge"]["listeners"]], [4, 1])
+        self.assertEqual([one["attachedRoutes"] for one in by_name["Gateway", "edge"]["listeners"]], [6, 1])
         for words in (("status",), ("status", "-o", "table")):
             rows = self.tell(*words).splitlines()
             self.assertRegex(rows[0], r"^OBJECT +PART +ACCEPTED +PROGRAMMED +RESOLVED +ROUTES +WHY")
             self.assertRegex("\n".join(rows), r"HTTPRoute default/missing +at Gateway edge +yes +- +BackendNotFound .*does not exist")
-            self.assertRegex("\n".join(rows), r"Gateway default/edge +listener http +yes +yes +yes +4")
+            self.assertRegex("\n".join(rows), r"Gateway default/edge +listener http +yes +yes +yes +6")
 
     def test_routes(self):
         table = self.tell("routes")
@@ -115,13 +118,23 @@ class Asking(unittest.TestCase):
 
     def test_why_agrees_with_what_requests_get(self):
         rows = [("shop.example", "/", None), ("shop.example", "/away", 301), ("missing.example", "/", 500),
-                ("nobody.example", "/", 404), ("SHOP.example.", "/a/../away", 301)]
+                ("nobody.example", "/", 404), ("SHOP.example.", "/a/../away", 301), ("empty.example", "/", 503)]
         for host, path, status in rows:
             with self.subTest(host=host, path=path):
                 found = self.ask("why", "GET", f"http://127.0.0.1:{self.port}{path}", "-H", f"Host: {host}")
                 self.assertEqual(found["status"], status, found["result"])
                 got = curl_status("--path-as-is", "-H", f"host: {host}", f"http://127.0.0.1:{self.port}{path}")
                 self.assertEqual(got, str(status or 200))
+        for origin, status in (("https://a.example", 204), ("https://b.example", 403)):
+            asked = ("-H", "Host: cors.example", "-H", f"Origin: {origin}", "-H", "Access-Control-Request-Method: PUT")
+            url = f"http://127.0.0.1:{self.port}/"
+            found = self.ask("why", "OPTIONS", url, *asked)
+            self.assertEqual((found["status"], str(found["status"])), (status, curl_status("-X", "OPTIONS", *asked, url)))
+            self.assertEqual(found["result"], f"{status}: CORS of HTTPRoute default/cors answers the preflight")
+        text = self.tell("why", "GET", "http://missing.example/")
+        self.assertRegex(text, r"backend +\(invalid: 500\)\n")
+        self.assertIn("500: the rule has no valid backend\n", text)
+        self.assertIn("503: no endpoint of its backends is ready\n", self.tell("why", "GET", "http://empty.example/"))
         found = self.ask("why", "GET", "https://tls.example/")
         self.assertEqual((found["route"], found["listener"]["protocol"]), ("HTTPRoute default/tls", "HTTPS"))
         self.assertEqual(self.ask("why", "GET", "/cart", "-H", "Host: shop.example")["rule"], 1)

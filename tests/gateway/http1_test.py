@@ -56,6 +56,21 @@ class Http1Test(unittest.TestCase):
             tail = wire.until(b"0\r\nx-sum: ") and wire.until(b"\r\n\r\n")
         self.assertEqual(tail.strip().decode(), hashlib.sha256(pattern(2500)).hexdigest())
 
+    def test_trailers_of_requests_say_nothing_that_only_the_gateway_says(self):
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+                      b"X-Forwarded-For: 6.6.6.6\r\nX-Mark-Trailer: 1\r\nX_Real-IP: 6.6.6.6\r\n\r\n")
+            self.assertEqual(wire.answer()[2], b"abc")
+        sent = b"".join(self.backend.raw[-3:])  # head and body come together, or one after the other
+        self.assertIn(b"0\r\nx-mark-trailer: 1\r\n\r\n", sent)
+        self.assertNotIn(b"6.6.6.6", sent)
+
+    def test_a_later_minor_version_is_read_as_one_that_is_known(self):
+        with Wire(self.gateway.port) as wire:
+            wire.send(b"GET /name HTTP/1.7\r\nhost: a\r\n\r\n")  # RFC 9110 2.5
+            status, head, body = wire.answer()
+            self.assertEqual((status, head[:9], body), (200, b"HTTP/1.1 ", b"backend"))
+
     def test_head_has_a_length_and_no_body(self):
         with Wire(self.gateway.port) as wire:
             wire.send(b"HEAD /bytes/1000 HTTP/1.1\r\nhost: a\r\n\r\n")

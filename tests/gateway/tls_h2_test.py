@@ -12,7 +12,9 @@ import struct
 import subprocess
 import tempfile
 import unittest
+from concurrent import futures
 
+import grpc
 import websockets
 from backend import Backend, pattern
 from support import LIMIT, Gateway, Wire, curl
@@ -238,6 +240,29 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
                 pass
             self.assertNotEqual(got[2][0], 0x88)  # :status 200 of the static table
             self.assertEqual(backend.requests("/name")[0][1].split(b" ")[0], b"GET")
+
+
+class Trailers(unittest.TestCase):
+    def test_trailing_metadata_may_have_any_name(self):
+        """What a server of gRPC puts there must not break its answer."""
+        said = (("retry-after", "5"), ("date", "x"), ("authorization", "a"), ("set-cookie", "c"), ("location", "/"))
+
+        class Handler(grpc.GenericRpcHandler):
+            def service(self, _details):
+                def answer(request, context):
+                    context.set_trailing_metadata(said)
+                    return request
+                return grpc.unary_unary_rpc_method_handler(answer)
+        with futures.ThreadPoolExecutor(2) as pool:
+            server = grpc.server(pool, handlers=(Handler(),))
+            port = server.add_insecure_port("127.0.0.1:0")
+            server.start()
+            gateway = Gateway("--listen", "127.0.0.1:0", "--to", f"h2c://127.0.0.1:{port}")
+            self.addCleanup(gateway.close)
+            with grpc.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
+                answer, call = channel.unary_unary("/a.Service/Method").with_call(b"hello", timeout=LIMIT)
+            server.stop(None).wait()
+        self.assertEqual((answer, [tuple(one) for one in call.trailing_metadata()]), (b"hello", list(said)))
 
 
 if __name__ == "__main__":

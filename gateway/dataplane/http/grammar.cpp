@@ -111,4 +111,11 @@ bool is_forbidden_trailer(std::string_view name) {
   return std::ranges::find(kForbidden, name) != std::end(kForbidden);
 }
 
+bool is_hop_trailer(std::string_view name) {
+  static constexpr std::string_view kHop[] = {"connection",        "content-length",   "host", "http2-settings",
+                                              "keep-alive",        "proxy-connection", "te",   "trailer",
+                                              "transfer-encoding", "upgrade"};
+  return std::ranges::find(kHop, name) != std::end(kHop);
+}
+
 }  // namespace fairlead::http::grammar

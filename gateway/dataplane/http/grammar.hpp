@@ -98,8 +98,12 @@ inline constexpr auto kClasses = [] {
 /// An authority with a port that is not empty, as CONNECT needs.
 [[nodiscard]] bool is_host_and_port(std::string_view text);
 
-/// A field that may not stand in a trailer section: framing, routing, modifiers, authentication, content handling;
-/// RFC 9110 6.5.1. Lower case.
+/// A field that may not stand in a request's trailer section: framing, routing, modifiers, authentication, content
+/// handling; RFC 9110 6.5.1. Lower case. Nor is it written into one of HTTP/1.
 [[nodiscard]] bool is_forbidden_trailer(std::string_view name);
+
+/// A field of the connection or of the framing: of a response's trailer section it is taken off. The rest may be
+/// anybody's: in gRPC a server's trailing metadata stand there, whatever they are called. Lower case.
+[[nodiscard]] bool is_hop_trailer(std::string_view name);
 
 }  // namespace fairlead::http::grammar

@@ -4,6 +4,7 @@
 
 #include "gateway/dataplane/http/grammar.hpp"
 #include "gateway/dataplane/http/h1_connection.hpp"
+#include "gateway/dataplane/http/h1_fields.hpp"
 #include "gateway/dataplane/http/h1_websocket.hpp"
 
 namespace fairlead::http {
@@ -53,6 +54,9 @@ class H1ClientSession final : public ClientSession, private ClientStream, privat
   std::size_t consume_head(std::span<char> bytes) override;
   void deliver(std::string_view data, bool end) override;
   void deliver_trailers(Fields& trailers) override;
+  H1Step parse_trailers(H1Trailers& trailers, std::span<char> bytes) override {
+    return h1::parse_response_trailers(trailers, bytes, limits_);
+  }
   void refuse_body(H1Refusal why) override;
   void on_input_end() override;
   void on_broken(int error, std::string_view what, bool writing) override;

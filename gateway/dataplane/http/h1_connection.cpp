@@ -194,7 +194,7 @@ std::size_t H1Connection::consume_chunks(std::string_view bytes) {
 
 std::size_t H1Connection::consume_trailers(std::span<char> bytes) {
   auto& trailers = context_.trailers;
-  switch (trailers.parse(bytes, limits_)) {
+  switch (parse_trailers(trailers, bytes)) {
     case H1Step::kMore: scanned_ = static_cast<std::uint32_t>(bytes.size()); return 0;
     case H1Step::kDone: break;
     default: refuse_body(trailers.facts.refusal); return 0;

@@ -33,6 +33,7 @@ class H1Connection : protected net::StreamHandler, protected event::Deferred, pr
   virtual std::size_t consume_head(std::span<char> bytes) = 0;  // used; 0: more is needed
   virtual void deliver(std::string_view data, bool end) = 0;
   virtual void deliver_trailers(Fields& trailers) = 0;
+  virtual H1Step parse_trailers(H1Trailers& trailers, std::span<char> bytes) = 0;
   virtual void refuse_body(H1Refusal why) = 0;
   virtual void on_input_end() = 0;
   virtual void on_broken(int error, std::string_view what, bool writing) = 0;

@@ -85,27 +85,43 @@ H1Step parse_version(const char*& at, const char* end, Version& version, H1Refus
     const bool good = i < kName.size() ? c == kName[i] : i == 6 ? c == '.' : grammar::is(c, grammar::kDigit);
     if (!good) return refuse(H1Refusal::kVersion);
   }
-  if (at[5] != '1' || (at[7] != '0' && at[7] != '1')) return refuse(H1Refusal::kVersionUnsupported);
-  version = at[7] == '1' ? Version::kHttp11 : Version::kHttp10;
+  if (at[5] != '1') return refuse(H1Refusal::kVersionUnsupported);
+  version = at[7] == '0' ? Version::kHttp10 : Version::kHttp11;  // a later minor one is read as 1.1: RFC 9110 2.5
   at += 8;
   return H1Step::kDone;
 }
+
+namespace {
+
+template <class Judge>
+H1Step parse_trailers(H1Trailers& trailers, std::span<char> bytes, const H1Limits& limits, Judge judge) {
+  trailers.fields.clear();
+  trailers.facts = {};
+  auto& refusal = trailers.facts.refusal;
+  char* at = bytes.data();
+  const auto step = parse_section(at, bytes.data() + bytes.size(), limits.head, refusal, [&](const Field& field) {
+    trailers.fields.push_back(field);
+    return judge(field.name);
+  });
+  trailers.facts.used = static_cast<std::size_t>(at - bytes.data());
+  return step;
+}
+
+}  // namespace
 
 }  // namespace h1
 
 void use_scalar_h1_scan(bool scalar) { h1::scan = scalar ? &kScalarScan : &best_scan(); }
 
 H1Step H1Trailers::parse(std::span<char> bytes, const H1Limits& limits) {
-  fields.clear();
-  facts = {};
-  char* at = bytes.data();
-  const auto step =
-      h1::parse_section(at, bytes.data() + bytes.size(), limits.head, facts.refusal, [&](const Field& field) {
-        if (grammar::is_forbidden_trailer(field.name)) return H1Refusal::kTrailerForbidden;
-        fields.push_back(field);
-        return H1Refusal::kNone;
-      });
-  facts.used = static_cast<std::size_t>(at - bytes.data());
+  return h1::parse_trailers(*this, bytes, limits, [](std::string_view name) {
+    return grammar::is_forbidden_trailer(name) ? H1Refusal::kTrailerForbidden : H1Refusal::kNone;
+  });
+}
+
+H1Step h1::parse_response_trailers(H1Trailers& trailers, std::span<char> bytes, const H1Limits& limits) {
+  const auto step = parse_trailers(trailers, bytes, limits, [](std::string_view) { return H1Refusal::kNone; });
+  std::erase_if(trailers.fields, [](const Field& field) { return grammar::is_hop_trailer(field.name); });
   return step;
 }
 

@@ -139,7 +139,11 @@ H1Step parse_section(char*& at, char* end, const HeadLimits& limits, H1Refusal& 
   }
 }
 
-/// "HTTP/1.0" or "HTTP/1.1" at `at`, which moves behind it.
+/// "HTTP/1." and a digit at `at`, which moves behind it.
 H1Step parse_version(const char*& at, const char* end, Version& version, H1Refusal& refusal);
+
+/// The trailer section of a response, which is half sent by then: fields that may not stand there are left out
+/// (RFC 9110 6.5.1), where those of a request are refused.
+H1Step parse_response_trailers(H1Trailers& trailers, std::span<char> bytes, const H1Limits& limits);
 
 }  // namespace fairlead::http::h1

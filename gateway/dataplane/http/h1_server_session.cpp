@@ -50,6 +50,7 @@ class H1ServerSession final : public ServerSession, private ServerStream, privat
   std::size_t consume_head(std::span<char> bytes) override;
   void deliver(std::string_view data, bool end) override;
   void deliver_trailers(Fields& trailers) override;
+  H1Step parse_trailers(H1Trailers& trailers, std::span<char> bytes) override { return trailers.parse(bytes, limits_); }
   void refuse_body(H1Refusal why) override;
   void on_input_end() override;
   void on_broken(int error, std::string_view what, bool writing) override;

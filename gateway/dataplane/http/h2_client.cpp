@@ -129,7 +129,7 @@ void Client::on_section(const nghttp2_frame& frame, H2HeadBlock& block, H2Stream
   if (!exchange.head_done_) return on_response(exchange, block, end);
   const char* why = nullptr;
   if (!end) return malformed(exchange, "a second field section");
-  if (block.trailers(block.trailer_fields, why) != H2Fault::kNone || block.too_large())
+  if (block.response_trailers(block.trailer_fields, why) != H2Fault::kNone || block.too_large())
     return malformed(exchange, "trailers");
   exchange.take_trailers(block.trailer_fields);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/dataplane/http/h2_head_block.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -65,14 +66,27 @@ std::string_view H2HeadBlock::joined_cookie(std::string_view crumb) {
   return cookies_;
 }
 
-H2Fault H2HeadBlock::trailers(Fields& fields, const char*& why) {
+H2Fault H2HeadBlock::request_trailers(Fields& fields, const char*& why) {
+  const auto fault = trailers(fields, why);
+  if (fault != H2Fault::kNone) return fault;
+  const auto forbidden = [](const Field& field) { return grammar::is_forbidden_trailer(field.name); };
+  if (std::ranges::any_of(fields, forbidden)) return why = "field that trailers may not have", H2Fault::kMalformed;
+  return H2Fault::kNone;
+}
+
+H2Fault H2HeadBlock::response_trailers(Fields& fields, const char*& why) {
+  const auto fault = trailers(fields, why);
+  std::erase_if(fields, [](const Field& field) { return grammar::is_hop_trailer(field.name); });
+  return fault;
+}
+
+H2Fault H2HeadBlock::trailers(Fields& fields, const char*& why) const {
   fields.clear();
   for (const auto& raw : raw_) {
     const Field field{text_of(raw.name), text_of(raw.value)};
     if (field.name.starts_with(':')) return why = "pseudo-header field in trailers", H2Fault::kMalformed;
     if (!is_field_name(field.name)) return why = "invalid field name", H2Fault::kMalformed;
     if (!is_field_value(field.value)) return why = "invalid field value", H2Fault::kMalformed;
-    if (grammar::is_forbidden_trailer(field.name)) return why = "field that trailers may not have", H2Fault::kMalformed;
     fields.push_back(field);
   }
   return H2Fault::kNone;

@@ -46,8 +46,10 @@ class H2HeadBlock {
   H2Fault request(bool end, const H2Limits& limits, RequestHead& head, const char*& why);
   /// RFC 9113 8.3.2; of the body: see H2Expected.
   H2Fault response(ResponseHead& head, const char*& why);
-  /// RFC 9113 8.1: no pseudo-header fields, nothing that frames or routes.
-  H2Fault trailers(Fields& fields, const char*& why);
+  /// RFC 9113 8.1: no pseudo-header fields; in those of a request nothing that frames or routes, which a response's are
+  /// given without.
+  H2Fault request_trailers(Fields& fields, const char*& why);
+  H2Fault response_trailers(Fields& fields, const char*& why);
 
   RequestHead request_head;  ///< room that is used again
   ResponseHead response_head;
@@ -62,6 +64,7 @@ class H2HeadBlock {
   struct Special;
 
   void clear();
+  H2Fault trailers(Fields& fields, const char*& why) const;
   const char* take_request_field(const Raw& raw, Special& special, RequestHead& head);
   std::string_view joined_cookie(std::string_view crumb);
 

@@ -71,7 +71,7 @@ void Server::on_section(const nghttp2_frame& frame, H2HeadBlock& block, H2Stream
   if (stream == nullptr) return;  // refused
   const char* why = nullptr;
   if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return malformed(*stream, "a second field section");
-  if (block.trailers(block.trailer_fields, why) != H2Fault::kNone || block.too_large())
+  if (block.request_trailers(block.trailer_fields, why) != H2Fault::kNone || block.too_large())
     return malformed(*stream, "trailers");
   stream->take_trailers(block.trailer_fields);
 }

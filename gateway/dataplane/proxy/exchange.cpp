@@ -262,7 +262,8 @@ void Exchange::reply(std::uint16_t status, Flag flag, std::string_view text) {
   if (filters_ != nullptr) filters_->stop();
   if (client_ == nullptr) return over();
   if (as_kong()) return answer_as_kong({.status = status, .flag = flag}, true);
-  if (record_.grpc) return reply_grpc({}, grpc_status_of(status), text);
+  // No valid backend is UNAVAILABLE by Gateway API, and not what gRPC makes of a 500.
+  if (record_.grpc) return reply_grpc({}, grpc_status_of(flag == Flag::kNoClusterFound ? 503 : status), text);
   http::ResponseHead head;
   head.status = status;
   head.fields.push_back({"content-type", "text/plain; charset=utf-8"});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fairlead/route/cors.hpp"
+#include "fairlead/route/trailers.hpp"
 #include "gateway/dataplane/proxy/connection.hpp"
 #include "gateway/dataplane/proxy/exchange.hpp"
 #include "gateway/dataplane/proxy/kong_answers.hpp"
@@ -44,14 +45,7 @@ bool Exchange::filter_request() {
 
 /// As with the head's fields, what tells of the client is not the client's to say. Others may be anything.
 void Exchange::strip_trailers() {
-  std::erase_if(trailers_, [](const http::Field& field) {
-    const auto is = [&](std::string_view text, std::string_view ours) {
-      return std::ranges::equal(text, ours, [](char a, char b) { return a == b || (a == '_' && b == '-'); });
-    };
-    constexpr std::string_view kPrefix = "x-forwarded-";
-    return is(field.name.substr(0, kPrefix.size()), kPrefix) || is(field.name, "x-real-ip") ||
-           is(field.name, "x-request-id") || field.name == "forwarded";
-  });
+  route::drop_forwarded(trailers_);
   if (filters_ != nullptr) filters_->strip_identity(trailers_);
 }
 

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <string>
 
+#include "fairlead/route/trailers.hpp"
+
 namespace fairlead::route {
 namespace {
 
@@ -183,6 +185,12 @@ bool is_twin(const http::Field& field) {
   return is(name.substr(0, kPrefix.size()), kPrefix) || is(name, "x-real-ip") || is(name, "x-request-id");
 }
 
+bool is_ours(const http::Field& field) {
+  const auto name = field.name;
+  return name.starts_with("x-forwarded-") || name == "forwarded" || name == "x-real-ip" || name == "x-request-id" ||
+         is_twin(field);
+}
+
 /// What came under the name, if it may be believed, with `own` behind it.
 std::string_view appended(const http::Fields& fields, std::string_view name, bool keep, std::string_view own,
                           Arena& arena) {
@@ -301,5 +309,7 @@ void set_forwarded(const Client& client, const net::Endpoint& peer, const net::E
     std::erase_if(fields, [](const http::Field& field) { return field.name == "forwarded"; });
   }
 }
+
+void drop_forwarded(http::Fields& trailers) { std::erase_if(trailers, is_ours); }
 
 }  // namespace fairlead::route

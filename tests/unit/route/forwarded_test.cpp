@@ -185,5 +185,15 @@ TEST(Forwarded, BackendsAreToldWhatMayBeBelieved) {
             "x-forwarded-port: 443\nx-forwarded-proto: https\nx-real-ip: ::1\n");
 }
 
+TEST(Forwarded, NothingOfItStandsInTrailers) {
+  http::Fields trailers{{"x-forwarded-for", "6.6.6.6"}, {"x-sum", "1"},       {"x-forwarded-client-cert", "evil"},
+                        {"forwarded", "for=1.1.1.1"},   {"x_real_ip", "a"},   {"x-real-ip", "6.6.6.6"},
+                        {"x-request-id", "evil"},       {"x-forwards", "ok"}, {"grpc-status", "0"}};
+  drop_forwarded(trailers);
+  std::string left;
+  for (const auto& field : trailers) left.append(field.name).append(" ");
+  EXPECT_EQ(left, "x-sum x-forwards grpc-status ");
+}
+
 }  // namespace
 }  // namespace fairlead::route
