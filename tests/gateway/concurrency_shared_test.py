@@ -40,8 +40,10 @@ class Concurrency(unittest.TestCase):
         self.addCleanup(self.backend.close)
         self.backend.answer = self.hold
         self.go_on, self.here, self.most, self.lock = threading.Event(), 0, 0, threading.Lock()
-        self.addCleanup(self.go_on.set)
         self.gateways, self.ports = [], []
+
+    def tearDown(self):
+        self.go_on.set()  # gateways wait for what is under way
 
     def hold(self, conversation, method, path, head, body, framing):
         """Answers when the test says so, and counts how many wait for it at a time."""
@@ -137,14 +139,20 @@ class Concurrency(unittest.TestCase):
         self.assertTrue(eventually(lambda: self.places() == MOST))
         self.assertEqual(self.status(1), 503)
 
+    def active(self):
+        return scrape(self.gateways[0].gateway).sum("fairlead_gateway_active_requests")
+
     def test_a_client_that_goes_takes_no_place_along(self):
-        self.start(policy(self.redis), gateways=1, workers=1)
+        self.start(policy(self.redis).replace("timeout: 5s", "timeout: 10s"), gateways=1, workers=1)
         self.assertEqual(self.status(), 200)
         self.assertTrue(eventually(lambda: self.places() == 0))
         self.redis.process.send_signal(signal.SIGSTOP)
-        for wire in [self.begin() for _ in range(10)]:  # before Redis has answered
+        wires = [self.begin() for _ in range(10)]
+        self.assertTrue(eventually(lambda: self.active() == 10))
+        for wire in wires:  # before Redis has answered
             wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             wire.socket.close()
+        self.assertTrue(eventually(lambda: self.active() == 0))
         self.redis.process.send_signal(signal.SIGCONT)
         self.assertTrue(eventually(lambda: self.places() == 0 and self.here == 0))
         self.fill()
