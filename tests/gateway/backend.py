@@ -17,6 +17,8 @@ import socket
 import struct
 import threading
 
+from support import Wire
+
 
 class Backend:
     def __init__(self, name="backend", address="127.0.0.1", context=None, port=0):
@@ -231,3 +233,38 @@ def pattern(size):
     """Bytes in which a gap or a repetition shows."""
     block = b"".join(struct.pack(">I", number) for number in range(size // 4 + 1))
     return block[:size]
+
+
+class RawBackend:
+    """Listens, and has each connection spoken by `talk(wire)`."""
+
+    def __init__(self, talk):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.talk = talk
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        threads = []
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                break
+            threads.append(threading.Thread(target=self.speak, args=(peer,)))
+            threads[-1].start()
+        for thread in threads:
+            thread.join()
+
+    def speak(self, peer):
+        with Wire.of(peer) as wire:
+            try:
+                self.talk(wire)
+            except (OSError, EOFError):
+                pass
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join()

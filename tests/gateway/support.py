@@ -145,6 +145,14 @@ class Wire:
         self.socket.settimeout(LIMIT)
         self.buffer = b""
 
+    @classmethod
+    def of(cls, accepted):
+        """A connection that is there already."""
+        wire = cls.__new__(cls)
+        wire.socket, wire.buffer = accepted, b""
+        wire.socket.settimeout(LIMIT)
+        return wire
+
     def __enter__(self):
         return self
 

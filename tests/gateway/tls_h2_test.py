@@ -5,18 +5,20 @@ import base64
 import hashlib
 import pathlib
 import re
+import select
 import shutil
 import socket
 import ssl
 import struct
 import subprocess
 import tempfile
+import threading
 import unittest
 from concurrent import futures
 
 import grpc
 import websockets
-from backend import Backend, pattern
+from backend import Backend, RawBackend, pattern
 from support import LIMIT, Gateway, Wire, curl
 
 
@@ -242,7 +244,88 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(backend.requests("/name")[0][1].split(b" ")[0], b"GET")
 
 
-class Trailers(unittest.TestCase):
+def literals(fields):
+    """A field section without indexing."""
+    return b"".join(b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in fields.items())
+
+
+class Streams(unittest.TestCase):
+    """What becomes of single streams of HTTP/2."""
+
+    def start(self, talk):
+        backend = RawBackend(talk)
+        self.addCleanup(backend.close)
+        gateway = Gateway("--listen", "127.0.0.1:0", "--to", f"http://127.0.0.1:{backend.port}")
+        self.addCleanup(gateway.close)
+        return gateway
+
+    def client(self, gateway):
+        wire = Wire(gateway.port)
+        self.addCleanup(wire.socket.close)
+        wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4))
+        return wire
+
+    @staticmethod
+    def request(method=b"POST"):
+        return literals({b":method": method, b":scheme": b"http", b":path": b"/a.S/M", b":authority": b"a"})
+
+    def stream(self, wire, number):
+        """Frames of a stream until its end: [(kind, payload)]"""
+        out = []
+        while True:
+            size, kind, flags, stream = struct.unpack(">IBBI", b"\0" + wire.take(9))
+            payload = wire.take(size)
+            if stream != number:
+                self.assertNotEqual(kind, 7, payload)
+                continue
+            out.append((kind, payload))
+            if kind == 3 or (kind in (0, 1) and flags & 1):
+                return out
+
+    def test_an_answer_to_half_a_request_ends_its_stream(self):
+        """RFC 9113 8.1: the client need not send the rest, which nobody reads."""
+        def talk(wire):
+            while True:
+                wire.until(b"\r\n\r\n")
+                wire.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        wire = self.client(self.start(talk))
+        wire.send(frame(1, 4, 1, self.request()) + frame(0, 0, 1, b"a part"))
+        self.assertEqual(self.stream(wire, 1)[-1], (0, b"ok"))
+        self.assertEqual(self.stream(wire, 1), [(3, b"\0\0\0\0")])  # NO_ERROR
+        wire.send(frame(0, 1, 1, b"on its way") + frame(1, 5, 3, self.request(b"GET")))
+        self.assertEqual(self.stream(wire, 3)[-1], (0, b"ok"))
+
+    def test_an_upload_that_was_held_back_ends_with_its_answer(self):
+        """The backend has stopped reading, answers, and closes: nobody waits for the window of who uploads."""
+        reads = threading.Event()
+
+        def talk(wire):
+            wire.until(b"\r\n\r\n")
+            reads.wait(LIMIT)
+            wire.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            while wire.socket.recv(65536):
+                pass
+        wire = self.client(self.start(talk))
+        wire.send(frame(4, 1) + frame(1, 4, 1, self.request()))
+        sent, window = 0, [65535, 65535]  # of the connection, of the stream
+        kind = None
+        while kind != 3:
+            while min(window) >= 16384:
+                wire.send(frame(0, 0, 1, bytes(16384)))
+                window = [each - 16384 for each in window]
+                sent += 16384
+            if not select.select([wire.socket], [], [], 0.5)[0] and not wire.buffer:
+                reads.set()  # it is held back
+            size, kind, flags, stream = struct.unpack(">IBBI", b"\0" + wire.take(9))
+            payload = wire.take(size)
+            if kind == 8:
+                window[1 if stream else 0] += int.from_bytes(payload, "big")
+            elif kind == 4 and not flags & 1:
+                settings = dict(struct.iter_unpack(">HI", payload))
+                window[1] += settings[4] - 65535
+        self.assertEqual(payload, b"\0\0\0\0")
+        self.assertGreater(sent, 2 << 20)
+
     def test_trailing_metadata_may_have_any_name(self):
         """What a server of gRPC puts there must not break its answer."""
         said = (("retry-after", "5"), ("date", "x"), ("authorization", "a"), ("set-cookie", "c"), ("location", "/"))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What nghttp2 calls. Each answers NGHTTP2_ERR_CALLBACK_FAILURE once the connection has been given up, so that the rest
 // of what was read is left alone.
+#include <algorithm>
 #include <utility>
 
 #include "gateway/dataplane/http/h2_connection.hpp"
@@ -181,11 +182,20 @@ void H2Connection::on_sent(const nghttp2_frame& frame) {
     drop_why_ = Reset::kProtocol;
     why_ = "protocol error";
   }
-  // A refusal is complete before its request is: the rest is not wanted (RFC 9113 8.1).
-  if (server_ && frame.hd.type == NGHTTP2_HEADERS && has(frame.hd.flags, NGHTTP2_FLAG_END_STREAM) &&
-      stream_of(frame.hd.stream_id) == nullptr &&
-      nghttp2_session_get_stream_remote_close(session_, frame.hd.stream_id) == 0)
-    submit_reset(frame.hd.stream_id, NGHTTP2_NO_ERROR);
+  const bool section = frame.hd.type == NGHTTP2_DATA || frame.hd.type == NGHTTP2_HEADERS;
+  if (server_ && section && has(frame.hd.flags, NGHTTP2_FLAG_END_STREAM)) on_answered(frame.hd.stream_id);
+}
+
+/// A response that is complete before its request is: the rest is not wanted (RFC 9113 8.1), but in a tunnel. It is
+/// read on for a while: some clients lose the response where RST_STREAM comes with it (curl 7.88).
+void H2Connection::on_answered(std::int32_t id) {
+  if (nghttp2_session_get_stream_remote_close(session_, id) != 0) return;
+  H2Stream* stream = stream_of(id);
+  if (stream == nullptr) return submit_reset(id, NGHTTP2_NO_ERROR);  // a refusal
+  if (stream->tunnel_ || !stream->may_be_sent()) return;
+  stream->answered(now_ms());
+  ++lingering_;
+  arm_after(std::max<std::uint32_t>(limits().timeouts.linger, 1));
 }
 
 }  // namespace fairlead::http

@@ -50,6 +50,8 @@ class H2Connection : public net::StreamHandler, public event::Deferred, public e
   void add_writable(H2Stream& stream) { writable_.push_back(&stream); }
   void count_pending(std::size_t before, std::size_t after);
   void watch_stalls();
+  /// The rest of an answered request has come, or is waited for no longer.
+  void end_lingering() { --lingering_; }
   /// Ends a stream whose peer sent what is no valid message.
   void malformed(H2Stream& stream, std::string_view why);
 
@@ -119,6 +121,7 @@ class H2Connection : public net::StreamHandler, public event::Deferred, public e
   int on_data_frame(const nghttp2_frame& frame);
   int on_chunk(std::int32_t id, std::string_view data, std::uint8_t flags);
   void on_sent(const nghttp2_frame& frame);
+  void on_answered(std::int32_t id);
   void on_ping_ack();
   int on_field(nghttp2_rcbuf* name, nghttp2_rcbuf* value);
   int on_invalid_frame(const nghttp2_frame& frame);
@@ -165,6 +168,7 @@ class H2Connection : public net::StreamHandler, public event::Deferred, public e
   std::vector<H2Stream*> ended_;
   std::vector<H2Stream*> writable_;
   std::size_t stream_count_ = 0;
+  std::size_t lingering_ = 0;  // streams that are answered, whose request is not whole
   std::size_t marked_ = 0;  // of ended_: their position is known
   std::size_t pending_ = 0;  // bytes with streams
   std::uint64_t appended_ = 0;  // bytes ever given to output_

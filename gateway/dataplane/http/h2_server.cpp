@@ -52,6 +52,7 @@ void Exchange::send_informational(const ResponseHead& head) {
 
 void Exchange::send_head(const ResponseHead& head, bool end) {
   if (!may_be_sent() || std::exchange(head_sent_, true)) return;
+  tunnel_ = head.body == Body::kTunnel;
   const bool at_once = connection_.may_pump();
   auto& section = H2Section::of_thread();
   section.response(head, !at_once);

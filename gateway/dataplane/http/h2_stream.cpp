@@ -10,6 +10,8 @@
 namespace fairlead::http {
 namespace {
 
+constexpr std::uint64_t kMostUnwanted = 1 << 20;  // bytes of a request behind its answer
+
 std::uint32_t code_of(Reset why) {
   switch (why) {
     case Reset::kRefused: return NGHTTP2_REFUSED_STREAM;
@@ -104,6 +106,21 @@ void H2Stream::fail(Reset why) {
   connection_.schedule();
 }
 
+void H2Stream::answered(std::uint64_t now_ms) {
+  answered_ms_ = std::max<std::uint64_t>(now_ms, 1);
+  answered_at_ = received_;
+}
+
+void H2Stream::end_lingering() {
+  if (std::exchange(answered_ms_, 0) != 0) connection_.end_lingering();
+}
+
+void H2Stream::refuse_rest() {
+  end_lingering();
+  connection_.submit_reset(id_, NGHTTP2_NO_ERROR);
+  connection_.schedule();
+}
+
 void H2Stream::go_on() {
   paused_ = false;
   if (unconsumed_ != 0) consume(unconsumed_);
@@ -118,6 +135,8 @@ void H2Stream::take_body(std::string_view data, bool end) {
   unconsumed_ += data.size();
   received_ += data.size();
   if (end) remote_ended_ = true;
+  if (end) end_lingering();
+  else if (answered_ms_ != 0 && received_ - answered_at_ > kMostUnwanted) refuse_rest();
   const bool wrong = expects_length_ && (received_ > expected_ || (end && received_ != expected_));
   if (!attached_ || failed_ || wrong) {
     if (attached_ && !failed_) connection_.malformed(*this, "DATA differs from Content-Length");
@@ -130,6 +149,7 @@ void H2Stream::take_body(std::string_view data, bool end) {
 
 void H2Stream::take_trailers(Fields& trailers) {
   remote_ended_ = true;
+  end_lingering();
   if (!attached_ || failed_) return;
   if (expects_length_ && received_ != expected_)
     return connection_.malformed(*this, "DATA differs from Content-Length");
@@ -164,6 +184,7 @@ bool H2Stream::move_data(const std::uint8_t* frame_head, std::size_t length) {
 }
 
 void H2Stream::wire_closed(std::uint32_t code) {
+  end_lingering();
   const bool sent_all = nghttp2_session_get_stream_local_close(connection_.session(), id_) == 1;
   wire_closed_ = true;
   if (unconsumed_ != 0) consume(unconsumed_);
@@ -178,6 +199,7 @@ void H2Stream::wire_closed(std::uint32_t code) {
 }
 
 void H2Stream::close_unsent(Reset why) {
+  end_lingering();
   if (!failed_ && !done_) why_ = why;
   if (!done_) failed_ = true;
   wire_closed_ = true;

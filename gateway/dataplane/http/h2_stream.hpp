@@ -62,6 +62,11 @@ class H2Stream {
   [[nodiscard]] bool waits() const { return pending_.size() > pending_at_; }
   [[nodiscard]] std::size_t pending() const { return pending_.size() - pending_at_; }
   [[nodiscard]] nghttp2_data_provider provider();
+  /// The response has gone out whole, and the request is not: what still comes is thrown away, to a limit.
+  void answered(std::uint64_t now_ms);
+  /// When that was; 0: it was not, or is over.
+  [[nodiscard]] std::uint64_t answered_ms() const { return answered_ms_; }
+  void refuse_rest();
 
   virtual void tell_body(std::string_view data, bool end) = 0;
   virtual void tell_trailers(Fields& trailers) = 0;
@@ -79,6 +84,7 @@ class H2Stream {
   bool head_done_ = false;        // client: the final response head has come
   bool asked_head_ = false;       // client: by HEAD
   bool asked_tunnel_ = false;
+  bool tunnel_ = false;           // server: each direction ends for itself
   bool remote_ended_ = false;     // END_STREAM has come
   bool stopped_ = false;          // send_body has answered false
   std::uint16_t informational_ = 0;
@@ -91,6 +97,7 @@ class H2Stream {
   void send_kept_trailers();
   void wake();
   void consume(std::size_t bytes);
+  void end_lingering();
 
   struct KeptTrailers;
   std::string pending_;
@@ -100,6 +107,8 @@ class H2Stream {
   std::size_t unconsumed_ = 0;
   std::uint64_t expected_ = 0;
   std::uint64_t received_ = 0;
+  std::uint64_t answered_ms_ = 0;
+  std::uint64_t answered_at_ = 0;  // received_ then
   Reset why_ = Reset::kClosed;
   bool expects_length_ = false;
   bool end_wanted_ = false;  // the sender's last byte is here

@@ -73,6 +73,7 @@ bool H2Connection::check_ping(std::uint64_t now) {
 // A window that stays closed holds what waits behind it (CVE-2019-9517).
 void H2Connection::check_streams(std::uint64_t now) {
   for (H2Stream* stream = streams_; stream != nullptr; stream = stream->next_) {
+    if (stream->answered_ms() != 0 && now >= stream->answered_ms() + limits().timeouts.linger) stream->refuse_rest();
     if (!stream->waits() || !stream->may_be_sent() || !is_due(now, stream->progress_ms_, limits().timeouts.write))
       continue;
     ++context_.counters.timeouts;
@@ -100,9 +101,11 @@ void H2Connection::rearm(std::uint64_t now) {
   at(open && !ping_out_, read_ms_, limits().ping_every_ms);
   at(open && no_streams() && drain_ == Drain::kNo, idle_ms_, limits().timeouts.idle);
   at(open && drain_ == Drain::kAnnounced, phase_ms_, limits().drain_ms);
-  if (open && pending_ != 0)
-    for (const H2Stream* stream = streams_; stream != nullptr; stream = stream->next_)
+  if (open && (pending_ != 0 || lingering_ != 0))
+    for (const H2Stream* stream = streams_; stream != nullptr; stream = stream->next_) {
       at(stream->waits() && stream->may_be_sent(), stream->progress_ms_, limits().timeouts.write);
+      at(stream->answered_ms() != 0, stream->answered_ms(), std::max<std::uint32_t>(limits().timeouts.linger, 1));
+    }
   if (earliest == std::numeric_limits<std::uint64_t>::max()) return;
   deadline_ms_ = std::max(earliest, now + 1);
   context_.reactor.timers().arm(*this, deadline_ms_);

@@ -209,6 +209,7 @@ void Exchange::on_response_head(http::ResponseHead& head, bool end) {
   if (end) record_.times.response_end = record_.times.first_byte;
   kept_ = {};
   tunnel_ = tunnel_ && head.body == http::Body::kTunnel;
+  if (end) take_rest();
   if (tunnel_) {
     worker_.reactor().timers().cancel(request_alarm_);
     worker_.reactor().timers().cancel(try_alarm_);
@@ -224,8 +225,16 @@ bool Exchange::switched(const http::ResponseHead& head) const {
   return !asked || head.body == http::Body::kTunnel || head.status / 100 != 2;
 }
 
+/// What is left of a request that is answered has to come in, that it may be thrown away.
+void Exchange::take_rest() {
+  if (!client_paused_ || client_ == nullptr || tunnel_) return;
+  client_paused_ = false;
+  client_->resume();
+}
+
 void Exchange::on_response_body(std::string_view data, bool end) {
   response_ended_ = end;
+  if (end) take_rest();
   if (end) record_time(&telemetry::RequestTimes::response_end);
   moved();
   if (client_ == nullptr) return;
@@ -239,6 +248,7 @@ void Exchange::on_response_body(std::string_view data, bool end) {
 
 void Exchange::on_response_trailers(http::Fields& trailers) {
   response_ended_ = true;
+  take_rest();
   record_time(&telemetry::RequestTimes::response_end);
   record_trailers(trailers);
   if (changes_body()) {

@@ -182,6 +182,7 @@ class Exchange final : public http::ServerHandler {
   bool pass_on(std::string_view data, bool end);
   void keep(std::string_view data);
   void hold_client();
+  void take_rest();
 
   // Long bodies, past the sessions, exchange_splice.cpp.
   void splice_request(std::size_t come);

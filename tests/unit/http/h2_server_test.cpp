@@ -255,6 +255,41 @@ TEST(H2Server, AResetOfAnAnsweredRequestIsNoError) {
   EXPECT_EQ(world.peer.data_bytes(1), 2U);
 }
 
+// RFC 9113 8.1. It waits for a while, as clients lose answers that come together with RST_STREAM.
+TEST(H2Server, WantsNothingMoreOfARequestThatIsAnswered) {
+  ServerWorld world;
+  world.limits.timeouts.linger = 50;
+  world.owner.answer = small_answer;
+  world.open();
+  world.peer.send(headers(1, kPost, false));
+  ASSERT_TRUE(world.until([&] { return world.peer.move() && world.peer.data_bytes(1) == 2; }));
+  EXPECT_EQ(world.peer.find(kRstStream, 1), nullptr);
+  ASSERT_TRUE(world.wait(kRstStream, 1));
+  EXPECT_EQ(world.peer.find(kRstStream, 1)->code(), kNoError);
+  ASSERT_TRUE(world.until([&] { return world.session->idle(); }));
+  EXPECT_TRUE(world.owner.notes[0]->message.done);
+  EXPECT_EQ(world.counters.malformed, 0U);
+}
+
+TEST(H2Server, ReadsTheRestOfAnAnsweredRequestToALimit) {
+  ServerWorld world;
+  world.limits.timeouts.linger = 600'000;
+  world.limits.stream_window = world.limits.connection_window = 4 << 20;
+  world.owner.answer = small_answer;
+  world.open();
+  ASSERT_TRUE(world.wait(kSettings, 0, kAck));
+  world.peer.send(frame(kSettings, kAck, 0, "") + headers(1, kPost, false) + headers(3, kPost, false));
+  world.peer.send(data(3, "the rest", true));
+  std::string much;
+  for (int i = 0; i < 80; ++i) much += data(1, std::string(16384, 'x'), false);
+  world.peer.send(much);
+  ASSERT_TRUE(world.wait(kRstStream, 1));
+  EXPECT_EQ(world.peer.find(kRstStream, 1)->code(), kNoError);
+  ASSERT_TRUE(world.until([&] { return world.session->idle(); }));
+  EXPECT_EQ(world.peer.find(kRstStream, 3), nullptr);
+  for (const auto& note : world.owner.notes) EXPECT_TRUE(note->message.done);
+}
+
 TEST(H2Server, TellsHandlersWhatThePeerResetsAndWhenItGoes) {
   ServerWorld world;
   world.open();
