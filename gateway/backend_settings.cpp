@@ -99,6 +99,8 @@ void take_pool(const model::BackendSettings& from, upstream::PoolSpec& to) {
   to.stream_idle = from.timeouts.stream_idle;
   to.proxy_protocol = from.proxy_protocol;
   to.keep_alive = keep_alive_of(from.tcp_keepalive);
+  to.ping_interval = from.http2_keepalive.interval;
+  to.ping_timeout = from.http2_keepalive.timeout;
 }
 
 upstream::HealthCheckSpec check_of(const model::ActiveHealthCheck& from, std::uint8_t proxy_protocol) {

@@ -56,6 +56,8 @@ void take_limits(const model::ClientSettings& from, proxy::ClientLimits& to) {
   to.proxy_protocol = from.proxy_protocol;
   to.keep_alive = keep_alive_of(from.tcp_keepalive);
   to.h2.frame = from.http2.max_frame_size;
+  to.h2.ping_every_ms = static_cast<std::uint32_t>(from.http2_keepalive.interval.count());
+  to.h2.ping_answer_ms = static_cast<std::uint32_t>(from.http2_keepalive.timeout.count());
   to.body_bytes = from.limits.max_body_bytes;
   to.request = from.timeouts.request;
   to.connection = from.timeouts.max_connection_duration;

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import unittest
 
-from backend import Backend
+from backend import Backend, RawBackend
 from objects import CLASS, Followed, free_port, gateway, http, https, make_certificate, of, route, secret, service, to
 from support import PROGRAM, Gateway, Wire, curl, curl_status, eventually, raw
 
@@ -227,6 +227,55 @@ class Limits(unittest.TestCase):
             with Wire(self.port) as late:
                 self.assertLessEqual(asked(late, "/name"), 40)
             self.assertGreater(asked(after, "/name"), 600)
+
+    def test_a_client_of_http2_that_answers_no_ping_is_gone(self):
+        self.start("  http2Keepalive: {interval: 1s, timeout: 1s}\n")
+        ping, ack = 6, 1
+        with Wire(self.port) as silent, Wire(self.port) as answers:
+            for wire in (silent, answers):
+                wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4))
+            for _ in range(3):
+                kind = None
+                while kind != ping:
+                    size, kind, _, _ = struct.unpack(">IBBI", b"\0" + answers.take(9))
+                    payload = answers.take(size)
+                answers.send(frame(ping, ack, 0, payload))
+            self.assertTrue(eventually(lambda: self.connections() == 1))  # the third came after both limits
+
+    def test_a_backend_of_http2_that_answers_no_ping_is_gone(self):
+        """It is asked while a request waits for it, and then alone."""
+        pings = []
+
+        def talk(wire):
+            wire.take(24)
+            wire.send(frame(4))
+            while True:
+                size, kind, _, stream = struct.unpack(">IBBI", b"\0" + wire.take(9))
+                wire.take(size)
+                if kind == 1 and stream == 1:
+                    wire.send(frame(1, 5, stream, b"\x88"))
+                elif kind == 6:
+                    pings.append(stream)
+        self.start("  mergeSlashes: true\n")
+        backend = RawBackend(talk)
+        self.addCleanup(backend.close)
+        changes = self.followed.status()["changes"]
+        self.followed.write("backend.yaml", join(
+            service("raw", ("127.0.0.1", backend.port)), route("raw", to("raw"), hostnames=["raw.example"]),
+            "apiVersion: fairlead.io/v1alpha1\nkind: BackendPolicy\nmetadata: {name: raw, namespace: default}\nspec:\n"
+            "  targetRefs: [{group: \"\", kind: Service, name: raw}]\n  protocol: HTTP2\n"
+            "  http2Keepalive: {interval: 1s, timeout: 1s}\n"))
+        self.followed.await_changes(changes)
+        with Wire(self.port) as wire:
+            wire.send(b"GET / HTTP/1.1\r\nhost: raw.example\r\n\r\n")
+            self.assertEqual(wire.answer()[0], 200)
+            ends = select.poll()
+            ends.register(wire.socket, select.POLLIN)
+            self.assertEqual(ends.poll(2500), [])  # more than the interval
+            self.assertEqual(pings, [])
+            wire.send(b"POST / HTTP/1.1\r\nhost: raw.example\r\ncontent-length: 0\r\n\r\n")
+            self.assertEqual(wire.answer()[0], 504)
+            self.assertEqual(pings, [0])
 
     def test_what_no_policy_says_is_as_without_a_policy(self):
         self.start("  mergeSlashes: true\n")

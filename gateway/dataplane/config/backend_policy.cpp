@@ -289,6 +289,7 @@ model::BackendPolicy read_backend_policy(Reader& reader, View root) {
                              number_field(reader, "maxRequests", s.hedging.max_requests, 1, 10));
               }),
         field("tcpKeepalive", [&](View v) { read_tcp_keepalive(reader, v, s.tcp_keepalive); }),
+        field("http2Keepalive", [&](View v) { read_http2_keepalive(reader, v, s.http2_keepalive); }),
         field("timeouts", [&](View v) { read_timeouts(reader, v, s.timeouts); }),
         field("protocol", [&](View v) { read_protocol_of(reader, v, s); }),
         field("proxyProtocol", [&](View v) { read_proxy_protocol(reader, v, s); }), field("hostHeader", [&](View v) {

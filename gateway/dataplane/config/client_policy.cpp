@@ -178,6 +178,7 @@ model::ClientPolicy read_client_policy(Reader& reader, View root) {
         field("http2", [&](View v) { read_http2(reader, v, s.http2); }),
         field("tls", [&](View v) { read_tls(reader, v, s.tls); }),
         field("tcpKeepalive", [&](View v) { read_tcp_keepalive(reader, v, s.tcp_keepalive); }),
+        field("http2Keepalive", [&](View v) { read_http2_keepalive(reader, v, s.http2_keepalive); }),
         field("accessLog", [&](View v) { read_access_log(reader, v, s.access_log); }),
         field("logs", [&](View v) { read_client_logs(reader, v, out.metadata.ns, s.logs); }),
         bool_field(reader, "proxyProtocol", s.proxy_protocol), bool_field(reader, "allowConnect", s.allow_connect),

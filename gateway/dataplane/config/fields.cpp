@@ -126,6 +126,19 @@ void read_tcp_keepalive(Reader& reader, View at, model::TcpKeepalive& out) {
                number_field(reader, "probes", out.probes, 1, 127));
 }
 
+void read_http2_keepalive(Reader& reader, View at, model::Http2Keepalive& out) {
+  const auto read = [&](View v, std::chrono::milliseconds least, std::chrono::milliseconds& to) {
+    const auto value = read_duration(reader, v);
+    if (!value) return;
+    if (*value < least || *value > kMostKeepAlive)
+      return reader.error(v, "a duration of " + std::to_string(least.count() / 1000) + "s to 32767s");
+    to = *value;
+  };
+  using std::chrono::seconds;
+  read_mapping(reader, at, required("interval", "a duration", [&](View v) { read(v, seconds(1), out.interval); }),
+               field("timeout", [&](View v) { read(v, seconds(1), out.timeout); }));
+}
+
 void read_options(Reader& reader, View at, std::size_t most, model::Labels& out) {
   std::size_t count = 0;
   reader.fields(at, [&](View option) {

@@ -183,6 +183,7 @@ inline auto time_field(Reader& reader, std::string_view name, std::chrono::milli
 }
 /// Seconds that the kernel takes for TCP keep-alive.
 void read_tcp_keepalive(Reader& reader, View at, model::TcpKeepalive& out);
+void read_http2_keepalive(Reader& reader, View at, model::Http2Keepalive& out);
 
 template <class Number>
 auto number_field(Reader& reader, std::string_view name, Number& out, std::uint64_t least = 0,

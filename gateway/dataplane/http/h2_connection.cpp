@@ -294,6 +294,10 @@ void H2Connection::count_pending(std::size_t before, std::size_t after) {
 // Streams
 
 void H2Connection::link(H2Stream& stream) {
+  if (!server_ && no_streams() && limits().ping_every_ms != 0) {
+    read_ms_ = now_ms();
+    arm_after(limits().ping_every_ms);
+  }
   stream.server_ = server_;
   stream.next_ = streams_;
   if (streams_ != nullptr) streams_->previous_ = &stream;

@@ -153,6 +153,8 @@ class H2Connection : public net::StreamHandler, public event::Deferred, public e
   void check_streams(std::uint64_t now);
   bool check_connection(std::uint64_t now);
   bool check_ping(std::uint64_t now);
+  /// Servers of gRPC take PINGs where nothing is asked for an attack.
+  [[nodiscard]] bool may_ping() const { return !ping_out_ && (server_ || !no_streams()); }
   void rearm(std::uint64_t now);
   void time_out(std::uint32_t code, std::string_view why);
 
@@ -173,7 +175,7 @@ class H2Connection : public net::StreamHandler, public event::Deferred, public e
   std::size_t pending_ = 0;  // bytes with streams
   std::uint64_t appended_ = 0;  // bytes ever given to output_
   std::uint64_t deadline_ms_ = 0;
-  std::uint64_t read_ms_ = 0;  // when something came last
+  std::uint64_t read_ms_ = 0;  // when something came last, or was asked for first
   std::uint64_t written_ms_ = 0;  // when the kernel last took something
   std::uint64_t idle_ms_ = 0;  // since when no stream is open
   std::uint64_t block_ms_ = 0;  // when the field section began

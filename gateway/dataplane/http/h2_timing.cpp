@@ -62,7 +62,7 @@ bool H2Connection::check_ping(std::uint64_t now) {
     broken(0, "a PING was not answered");
     return false;
   }
-  if (!ping_out_ && is_due(now, read_ms_, limits().ping_every_ms)) {
+  if (may_ping() && is_due(now, read_ms_, limits().ping_every_ms)) {
     ping_out_ = true;
     ping_ms_ = now;
     nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
@@ -98,7 +98,7 @@ void H2Connection::rearm(std::uint64_t now) {
   at(open && block_ != nullptr, block_ms_, limits().timeouts.head);
   at(open && blocked_, written_ms_, limits().timeouts.write);
   at(open && ping_out_, ping_ms_, limits().ping_answer_ms);
-  at(open && !ping_out_, read_ms_, limits().ping_every_ms);
+  at(open && may_ping(), read_ms_, limits().ping_every_ms);
   at(open && no_streams() && drain_ == Drain::kNo, idle_ms_, limits().timeouts.idle);
   at(open && drain_ == Drain::kAnnounced, phase_ms_, limits().drain_ms);
   if (open && (pending_ != 0 || lingering_ != 0))

@@ -39,7 +39,7 @@ net::ProxyHeader proxy_header(const ClientEnds* client) {
 /// How to speak to a backend: of a ClusterSpec what a connection needs that outlives connect().
 struct Connector::Manner {
   Protocol protocol;
-  std::uint32_t streams;  // of HTTP/2
+  Http2Manner http2;
   std::shared_ptr<tls::ClientContext> tls;
   std::string name;  // of the backend, with TLS
 };
@@ -87,7 +87,7 @@ class Connector::Handshake final : public Beginning {
             http::ClientSessionOwner& owner)
       : Beginning(connector, owner),
         stream_(std::move(stream)),
-        streams_(manner.streams),
+        http2_(manner.http2),
         only_http2_(manner.protocol == Protocol::kHttp2) {
     stream_->set_handler(this);
     stream_->start();
@@ -107,7 +107,7 @@ class Connector::Handshake final : public Beginning {
       session_ = http::make_h1_client_session(std::move(stream_), connector_.h1_, connector_.h1_limits_, owner_, false);
       return owner_.on_ready();
     }
-    auto session = http::H2ClientSession::create(connector_.h2(streams_), std::move(stream_), owner_);
+    auto session = http::H2ClientSession::create(connector_.h2(http2_), std::move(stream_), owner_);
     if (!session) {
       closed_ = true;
       return owner_.on_closed(ENOMEM, session.error().message);
@@ -116,7 +116,7 @@ class Connector::Handshake final : public Beginning {
   }
 
   std::unique_ptr<tls::TlsStream> stream_;  // until the handshake is over
-  std::uint32_t streams_;                   // of HTTP/2
+  Http2Manner http2_;
   bool only_http2_;
 };
 
@@ -168,9 +168,11 @@ Result<std::unique_ptr<net::TcpStream>> Connector::connect_tcp(const net::Socket
   return net::TcpStream::connect(reactor_, to, {.source = {}, .keep_alive = keep_alive});
 }
 
-http::H2Context Connector::h2(std::uint32_t streams) {
-  auto& limits = h2_limits_[streams];
-  limits.streams = std::max(streams, 1u);
+http::H2Context Connector::h2(const Http2Manner& manner) {
+  auto& limits = h2_limits_[manner];
+  limits.streams = std::max(manner.streams, 1u);
+  limits.ping_every_ms = manner.ping_every_ms;
+  limits.ping_answer_ms = manner.ping_answer_ms;
   return {reactor_, pool_, limits, h2_counters_};
 }
 
@@ -178,7 +180,9 @@ Result<std::unique_ptr<http::ClientSession>> Connector::connect(const ClusterSpe
                                                                 const EndpointSpec& endpoint, const ClientEnds* client,
                                                                 http::ClientSessionOwner& owner) {
   Manner manner{.protocol = cluster.pool.protocol,
-                .streams = cluster.pool.max_concurrent_streams,
+                .http2 = {.streams = cluster.pool.max_concurrent_streams,
+                          .ping_every_ms = static_cast<std::uint32_t>(cluster.pool.ping_interval.count()),
+                          .ping_answer_ms = static_cast<std::uint32_t>(cluster.pool.ping_timeout.count())},
                 // The cluster hands on what it was given: see ClusterSpec::tls.
                 .tls = std::const_pointer_cast<tls::ClientContext>(
                     std::static_pointer_cast<const tls::ClientContext>(cluster.tls)),
@@ -199,7 +203,7 @@ Result<std::unique_ptr<http::ClientSession>> Connector::speak(const Manner& mann
   const bool connecting = stream->connecting();
   if (manner.protocol != Protocol::kHttp2)
     return http::make_h1_client_session(std::move(stream), h1_, h1_limits_, owner, connecting);
-  FL_TRY(auto session, http::H2ClientSession::create(h2(manner.streams), std::move(stream), owner));
+  FL_TRY(auto session, http::H2ClientSession::create(h2(manner.http2), std::move(stream), owner));
   return session;
 }
 

@@ -31,6 +31,13 @@ struct TcpKeepalive {
   bool operator==(const TcpKeepalive&) const = default;
 };
 
+/// PINGs of HTTP/2, to the same end.
+struct Http2Keepalive {
+  milliseconds interval{0};  ///< without a byte from the peer; 0: none
+  milliseconds timeout{10000};  ///< until one is answered
+  bool operator==(const Http2Keepalive&) const = default;
+};
+
 // ---- BackendPolicy ------------------------------------------------------------------------------------------------
 
 struct BackendBalancing {
@@ -168,6 +175,7 @@ struct BackendSettings {
   BackendHedging hedging;
   BackendTimeouts timeouts;
   TcpKeepalive tcp_keepalive;
+  Http2Keepalive http2_keepalive;
   Protocol protocol = Protocol::kAuto;  ///< kAuto: appProtocol of the Service's port, else HTTP/1.1
   std::uint8_t proxy_protocol = 0;  ///< version that is sent; 0: none
   bool host_of_backend = false;  ///< Host is the chosen backend's own name, whatever the request or route says
@@ -257,6 +265,7 @@ struct ClientSettings {
   ClientTls tls;
   ClientAccessLog access_log;
   TcpKeepalive tcp_keepalive;
+  Http2Keepalive http2_keepalive;
   bool proxy_protocol = false;  ///< every connection must begin with it, version 1 or 2
   bool allow_connect = false;  ///< the CONNECT method
   std::vector<std::string> http_upgrade{"websocket"};  ///< protocols, in lower case

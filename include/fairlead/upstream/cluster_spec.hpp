@@ -183,6 +183,8 @@ struct PoolSpec {
   milliseconds stream_idle{0};  ///< of TCP and UDP passed on as they are; 0: who passes them decides
   std::uint8_t proxy_protocol = 0;  ///< version that is sent: 0 (none), 1 or 2
   net::KeepAlive keep_alive{};
+  milliseconds ping_interval{0};  ///< of HTTP/2, while a request waits; 0: none
+  milliseconds ping_timeout{10000};
   bool operator==(const PoolSpec&) const = default;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -33,19 +34,26 @@ class Connector final : public SessionFactory {
   class Greeting;
   class Handshake;
   struct Manner;
+  /// Of HTTP/2, as a PoolSpec has it.
+  struct Http2Manner {
+    std::uint32_t streams = 0;
+    std::uint32_t ping_every_ms = 0;
+    std::uint32_t ping_answer_ms = 0;
+    auto operator<=>(const Http2Manner&) const = default;
+  };
   Result<std::unique_ptr<http::ClientSession>> speak(const Manner& manner, std::unique_ptr<net::TcpStream> stream,
                                                      http::ClientSessionOwner& owner);
   Result<std::unique_ptr<http::ClientSession>> speak_tls(const Manner& manner, std::unique_ptr<net::TcpStream> stream,
                                                          http::ClientSessionOwner& owner);
   Result<std::unique_ptr<net::TcpStream>> connect_tcp(const net::SocketAddress& to, const net::KeepAlive& keep_alive);
-  [[nodiscard]] http::H2Context h2(std::uint32_t streams);
+  [[nodiscard]] http::H2Context h2(const Http2Manner& manner);
 
   event::Reactor& reactor_;
   net::ChunkPool& pool_;
   http::H1Context& h1_;
   std::function<bool(int)> make_room_;
   http::H1Limits h1_limits_;
-  std::map<std::uint32_t, http::H2Limits> h2_limits_;  // by most streams: sessions refer to them
+  std::map<Http2Manner, http::H2Limits> h2_limits_;  // sessions refer to them
   http::H2Counters h2_counters_;
 };
 

@@ -244,6 +244,8 @@ constexpr BadDocument kBadGatewayInput[] = {
     {kBackend, "tcpKeepalive: {idleTime: 500ms}}", 5, "spec.tcpKeepalive.idleTime", "\"500ms\"", "whole seconds"},
     {kClient, "httpUpgrade: [{type: h2c}]}", 5, "spec.httpUpgrade[0].type", "\"h2c\"", "but h2c"},
     {kClient, "httpUpgrade: [{}]}", 5, "spec.httpUpgrade[0].type", "nothing", "a protocol"},
+    {kBackend, "http2Keepalive: {timeout: 1s}}", 5, "spec.http2Keepalive.interval", "nothing", "a duration"},
+    {kClient, "http2Keepalive: {interval: 500ms}}", 5, "spec.http2Keepalive.interval", "\"500ms\"", "1s to 32767s"},
     {kClient, "tcpKeepalive: {interval: 0s}}", 5, "spec.tcpKeepalive.interval", "\"0s\"", "1s to 32767s"},
     {kBackend, "retry: {retryOn: [always]}}", 5, "spec.retry.retryOn[0]", "\"always\"", "connect-failure"},
     {kBackend, "circuitBreaker: {perBackend: {perBackend: {}}}}", 5, "spec.circuitBreaker.perBackend.perBackend",
