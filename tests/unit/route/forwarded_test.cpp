@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "fairlead/route/trailers.hpp"
+
 namespace fairlead::route {
 namespace {
 
