@@ -406,7 +406,7 @@ class RedisTest(unittest.TestCase):
         master = Redis(self)
         replicas = [Redis(self, "--replicaof", "127.0.0.1", master.port) for _ in range(2)]
         text = (f"sentinel monitor mymaster 127.0.0.1 {master.port} 2\nsentinel down-after-milliseconds mymaster 2000\n"
-                "sentinel failover-timeout mymaster 10000\n")
+                "sentinel failover-timeout mymaster 4000\n")
         sentinels = [Configured(self, text, "--sentinel") for _ in range(3)]
         self.assertTrue(eventually(lambda: all(b"slaves=2,sentinels=3" in one.call("INFO", "sentinel") for one in sentinels)))
         addresses = ", ".join(f"\"127.0.0.1:{one.port}\"" for one in sentinels)

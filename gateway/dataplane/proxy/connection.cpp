@@ -172,7 +172,7 @@ http::ServerHandler* Connection::on_stream(http::ServerStream& stream) {
 }
 
 bool Connection::gives_way() const {
-  constexpr std::uint64_t kTimeToAsk = 1000;  // ms
+  constexpr std::uint64_t kTimeToAsk = 3000;  // ms
   return session_ != nullptr && session_->idle() && (asked_ || worker_.reactor().now_ms() - heard_ms_ >= kTimeToAsk);
 }
 
