@@ -265,10 +265,6 @@ int run(int count, char** words) {
 }  // namespace
 
 int main(int count, char** words) {
-#ifdef FAIRLEAD_SANITIZED
-  // UBSan looks at a class through a pipe when it first meets one, and takes it for none once files have run out.
-  static_cast<void>(fairlead::system_error("", 0));
-#endif
   try {
     return run(count, words);
   } catch (const std::exception& error) {  // CLI11, spdlog and the standard library throw

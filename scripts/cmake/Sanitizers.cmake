@@ -1,5 +1,10 @@
 if(FAIRLEAD_SANITIZE)
   add_compile_options(-fsanitize=${FAIRLEAD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  if(FAIRLEAD_SANITIZE MATCHES undefined)
+    # UBSan's check of classes opens a pipe where it first meets one, and calls an object bad where descriptors are out,
+    # which tests see to. Inline functions are anybody's: so for all modules.
+    add_compile_options(-fno-sanitize=vptr)
+  endif()
   add_link_options(-fsanitize=${FAIRLEAD_SANITIZE})
   # Compilers name what they sanitize differently. The library checks indices too: ASan sees only those beyond what is allocated.
   add_compile_definitions(FAIRLEAD_SANITIZED _GLIBCXX_ASSERTIONS)
@@ -8,11 +13,3 @@ if(FAIRLEAD_FUZZ)
   # Coverage of all of our code steers the fuzzers; -O1 keeps the sanitized standard library quick to compile and link.
   add_compile_options(-fsanitize=fuzzer-no-link -O1)
 endif()
-
-# UBSan's check of classes opens a pipe where it first meets one, and calls an object bad where descriptors are out. Modules
-# whose code is to go on without any do without that check.
-function(fairlead_survives_without_descriptors module)
-  if(FAIRLEAD_SANITIZE MATCHES undefined)
-    target_compile_options(fairlead_${module} PRIVATE -fno-sanitize=vptr)
-  endif()
-endfunction()
