@@ -164,6 +164,16 @@ class Concurrency(unittest.TestCase):
         before = self.fallbacks(how)
         return self.status() == 200 and self.fallbacks(how) == before
 
+    def test_who_waits_for_redis_as_it_fails_shares_what_is_here(self):
+        self.start(policy(self.redis, ", onFailure: Local, gateways: 2"), gateways=1)
+        self.assertEqual(self.status(), 200)
+        self.redis.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.redis.process.send_signal, signal.SIGCONT)
+        wires = [self.begin() for _ in range(MOST)]
+        self.assertTrue(eventually(lambda: sum(self.answered(wire) for wire in wires) == MOST - 2 and self.here == 2, 20))
+        self.go_on.set()
+        self.assertEqual(collections.Counter(wire.answer()[0] for wire in wires), {200: 2, 503: MOST - 2})
+
     def test_without_redis_it_is_as_the_policy_says(self):
         wanted = {"Open": MOST, "Closed": 0, "Local": 2}
         for how, passes in wanted.items():

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "fairlead/filter/make.hpp"
 #include "fairlead/filter/probe.hpp"
@@ -28,7 +29,11 @@ constexpr telemetry::CounterFamily kPlaceFallbackFamily{"fairlead_gateway_concur
 class TakenPlace : public State {
  public:
   TakenPlace(std::shared_ptr<limit::Concurrent> places, std::uint64_t hash) : places_(std::move(places)), hash_(hash) {}
-  ~TakenPlace() override { places_->leave(hash_); }
+  ~TakenPlace() override { give_back(); }
+  /// Before the request's end.
+  void give_back() {
+    if (places_ != nullptr) std::exchange(places_, nullptr)->leave(hash_);
+  }
 
  private:
   std::shared_ptr<limit::Concurrent> places_;
@@ -101,8 +106,8 @@ class SharedConcurrencyFilter final : public ConcurrencyFilter {
 
  private:
   struct Held;
-  void conclude(Request& request, const Held& held, limit::PlaceWaiter::Outcome outcome) const;
-  Verdict decide_here(Request& request, const Held& held) const;
+  void conclude(Request& request, Held& held, limit::PlaceWaiter::Outcome outcome) const;
+  Verdict decide_here(Request& request, Held& held) const;
 
   const std::shared_ptr<const limit::RedisConfig> config_;
   const std::string prefix_;
@@ -143,7 +148,7 @@ Verdict SharedConcurrencyFilter::on_request(Request& request) const {
   return held.place != nullptr ? Verdict::kWait : decide_here(request, held);
 }
 
-void SharedConcurrencyFilter::conclude(Request& request, const Held& held, limit::PlaceWaiter::Outcome outcome) const {
+void SharedConcurrencyFilter::conclude(Request& request, Held& held, limit::PlaceWaiter::Outcome outcome) const {
   using enum limit::PlaceWaiter::Outcome;
   if (outcome == kNoneFree) {
     refuse(request);
@@ -152,13 +157,15 @@ void SharedConcurrencyFilter::conclude(Request& request, const Held& held, limit
   if (outcome == kGot || decide_here(request, held) == Verdict::kContinue) request.resume();
 }
 
-Verdict SharedConcurrencyFilter::decide_here(Request& request, const Held& held) const {
+Verdict SharedConcurrencyFilter::decide_here(Request& request, Held& held) const {
   const auto& redis = *settings_->redis;
   request.count(fallbacks_ + static_cast<telemetry::CounterId>(redis.on_failure));
   if (redis.on_failure == OnFailure::kOpen) return Verdict::kContinue;
   if (redis.on_failure == OnFailure::kLocal) {
     const auto share = std::max<std::uint64_t>(1, most_for(request) / redis.gateways);
-    return places_->count(held.hash) <= share ? Verdict::kContinue : refuse(request);
+    if (places_->count(held.hash) <= share) return Verdict::kContinue;
+    held.give_back();  // at once: others that waited for Redis beside it are decided in the same turn
+    return refuse(request);
   }
   answer_problem(request, 503, "Service Unavailable", "Limits cannot be checked at this time.",
                  telemetry::ResponseFlag::kRateLimitServiceError, {{"retry-after", "1"}});
