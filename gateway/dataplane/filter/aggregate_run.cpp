@@ -251,8 +251,8 @@ void AggregateRun::send_in_order(bool end) {
   request_.answer_part(part);
 }
 
-/// No further than the calls' own answers let them, and not for those whose calls would be others. What lacks a part is
-/// for now.
+/// Caches may go no further than the calls' own answers let them, and not serve those whose calls would be others. What
+/// lacks a part is not stored, as the next may be whole.
 http::Fields AggregateRun::answer_fields(bool complete) const {
   http::Fields out{{"content-type", "application/json"}};
   const auto any = [this](bool Part::* what) {
