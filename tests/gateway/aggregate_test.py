@@ -246,6 +246,26 @@ class AggregateTest(unittest.TestCase):
             self.assertEqual(b"content-encoding" in head.lower(), coded)  # what is known to be short is sent as it is
             self.assertEqual(body, whole + trailer)
 
+    def test_streams_that_turn_out_partial_or_private_are_not_stored(self):
+        private = [("content-type", "application/json"), ("cache-control", "private")]
+        answers = {"partial": say({}, 500), "private": lambda conversation, *_: conversation.send(200, b'{"data": 1}', private)}
+        for name, answer in answers.items():
+            with self.subTest(name), Wire(self.followed.gateway.port) as peer:
+                seen = threading.Event()
+
+                def late(*call, answer=answer, seen=seen):
+                    seen.wait(30)
+                    answer(*call)
+
+                self.backends["teams"].answer = late
+                asked = f"GET /stored?{name} HTTP/1.1\r\nhost: a\r\n\r\n".encode()
+                peer.send(asked)
+                self.assertIn(b"fwd=uri-miss", peer.until(b'"odd":1}'))  # the head is out, and says nothing of it
+                seen.set()
+                self.assertIn(b"x-complete: " + (b"false" if name == "partial" else b"true"), peer.until(b"\r\n\r\n"))
+                peer.send(asked)
+                self.assertNotIn(b"; hit", peer.until(b"\r\n\r\n"))
+
     def test_a_client_that_goes_ends_the_stream(self):
         self.backends["teams"].answer, arrived, ended = holds()
         with Wire(self.followed.gateway.port) as peer:

@@ -103,6 +103,8 @@ class AggregateRun final : public State {
   /// True: it has answered, and may be gone.
   bool finish_if_done();
   void answer_good();
+  /// Of an answer that is in already.
+  [[nodiscard]] bool says(bool Part::* what) const;
   /// Content-Type, and how far caches may go.
   [[nodiscard]] http::Fields answer_fields(bool complete) const;
   [[nodiscard]] bool may_begin() const;

@@ -237,11 +237,13 @@ void AggregateRun::send_in_order(bool end) {
     body += text;
   }
   if (body.empty() && !end) return;
-  AnswerPart part{.head = nullptr, .body = {}, .end = end, .trailers = {}};
+  AnswerPart part{.head = nullptr, .body = {}, .end = end, .trailers = {}, .kept = true};
   if (end) {
     const bool complete = std::ranges::all_of(parts_, [](const auto& one) { return one->stage == Stage::kGood; });
     note(complete ? AggregateResult::kComplete : AggregateResult::kPartial);
     body += '}';
+    // What the head could not know yet.
+    part.kept = complete && !says(&Part::not_stored) && !says(&Part::for_one);
     if (!plan_.complete_header.empty()) part.trailers.push_back({plan_.complete_header, complete ? "true" : "false"});
   }
   part.body = body;
@@ -251,15 +253,16 @@ void AggregateRun::send_in_order(bool end) {
   request_.answer_part(part);
 }
 
+bool AggregateRun::says(bool Part::* what) const {
+  return std::ranges::any_of(parts_, [&](const auto& part) { return part->stage == Stage::kGood && (*part).*what; });
+}
+
 /// Caches may go no further than the calls' own answers let them, and not serve those whose calls would be others. What
 /// lacks a part is not stored, as the next may be whole.
 http::Fields AggregateRun::answer_fields(bool complete) const {
   http::Fields out{{"content-type", "application/json"}};
-  const auto any = [this](bool Part::* what) {
-    return std::ranges::any_of(parts_, [&](const auto& part) { return part->stage == Stage::kGood && (*part).*what; });
-  };
-  if (!complete || any(&Part::not_stored)) out.push_back({"cache-control", "no-store"});
-  else if (plan_.one_client || any(&Part::for_one)) out.push_back({"cache-control", "private"});
+  if (!complete || says(&Part::not_stored)) out.push_back({"cache-control", "no-store"});
+  else if (plan_.one_client || says(&Part::for_one)) out.push_back({"cache-control", "private"});
   if (!plan_.varies.empty()) out.push_back({"vary", plan_.varies});
   return out;
 }

@@ -34,14 +34,16 @@ class Capture final : public BodyFilter {
     return data;
   }
 
+  void not_to_be_kept() override {
+    if (entry_ != nullptr) give_up();
+  }
+
  private:
   void take(std::string_view data, bool end) {
     if (data.size() > core_->settings.max_object_bytes - body_.size()) {
       core_->count(meter_, cache::Reason::kTooLarge);
       core_->store->pass(key_, pass_until_);
-      entry_ = nullptr;
-      body_ = {};
-      return land(cache::Landing::kNotStored);
+      return give_up();
     }
     body_ += data;
     if (!end) return;
@@ -49,6 +51,11 @@ class Capture final : public BodyFilter {
     entry_->body = std::make_shared<const std::string>(std::move(body_));
     const bool stored = store_entry(*core_, key_, std::exchange(entry_, nullptr), epoch_, ticket_);
     land(stored ? cache::Landing::kStored : cache::Landing::kNotStored);
+  }
+  void give_up() {
+    entry_ = nullptr;
+    body_ = {};
+    land(cache::Landing::kNotStored);
   }
   void land(cache::Landing how) {
     if (lead_ != nullptr) lead_->land(how);

@@ -142,6 +142,8 @@ void FilterRun::answer_part(const filter::AnswerPart& part) {
     note(outcome_of(*part.head));
     ask_no_more();
   }
+  if (!part.kept)
+    for (const auto& filter : bodies_) filter->not_to_be_kept();
   exchange_.answer_part(part);
 }
 

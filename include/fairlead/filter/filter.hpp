@@ -32,6 +32,8 @@ class BodyFilter {
   /// What goes on in place of `data`: a view of it, or of a buffer that stays until the next call. `end`: the last
   /// piece; empty data is possible. Nothing: the body is broken, the client's stream is reset.
   virtual std::optional<std::string_view> on_data(std::string_view data, bool end) = 0;
+  /// Before the last piece: what it has seen is for this request alone.
+  virtual void not_to_be_kept() {}
 };
 
 /// What a filter keeps of one request. Destroyed when the request is over, however it ended: what is under way on its

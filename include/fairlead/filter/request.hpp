@@ -54,6 +54,7 @@ struct AnswerPart {
   std::string_view body{};
   bool end = false;
   http::Fields trailers{};  ///< with the end
+  bool kept = true;  ///< with the end: caches may, as far as the head lets them
 };
 
 /// What another server said to a call.
