@@ -136,7 +136,7 @@ class Introspection(WithProvider, unittest.TestCase):
 
     def test_many_who_ask_the_same_ask_once(self):
         self.start()
-        self.serve_method(self.introspection())
+        self.serve_method(self.introspection(", timeout: 1m"))
         self.give("one")
         all_here = threading.Event()
         plain = self.provider.say

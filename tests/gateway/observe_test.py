@@ -276,10 +276,12 @@ class TargetsTest(unittest.TestCase):
                 running = False
                 for client in clients:
                     client.join()
+                # A machine that gives the writer no time lets lines go, which are counted.
+                dropped = scrape(made).sum("fairlead_gateway_log_lines_dropped_total")
                 made.close()
                 rows = [json.loads(line) for path in folder.iterdir() for line in LogFile(path).lines()]
                 self.assertEqual(set(done), {200})
-                self.assertEqual(len(rows), len(done))
+                self.assertEqual(len(rows) + dropped, len(done))
 
     def test_a_pipe_that_nobody_reads_holds_nothing_up(self):
         path = folder_of(self) / "pipe"

@@ -23,14 +23,20 @@ from support import ROOT, curl, curl_status
 PROGRAM = shutil.which("chromium")
 
 
-def chromium(*arguments):
-    """Standard output of a browser without a profile, a network or a sandbox of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([PROGRAM, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                               "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                               "--disable-dev-shm-usage", f"--user-data-dir={folder}", "--window-size=1300,1400", *arguments],
-                              capture_output=True, text=True, timeout=120,
-                              env={**os.environ, "HOME": folder, "LANG": "C.UTF-8"})
+def chromium(*arguments, tries=3):
+    """Standard output of a browser without a profile, a network or a sandbox of its own. One that hangs at its start, as it
+    may on a busy machine, is started anew."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        try:
+            done = subprocess.run([PROGRAM, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                                   "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                                   "--disable-dev-shm-usage", f"--user-data-dir={folder}", "--window-size=1300,1400", *arguments],
+                                  capture_output=True, text=True, timeout=100,
+                                  env={**os.environ, "HOME": folder, "LANG": "C.UTF-8"})
+        except subprocess.TimeoutExpired:
+            if tries == 1:
+                raise
+            return chromium(*arguments, tries=tries - 1)
     if done.returncode != 0:
         raise AssertionError(done.stderr)
     return done.stdout
