@@ -51,6 +51,7 @@ constexpr const char* kUdpBytes = "bytes of UDP sockets are not counted";
 constexpr std::pair<const char*, const char*> kInstead[] = {
     {"fl_account", "bytes of connections are counted at their close only"},
     {"fl_carry", "connections of another version's agent are not carried over at an upgrade"},
+    {"fl_carry_held", "unconnected UDP sockets may be given another backend at an upgrade"},
     {"fl_count_ended", kNetlink},
     {"fl_end_tcp", kNetlink},
     {"fl_end_udp", kNetlink},

@@ -46,6 +46,13 @@ Result<Numbers> match_workloads(const Fd& old, const Fd& ours) {
   return numbers;
 }
 
+/// Writes the one row of an array.
+Result<> put_row(const Fd& map, std::uint32_t value) {
+  const std::uint32_t zero = 0;
+  if (bpf_map_update_elem(map.get(), &zero, &value, BPF_ANY) != 0) return fail(system_error("writing a map", errno));
+  return {};
+}
+
 /// Of a workload that is gone the number stays: it is nobody's.
 void renumber(std::uint32_t& workload, const Numbers& numbers) {
   if (const auto found = numbers.find(workload); found != numbers.end()) workload = found->second;
@@ -98,15 +105,31 @@ Result<> Succession::take_rows() {
 }
 
 /// Programs of ours that receive find in there what programs of the old one that send write meanwhile.
-Result<> Succession::show_udp_peers(const Fd& old) const {
+Result<> Succession::show_udp_peers(const kernel::MapSet& old) const {
+  const auto peers = old.find("fl_udp_peers");
   FL_TRY(const Fd ours, datapath_.map("fl_udp_peers"));
-  if (!kernel::same_rows(old.get(), ours.get())) return {};
+  if (peers == old.end() || !kernel::same_rows(peers->second.get(), ours.get())) return {};
   FL_TRY(const Fd before, datapath_.map("fl_udp_before"));
-  const std::uint32_t zero = 0;
-  const int fd = old.get();
-  if (bpf_map_update_elem(before.get(), &zero, &fd, BPF_ANY) != 0)
-    return fail(system_error("putting a map into fl_udp_before", errno));
-  return {};
+  FL_CHECK(put_row(before, static_cast<std::uint32_t>(peers->second.get())));
+  return list_udp_held(old);
+}
+
+/// What sockets of the old one hold is in its fl_udp_peers afterwards, and stays there.
+Result<> Succession::list_udp_held(const kernel::MapSet& old) const {
+  const auto held = old.find("fl_udp_held");
+  const auto rows = old.find("fl_udp_rows");
+  if (held == old.end() || rows == old.end()) return {};  // before ABI 10 all of it is there anyway
+  FL_TRY(const Fd ours, datapath_.map("fl_udp_held"));
+  if (!kernel::same_rows(held->second.get(), ours.get())) {
+    spdlog::warn("not carried over, as the maps of the agent before have another layout: backends of UDP sockets");
+    return {};
+  }
+  // First, so that nothing is held behind the walk's back.
+  FL_CHECK(put_row(rows->second, 1));
+  const int program = datapath_.program("fl_carry_held");
+  if (program < 0) return fail("this kernel did not take fl_carry_held", ENOTSUP);
+  FL_TRY(const auto walk, kernel::Iterator::over_map(program, held->second.get()));
+  return walk.run([](auto) {});
 }
 
 Result<> Succession::hide_udp_peers() const {
@@ -192,7 +215,11 @@ void Succession::report_missing() const {
 }
 
 void Succession::prepare() {
-  if (datapath_.adopted()) return;
+  if (datapath_.adopted()) {
+    // Of an agent that was about to replace these maps, and did not come to it.
+    if (const auto rows = datapath_.map("fl_udp_rows"); rows) (void)put_row(*rows, 0);
+    return;
+  }
   auto done = open();
   if (done && carry_) done = carry_and_count();
   if (!done) {
@@ -200,10 +227,8 @@ void Succession::prepare() {
     carry_.reset();
   }
   done = open_estates();
+  if (done && !old_.empty()) done = show_udp_peers(old_.front());
   if (done) done = take_rows();
-  if (done && !old_.empty())
-    if (const auto peers = old_.front().find("fl_udp_peers"); peers != old_.front().end())
-      done = show_udp_peers(peers->second);
   if (!done) spdlog::warn("affinity and ejections of the agent before are not carried over: {}", done.error().message);
 }
 

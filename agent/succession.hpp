@@ -30,7 +30,8 @@ class Succession {
   Result<> open_estates();
   Result<> carry_and_count();
   Result<> take_rows();
-  Result<> show_udp_peers(const Fd& old) const;
+  Result<> show_udp_peers(const kernel::MapSet& old) const;
+  Result<> list_udp_held(const kernel::MapSet& old) const;
   Result<> hide_udp_peers() const;
   Result<std::size_t> add_series(const kernel::MapSet& old, const datapath::Inheritance& inheritance) const;
   Result<> add_backend_series(const kernel::MapSet& old, const datapath::Inheritance& inheritance) const;

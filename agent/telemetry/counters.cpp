@@ -45,7 +45,7 @@ constexpr CounterKind kKinds[] = {
     {FL_C_AFFINITY_MISS, "fairlead_fallbacks", "reason", "affinity_backend_gone", kFallback,
      "session affinity named an endpoint that cannot be used: another was chosen"},
     {FL_C_UDP_PEER_EVICTED, "fairlead_fallbacks", "reason", "udp_peer_evicted", kFallback,
-     "more unconnected UDP sockets than fit fl_udp_peers: what was pushed out of it was made anew"},
+     "more services of unconnected UDP sockets than fit fl_udp_peers: the row of an answer was made anew"},
     {FL_C_UDP_PEER_UNHELD, "fairlead_fallbacks", "reason", "udp_peer_unheld", kFallback,
      "an unconnected UDP socket asked more than four services: of the further ones it may be given another backend"},
     {FL_C_AFFINITY_ADDED, "fairlead_fallbacks", "reason", "affinity_evicted", kFallback,

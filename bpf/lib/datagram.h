@@ -12,20 +12,91 @@ FL_INLINE int addr_equal(const struct fl_addr *a, const struct fl_addr *b)
 	       a->word[3] == b->word[3];
 }
 
-/* Sees to it that an answer of the backend will seem to come from choice->asked. Two services may lead a socket to one
- * backend: the one that was asked last has it. `anew`: the socket has just been given the backend. 1: the row was
- * there. */
-static __noinline int datagram_expect(struct bpf_sock_addr *ctx, const struct fl_choice *choice, int anew)
+/* The pair of a service's address, or of a backend's: of several the one that was asked last. */
+FL_INLINE struct fl_udp_pair *held_find(struct fl_udp_held *held, const struct fl_addr *addr, __be16 port, __u32 kind)
+{
+	struct fl_udp_pair *pair, *found = 0;
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < FL_UDP_HELD; i++) {
+		pair = &held->pairs[i];
+		if (FL_READ(pair->state) != FL_UDP_PAIR_READY ||
+		    !(kind == FL_UDP_ASKED ? pair->port == port && addr_equal(&pair->asked, addr)
+					   : pair->backend_port == port && addr_equal(&pair->backend_addr, addr)))
+			continue;
+		if (!found || (__s32)(pair->turn - found->turn) > 0)
+			found = pair;
+	}
+	return found;
+}
+
+FL_INLINE struct fl_udp_held *datagram_held(struct bpf_sock *sk)
+{
+	return sk ? bpf_sk_storage_get(&fl_udp_held, sk, 0, 0) : 0;
+}
+
+/* The turn of what is asked now. One that was asked last stands already, so that most sockets write nothing. */
+FL_INLINE __u32 held_turn(struct fl_udp_held *held, __u32 turn)
+{
+	return FL_READ(held->turns) == turn + 1 ? turn : FL_ADD(&held->turns, 1);
+}
+
+/* Holds on to what the socket was given; 0: there is no room. */
+static __noinline int datagram_hold(struct bpf_sock_addr *ctx, const struct fl_choice *choice)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct fl_udp_held *held = sk ? bpf_sk_storage_get(&fl_udp_held, sk, 0, BPF_SK_STORAGE_GET_F_CREATE) : 0;
+	struct fl_udp_pair *pair;
+	__u32 i, state;
+
+	if (!held) {
+		count(FL_C_STORAGE_FULL);
+		return 0;
+	}
+#pragma unroll
+	for (i = 0; i < FL_UDP_HELD; i++) {
+		pair = &held->pairs[i];
+		state = FL_READ(pair->state);
+		if (state == FL_UDP_PAIR_CLAIMED || (state == FL_UDP_PAIR_READY && (pair->port != choice->port ||
+										   !addr_equal(&pair->asked, &choice->asked))))
+			continue;
+		if (__sync_val_compare_and_swap(&pair->state, state, FL_UDP_PAIR_CLAIMED) != state)
+			continue;
+		pair->asked = choice->asked;
+		pair->port = choice->port;
+		pair->backend_addr = choice->backend_addr;
+		pair->backend_port = choice->backend_port;
+		pair->backend_id = choice->backend_id;
+		pair->generation = choice->backend_generation;
+		pair->service_id = choice->service_id;
+		pair->turn = FL_ADD(&held->turns, 1);
+		__sync_lock_test_and_set(&pair->state, FL_UDP_PAIR_READY); /* after all of it: a full barrier */
+		return 1;
+	}
+	return 0;
+}
+
+/* Sees to it that an answer of the backend will seem to come from choice->asked, which is in fl_udp_peers. Two services may
+ * lead a socket to one backend: the one that was asked last has it. 0: the row had been pushed out. */
+static __noinline int datagram_expect(struct bpf_sock_addr *ctx, const struct fl_choice *choice)
 {
 	struct fl_udp_peer_key key = {.cookie = bpf_get_socket_cookie(ctx), .kind = FL_UDP_ANSWER};
-	const struct fl_udp_peer *known;
+	struct fl_udp_held *held = datagram_held(ctx->sk);
+	struct fl_udp_peer *known;
 	struct fl_udp_peer peer = {};
 
 	key.addr = choice->backend_addr;
 	key.port = choice->backend_port;
-	known = anew ? 0 : bpf_map_lookup_elem(&fl_udp_peers, &key);
-	if (known && known->service_port == choice->port && addr_equal(&known->service_addr, &choice->asked))
+	known = bpf_map_lookup_elem(&fl_udp_peers, &key);
+	if (held) {
+		held->rows = 1;
+		peer.turn = FL_ADD(&held->turns, 1);
+	}
+	if (known && known->service_port == choice->port && addr_equal(&known->service_addr, &choice->asked)) {
+		known->turn = peer.turn;
 		return 1;
+	}
 	peer.service_addr = choice->asked;
 	peer.service_port = choice->port;
 	peer.service_id = choice->service_id;
@@ -35,88 +106,36 @@ static __noinline int datagram_expect(struct bpf_sock_addr *ctx, const struct fl
 	return known != 0;
 }
 
-/* The pair of a service's address, or of a backend's. */
-FL_INLINE struct fl_udp_pair *held_find(struct fl_udp_held *held, const struct fl_addr *addr, __be16 port, __u32 kind)
-{
-	struct fl_udp_pair *pair;
-	__u32 i;
-
-#pragma unroll
-	for (i = 0; i < FL_UDP_HELD; i++) {
-		pair = &held->pairs[i];
-		if (pair->service_id && (kind == FL_UDP_ASKED
-						 ? pair->port == port && addr_equal(&pair->asked, addr)
-						 : pair->backend_port == port && addr_equal(&pair->backend_addr, addr)))
-			return pair;
-	}
-	return 0;
-}
-
-FL_INLINE struct fl_udp_pair *datagram_held(struct bpf_sock *sk, const struct fl_addr *addr, __be16 port, __u32 kind)
-{
-	struct fl_udp_held *held = sk ? bpf_sk_storage_get(&fl_udp_held, sk, 0, 0) : 0;
-
-	return held ? held_find(held, addr, port, kind) : 0;
-}
-
-/* Holds on to what the socket has just been given. */
-static __noinline void datagram_hold(struct bpf_sock_addr *ctx, const struct fl_choice *choice)
-{
-	struct bpf_sock *sk = ctx->sk;
-	struct fl_udp_held *held = sk ? bpf_sk_storage_get(&fl_udp_held, sk, 0, BPF_SK_STORAGE_GET_F_CREATE) : 0;
-	struct fl_udp_pair *pair;
-	__u32 i;
-
-	if (!held) {
-		count(FL_C_STORAGE_FULL);
-		return;
-	}
-#pragma unroll
-	for (i = 0; i < FL_UDP_HELD; i++) {
-		pair = &held->pairs[i];
-		if (pair->service_id && (pair->port != choice->port || !addr_equal(&pair->asked, &choice->asked)))
-			continue;
-		pair->asked = choice->asked;
-		pair->port = choice->port;
-		pair->backend_addr = choice->backend_addr;
-		pair->backend_port = choice->backend_port;
-		pair->backend_id = choice->backend_id;
-		pair->generation = choice->backend_generation;
-		pair->service_id = choice->service_id;
-		return;
-	}
-	count(FL_C_UDP_PEER_UNHELD);
-}
-
 enum datagram_row {
 	FL_ROW_NONE = 0, /* it has no backend that serves */
-	FL_ROW_FOUND,
-	FL_ROW_LOST, /* it had been pushed out */
+	FL_ROW_HELD,
+	FL_ROW_LISTED, /* in fl_udp_peers only */
 };
 
 /* The backend that this socket was given before for this address, while it serves. */
 static __noinline int datagram_known(struct bpf_sock_addr *ctx, struct fl_choice *choice)
 {
 	struct fl_udp_peer_key key = {.cookie = bpf_get_socket_cookie(ctx), .kind = FL_UDP_ASKED};
+	struct fl_udp_held *held = datagram_held(ctx->sk);
+	struct fl_udp_pair *pair = held ? held_find(held, &choice->asked, choice->port, FL_UDP_ASKED) : 0;
 	__u32 backend_id, generation, service_id;
 	const struct fl_backend *backend;
 	const struct fl_udp_peer *peer;
-	const struct fl_udp_pair *pair;
 
-	key.addr = choice->asked;
-	key.port = choice->port;
-	peer = bpf_map_lookup_elem(&fl_udp_peers, &key);
-	if (peer) {
-		backend_id = peer->backend_id;
-		generation = peer->generation;
-		service_id = peer->service_id;
-	} else {
-		pair = datagram_held(ctx->sk, &choice->asked, choice->port, FL_UDP_ASKED);
-		if (!pair)
-			return FL_ROW_NONE;
+	if (pair) {
 		backend_id = pair->backend_id;
 		generation = pair->generation;
 		service_id = pair->service_id;
+		pair->turn = held_turn(held, pair->turn);
+	} else {
+		key.addr = choice->asked;
+		key.port = choice->port;
+		peer = bpf_map_lookup_elem(&fl_udp_peers, &key);
+		if (!peer)
+			return FL_ROW_NONE;
+		backend_id = peer->backend_id;
+		generation = peer->generation;
+		service_id = peer->service_id;
 	}
 	backend = backend_find(backend_id);
 	if (!backend || backend->generation != generation || service_id != choice->service_id ||
@@ -124,7 +143,7 @@ static __noinline int datagram_known(struct bpf_sock_addr *ctx, struct fl_choice
 		return FL_ROW_NONE;
 	if (!choice_give(choice, backend_id))
 		return FL_ROW_NONE;
-	return peer ? FL_ROW_FOUND : FL_ROW_LOST;
+	return pair ? FL_ROW_HELD : FL_ROW_LISTED;
 }
 
 static __noinline void datagram_keep(struct bpf_sock_addr *ctx, const struct fl_choice *choice)
@@ -137,6 +156,15 @@ static __noinline void datagram_keep(struct bpf_sock_addr *ctx, const struct fl_
 	key.addr = choice->asked;
 	key.port = choice->port;
 	bpf_map_update_elem(&fl_udp_peers, &key, &peer, BPF_ANY);
+}
+
+/* Whether what is held is to be in fl_udp_peers too. */
+FL_INLINE int datagram_lists(void)
+{
+	__u32 zero = 0;
+	const __u32 *on = bpf_map_lookup_elem(&fl_udp_rows, &zero);
+
+	return on && FL_READ(*on);
 }
 
 /* Whether the socket has the peer that its fl_sock tells of: one that was disconnected (AF_UNSPEC) or ended had it. */
@@ -189,13 +217,11 @@ FL_INLINE int datagram_choose(struct bpf_sock_addr *ctx, struct fl_choice *choic
 		return FL_DATAGRAM_KNOWN;
 	choice->service_id = frontend->service_id;
 	row = datagram_known(ctx, choice);
-	if (row == FL_ROW_LOST)
-		datagram_keep(ctx, choice);
-	if (row != FL_ROW_NONE) {
-		if (!datagram_expect(ctx, choice, 0) || row == FL_ROW_LOST)
-			count(FL_C_UDP_PEER_EVICTED);
+	/* Listed by the agent before, or beyond what is held. */
+	if (row == FL_ROW_LISTED && !datagram_hold(ctx, choice) && !datagram_expect(ctx, choice))
+		count(FL_C_UDP_PEER_EVICTED);
+	if (row != FL_ROW_NONE)
 		return FL_DATAGRAM_KNOWN;
-	}
 	connect_dice(choice);
 	given = fl_choose_of(choice, &frontend->service);
 	count(FL_C_CONNECT);
@@ -208,15 +234,20 @@ FL_INLINE void datagram_give(struct bpf_sock_addr *ctx, const struct fl_choice *
 {
 	struct fl_service_state *service = service_state(choice->service_state, choice->service_generation);
 	struct fl_backend_state *backend = backend_state(choice->backend_id, choice->backend_generation);
+	int held;
 
 	count(FL_C_TRANSLATED);
 	if (service)
 		FL_ADD(&service->total, 1);
 	if (backend)
 		FL_ADD(&backend->total, 1);
+	held = datagram_hold(ctx, choice);
+	if (!held)
+		count(FL_C_UDP_PEER_UNHELD);
+	if (held && !datagram_lists())
+		return;
 	datagram_keep(ctx, choice);
-	datagram_expect(ctx, choice, 1);
-	datagram_hold(ctx, choice);
+	datagram_expect(ctx, choice);
 }
 
 /* sendmsg and sendto with an address; not called where a connected socket sends without one. */
@@ -262,9 +293,10 @@ FL_INLINE const struct fl_udp_peer *datagram_peer(const struct fl_udp_peer_key *
 FL_INLINE int datagram_receive(struct bpf_sock_addr *ctx, int v6)
 {
 	struct fl_udp_peer_key key = {.kind = FL_UDP_ANSWER, .port = ctx->user_port};
+	const struct fl_udp_peer *peer = 0;
+	const struct fl_udp_pair *pair = 0;
 	struct bpf_sock *sk = ctx->sk;
-	const struct fl_udp_peer *peer;
-	const struct fl_udp_pair *pair;
+	struct fl_udp_held *held;
 	const struct fl_sock *sock;
 
 	if (ctx->protocol != FL_UDP)
@@ -273,14 +305,20 @@ FL_INLINE int datagram_receive(struct bpf_sock_addr *ctx, int v6)
 	sock = sk ? bpf_sk_storage_get(&fl_socks, sk, 0, 0) : 0;
 	if (sock && (!sock->service_id || sock->backend_port != key.port || !addr_equal(&sock->backend_addr, &key.addr)))
 		sock = 0;
-	key.cookie = bpf_get_socket_cookie(ctx);
-	peer = sock && datagram_has_peer(sk) ? 0 : datagram_peer(&key);
+	if (!sock || !datagram_has_peer(sk)) {
+		held = datagram_held(sk);
+		pair = held ? held_find(held, &key.addr, key.port, FL_UDP_ANSWER) : 0;
+		key.cookie = bpf_get_socket_cookie(ctx);
+		peer = pair && !held->rows ? 0 : datagram_peer(&key);
+		if (pair && peer && (__s16)(peer->turn - (__u16)pair->turn) < 0)
+			peer = 0;
+	}
 	if (peer)
 		addr_to_ctx(&peer->service_addr, peer->service_port, ctx, v6);
+	else if (pair)
+		addr_to_ctx(&pair->asked, pair->port, ctx, v6);
 	else if (sock)
 		addr_to_ctx(&sock->service_addr, sock->service_port, ctx, v6);
-	else if ((pair = datagram_held(sk, &key.addr, key.port, FL_UDP_ANSWER)))
-		addr_to_ctx(&pair->asked, pair->port, ctx, v6);
 	return 1;
 }
 

@@ -96,12 +96,27 @@ struct {
 	__type(value, struct fl_udp_held);
 } fl_udp_held SEC(".maps");
 
-/* While an agent replaces the maps of another: the other's fl_udp_peers, which its programs still write. */
+/* 1: what fl_udp_held has is written to fl_udp_peers too. Set by the agent that is about to replace these maps. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} fl_udp_rows SEC(".maps");
+
+/* While an agent replaces the maps of another: the other's fl_udp_peers, which its programs still write. A type of its
+ * own: with typeof clang 19 describes the keys of both as forward declarations, if a program names this map first. */
+struct fl_udp_before_form {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct fl_udp_peer_key);
+	__type(value, struct fl_udp_peer);
+};
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__array(values, typeof(fl_udp_peers));
+	__array(values, struct fl_udp_before_form);
 } fl_udp_before SEC(".maps");
 
 /* Netns cookie -> who lives there. LRU: namespaces come and go, and a lost row is found again. */

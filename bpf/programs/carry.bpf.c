@@ -69,6 +69,57 @@ int fl_carry(struct bpf_iter__bpf_sk_storage_map *ctx)
 	return 0;
 }
 
+/* A row is not put over one of a later turn: of two services with one backend the one that was asked last is answered. */
+FL_INLINE void held_list(void *rows, struct fl_udp_peer_key *key, const struct fl_addr *addr, __be16 port,
+			 const struct fl_udp_peer *peer)
+{
+	const struct fl_udp_peer *known;
+
+	key->addr = *addr;
+	key->port = port;
+	known = bpf_map_lookup_elem(rows, key);
+	if (!known || (__s16)(peer->turn - known->turn) > 0)
+		bpf_map_update_elem(rows, key, peer, BPF_ANY);
+}
+
+/* Run on the fl_udp_held of an agent that is replaced: puts what it has into that agent's fl_udp_peers, as its programs do
+ * from when they are told to (fl_udp_rows). */
+SEC("iter/bpf_sk_storage_map")
+int fl_carry_held(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct fl_udp_held *held = ctx->value;
+	struct sock *sk = sweep_sock(ctx);
+	struct fl_udp_peer_key key = {};
+	struct fl_udp_peer peer = {};
+	struct fl_udp_pair pair;
+	void *rows;
+	__u32 i;
+
+	if (!sk || !held)
+		return 0;
+	rows = table_of(&fl_udp_before);
+	if (!rows)
+		return 0;
+	key.cookie = bpf_get_socket_cookie(sk);
+	held->rows = 1;
+	for (i = 0; i < FL_UDP_HELD; i++) {
+		pair = held->pairs[i]; /* kernel 6.1 takes no value of an iterator for a key of a map */
+		if (pair.state != FL_UDP_PAIR_READY)
+			continue;
+		peer.service_addr = pair.asked;
+		peer.service_port = pair.port;
+		peer.turn = (__u16)pair.turn;
+		peer.service_id = pair.service_id;
+		peer.backend_id = pair.backend_id;
+		peer.generation = pair.generation;
+		key.kind = FL_UDP_ASKED;
+		held_list(rows, &key, &pair.asked, pair.port, &peer);
+		key.kind = FL_UDP_ANSWER;
+		held_list(rows, &key, &pair.backend_addr, pair.backend_port, &peer);
+	}
+	return 0;
+}
+
 FL_INLINE void pair_sum(struct fl_pair_stats *row, const struct fl_pair_stats *more)
 {
 	__u32 i;

@@ -12,12 +12,12 @@ FL_INLINE void datagram_forget(struct bpf_sock *sk)
 	const struct fl_udp_pair *pair;
 	__u32 i;
 
-	if (!held)
+	if (!held || !held->rows)
 		return;
 #pragma unroll
 	for (i = 0; i < FL_UDP_HELD; i++) {
 		pair = &held->pairs[i];
-		if (!pair->service_id)
+		if (pair->state != FL_UDP_PAIR_READY)
 			return;
 		key.kind = FL_UDP_ASKED;
 		key.addr = pair->asked;

@@ -21,7 +21,7 @@ enum fl_counter {
 	FL_C_SERIES_FULL,	     /* fl_pairs full: additions to the overflow row */
 	FL_C_EVENTS_LOST,	     /* fl_events full */
 	FL_C_AFFINITY_MISS,	     /* affinity pointed to a backend that cannot be used */
-	FL_C_UDP_PEER_EVICTED,	     /* an unconnected UDP socket's row in fl_udp_peers was lost, and made anew */
+	FL_C_UDP_PEER_EVICTED,	     /* the row of an answer in fl_udp_peers was pushed out, and made anew */
 	FL_C_SLOT_MISS,		     /* a pick met rows that were changing, and no free candidate beside them */
 	FL_C_REDIRECT_PAIRED,	     /* both ends of a connection found */
 	FL_C_REDIRECT_MESSAGES,	     /* messages that went socket to socket */

@@ -6,7 +6,7 @@
 /* Raised with every change to a struct or map in this directory: an agent that finds another number in
  * fl_settings.abi_version replaces the pinned state as a whole instead of adopting it. */
 #ifndef FL_ABI_VERSION
-#define FL_ABI_VERSION 9
+#define FL_ABI_VERSION 10
 #endif
 
 #define FL_PIN_DIR "/sys/fs/bpf/fairlead"

@@ -177,8 +177,9 @@ struct fl_affinity {
 };
 FL_ABI_SIZE(struct fl_affinity, 16);
 
-/* fl_udp_peers (LRU): what an unconnected UDP socket asked for. Two rows each: by what was asked, so that the socket
- * stays with its backend, and by who answers, so that the answer seems to come from what was asked. */
+/* fl_udp_peers (LRU): what an unconnected UDP socket asked for beyond what fl_udp_held has room for. Two rows each: by what
+ * was asked, so that the socket stays with its backend, and by who answers, so that the answer seems to come from what
+ * was asked. */
 enum fl_udp_peer_kind {
 	FL_UDP_ASKED = 0,
 	FL_UDP_ANSWER = 1,
@@ -196,30 +197,41 @@ FL_ABI_SIZE(struct fl_udp_peer_key, 32);
 struct fl_udp_peer {
 	struct fl_addr service_addr;
 	__be16 service_port;
-	__u16 pad;
+	__u16 turn; /* of an answer's row: the low half of fl_udp_pair.turn */
 	__u32 service_id;
 	__u32 backend_id;
 	__u32 generation;
 };
 FL_ABI_SIZE(struct fl_udp_peer, 32);
 
-/* fl_udp_held (socket storage): what an unconnected UDP socket has in fl_udp_peers, for the first services that it asked.
- * The rows go with the socket, and what is pushed out all the same is found again here. */
+/* fl_udp_held (socket storage): the same for the first services that a socket asked. Written by the programs of one
+ * socket, on several CPUs where threads share it: whoever writes a pair claims it first, and none looks at a pair that is
+ * claimed. */
 #define FL_UDP_HELD 4
+enum fl_udp_pair_state {
+	FL_UDP_PAIR_FREE = 0,
+	FL_UDP_PAIR_CLAIMED = 1,
+	FL_UDP_PAIR_READY = 2,
+};
+
 struct fl_udp_pair {
 	struct fl_addr asked;
 	struct fl_addr backend_addr;
 	__be16 port;
 	__be16 backend_port;
-	__u32 service_id; /* 0: free */
+	__u32 service_id;
 	__u32 backend_id;
 	__u32 generation;
+	__u32 state; /* enum fl_udp_pair_state */
+	__u32 turn;  /* fl_udp_held.turns as it was last asked: of two services with one backend, whose answer it is */
 };
-FL_ABI_SIZE(struct fl_udp_pair, 48);
+FL_ABI_SIZE(struct fl_udp_pair, 56);
 
 struct fl_udp_held {
 	struct fl_udp_pair pairs[FL_UDP_HELD];
+	__u32 turns;
+	__u32 rows; /* 1: some of it is in fl_udp_peers too */
 };
-FL_ABI_SIZE(struct fl_udp_held, 192);
+FL_ABI_SIZE(struct fl_udp_held, 232);
 
 #endif

@@ -4,9 +4,11 @@
 #include <sys/time.h>
 
 #include <cerrno>
+#include <latch>
 #include <map>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include "live/balance/node.hpp"
 #include "support/netns.hpp"
@@ -85,6 +87,17 @@ class UdpTest : public BalanceTest {
   static void lose_rows(const Fd& socket) {
     const Fd map = node().map("fl_udp_peers");
     for (const auto& row : rows_of(cookie_of(socket))) bpf_map_delete_elem(map.get(), &row);
+  }
+  /// Has the programs write rows of what is held, too, as an agent that replaces this one does.
+  static void list(bool on) {
+    const std::uint32_t zero = 0, value = on ? 1 : 0;
+    EXPECT_EQ(bpf_map_update_elem(node().map("fl_udp_rows").get(), &zero, &value, BPF_ANY), 0);
+  }
+  /// Services of one backend, one more than a socket can hold.
+  static std::vector<std::string> too_many(const std::string& name, const TestServer& server) {
+    std::vector<std::string> addresses;
+    for (int i = 0; i < FL_UDP_HELD + 1; ++i) addresses.push_back(put(name + "-" + std::to_string(i), {&server}));
+    return addresses;
   }
   static std::string put(const std::string& name, const std::vector<const TestServer*>& servers, bool v6 = false) {
     TestService service{.name = name, .udp = true, .v6 = v6};
@@ -257,68 +270,108 @@ TEST_F(UdpTest, AnswersToADisconnectedSocketComeFromTheAddressThatWasAskedLast) 
   EXPECT_EQ(client.ask(first).from, first + " 80");
 }
 
-TEST_F(UdpTest, ALostRowIsMadeAgainAndCounted) {
-  const TestServer server(Protocol::kUdp, "127.0.0.1", "kept");
-  const auto address = put("udp-lost", {&server});
-  const UdpClient client;
-  EXPECT_EQ(client.ask(address).text, "kept q");
-  const Fd map = node().map("fl_udp_peers");
-  std::vector<fl_udp_peer_key> answers;
-  fl_udp_peer_key key{};
-  for (void* from = nullptr; bpf_map_get_next_key(map.get(), from, &key) == 0; from = &key)
-    if (key.kind == FL_UDP_ANSWER) answers.push_back(key);
-  for (const auto& lost : answers) bpf_map_delete_elem(map.get(), &lost);
-  const auto before = node().counter(FL_C_UDP_PEER_EVICTED);
-  EXPECT_EQ(client.ask(address).from, address + " 80");
-  EXPECT_EQ(node().counter(FL_C_UDP_PEER_EVICTED), before + 1);
-}
-
-TEST_F(UdpTest, RowsGoWithTheirSocket) {
+TEST_F(UdpTest, RowsAreWrittenWhereTheyAreWantedAndGoWithTheirSocket) {
   const TestServer server(Protocol::kUdp, "127.0.0.1", "gone");
   const auto address = put("udp-gone", {&server});
   std::uint64_t cookie = 0;
   {
-    const UdpClient client;
-    EXPECT_EQ(client.ask(address).text, "gone q");
-    cookie = cookie_of(client.socket());
+    const UdpClient without, with;
+    EXPECT_EQ(without.ask(address).text, "gone q");
+    EXPECT_EQ(rows_of(cookie_of(without.socket())).size(), 0U);
+    list(true);
+    EXPECT_EQ(with.ask(address).text, "gone q");
+    list(false);
+    cookie = cookie_of(with.socket());
     EXPECT_EQ(rows_of(cookie).size(), 2U);
   }
   // The last reference to a socket may be given back a moment after close.
   EXPECT_TRUE(eventually([&] { return rows_of(cookie).empty(); }));
 }
 
-TEST_F(UdpTest, ASocketKeepsItsBackendWhereItsRowsWerePushedOut) {
+// As an agent lists them that replaces another.
+TEST_F(UdpTest, WhatIsListedIsHeldFromThenOn) {
   const TestServer a(Protocol::kUdp, "127.0.0.1", "a"), b(Protocol::kUdp, "127.0.0.1", "b");
-  const auto address = put("udp-pushed", {&a, &b});
-  const auto before = node().counter(FL_C_UDP_PEER_EVICTED);
+  const auto address = put("udp-listed", {&a, &b});
+  const Fd map = node().map("fl_udp_peers");
+  list(true);
   for (int i = 0; i < 8; ++i) {
-    const UdpClient client;
-    const auto first = client.ask(address).text;
-    for (int again = 0; again < 4; ++again) {
-      lose_rows(client.socket());
-      const auto answer = client.ask(address);
-      EXPECT_EQ(answer.text, first);
-      EXPECT_EQ(answer.from, address + " 80");
+    const UdpClient other, client;
+    const auto given = other.ask(address).text;
+    for (auto key : rows_of(cookie_of(other.socket()))) {
+      fl_udp_peer row{};
+      ASSERT_EQ(bpf_map_lookup_elem(map.get(), &key, &row), 0);
+      key.cookie = cookie_of(client.socket());
+      ASSERT_EQ(bpf_map_update_elem(map.get(), &key, &row, BPF_ANY), 0);
     }
-    EXPECT_EQ(client.send(address), 0);
-    char byte = 0;
-    EXPECT_EQ(recv(client.socket().get(), &byte, 1, MSG_PEEK), 1);
-    lose_rows(client.socket());
-    EXPECT_EQ(client.receive().from, address + " 80");
+    for (int again = 0; again < 4; ++again) {
+      const auto answer = client.ask(address);
+      EXPECT_EQ(answer.text, given);
+      EXPECT_EQ(answer.from, address + " 80");
+      lose_rows(client.socket());
+    }
   }
-  EXPECT_EQ(node().counter(FL_C_UDP_PEER_EVICTED), before + 32);
+  list(false);
 }
 
 TEST_F(UdpTest, MoreServicesThanAreHeldAreCounted) {
   const TestServer server(Protocol::kUdp, "127.0.0.1", "many");
+  const auto addresses = too_many("udp-many", server);
   const UdpClient client;
   const auto before = node().counter(FL_C_UDP_PEER_UNHELD);
-  for (int i = 0; i < FL_UDP_HELD + 1; ++i) {
+  for (const auto& address : addresses) {
     EXPECT_EQ(node().counter(FL_C_UDP_PEER_UNHELD), before);
-    const auto address = put("udp-many-" + std::to_string(i), {&server});
     EXPECT_EQ(client.ask(address).from, address + " 80");
   }
   EXPECT_EQ(node().counter(FL_C_UDP_PEER_UNHELD), before + 1);
+  // All have one backend: it answers for the one that was asked last, held or not.
+  for (int i = 0; i < 20; ++i) {
+    const auto& address = addresses[static_cast<std::size_t>(i * 3) % addresses.size()];
+    EXPECT_EQ(client.ask(address).from, address + " 80");
+  }
+  EXPECT_EQ(node().counter(FL_C_UDP_PEER_UNHELD), before + 1);
+}
+
+TEST_F(UdpTest, ALostRowOfWhatIsNotHeldIsMadeAgainAndCounted) {
+  const TestServer server(Protocol::kUdp, "127.0.0.1", "kept");
+  const auto addresses = too_many("udp-lost", server);
+  const UdpClient client;
+  for (const auto& address : addresses) EXPECT_EQ(client.ask(address).text, "kept q");
+  const Fd map = node().map("fl_udp_peers");
+  for (const auto& row : rows_of(cookie_of(client.socket())))
+    if (row.kind == FL_UDP_ANSWER) bpf_map_delete_elem(map.get(), &row);
+  const auto before = node().counter(FL_C_UDP_PEER_EVICTED);
+  EXPECT_EQ(client.ask(addresses.back()).from, addresses.back() + " 80");
+  EXPECT_EQ(node().counter(FL_C_UDP_PEER_EVICTED), before + 1);
+}
+
+// Whoever comes first writes what is held; nobody may read half of it.
+TEST_F(UdpTest, ThreadsShareASocket) {
+  std::vector<std::unique_ptr<TestServer>> servers;
+  std::vector<std::string> addresses;
+  std::map<std::string, std::string> expected;
+  for (int i = 0; i < FL_UDP_HELD; ++i) {
+    const auto name = "shared" + std::to_string(i);
+    servers.push_back(std::make_unique<TestServer>(Protocol::kUdp, "127.0.0.1", name));
+    addresses.push_back(put("udp-" + name, {servers.back().get()}));
+    expected[name + " q"] = addresses.back() + " 80";
+  }
+  for (int round = 0; round < 30; ++round) {
+    const UdpClient client;
+    std::latch all(FL_UDP_HELD);
+    {
+      std::vector<std::jthread> threads;
+      for (const auto& address : addresses)
+        threads.emplace_back([&] {
+          all.arrive_and_wait();
+          for (int i = 0; i < 3; ++i) EXPECT_EQ(client.send(address), 0);
+        });
+    }
+    for (int i = 0; i < 3 * FL_UDP_HELD; ++i) {
+      const auto answer = client.receive();
+      ASSERT_EQ(answer.error, 0);
+      EXPECT_EQ(answer.from, expected[answer.text]) << answer.text;
+    }
+  }
 }
 
 TEST_F(UdpTest, DigAsksDnsmasqThroughAService) {
