@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <array>
 
+#include "fairlead/base/arena.hpp"
+#include "fairlead/route/path.hpp"
+#include "fairlead/route/rewrite.hpp"
 #include "gateway/dataplane/config/gateway_references.hpp"
 #include "gateway/dataplane/config/request_sections.hpp"
 
@@ -71,15 +74,54 @@ void read_mirror(Reader& reader, View at, model::RequestMirror& out) {
       }));
 }
 
-void read_path_modifier(Reader& reader, View at, std::optional<model::PathModifier>& out) {
+enum class Fragment : std::uint8_t { kNone, kStays };
+
+/// What no URI holds as it is becomes triplets; `?` and `#` as well where they divide nothing.
+std::string encoded(std::string_view text, bool query, bool fragment) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto value = static_cast<unsigned char>(c);
+    if (c != ' ' && value < 0x80 && (c != '?' || query) && (c != '#' || fragment)) {
+      out += c;
+      continue;
+    }
+    out += '%';
+    out += kDigits[value >> 4];
+    out += kDigits[value & 15];
+  }
+  return out;
+}
+
+/// Normal, as the paths of requests are: no filter sends what no client may. A full path may have a query.
+void read_path(Reader& reader, View at, bool full, Fragment fragment, std::string& out) {
+  std::string text;
+  read_text(reader, at, text, 0, 1024);
+  if (reader.failed() || text.empty()) return;
+  text = encoded(text, full, full && fragment == Fragment::kStays);
+  if (!text.starts_with('/')) text.insert(text.begin(), '/');
+  const auto hash = std::min(text.find('#'), text.size());
+  Arena arena;
+  route::Target target;
+  constexpr route::PathOptions kOptions{.other_characters = route::OtherCharacters::kEncode, .merge_slashes = false};
+  const bool visible = std::ranges::none_of(text, [](char c) { return c < ' ' || c == '\x7f'; });
+  if (!visible ||
+      route::parse_target(std::string_view(text).substr(0, hash), kOptions, arena, target) != route::PathError::kNone)
+    return reader.error(at, "a path: no control characters, no \\, two hexadecimal digits behind each %, no %00");
+  out = target.path;
+  if (target.has_query) out.append("?").append(target.query);
+  out.append(text, hash);
+}
+
+void read_path_modifier(Reader& reader, View at, Fragment fragment, std::optional<model::PathModifier>& out) {
   constexpr std::string_view kNames[] = {"replaceFullPath", "replacePrefixMatch"};
   auto& path = out.emplace();
   std::optional<std::size_t> type;
-  const auto value = [&](View v) { read_text(reader, v, path.value, 0, 1024); };
   read_mapping(reader, at,
                required("type", "ReplaceFullPath or ReplacePrefixMatch",
                         [&](View v) { type = reader.one_of(v, {"ReplaceFullPath", "ReplacePrefixMatch"}); }),
-               field(kNames[0], value), field(kNames[1], value));
+               field(kNames[0], [&](View v) { read_path(reader, v, true, fragment, path.value); }),
+               field(kNames[1], [&](View v) { read_path(reader, v, false, fragment, path.value); }));
   if (!type) return;
   path.type = static_cast<model::PathModifier::Type>(*type);
   if (const auto other = at.find(kNames[1 - *type]))
@@ -96,7 +138,7 @@ void read_redirect(Reader& reader, View at, model::RequestRedirect& out) {
                                                   : model::RequestRedirect::Scheme::kHttps;
                      }),
                field("hostname", [&](View v) { read_hostname(reader, v, out.hostname, false); }),
-               field("path", [&](View v) { read_path_modifier(reader, v, out.path); }),
+               field("path", [&](View v) { read_path_modifier(reader, v, Fragment::kStays, out.path); }),
                field("port", [&](View v) { reader.read_port(v, out.port); }), field("statusCode", [&](View v) {
                  constexpr std::array<std::string_view, 5> kCodes{"301", "302", "303", "307", "308"};
                  if (v.is_string() || std::ranges::find(kCodes, v.text()) == kCodes.end())
@@ -107,7 +149,7 @@ void read_redirect(Reader& reader, View at, model::RequestRedirect& out) {
 
 void read_rewrite(Reader& reader, View at, model::UrlRewrite& out) {
   read_mapping(reader, at, field("hostname", [&](View v) { read_hostname(reader, v, out.hostname, false); }),
-               field("path", [&](View v) { read_path_modifier(reader, v, out.path); }));
+               field("path", [&](View v) { read_path_modifier(reader, v, Fragment::kNone, out.path); }));
 }
 
 /// "*", or scheme://host[:port] whose host may begin with "*." or be "*".

@@ -27,9 +27,11 @@ std::string_view host_of(std::string_view authority) {
   return authority.substr(0, authority.find(':', behind == std::string_view::npos ? 0 : behind));
 }
 
+/// A normal path has no `?`, so where there is one, a filter has put it there: its query comes first.
 std::string_view full(std::string_view path, const Target& target, Arena& arena) {
-  if (!target.has_query) return path;
-  return join({path, "?", target.query}, arena);
+  const bool more = path.find('?') != std::string_view::npos;
+  if (!target.has_query || (more && target.query.empty())) return path;
+  return join({path, more ? "&" : "?", target.query}, arena);
 }
 
 /// The rest of an element that a group has ended within. A normal path has no element . or .., but "/a../b" has such a
@@ -104,7 +106,10 @@ http::ResponseHead redirect(const model::RequestRedirect& filter, const Redirect
   const std::string_view host = filter.hostname.empty() ? host_of(head.authority) : std::string_view(filter.hostname);
   auto path = context.target.path;
   if (filter.path) path = modified_path(*filter.path, path, context.prefix, arena);
+  const auto fragment = path.substr(std::min(path.find('#'), path.size()));
+  path.remove_suffix(fragment.size());
   path = full(path, context.target, arena);
+  if (!fragment.empty()) path = join({path, fragment}, arena);
   http::ResponseHead answer;
   answer.status = filter.status_code;
   answer.body = http::Body::kLength;

@@ -151,7 +151,7 @@ struct RequestMirror {
 struct PathModifier {
   enum class Type : std::uint8_t { kReplaceFullPath, kReplacePrefixMatch };
   Type type = Type::kReplaceFullPath;
-  std::string value;
+  std::string value;  ///< a normal path; a full one may have a query, and a fragment in a redirect
 };
 
 struct RequestRedirect {

@@ -66,6 +66,22 @@ TEST(Rewrite, FullPathIsReplaced) {
   EXPECT_EQ(modified_path({Type::kReplaceFullPath, ""}, "/a/b", "/a", arena), "/");
 }
 
+TEST(Rewrite, QueryOfAFullPathComesBeforeTheRequests) {
+  Arena arena;
+  const model::UrlRewrite filter{{}, PathModifier{Type::kReplaceFullPath, "/one?a=b"}};
+  const auto sent = [&](std::string_view asked) {
+    http::RequestHead head;
+    head.target = asked;
+    Target target;
+    EXPECT_EQ(parse_target(head.target, {}, arena, target), PathError::kNone);
+    rewrite(&filter, target, "/", head, arena);
+    return head.target;
+  };
+  EXPECT_EQ(sent("/x"), "/one?a=b");
+  EXPECT_EQ(sent("/x?"), "/one?a=b");
+  EXPECT_EQ(sent("/x?c=d"), "/one?a=b&c=d");
+}
+
 TEST(Rewrite, HeadGetsTheNormalPathAndTheQueryAsSent) {
   Arena arena;
   http::RequestHead head;
@@ -168,6 +184,10 @@ TEST(Redirect, PathIsModified) {
   const auto answer = redirect(filter, {{"/old/x", "", false}, "/old", 80}, head, arena);
   EXPECT_EQ(answer.status, 302);
   EXPECT_EQ(answer.fields[0].value, "http://a.com/new/x");
+  filter.path = PathModifier{Type::kReplaceFullPath, "/one?a=b#/c"};
+  EXPECT_EQ(redirect(filter, {{"/x", "d", true}, "/", 80}, head, arena).fields[0].value, "http://a.com/one?a=b&d#/c");
+  filter.path = PathModifier{Type::kReplaceFullPath, "/#/c"};
+  EXPECT_EQ(redirect(filter, {{"/x", "d", true}, "/", 80}, head, arena).fields[0].value, "http://a.com/?d#/c");
 }
 
 std::string text_of(const http::Fields& fields) {
