@@ -109,7 +109,7 @@ std::shared_ptr<const proxy::SessionRule> session_of(const Rule& rule, const std
   if (!cookie)
     for (auto& c : out->spec.name)
       if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  out->spec.path = cookie_path(rule);
+  out->spec.path = from.cookie_path.empty() ? cookie_path(rule) : from.cookie_path;
   out->spec.permanent = from.cookie_lifetime == model::SessionPersistence::Lifetime::kPermanent;
   out->spec.absolute_timeout = from.absolute_timeout.value_or(upstream::milliseconds{0});
   return out;

@@ -309,6 +309,21 @@ class SessionTest(BackendsCase):
                 self.assertNotIn("set-cookie", again.lower())
         self.assertEqual(seen, {"one", "two"})
 
+    def test_a_cookie_has_the_name_and_path_that_the_rule_gives_it(self):
+        self.three("{cookie: {name: mine, path: /shop}}")
+        self.assertRegex(ask(self.port)[1], r"(?i)set-cookie: mine=\S+; Path=/shop; HttpOnly")
+
+    def test_of_several_cookies_of_one_name_the_good_one_counts(self):
+        self.three("{sessionName: where}")
+        _, head, name = ask(self.port)
+        good = re.search(r"(?i)set-cookie: (where=\S+);", head).group(1)
+        for row in (f"where=of-another-rule; {good}", f"where=; x=1; where=a; {good}; where=b"):
+            with self.subTest(row=row):
+                for _ in range(8):
+                    status, head, same = ask(self.port, fields=[("cookie", row)])
+                    self.assertEqual((status, same), (200, name))
+                    self.assertNotIn("set-cookie", head.lower())
+
     def test_a_session_stays_within_a_service(self):
         backends = [self.backend(name) for name in ("one", "two", "three")]
         followed = self.follow(pool_of("web", *backends), route("web", to("web", more="sessionPersistence: {sessionName: where}")))

@@ -359,24 +359,53 @@ void read_header_matches(Reader& reader, View at, bool grpc, std::vector<model::
     if (std::ranges::find(out, match.name, &model::ValueMatch::name) == out.end()) out.push_back(std::move(match));
 }
 
+namespace {
+
+/// What becomes a name in Set-Cookie, or a header of its own.
+void read_session_name(Reader& reader, View at, std::string& out) {
+  read_text(
+      reader, at, out, 0, 128, [](std::string_view text) { return text.empty() || is_token(text); },
+      "a name of at most 128 letters, digits and !#$%&'*+-.^_`|~");
+}
+
+void read_cookie_path(Reader& reader, View at, std::string& out) {
+  const auto good = [](std::string_view text) {
+    return text.starts_with('/') && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~' && c != ';'; });
+  };
+  read_text(reader, at, out, 1, 1024, good, "a path without spaces and ;");
+}
+
+}  // namespace
+
+/// As release 1.6 has it (`sessionName`, `cookieConfig`), and as the release after it does (`cookie`, `header`).
 void read_session_persistence(Reader& reader, View at, CountedPtr<model::SessionPersistence>& out) {
   auto& value = made_in(out);
-  read_mapping(reader, at, field("sessionName", [&](View v) { read_text(reader, v, value.session_name, 0, 128); }),
+  const auto lifetime = [&](View v) {
+    if (const auto found = reader.one_of(v, {"Session", "Permanent"}))
+      value.cookie_lifetime = static_cast<model::SessionPersistence::Lifetime>(*found);
+  };
+  const auto name = [&](View v) { read_session_name(reader, v, value.session_name); };
+  read_mapping(reader, at, field("sessionName", name),
                field("type",
                      [&](View v) {
                        if (const auto type = reader.one_of(v, {"Cookie", "Header"}))
                          value.type = static_cast<model::SessionPersistence::Type>(*type);
                      }),
                field("absoluteTimeout", [&](View v) { value.absolute_timeout = read_duration(reader, v); }),
-               field("cookieConfig", [&](View v) {
-                 read_mapping(reader, v, field("lifetimeType", [&](View n) {
-                                if (const auto found = reader.one_of(n, {"Session", "Permanent"}))
-                                  value.cookie_lifetime = static_cast<model::SessionPersistence::Lifetime>(*found);
-                              }));
-               }));
-  const auto cookie = at.find("cookieConfig");
-  if (cookie && value.type != model::SessionPersistence::Type::kCookie)
-    reader.error(cookie, "no cookieConfig, as the type is Header");
+               field("cookieConfig", [&](View v) { read_mapping(reader, v, field("lifetimeType", lifetime)); }),
+               field("cookie",
+                     [&](View v) {
+                       value.cookie_path = "/";
+                       read_mapping(reader, v, field("name", name), field("lifetimeType", lifetime),
+                                    field("path", [&](View n) { read_cookie_path(reader, n, value.cookie_path); }));
+                     }),
+               field("header", [&](View v) { read_mapping(reader, v, required("name", "a header's name", name)); }));
+  const bool cookie = value.type == model::SessionPersistence::Type::kCookie;
+  for (const std::string_view other : {"cookieConfig", "cookie", "header"})
+    if (const auto found = at.find(other); found && cookie == (other == "header"))
+      reader.error(found, "no " + std::string(other) + ", as the type is " + (cookie ? "Cookie" : "Header"));
+  if (!cookie && route::is_protected_field(lower(value.session_name)))
+    reader.error(at, "the name of a header that is not of the connection or of framing");
   if (value.cookie_lifetime == model::SessionPersistence::Lifetime::kPermanent && !value.absolute_timeout)
     reader.missing(at, "absoluteTimeout", "a duration, as the cookie is permanent");
 }

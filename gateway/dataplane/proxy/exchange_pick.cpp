@@ -21,6 +21,29 @@ std::uint64_t count_of(milliseconds time) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
 }
 
+constexpr int kMostSessionCookies = 8;
+
+/// The first good session among the cookies of the rule's name: other rules may have given some, for other paths.
+upstream::Session session_of(const upstream::SessionReferences& references, const SessionRule& rule,
+                             const http::Fields& fields) {
+  upstream::Session first;
+  int left = kMostSessionCookies;
+  for (const auto& field : fields) {
+    if (field.name != "cookie") continue;
+    for (std::string_view rest = field.value; !rest.empty();) {
+      const auto end = std::min(rest.find(';'), rest.size());
+      const auto text = upstream::find_cookie(rest.substr(0, end), rule.spec.name);
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (text.empty()) continue;
+      const auto found = upstream::read_session(references, rule.spec, text, rule.scope, unix_seconds());
+      if (found.state == upstream::SessionState::kValid) return found;
+      if (first.state == upstream::SessionState::kNone) first = found;
+      if (--left == 0) return first;
+    }
+  }
+  return first;
+}
+
 }  // namespace
 
 upstream::Begun Exchange::begin_try() {
@@ -64,13 +87,10 @@ std::string_view Exchange::hashed_text(upstream::HashBy by, std::string_view nam
 void Exchange::read_session() {
   if (worker_.references() == nullptr) return;
   const auto& rule = *action_->extras->session;
-  std::string_view text;
-  if (rule.spec.kind == upstream::Persistence::kCookie) {
-    text = upstream::find_cookie(head_.fields, rule.spec.name);
-  } else if (const auto* field = http::find(head_.fields, rule.spec.name)) {
-    text = field->value;
-  }
-  session_ = upstream::read_session(*worker_.references(), rule.spec, text, rule.scope, unix_seconds());
+  if (rule.spec.kind == upstream::Persistence::kCookie)
+    session_ = session_of(*worker_.references(), rule, head_.fields);
+  else if (const auto* field = http::find(head_.fields, rule.spec.name))
+    session_ = upstream::read_session(*worker_.references(), rule.spec, field->value, rule.scope, unix_seconds());
   if (session_.state != upstream::SessionState::kValid) return;
   for (const auto& backend : action_->backends) {
     if (backend.cluster == WeightedBackend::kInvalid) continue;

@@ -230,6 +230,7 @@ struct SessionPersistence : Counted {
   enum class Lifetime : std::uint8_t { kSession, kPermanent };
   std::string session_name;  ///< empty: made up by the implementation
   Type type = Type::kCookie;
+  std::string cookie_path;  ///< empty: the path that the rule matches
   Lifetime cookie_lifetime = Lifetime::kSession;  ///< cookieConfig.lifetimeType
   std::optional<std::chrono::milliseconds> absolute_timeout;
 };

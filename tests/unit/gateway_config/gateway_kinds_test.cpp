@@ -78,6 +78,56 @@ TEST(GatewayKinds, HttpRouteHasEveryField) {
   EXPECT_EQ(std::get<model::RequestRedirect>(route->rules[1].filters[0]).status_code, 302);
 }
 
+TEST(GatewayKinds, PathsOfFiltersAreNormal) {
+  struct {
+    std::string_view filter, field, written, read;
+  } const rows[] = {
+      {"URLRewrite, urlRewrite", "replaceFullPath", "/a b", "/a%20b"},
+      {"URLRewrite, urlRewrite", "replaceFullPath", "/\xc3\xbc", "/%C3%BC"},
+      {"URLRewrite, urlRewrite", "replaceFullPath", "a", "/a"},
+      {"URLRewrite, urlRewrite", "replaceFullPath", "", ""},
+      {"URLRewrite, urlRewrite", "replaceFullPath", "/a/../b//c/[1]", "/b//c/%5B1%5D"},
+      {"URLRewrite, urlRewrite", "replaceFullPath", "/a?b=/../c d#e", "/a?b=/../c%20d%23e"},
+      {"RequestRedirect, requestRedirect", "replaceFullPath", "/a?b#/../c d", "/a?b#/../c%20d"},
+      {"URLRewrite, urlRewrite", "replacePrefixMatch", "/a/./b/?c#d", "/a/b/%3Fc%23d"},
+      {"URLRewrite, urlRewrite", "replacePrefixMatch", "", ""},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.written);
+    const bool full = row.field == "replaceFullPath";
+    const auto text = std::string(
+                          "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n"
+                          "  rules: [{matches: [{path: {value: /x}}], filters: [{type: ") +
+                      std::string(row.filter) + ": {path: {type: " + (full ? "ReplaceFullPath" : "ReplacePrefixMatch") +
+                      ", " + std::string(row.field) + ": \"" + std::string(row.written) + "\"}}}]}]\n";
+    const auto route = read<model::HttpRoute>(text);
+    ASSERT_TRUE(route);
+    const auto& filter = route->rules[0].filters[0];
+    const auto* rewrite = std::get_if<model::UrlRewrite>(&filter);
+    EXPECT_EQ(rewrite ? rewrite->path->value : std::get<model::RequestRedirect>(filter).path->value, row.read);
+  }
+}
+
+TEST(GatewayKinds, SessionsAreReadAsTheNextReleaseHasThem) {
+  const auto session = [](const std::string& fields) {
+    const auto route = read<model::HttpRoute>(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\n"
+        "spec: {rules: [{sessionPersistence: {" +
+        fields + "}}]}\n");
+    EXPECT_NE(route, nullptr);
+    return route->rules[0].persistence;
+  };
+  const auto cookie = session("absoluteTimeout: 1h, cookie: {name: n, path: /a, lifetimeType: Permanent}");
+  EXPECT_EQ(cookie->session_name, "n");
+  EXPECT_EQ(cookie->cookie_path, "/a");
+  EXPECT_EQ(cookie->cookie_lifetime, model::SessionPersistence::Lifetime::kPermanent);
+  EXPECT_EQ(session("cookie: {}")->cookie_path, "/");
+  EXPECT_EQ(session("cookieConfig: {}")->cookie_path, "") << "the rule's own";
+  const auto header = session("type: Header, header: {name: X-Where}");
+  EXPECT_EQ(header->type, model::SessionPersistence::Type::kHeader);
+  EXPECT_EQ(header->session_name, "X-Where");
+}
+
 TEST(GatewayKinds, HttpRouteWithoutRulesMatchesEverything) {
   const auto route = read<model::HttpRoute>(
       "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: {}\n");
