@@ -133,7 +133,7 @@ void ClusterPlan::plan(std::uint32_t number, const config::BackendClusterPtr& ba
     spec->endpoints.push_back({.address = {endpoint.address, endpoint.port},
                                .locality = {.region = {}, .zone = endpoint.zone},
                                .weight = endpoint.weight,
-                               .ready = endpoint.ready,
+                               .ready = endpoint.ready || endpoint.terminating,  // which serves, or it is left out
                                .draining = endpoint.terminating});
   Remarks::Texts texts;
   // Absolute, as the CNAME is that Kubernetes makes of it: no search domains.

@@ -31,19 +31,20 @@ spec:
 """ + "".join(f"  {line}\n" for line in spec.splitlines())
 
 
-def pool_of(name, *backends, zones=()):
-    """A Service whose backends have ports of their own: a slice for each."""
+def pool_of(name, *backends, zones=(), more=()):
+    """A Service whose backends have ports of their own: a slice for each. `more`: further fields of their endpoints."""
     out = f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: default}}\n" \
           f"spec: {{ports: [{{name: http, port: 80}}]}}\n"
     for number, backend in enumerate(backends):
         zone = f", zone: {zones[number]}" if zones else ""
+        rest = more[number] if more else ""
         out += f"""---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: {{name: {name}-{number}, namespace: default, labels: {{kubernetes.io/service-name: {name}}}}}
 addressType: IPv4
 ports: [{{name: http, port: {backend.port}}}]
-endpoints: [{{addresses: ["{backend.address}"]{zone}}}]
+endpoints: [{{addresses: ["{backend.address}"]{zone}{rest}}}]
 """
     return out
 
@@ -198,6 +199,23 @@ class BalancingTest(BackendsCase):
         followed.await_changes(changes)
         self.assertEqual(set(self.names()), {"two", "three"})
 
+    def test_what_terminates_is_asked_where_nothing_is_ready(self):
+        old, new = self.backend("old"), self.backend("new")
+        going = "{ready: false, serving: true, terminating: true}"
+
+        def pool(*states):
+            return pool_of("web", old, new, more=[f", conditions: {state}" for state in states])
+        followed = self.follow(pool(going, "{ready: false}"), route("web", to("web")))
+        self.assertEqual(self.names(), {"old": 40})
+        changes = followed.status()["changes"]
+        followed.write("objects.yaml", pool(going, "{ready: true}"), route("web", to("web")))
+        changes = followed.await_changes(changes)
+        self.assertEqual(self.names(), {"new": 40})
+        followed.write("objects.yaml", pool(going.replace("serving: true", "serving: false"), "{ready: false}"),
+                       route("web", to("web")))
+        followed.await_changes(changes)
+        self.assertEqual(ask(self.port)[0], 503)
+
     def test_without_a_zone_it_is_said(self):
         followed, _ = self.three("locality: {preferLocal: true}", zones=("a", "b", "b"))
         self.assertIn("no --zone", followed.conditions())
@@ -339,6 +357,19 @@ class SessionTest(BackendsCase):
         self.assertEqual(status, 200)
         self.assertNotEqual(other, name)
         self.assertIn("set-cookie: where=", head.lower())
+
+    def test_a_session_stays_while_its_backend_terminates(self):
+        backends = [self.backend(name) for name in ("one", "two")]
+        rule = route("web", to("web", more="sessionPersistence: {sessionName: where}"))
+        followed = self.follow(pool_of("web", *backends), rule)
+        _, head, name = ask(self.port)
+        cookie = re.search(r"(?i)set-cookie: (where=\S+);", head).group(1)
+        changes = followed.status()["changes"]
+        followed.write("objects.yaml", pool_of("web", *backends, more=[
+            ", conditions: {ready: false, serving: true, terminating: true}" if one.name == name else "" for one in backends]), rule)
+        followed.await_changes(changes)
+        self.assertEqual(self.names(20, fields=[("cookie", cookie)]), {name: 20})
+        self.assertEqual(self.names(20), {one.name: 20 for one in backends if one.name != name})
 
     def test_a_header_keeps_the_backend(self):
         self.three("{sessionName: X-Where, type: Header}")

@@ -89,6 +89,15 @@ void add_endpoints(const model::EndpointSlice& slice, BackendCluster& out) {
   }
 }
 
+/// Where nothing is ready, what is on its way out and still serves is better than nobody: as kube-proxy has it.
+void take_last_endpoints(BackendCluster& out) {
+  if (!out.names.empty() || std::ranges::any_of(out.endpoints, &BackendEndpoint::ready)) return;
+  for (auto& endpoint : out.endpoints) {
+    endpoint.ready = true;
+    endpoint.terminating = false;
+  }
+}
+
 }  // namespace
 
 const model::RouteBase* route_base(const model::Object& object) {
@@ -151,6 +160,7 @@ BackendClusterPtr GatewayState::Impl::make_cluster(const model::Cluster& cluster
     out->names.push_back({service.external_host, number, 1});
   } else {
     for (const auto& slice : cluster.slices(out->ns, out->service)) add_endpoints(*slice, *out);
+    take_last_endpoints(*out);
   }
   out->tls = make_tls(cluster, *out);
   if (const auto policy = policies.backend(out->ns + "/" + out->service, out->port_name))
