@@ -12,9 +12,9 @@ from support import LIMIT, Gateway, Wire, eventually
 class DatagramServer:
     """Answers each datagram with its name before it."""
 
-    def __init__(self, name):
+    def __init__(self, name, address="127.0.0.1"):
         self.socket, self.name, self.clients = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), name, set()
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind((address, 0))
         self.address, self.port = self.socket.getsockname()
         self.running = True
         self.thread = threading.Thread(target=self.serve, daemon=True)
@@ -115,6 +115,54 @@ class DatagramTest(unittest.TestCase):
             self.assertEqual(len(answers), 1)
             seen |= answers
         self.assertEqual(seen, {b"one.", b"two."})
+
+    def follow(self, pool, policy=""):
+        """A route to Service pool, in a file of its own."""
+        self.port = free_port()
+        self.served = Followed({
+            "gateway.yaml": "---\n".join((CLASS, gateway(f"{{name: udp, protocol: UDP, port: {self.port}}}"))),
+            "route.yaml": route("udp", to("pool"), kind="UDPRoute"), "pool.yaml": pool,
+            **({"policy.yaml": backend_policy("pool", policy)} if policy else {})})
+        self.addCleanup(self.served.close)
+
+    @staticmethod
+    def pool(*servers):
+        text = service("pool", *map(of, servers)).replace("port: 80}", "port: 80, protocol: UDP}")
+        for server in servers:
+            text = text.replace(f"port: {server.port}}}", f"port: {server.port}, protocol: UDP}}")
+        return text
+
+    def test_a_session_whose_backend_is_gone_goes_on_with_another(self):
+        servers = [DatagramServer(b"one"), DatagramServer(b"two")]
+        for server in servers:
+            self.addCleanup(server.close)
+        self.follow(self.pool(*servers))
+        client = self.client()
+        first = self.ask(client, b".")
+        other = next(server for server in servers if server.name != first[:3])
+        changes = self.served.status()["changes"]
+        self.served.write("pool.yaml", self.pool(other))
+        changes = self.served.await_changes(changes)
+        self.assertEqual({self.ask(client, b".") for _ in range(5)}, {other.name + b"."})
+        self.served.remove("route.yaml")
+        self.served.await_changes(changes)
+        client.send(b".")
+        self.assertTrue(eventually(lambda: metric(self.served.gateway, "stream_refusals_total", '{reason="no_route"}')))
+
+    def test_a_session_whose_backend_is_ill_goes_on_with_another(self):
+        addresses = ("127.0.0.1", "127.0.0.2")
+        servers = [DatagramServer(name, address) for name, address in zip((b"one", b"two"), addresses)]
+        port = free_port("127.0.0.1")
+        checked = {server.name: socket.create_server((server.address, port)) for server in servers}
+        for one in (*servers, *checked.values()):
+            self.addCleanup(one.close)
+        self.follow(self.pool(*servers), "  healthCheck:\n    panicThreshold: 0\n    active: {type: TCP, "
+                                         f"port: {port}, interval: 50ms, unhealthyThreshold: 1}}\n")
+        client = self.client()
+        first = self.ask(client, b".")[:3]
+        self.assertEqual({self.ask(client, b".") for _ in range(5)}, {first + b"."})
+        checked[first].close()
+        self.assertTrue(eventually(lambda: self.ask(client, b".")[:3] != first))
 
     def test_a_silent_session_ends(self):
         server = DatagramServer(b"one")

@@ -18,6 +18,7 @@ namespace fairlead::proxy {
 namespace {
 
 constexpr std::uint64_t kIdleMs = 60'000;  // where no policy says else
+constexpr std::uint64_t kPatienceMs = 1000;  // with a backend that is ill, as others may be
 constexpr int kMostPerTurn = 64;           // datagrams of a socket, so that others have their turn
 
 /// The source of an answer is the address that was asked; the interface is the routing's to choose.
@@ -144,7 +145,19 @@ DatagramPort::Session* DatagramPort::session_of(const net::SocketAddress& client
   const auto endpoint = client.endpoint();
   const Key key{endpoint.address, endpoint.port};
   const auto known = sessions_.find(key);
-  return known != sessions_.end() ? known->second.get() : begin(key, client);
+  if (known == sessions_.end()) return begin(key, client);
+  if (!leaves(*known->second)) return known->second.get();
+  end(*known->second, upstream::Failure::kCancelled);
+  return begin(key, client);
+}
+
+/// Whether another backend is to take over, as nobody would tell the client that its own is gone; or ill: then others
+/// may be no better, so that this is not asked at each datagram.
+bool DatagramPort::leaves(const Session& session) const {
+  const auto& backend = *session.backend;
+  if (backend.removed()) return true;
+  if (backend.healthy() && !backend.ejection().ejected()) return false;
+  return worker_.reactor().now_ms() - session.chosen_ms >= kPatienceMs;
 }
 
 /// Nullptr: refused, and counted.
@@ -192,6 +205,7 @@ bool DatagramPort::choose(Session& session) {
   if (begun.backend == nullptr) return refuse(StreamRefusal::kNoBackend), false;
   session.cluster = cluster;
   session.backend = begun.backend;
+  session.chosen_ms = worker_.reactor().now_ms();
   return true;
 }
 

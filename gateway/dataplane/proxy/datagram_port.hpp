@@ -57,6 +57,7 @@ class DatagramPort final : private event::IoHandler, private event::Timer {
     Fd fd;
     upstream::Cluster* cluster = nullptr;
     upstream::Backend* backend = nullptr;
+    std::uint64_t chosen_ms = 0;  // when its backend was
     std::uint64_t idle_ms = 0;
     std::uint64_t moved_ms = 0;
     bool answered = false;
@@ -76,6 +77,7 @@ class DatagramPort final : private event::IoHandler, private event::Timer {
   void on_io(std::uint32_t events) override;
   void on_timer() override;
   bool take_one();
+  [[nodiscard]] bool leaves(const Session& session) const;
   Session* session_of(const net::SocketAddress& client);
   Session* begin(const Key& key, const net::SocketAddress& client);
   Session& add(const Key& key, std::unique_ptr<Session> session);
