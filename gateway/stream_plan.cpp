@@ -70,6 +70,7 @@ void note_policies(const CompiledListener& listener, Remarks::Texts& texts) {
 proxy::RuleAction StreamPlan::action_of(const config::CompiledRoute& route, const ClusterPlan::Credential& credential,
                                         std::vector<std::uint32_t>& used) {
   proxy::RuleAction out;
+  out.name = route.key.text();
   for (const auto& rule : rules_of(*route.object))
     for (const auto& backend : rule.backends) {
       proxy::WeightedBackend to{.cluster = proxy::WeightedBackend::kInvalid, .weight = backend.weight};

@@ -275,6 +275,36 @@ class Changing(unittest.TestCase):
         self.assertGreater(after.pop(turned)[1], before.pop(turned)[1])
         self.assertEqual(after, before)
 
+    def test_settings_that_few_have_are_compared_too(self):
+        def policy(kind, target, spec):
+            return f"""apiVersion: fairlead.io/v1alpha1
+kind: {kind}
+metadata: {{name: more, namespace: default}}
+spec: {{targetRefs: [{target}], {spec}}}
+"""
+        edge = "{group: gateway.networking.k8s.io, kind: Gateway, name: edge}"
+        backends = "{group: '', kind: Service, name: s}"
+        routes = "{group: gateway.networking.k8s.io, kind: HTTPRoute, name: a}"
+
+        def of_route(more):
+            return route("a", to("s", more=more), hostnames=["a.example"])
+        for file, text, where, said in (
+                ("route.yaml", of_route("retry: {attempts: 5, codes: [503]}"), "retry", '"attempts":5'),
+                ("route.yaml", of_route("sessionPersistence: {sessionName: mine}"), "session", '"name":"mine"'),
+                ("more.yaml", policy("ClientPolicy", edge, "limits: {maxBodyBytes: 5}"), "limits / bodyBytes", "5"),
+                ("more.yaml", policy("ClientPolicy", edge, "forwarded: {trustedCIDRs: [192.0.2.0/24]}"), "limits / forwarded / trusted",
+                 "192.0.2.0/24"),
+                ("more.yaml", policy("BackendPolicy", backends, "slowStart: {window: 5s}"), "slowStartMs", "5000"),
+                ("more.yaml", policy("BackendPolicy", backends, "hedging: {delay: 20ms}"), "hedgeAfterMs", "20"),
+                ("more.yaml", policy("RequestPolicy", routes, "addresses: {deny: [192.0.2.0/24]}"), "sections",
+                 '"addresses":"RequestPolicy default/more"')):
+            with self.subTest(where=where):
+                code, told, errors = self.ctl("config", "diff", self.folder(**{file: text}))
+                self.assertEqual((code, errors), (1, ""))
+                self.assertIn(f" / {where}", told)
+                self.assertIn(said, told)
+                self.assertNotIn("error", told)
+
     def test_differences_are_told_and_nothing_changes(self):
         same = self.folder()
         self.assertEqual(self.ctl("config", "diff", same), (0, "no differences\n", ""))

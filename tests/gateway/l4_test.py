@@ -2,6 +2,7 @@
 """What passes without being read: long bodies by splice, the PROXY protocol, TLS passthrough, TCP routes."""
 import functools
 import hashlib
+import json
 import pathlib
 import random
 import re
@@ -600,6 +601,21 @@ class StreamTest(unittest.TestCase):
             header = v2(own, ("127.0.0.1", self.tcp2))
             self.assertEqual(wire.until(header[16:]), header)  # the backend echoes it
             self.assertTrue(wire.at_end())  # by streamIdle
+
+    def test_its_routes_are_shown(self):
+        page = json.loads(curl(f"http://{self.served.gateway.admin}/v1/gateway/routes"))
+        shown = {listener["name"]: listener for listener in page["listeners"]}
+        tcp, tls = shown[f"default/edge:{self.tcp}"], shown[f"default/edge:{self.tls}"]
+        self.assertEqual((tcp["protocol"], [(one["route"], one["hosts"]) for one in tcp["routes"]]),
+                         ("TCP", [("TCPRoute default/tcp", [])]))
+        self.assertEqual([one["cluster"] for one in tcp["routes"][0]["rules"][0]["backends"]], ["default/told:80"])
+        found = {(one["route"], host): one["rules"][0].get("tls") for one in tls["routes"] for host in one["hosts"]}
+        self.assertEqual(found, {
+            ("TLSRoute default/a", "a.example"): "Passthrough", ("TLSRoute default/b", "*.wild.example"): "Passthrough",
+            ("TLSRoute default/ends", "ends.example"): "Terminate",
+            ("TLSRoute default/narrow-own", "one.narrow.example"): "Passthrough",
+            ("HTTPRoute default/web", "web.example"): None})
+        self.assertEqual(shown[f"default/edge:{self.none}"]["routes"], [])
 
     def test_nothing_is_said_to_be_unserved(self):
         told = self.served.conditions()
