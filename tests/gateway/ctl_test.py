@@ -188,8 +188,15 @@ class Asking(unittest.TestCase):
     def test_what_is_for_the_owner_is_at_the_socket_alone(self):
         for path in ("config", "config/diff?path=/tmp"):
             self.assertEqual(curl_status(f"http://{self.admin}/v1/gateway/{path}"), "404")
-        self.assertEqual(curl_status("-d", "", f"http://{self.admin}/v1/gateway/log-level?level=trace"), "404")
+        self.assertEqual(curl_status("-d", "", f"http://{self.admin}/v1/gateway/log-level?level=trace"), "405")
         self.assertEqual(os.stat(self.socket).st_mode & 0o777, 0o600)
+
+    def test_other_methods_are_told_which_there_are(self):
+        for method, path in (("POST", "metrics"), ("DELETE", "readyz"), ("OPTIONS", "v1/status")):
+            with self.subTest(method=method):
+                head = curl("-i", "-X", method, f"http://{self.admin}/{path}").decode()
+                self.assertRegex(head, r"^HTTP/1.1 405 [\s\S]*\nAllow: GET, HEAD\r\n")
+        self.assertEqual(curl_status("-I", f"http://{self.admin}/readyz"), "200")
 
     def test_top_measures(self):
         process = subprocess.Popen([FAIRCTL, "--socket", str(self.socket), "gateway", "top", "--once", "-i", "1", "-o",

@@ -15,7 +15,9 @@
 #include <deque>
 #include <filesystem>
 #include <future>
+#include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -113,6 +115,7 @@ struct Server::State {
   std::string socket;  // empty: TCP
   std::uint16_t port = 0;
   std::atomic<bool> stopping{false};
+  std::map<std::string, std::set<std::string>> methods;  // by path; before start() only
 };
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {
@@ -120,6 +123,17 @@ Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {
   state_->http.set_keep_alive_timeout(5);
   state_->http.set_read_timeout(5);
   state_->http.set_write_timeout(5);
+  state_->http.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+    const auto known = state_->methods.find(request.path);
+    if (known == state_->methods.end() || known->second.contains(request.method))
+      return httplib::Server::HandlerResponse::Unhandled;
+    std::string allowed;
+    for (const auto& method : known->second) allowed += (allowed.empty() ? "" : ", ") + method;
+    response.status = 405;
+    response.set_header("Allow", allowed);
+    response.set_content("{\"error\": \"found " + request.method + ", expected " + allowed + "\"}", "application/json");
+    return httplib::Server::HandlerResponse::Handled;
+  });
   state_->http.set_exception_handler(
       [](const httplib::Request&, httplib::Response& response, const std::exception_ptr&) {
         response.status = 500;
@@ -181,10 +195,18 @@ httplib::Server::Handler answering(Server::Handler handler) {
 
 }  // namespace
 
-void Server::get(const std::string& path, Handler handler) { state_->http.Get(path, answering(std::move(handler))); }
-void Server::post(const std::string& path, Handler handler) { state_->http.Post(path, answering(std::move(handler))); }
+void Server::get(const std::string& path, Handler handler) {
+  state_->methods[path].insert({"GET", "HEAD"});
+  state_->http.Get(path, answering(std::move(handler)));
+}
+
+void Server::post(const std::string& path, Handler handler) {
+  state_->methods[path].insert("POST");
+  state_->http.Post(path, answering(std::move(handler)));
+}
 
 void Server::stream(const std::string& path, StreamHandler handler) {
+  state_->methods[path].insert({"GET", "HEAD"});
   state_->http.Get(path, [this, handler = std::move(handler)](const httplib::Request& from, httplib::Response& to) {
     auto source = handler(request_of(from));
     to.set_chunked_content_provider("application/x-ndjson", [this, source](std::size_t, httplib::DataSink& sink) {
