@@ -9,6 +9,8 @@
 
 #include "fairlead/base/standard_output.hpp"
 #include "fairlead/config/report.hpp"
+#include "gateway/admin_json.hpp"
+#include "gateway/config_plan.hpp"
 #include "gateway/gateway.hpp"
 #include "gateway/kong_source.hpp"
 
@@ -16,6 +18,7 @@ namespace {
 
 using fairlead::Result;
 using fairlead::gateway::Arguments;
+using fairlead::gateway::Json;
 
 constexpr const char* kFooter = R"(
 Examples:
@@ -113,16 +116,67 @@ int check_kong(const std::string& path, const Arguments& arguments) {
   return converted->refused == 0 ? 0 : 1;
 }
 
+/// Conditions that say no: of an object (`who`), one of its listeners, parents or ancestors. That nothing is programmed
+/// is only told where no other one says why.
+void add_refusals(const std::string& who, const Json& conditions, std::vector<std::string>& out) {
+  const auto before = out.size();
+  const auto add = [&](std::string_view type) {
+    for (const auto& condition : conditions) {
+      const auto reason = condition.at("reason").get<std::string>();
+      if (condition.at("type") != type || condition.at("status") != "False" || reason.starts_with("Listeners"))
+        continue;
+      out.push_back(who + ": " + std::string(type) + " is False (" + reason +
+                    "): " + condition.at("message").get<std::string>());
+    }
+  };
+  add("Accepted");
+  add("ResolvedRefs");
+  if (out.size() == before) add("Programmed");
+}
+
+std::string name_of(const Json& reference) {
+  auto out = reference.at("kind").get<std::string>() + " " + reference.at("name").get<std::string>();
+  if (reference.contains("sectionName")) out += ", " + reference.at("sectionName").get<std::string>();
+  return out;
+}
+
+/// What shows only when the objects meet.
+std::vector<std::string> check_together(const std::string& path) {
+  auto plan = fairlead::gateway::ConfigPlan::open(path, {}, nullptr, nullptr, nullptr, true);
+  if (!plan || !(*plan)->load()) return {};
+  std::vector<std::string> out;
+  for (const auto& item : fairlead::gateway::documents_json((*plan)->status())) {
+    const auto& metadata = item.at("metadata");
+    const auto who = item.at("kind").get<std::string>() + " " +
+                     (metadata.contains("namespace") ? metadata.at("namespace").get<std::string>() + "/" : "") +
+                     metadata.at("name").get<std::string>();
+    const auto& status = item.at("status");
+    if (status.empty()) out.push_back(who + ": has no effect: its class, parent or target is not here, or not in use");
+    add_refusals(who, status.value("conditions", Json::array()), out);
+    for (const auto& listener : status.value("listeners", Json::array()))
+      add_refusals(who + ", listener " + listener.at("name").get<std::string>(), listener.at("conditions"), out);
+    for (const auto& parent : status.value("parents", Json::array()))
+      add_refusals(who + " at " + name_of(parent.at("parentRef")), parent.at("conditions"), out);
+    for (const auto& ancestor : status.value("ancestors", Json::array()))
+      add_refusals(who + " at " + name_of(ancestor.at("ancestorRef")), ancestor.at("conditions"), out);
+  }
+  return out;
+}
+
 int check_objects(const std::string& path, bool json) {
   const auto checked = fairlead::config::Checked::of(path, fairlead::config::gateway_kinds());
   if (!checked) {
     std::cerr << "fairlead-gateway: " << checked.error().message << "\n";
     return 1;
   }
+  const auto warnings = check_together(path);
   if (json) {
-    std::cout << checked->json() << "\n";
+    auto out = Json::parse(checked->json());
+    out["warnings"] = warnings;
+    std::cout << fairlead::gateway::dump(out) << "\n";
   } else {
     for (const auto& found : checked->update.diagnostics) std::cout << found.text() << "\n";
+    for (const auto& warning : warnings) std::cout << "warning: " << warning << "\n";
     std::cout << checked->summary(path) << "\n";
   }
   return checked->refused == 0 ? 0 : 1;

@@ -703,6 +703,27 @@ class CheckTest(unittest.TestCase):
         found = json.loads(self.check(self.folder, "-o", "json").stdout)
         self.assertEqual((found["refused"], found["diagnostics"][0]["found"]), (1, "70000"))
 
+    def test_what_shows_when_objects_meet_is_a_warning(self):
+        policy = """apiVersion: fairlead.io/v1alpha1
+kind: ClientPolicy
+metadata: {name: limits, namespace: default}
+spec: {targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: egde}], limits: {maxHeaders: 50}}
+"""
+        (self.folder / "all.yaml").write_text(join(
+            CLASS, gateway(http(8080), https(8443, "tls", "a.example", "site")), route("a", to("nobody")), policy,
+            route("lost", to("nobody"), gateway_name="egde")))
+        done = self.check(self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        said = done.stdout.splitlines()
+        no_secret = "Secret default/site is no Secret with tls.crt and tls.key in PEM"
+        unused = "has no effect: its class, parent or target is not here, or not in use"
+        self.assertEqual(set(said[:-1]), {
+            f"warning: Gateway default/edge, listener tls: ResolvedRefs is False (InvalidCertificateRef): {no_secret}",
+            "warning: HTTPRoute default/a at Gateway edge: ResolvedRefs is False (BackendNotFound): "
+            "Service default/nobody port 80 does not exist",
+            f"warning: HTTPRoute default/lost: {unused}", f"warning: ClientPolicy default/limits: {unused}"})
+        self.assertEqual(len(json.loads(self.check(self.folder, "-o", "json").stdout)["warnings"]), 4)
+
     def test_what_is_answered_by_500_is_a_warning(self):
         reference = "filters: [{type: ExtensionRef, extensionRef: {group: a.b, kind: C, name: d}}]"
         for kind in ("HTTPRoute", "GRPCRoute"):
