@@ -153,7 +153,7 @@ class JsonLogTest(unittest.TestCase):
             (asked("/reset"), 502, "UC", "the_backend's_connection_ended"),
             (short, 200, "UC", "via_upstream"),
             (given_up, 499, "DC", "the_client_ended_the_request"),
-            (bad_body, 400, "DPE", "the_client_ended_the_request"),
+            (bad_body, 400, "DPE", "the_request's_body_is_malformed"),
             (lambda: raw(self.gateway.port, b"GET /%zz HTTP/1.1\r\nhost: a\r\n\r\n"), 400, "DPE", None),
             (lambda: raw(self.gateway.port, b"GET / HTTP/1.1\r\nhost: a\r\nx : 1\r\n\r\n"), 400, "DPE", None),
             (lambda: raw(self.gateway.port, b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nhost: a\r\n\r\n"), 414, "DPE,TL", None),

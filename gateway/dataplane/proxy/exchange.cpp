@@ -39,6 +39,16 @@ std::uint16_t status_of(http::Reset why, http::Version version) {
   }
 }
 
+/// Who has ended the request, by what was answered.
+std::string_view end_of(std::uint16_t status) {
+  switch (status) {
+    case 400: return "the request's body is malformed";
+    case 408: return "the request's body did not come in time";
+    case 413: return "the request's body is too large";
+    default: return "the client ended the request";
+  }
+}
+
 }  // namespace
 
 Exchange::Exchange(Worker& worker) : worker_(worker) {}
@@ -166,7 +176,7 @@ void Exchange::on_reset(http::Reset why) {
   record_.flags.set(flag_of(why));
   if (!response_started_) {
     record_.status = status_of(why, head_.version);
-    record_.details = "the client ended the request";
+    record_.details = end_of(record_.status);
     connection_->on_cancelled();
   }
   drop_try();
