@@ -12,7 +12,7 @@ import time
 import unittest
 from email.utils import parsedate_to_datetime
 
-from backend import Backend, pattern
+from backend import Backend, pattern, says
 from support import LIMIT, PROGRAM, Gateway, Wire, curl, curl_status, eventually, raw
 
 
@@ -48,6 +48,28 @@ class Http1Test(unittest.TestCase):
         self.assertIn(b"x-framing: chunked", head)
         self.assertEqual(body, sent)
         self.assertEqual(curl(self.url("/chunked/123456")), pattern(123456))
+
+    def test_426_says_what_to_change_to(self):
+        for lines, said in ((("Upgrade: TLS/1.3", "Connection: upgrade, x-hop", "x-hop: 1"), b"TLS/1.3"),
+                            (("Upgrade: a/1", "Upgrade: b/2"), b"a/1")):
+            backend = Backend()
+            self.addCleanup(backend.close)
+            backend.answer = says(426, *lines, body=b"no")
+            gateway = Gateway("--listen", "127.0.0.1:0", "--to", backend.url)
+            self.addCleanup(gateway.close)
+            with Wire(gateway.port) as wire:
+                wire.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                status, head, body = wire.answer()
+            self.assertEqual((status, body), (426, b"no"))
+            self.assertIn(b"\r\nupgrade: " + said + b"\r\nconnection: upgrade\r\n", head)
+            self.assertNotIn(b"x-hop", head)
+            # Elsewhere it is an offer of the backend's connection, however many lines it has.
+            backend.answer = says(200, "Upgrade: a/1", "Upgrade: b/2", body=b"yes")
+            with Wire(gateway.port) as wire:
+                wire.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                status, head, body = wire.answer()
+            self.assertEqual((status, body), (200, b"yes"))
+            self.assertNotIn(b"upgrade", head)
 
     def test_trailers_pass(self):
         with Wire(self.gateway.port) as wire:

@@ -162,8 +162,9 @@ certificates:
             self.assertIn(found, backends, name)
         self.assertEqual(ask(https, "/named", scheme="https")[2], b"one", "an address is no name")
         self.assertIn(ask(http, "/named")[2], (b"two", b"three"), "without TLS names do not count")
-        status, _, body = ask(http, "/strict")
+        status, fields, body = ask(http, "/strict")
         self.assertEqual((status, json.loads(body)["message"]), (426, "Please use HTTPS protocol"))
+        self.assertEqual((fields["upgrade"], fields["connection"]), ("TLS/1.2, HTTP/1.1", "upgrade"))
         # Two fields and a host go before one path, however long: Gateway API would have it otherwise.
         self.assertIn(ask(http, "/api/a", "-X", "POST", "-d", "x")[2], (b"two", b"three"))
         for host, kind, status in (("x.b.example", "one", 200), ("c.org", "TWO", 200), ("c.org", "three", 404),

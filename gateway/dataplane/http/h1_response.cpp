@@ -98,7 +98,9 @@ H1Refusal ResponseParser::take(const Field& field) {
     case Known::kTransferEncoding: return framing_.take_coding(field.value);
     case Known::kConnection: return framing_.take_connection(field.value, out_.named);
     case Known::kUpgrade:
-      if (!framing_.upgrade.empty()) return H1Refusal::kUpgrade;
+      // What else could be spoken is of the connection; but 426 is no answer without it (RFC 9110 15.5.22).
+      if (head_.status == 426) head_.fields.push_back(field);
+      if (head_.status == 101 && !framing_.upgrade.empty()) return H1Refusal::kUpgrade;
       framing_.upgrade = field.value;
       return H1Refusal::kNone;
     case Known::kDropped:

@@ -158,6 +158,11 @@ char* write_h1(char* at, const RequestHead& head, const H1Line& line) {
 
 char* write_h1(char* at, const ResponseHead& head, const H1Line& line) {
   const auto status = line.status != 0 ? line.status : head.status;
+  if (const auto* wanted = status == 426 && line.upgrade.empty() ? find(head.fields, "upgrade") : nullptr) {
+    auto with = line;
+    with.upgrade = wanted->value;
+    return write_h1(at, head, with);
+  }
   const auto reason = line.status != 0 || head.reason.empty() ? reason_of(status) : head.reason;
   if (status < 100 || status > 599 || !is_content(reason) || !is_good(line)) return nullptr;
   at = put_number(put(at, "HTTP/1.1 "), status);
