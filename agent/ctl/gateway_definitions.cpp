@@ -118,9 +118,11 @@ Command purge_action() {
 Command config_action() {
   return {"config",
           "what is in force, and what another configuration would change",
-          "dump prints all that the gateway serves by as JSON: listeners, routes, clusters. diff plans PATH as the "
-          "gateway would, and prints what it would change; the exit code is 1 where it would change something. The "
-          "gateway reads PATH itself, with its own rights. Values that may be secrets are not shown.",
+          "dump prints what the gateway serves by as JSON: listeners, routes, clusters; of policies whose they are and "
+          "where they have a say, not what they say. diff plans PATH as the gateway would, and prints what it would "
+          "change of that; the exit code is 1 where it would change something. Certificates, access logs and TLS "
+          "settings are not compared. The gateway reads PATH itself, with its own rights. Values that may be secrets "
+          "are not shown.",
           {},
           {{"dump|diff", "what to do", true}, {"PATH", "for diff: a directory or file of objects", false}},
           {{"fairctl gateway config dump | jq .clusters", "what is in force"},
