@@ -117,6 +117,7 @@ bool listens_at(const proxy::ListenerSpec& listener, std::uint16_t port) {
 std::vector<const proxy::ListenerSpec*> listeners_for(const proxy::Snapshot& snapshot, const Asked& asked) {
   std::vector<const proxy::ListenerSpec*> out;
   for (const auto& listener : snapshot.listeners) {
+    if (listener->router == nullptr) continue;  // passes on what it does not read
     const bool tls = listener->kind == proxy::ListenerKind::kHttps;
     if (!asked.scheme.empty() && tls != (asked.scheme == "https")) continue;
     if (asked.port == 0 || listens_at(*listener, asked.port)) out.push_back(listener.get());
@@ -339,8 +340,7 @@ Result<Json> why_json(const proxy::Snapshot& snapshot, const Question& question)
     std::string all;
     for (const auto& listener : snapshot.listeners)
       for (const auto& address : listener->addresses)
-        all += (all.empty() ? "" : ", ") +
-               std::string(listener->kind == proxy::ListenerKind::kHttps ? "https" : "http") + "://" + address.text();
+        all += (all.empty() ? "" : ", ") + std::string(proxy::scheme_of(listener->kind)) + "://" + address.text();
     return fail("no listener has the URL's scheme and port; found: " + (all.empty() ? "none" : all));
   }
   const proxy::ListenerSpec* chosen = nullptr;

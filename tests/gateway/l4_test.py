@@ -617,6 +617,13 @@ class StreamTest(unittest.TestCase):
             ("HTTPRoute default/web", "web.example"): None})
         self.assertEqual(shown[f"default/edge:{self.none}"]["routes"], [])
 
+    def test_where_a_request_would_go_is_asked_of_http_alone(self):
+        ask = f"http://{self.served.gateway.admin}/v1/gateway/why?method=GET&url="
+        answer = curl(f"{ask}http://a.example:{self.tcp}/").decode()
+        self.assertRegex(answer, "no listener has the URL's scheme and port; found: .*tcp://127.0.0.1:")
+        self.assertIsNone(json.loads(curl(ask + "/none")).get("route"))
+        self.assertEqual(curl(f"http://{self.served.gateway.admin}/healthz"), b"ok\n")
+
     def test_nothing_is_said_to_be_unserved(self):
         told = self.served.conditions()
         self.assertNotIn("TLSRoute is not served", told)
