@@ -33,16 +33,18 @@ tls::TlsVersion version_of(model::ClientTls::Version version) {
 }
 
 tls::ServerPolicy policy_of(const CompiledListener& listener, const model::Cluster& cluster) {
+  // What the backends of a TLSRoute speak is not known here, so that nothing is agreed on where nobody has said it.
+  const bool http = listener.spec->protocol != model::ListenerProtocol::kTls;
   tls::ServerPolicy out;
-  out.alpn = {"h2", "http/1.1"};
+  if (http) out.alpn = {"h2", "http/1.1"};
   out.client.mode = auth_of(listener, cluster);
   if (listener.client_validation)
     for (const auto& pem : listener.client_validation->ca_pem) out.client.ca_pem += pem + "\n";
   if (listener.settings == nullptr) return out;
   const auto& settings = *listener.settings;
   if (!settings.tls.alpn_protocols.empty()) out.alpn = settings.tls.alpn_protocols;
-  if (!settings.http2.enabled) std::erase(out.alpn, "h2");
-  if (out.alpn.empty()) out.alpn = {"http/1.1"};
+  if (http && !settings.http2.enabled) std::erase(out.alpn, "h2");
+  if (http && out.alpn.empty()) out.alpn = {"http/1.1"};
   out.protocol.min_version = version_of(settings.tls.min_version);
   out.protocol.max_version = version_of(settings.tls.max_version);
   for (const auto& cipher : settings.tls.ciphers)

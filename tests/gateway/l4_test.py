@@ -558,6 +558,18 @@ class StreamTest(unittest.TestCase):
                    f"https://ends.example:{self.tls}/bytes/{MIB}")
         self.assertEqual(got, pattern(MIB))
 
+    def test_no_protocol_is_agreed_on_that_backends_may_not_speak(self):
+        for offered in (["h2", "http/1.1"], ["mqtt"], []):
+            context = ssl.create_default_context(cafile=self.folder / "web.example.pem")
+            context.check_hostname = False
+            if offered:
+                context.set_alpn_protocols(offered)
+            with self.subTest(offered=offered), socket.create_connection(("127.0.0.1", self.tls), LIMIT) as peer, \
+                    context.wrap_socket(peer, server_hostname="ends.example") as stream:
+                self.assertIsNone(stream.selected_alpn_protocol())
+                stream.sendall(b"GET /name HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+                self.assertIn(b"200 Here", stream.recv(4096))
+
     def test_a_name_without_a_route_and_what_is_no_tls_are_refused(self):
         before = self.refusals("no_route")
         asked = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{self.tls}", "-servername", "c.example"],
