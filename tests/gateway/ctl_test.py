@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """fairctl gateway against a real fairlead-gateway, and the admin API that it asks."""
+import contextlib
 import json
 import os
 import pathlib
 import re
+import select
+import socket
 import subprocess
 import tempfile
 import time
@@ -197,6 +200,15 @@ class Asking(unittest.TestCase):
                 head = curl("-i", "-X", method, f"http://{self.admin}/{path}").decode()
                 self.assertRegex(head, r"^HTTP/1.1 405 [\s\S]*\nAllow: GET, HEAD\r\n")
         self.assertEqual(curl_status("-I", f"http://{self.admin}/readyz"), "200")
+
+    def test_who_connects_and_asks_nothing_is_in_nobodys_way(self):
+        def answered_beside_them():
+            host, port = self.admin.split(":")
+            with contextlib.ExitStack() as held:
+                idle = [held.enter_context(socket.create_connection((host, int(port)), LIMIT)) for _ in range(40)]
+                self.assertEqual(curl_status(f"http://{self.admin}/readyz"), "200")
+                return not select.select(idle, [], [], 0)[0]  # none had to be closed first
+        self.assertTrue(eventually(answered_beside_them))
 
     def test_top_measures(self):
         process = subprocess.Popen([FAIRCTL, "--socket", str(self.socket), "gateway", "top", "--once", "-i", "1", "-o",

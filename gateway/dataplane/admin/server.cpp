@@ -26,8 +26,9 @@
 namespace fairlead::admin {
 namespace {
 
-/// Followers hold a thread each; the rest is for questions.
-constexpr std::size_t kThreads = 16;
+/// Followers hold a thread each, and so does, for five seconds, who connects and asks nothing; the rest is for
+/// questions, of which a probe's has to be answered within a second.
+constexpr std::size_t kThreads = 64;
 constexpr std::chrono::seconds kLoopLimit{5};
 
 /// Threads that begin as they are needed: most of the time nobody asks, and each costs some 20 KiB.
