@@ -58,6 +58,7 @@ services:
   routes:
   - {{name: api, paths: [/api]}}
   - {{name: kept, paths: [/kept/], strip_path: false}}
+  - {{name: purged, paths: [/purged], methods: [PURGE, REPORT]}}
   - {{name: numbers, paths: ['~/v(?<number>[0-9]+)/']}}
   - {{name: secure, paths: [/secure], protocols: [https], https_redirect_status_code: 301}}
   - {{name: strict, paths: [/strict], protocols: [https]}}
@@ -80,7 +81,7 @@ services:
     paths: [/changed]
     plugins:
     - name: request-transformer
-      config: {{add: {{headers: ['x-add:yes'], querystring: ['q:1']}}, remove: {{headers: [x-gone]}}}}
+      config: {{add: {{headers: ['x-add:yes'], querystring: ['q:1&#2 $(headers.none)']}}, remove: {{headers: [x-gone]}}}}
     - name: response-transformer
       config: {{add: {{headers: ['x-answer:changed']}}}}
     - name: cors
@@ -153,6 +154,8 @@ certificates:
             self.assertEqual(ask(http, path)[0], 200, path)
             self.assertEqual(last(self.one)[0][0], sent)
         self.assertEqual(last(self.one)[0][1]["host"], f"127.0.0.1:{self.one.port}")
+        for method, status in (("PURGE", 200), ("REPORT", 200), ("GET", 404), ("PURGES", 404)):
+            self.assertEqual(ask(http, "/purged", "-X", method, "-H", "fairlead-method: PURGE")[0], status, method)
         status, fields, _ = ask(http, "/secure?a=b")
         self.assertEqual((status, fields["location"]), (301, "https://a.example/secure?a=b"))
         self.assertEqual(ask(https, "/secure", scheme="https")[0], 200)
@@ -196,7 +199,7 @@ certificates:
         self.assertEqual((status, fields["x-answer"]), (200, "changed"))
         self.assertEqual(fields["access-control-allow-origin"], "https://shop.example")
         path, sent = next(one for one in last(self.two, self.three) if one[1].get("x-add") == "yes")
-        self.assertEqual((path, sent.get("x-gone"), sent["host"]), ("/?q=1", None, "pool.example"))
+        self.assertEqual((path, sent.get("x-gone"), sent["host"]), ("/?q=1%26%232%20", None, "pool.example"))
         status, fields, _ = ask(http, "/moved")
         self.assertEqual((status, fields["location"]), (302, "https://new.example/"))
         status, _, body = ask(http, "/down")

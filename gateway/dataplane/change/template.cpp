@@ -74,18 +74,6 @@ void append_json(const Value& value, std::string& out) {
   out.push_back('"');
 }
 
-/// What is encoded already, as a part of a path is, stays so.
-void append_segments(std::string_view text, std::string& out) {
-  while (!text.empty()) {
-    const bool triplet = text.size() > 2 && text[0] == '%' && hex_value(text[1]) >= 0 && hex_value(text[2]) >= 0;
-    const auto size = triplet ? 3U : 1U;
-    const auto piece = text.substr(0, size);
-    if (triplet || std::string_view("/!$&'()*+,;=:@").find(piece) != std::string_view::npos) out += piece;
-    else append_percent_encoded(piece, out);
-    text.remove_prefix(size);
-  }
-}
-
 }  // namespace
 
 void append_percent_encoded(std::string_view text, std::string& out) {
@@ -99,6 +87,16 @@ void append_percent_encoded(std::string_view text, std::string& out) {
     out.push_back('%');
     out.push_back(kHex[byte >> 4]);
     out.push_back(kHex[byte & 15]);
+  }
+}
+
+void append_part(std::string_view text, std::string_view kept, std::string& out) {
+  while (!text.empty()) {
+    const bool triplet = text.size() > 2 && text[0] == '%' && hex_value(text[1]) >= 0 && hex_value(text[2]) >= 0;
+    const auto piece = text.substr(0, triplet ? 3 : 1);
+    if (triplet || kept.find(piece) != std::string_view::npos) out += piece;
+    else append_percent_encoded(piece, out);
+    text.remove_prefix(piece.size());
   }
 }
 
@@ -208,7 +206,7 @@ void Template::put(const Piece& piece, const Value& value, bool json, std::strin
   switch (place_) {
     case Place::kText: out += text; return;
     case Place::kHeader: return append_header_value(text, out);
-    case Place::kWholePath: return append_segments(text, out);
+    case Place::kWholePath: return append_part(text, "/!$&'()*+,;=:@", out);
     case Place::kPath:
     case Place::kQuery: return append_percent_encoded(text, out);
     case Place::kJson: return append_json_escaped(text, out);

@@ -89,6 +89,9 @@ std::optional<Reference> read_reference(std::string_view text) {
   return std::nullopt;
 }
 
+/// Of a parameter's value: a space or '#' would end the target, '&' the value.
+constexpr std::string_view kInParameters = "!$'()*+,;:@/?=";
+
 /// Characters behind "{{" up to "}}", which within quotes ends nothing; npos: no end.
 std::size_t end_of_value(std::string_view text) {
   bool quoted = false;
@@ -132,7 +135,9 @@ class TemplateCompiler {
       else if (quoted_ && c == '\\') escaped_ = true;
       else if (c == '"') quoted_ = !quoted_;
     }
-    out_.pieces_.emplace_back().literal = text;
+    auto& piece = out_.pieces_.emplace_back();
+    if (out_.place_ == Place::kQuery) append_part(text, kInParameters, piece.literal);
+    else piece.literal = text;
   }
 
   void blanks(std::string_view& text) const {

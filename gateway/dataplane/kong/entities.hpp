@@ -22,6 +22,11 @@ using Index = std::optional<std::size_t>;
 
 inline constexpr std::uint64_t kMostMs = 2'147'483'646;  ///< of times
 
+/// Kong takes no other.
+inline bool is_method(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
 struct Service {
   View at;
   std::string name, protocol = "http", host, path = "/";

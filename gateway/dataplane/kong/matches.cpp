@@ -319,7 +319,9 @@ RoutePlan plan_matches(Notes& notes, const File& file) {
     const auto headers = headers_of(notes, route);
     const auto base = base_of(file, route);
     if (route.joins_as_it_is && base != "/")
-      notes.unserved(route.joins_as_it_is, "v0, the default, as the service has a path: a slash parts the two");
+      notes.reader().warn(route.joins_as_it_is,
+                          "v0 counts, as it does in Kong unless its router_flavor is traditional: a slash parts the "
+                          "service's path and what is left of the request's");
     std::vector<const PathCondition*> paths;
     for (const auto& path : route.paths) paths.push_back(&path);
     if (paths.empty()) paths.push_back(nullptr);
@@ -331,12 +333,11 @@ RoutePlan plan_matches(Notes& notes, const File& file) {
         one.route = i;
         one.priority = priority_of(route, path);
         set_path(one, route, path, base);
-        if (!method.empty() && std::ranges::find(kMethods, method) == std::end(kMethods)) {
-          notes.unserved(route.at.find("methods"), "GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE or PATCH");
-          continue;
-        }
-        if (!method.empty()) one.match["method"] = method;
         if (!headers.empty()) one.match["headers"] = headers;
+        if (std::ranges::find(kMethods, method) != std::end(kMethods)) one.match["method"] = method;
+        else if (!method.empty())
+          one.match["headers"].push_back(
+              {{"type", "RegularExpression"}, {"name", route::kMethodName}, {"value", method}});
         plan.matches.push_back(std::move(one));
       }
   }

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <optional>
 
+#include "fairlead/change/template.hpp"
 #include "gateway/dataplane/config/fields.hpp"
 #include "gateway/dataplane/http/grammar.hpp"
 #include "gateway/dataplane/kong/plugins.hpp"
@@ -60,12 +61,22 @@ std::size_t end_of(std::string_view text) {
   return std::string_view::npos;
 }
 
-/// Kong's template as ours: $(headers.x or "none") is {{ request.header.x | default "none" }}.
-std::optional<std::string> template_of(std::string_view text) {
+enum class Values : std::uint8_t { kTexts, kTemplates, kParameters };
+
+/// Text between templates; Kong encodes all of a parameter.
+void append_literal(std::string_view text, Values values, std::string& out) {
+  if (values == Values::kParameters) change::append_percent_encoded(text, out);
+  else out += text;
+}
+
+/// Kong's template as ours: $(headers.x or "none") is {{ request.header.x | default "none" }}. Beside other text what
+/// is missing is nothing; alone it sets nothing.
+std::optional<std::string> template_of(std::string_view text, Values values) {
+  const bool alone = text.starts_with("$(") && end_of(text.substr(2)) + 3 == text.size();
   std::string out;
   while (!text.empty()) {
     const auto open = std::min(text.find("$("), text.size());
-    out += text.substr(0, open);
+    append_literal(text.substr(0, open), values, out);
     text.remove_prefix(open);
     if (text.empty()) break;
     const auto close = end_of(text);
@@ -73,10 +84,10 @@ std::optional<std::string> template_of(std::string_view text) {
     auto inner = http::grammar::trim(text.substr(2, close - 2));
     text.remove_prefix(close + 1);
     if (const auto literal = in_quotes(inner)) {
-      out += *literal;
+      append_literal(*literal, values, out);
       continue;
     }
-    std::string otherwise;
+    std::string otherwise = alone ? "" : R"( | default "")";
     if (const auto either = inner.find(" or "); either != std::string_view::npos) {
       const auto quoted = in_quotes(http::grammar::trim(inner.substr(either + 4)));
       if (!quoted) return std::nullopt;
@@ -90,13 +101,11 @@ std::optional<std::string> template_of(std::string_view text) {
   return out;
 }
 
-enum class Values : std::uint8_t { kTexts, kTemplates };
-
 /// What a value becomes; nothing where it is not served, which is in the notes.
 std::optional<std::string> value_of(Notes& notes, View at, std::string_view text, Values values) {
   if (text.find("{{") != std::string_view::npos) return notes.unserved(at, "a value without {{"), std::nullopt;
   if (values == Values::kTexts) return std::string(text);
-  auto out = template_of(text);
+  auto out = template_of(text, values);
   if (!out)
     notes.unserved(at, "templates such as $(headers.x), $(query_params.x or 'text') and $(uri_captures.x): no Lua");
   return out;
@@ -223,13 +232,16 @@ Json convert_json(Notes& notes, ConfigView& config) {
 
 void convert_request_transformer(Notes& notes, ConfigView& config, PluginParts& out) {
   Json request = Json::object();
-  if (const auto method = config.text("http_method"); !method.empty()) request["method"] = method;
+  if (const auto method = config.text("http_method"); !method.empty()) {
+    if (is_method(method)) request["method"] = method;
+    else notes.error(config.find("http_method"), "a method in capital letters");
+  }
   if (const auto uri = config.find("replace").find("uri"); uri && !uri.is_null() && !uri.text().empty())
     if (auto path = value_of(notes, uri, path_of(uri.text()), Values::kTemplates))
       request["backendPath"] = std::move(*path);
   auto headers = convert_changes(notes, config, "headers", Values::kTemplates);
   take_host(notes, config.at(), headers, out);
-  auto query = convert_changes(notes, config, "querystring", Values::kTemplates);
+  auto query = convert_changes(notes, config, "querystring", Values::kParameters);
   auto body = convert_changes(notes, config, "body", Values::kTemplates);
   check_changes(notes, config, {"headers", "querystring", "body", "uri"});
   if (!headers.empty()) request["headers"] = std::move(headers);

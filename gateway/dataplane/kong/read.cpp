@@ -223,7 +223,7 @@ void FileReader::route(View at, Index parent) {
                  if (!std::ranges::all_of(out.protocols, [&](const auto& one) { return is_grpc(one) == out.grpc(); }))
                    notes_.error(v, "http and https, or grpc and grpcs, but not of both");
                }),
-         field("methods", [&](View v) { texts(v, out.methods); }), field("hosts", [&](View v) { hosts(v, out); }),
+         field("methods", [&](View v) { methods(v, out); }), field("hosts", [&](View v) { hosts(v, out); }),
          field("paths", [&](View v) { paths(v, out); }), field("headers", [&](View v) { headers(v, out); }),
          field("snis", [&](View v) { snis(v, out); }), unserved_condition("sources", "no sources"),
          unserved_condition("destinations", "no destinations"),
@@ -252,6 +252,11 @@ void FileReader::route(View at, Index parent) {
     out.strip_path = false;
   }
   file_.routes[index] = std::move(out);
+}
+
+void FileReader::methods(View at, Route& out) {
+  texts(at, out.methods);
+  if (!std::ranges::all_of(out.methods, is_method)) notes_.error(at, "methods in capital letters");
 }
 
 void FileReader::paths(View at, Route& out) {

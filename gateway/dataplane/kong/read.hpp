@@ -84,6 +84,7 @@ class FileReader {
   };
   void plugin(View at, const Scope& scope);
   void plugin_protocols(View at, Plugin& out);
+  void methods(View at, Route& out);
   void paths(View at, Route& out);
   void hosts(View at, Route& out);
   void snis(View at, Route& out);

@@ -52,6 +52,7 @@ bool is_grpc(const http::RequestHead& head) {
 std::optional<std::string_view> field_value(const Request& request, std::string_view name) {
   const auto& head = *request.head;
   if (name == kServerName) return request.server_name;
+  if (name == kMethodName) return head.method_text;
   // Heads have members for these two (message.hpp).
   if (name == "host") return head.authority;
   if (name == "content-length")

@@ -21,8 +21,9 @@ struct Unmet {
 /// Whether this is a request of gRPC: POST with content-type application/grpc, alone or with "+proto" and the like.
 [[nodiscard]] bool is_grpc(const http::RequestHead& head);
 
-/// The value of a field of the request (kServerName: of its TLS), its several values joined by ", "; nothing where it
-/// has none. A view into the request, or into a text of this thread that the next call overwrites.
+/// The value of a field of the request (kServerName, kMethodName: of its TLS, its method), its several values joined by
+/// ", "; nothing where it has none. A view into the request, or into a text of this thread that the next call
+/// overwrites.
 [[nodiscard]] std::optional<std::string_view> field_value(const Request& request, std::string_view name);
 
 /// The decoded first value of a parameter; the same.

@@ -152,6 +152,8 @@ class Template {
 
 /// Appends `text` with all but RFC 3986's unreserved characters percent-encoded.
 void append_percent_encoded(std::string_view text, std::string& out);
+/// A part of a path or query as it is written there: triplets, and what is in `kept`, stay.
+void append_part(std::string_view text, std::string_view kept, std::string& out);
 /// Whether a path has a segment "." or "..", encoded or not; encoded slashes separate too, since some backends decode.
 [[nodiscard]] bool has_dot_segment(std::string_view path);
 /// Appends a text that may be sent as a field's value: control characters as spaces, none around it.

@@ -25,6 +25,8 @@ using Regex = std::shared_ptr<const re2::RE2>;
 
 /// A header condition of this name is met by Request::server_name; no field of a request has a say in it.
 inline constexpr std::string_view kServerName = "fairlead-tls-server-name";
+/// One of this name by the request's method, whichever it is: HTTPRoutes name nine of them alone.
+inline constexpr std::string_view kMethodName = "fairlead-method";
 
 enum class Compare : std::uint8_t { kExact, kRegex };
 

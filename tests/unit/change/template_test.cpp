@@ -155,6 +155,8 @@ TEST(Template, LetsNoValueBecomeStructure) {
       {"/u/{{ request.header.x }}", Place::kPath, "\r\n \xc3\xa9"sv, "/u/%0D%0A%20%C3%A9"},
       // queries
       {"a={{ request.header.x }}", Place::kQuery, "b&c=d#e+f"sv, "a=b%26c%3Dd%23e%2Bf"},
+      {"x y&z#\xc3\xa9\t\"%41%4+a/b?{{ request.header.x }}", Place::kQuery, "!"sv,
+       "x%20y%26z%23%C3%A9%09%22%41%254+a/b?%21"},
       // JSON
       {R"({"a":"{{ request.header.x }}"})", Place::kJson, "\",\"admin\":true,\"b\":\""sv,
        R"({"a":"\",\"admin\":true,\"b\":\""})"},

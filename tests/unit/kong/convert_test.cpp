@@ -118,6 +118,17 @@ TEST(KongPaths, AreJoinedAsKongJoinsThem) {
   }
 }
 
+TEST(KongPaths, AreJoinedByV0WhateverTheFileSays) {
+  const auto out = convert(std::string(kServices) +
+                               "- {name: s, host: 10.0.0.1, path: /s, routes: [{name: r, paths: [/a], "
+                               "path_handling: v1}]}\n",
+                           false, "kong.yaml", {});
+  EXPECT_FALSE(out.yaml.empty());
+  ASSERT_EQ(out.diagnostics.size(), 1U);
+  EXPECT_NE(out.diagnostics[0].text().find("warning: services[0].routes[0].path_handling: v0 counts"),
+            std::string::npos);
+}
+
 TEST(KongPaths, ArePrefixesOfText) {
   const Served served(std::string(kServices) + "- {name: s, host: 10.0.0.1, routes: [{name: r, paths: [/a.b]}]}\n");
   EXPECT_EQ(served.ask("h", "/a.bc"), "route-r /c");
@@ -143,6 +154,9 @@ TEST(KongOrder, IsKongs) {
       // More fields go before a longer path, and before a host.
       {"{name: a, methods: [POST], paths: [/]}, {name: b, paths: [/x]}",
        {{"h", "/x", "POST", "a"}, {"h", "/x", "GET", "b"}},
+       true},
+      {"{name: a, methods: [PURGE], paths: [/]}, {name: b, paths: [/x]}",
+       {{"h", "/x", "PURGE", "a"}, {"h", "/x", "GET", "b"}, {"h", "/x", "PURGES", "b"}},
        true},
       {"{name: a, hosts: [h.a]}, {name: b, methods: [GET], paths: [/x]}",
        {{"h.a", "/x", "GET", "b"}, {"h.a", "/y", "GET", "a"}},
@@ -541,13 +555,14 @@ TEST(KongConvert, TemplatesOfTransformersAreOurs) {
       "- name: request-transformer\n  config:\n"
       "    replace: {uri: '/new/$(uri_captures.id)', headers: ['Host:other.example']}\n"
       "    add: {headers: ['a:$(headers[\"x-b\"] or \"none\")', \"b:$(query_params['q'])\", 'c:$(uri_captures[2])']}\n"
-      "    append: {body: ['f:v', 'empty:']}\n"
+      "    append: {body: ['f:v', 'empty:'], querystring: ['q:x%20&+ $(headers.y)/', 'r:$(headers.y)']}\n"
       "- name: response-transformer\n  config: {add: {json: ['a/b:1', 'c:$(x)'], json_types: [number]}}\n");
   const auto policy = object(served.yaml, "RequestPolicy", "route-r");
   for (const auto* part :
-       {"backendPath: \"/new/{{ request.capture.id }}\"", R"({{ request.header.x-b | default \"none\" }})",
-        "{{ request.query.q }}", "{{ request.capture.3 }}", "name: f\n", "onFailure: Pass", "path: \"/a~1b\"",
-        "value: 1\n", "value: \"$(x)\""})
+       {R"(backendPath: "/new/{{ request.capture.id | default \"\" }}")",
+        R"({{ request.header.x-b | default \"none\" }})", "{{ request.query.q }}", "{{ request.capture.3 }}",
+        R"(x%2520%26%2B%20{{ request.header.y | default \"\" }}%2F)", "\"{{ request.header.y }}\"", "name: f\n",
+        "onFailure: Pass", "path: \"/a~1b\"", "value: 1\n", "value: \"$(x)\""})
     EXPECT_NE(policy.find(part), std::string::npos) << part << policy;
   EXPECT_EQ(policy.find("empty"), std::string::npos) << "what has no value sets nothing";
   EXPECT_NE(object(served.yaml, "HTTPRoute", "route-r").find("value: other.example"), std::string::npos);

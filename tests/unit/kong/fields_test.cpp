@@ -58,6 +58,7 @@ const Field kFieldRows[] = {
     {"route", "name", "name: r, paths: [/a]", "name: other, paths: [/a]", kServed},
     {"route", "protocols", "paths: [/a]", "paths: [/a], protocols: [https]", kServed},
     {"route", "methods", "paths: [/a]", "paths: [/a], methods: [GET]", kServed},
+    {"route", "methods", "paths: [/a]", "paths: [/a], methods: [PURGE]", kServed},
     {"route", "hosts", "paths: [/a]", "paths: [/a], hosts: [a.example]", kServed},
     {"route", "paths", "paths: [/a]", "paths: [/b]", kServed},
     {"route", "headers", "paths: [/a]", "paths: [/a], headers: {x: [y]}", kServed},
@@ -75,7 +76,7 @@ const Field kFieldRows[] = {
     {"route", "response_buffering", "paths: [/a]", "paths: [/a], response_buffering: false", kNothing},
     // Shown where two expressions meet: convert_test.cpp, KongOrder.
     {"route", "regex_priority", "paths: ['~/a']", "paths: ['~/a'], regex_priority: 1", kNothing},
-    // v1 is as v0 where the service has no path, and named where it has one.
+    // v1 is as v0, with a warning where the service has a path.
     {"route", "path_handling", "paths: [/a]", "paths: [/a], path_handling: v1", kNothing},
     {"route", "tags", "paths: [/a]", "paths: [/a], tags: [a]", kNothing},
     {"route", "service", "paths: [/a]", "paths: [/a], service: nobody", kNamed},
