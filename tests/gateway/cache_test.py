@@ -196,6 +196,22 @@ class CacheTest(Served):
         states = collections.Counter(fields["cache-status"].split("; ttl")[0] for _, fields, _ in answers)
         self.assertEqual(states["fairlead; fwd=uri-miss; collapsed"], 49, states)
 
+    def test_a_herd_of_each_variant_is_one_fetch(self):
+        self.origin.answers["/herds"] = (200, [*FRESH, ("vary", "x-kind")], b"herd")
+        self.origin.hold = threading.Event()
+        try:
+            with concurrent.futures.ThreadPoolExecutor(30) as pool:
+                asked = [pool.submit(self.get, "/herds", f"x-kind: {number % 3}") for number in range(30)]
+                live = f"http://{self.followed.gateway.admin}/metrics"
+                self.assertTrue(eventually(lambda: self.open_requests(live) >= 30), curl(live).decode()[:2000])
+                self.origin.hold.set()
+                answers = [one.result(LIMIT) for one in asked]
+        finally:
+            self.origin.hold.set()
+            self.origin.hold = None
+        self.assertEqual({(status, body) for status, _, body in answers}, {(200, b"herd")})
+        self.assertEqual(self.fetches("/herds"), 3)
+
     @staticmethod
     def open_requests(live):
         """How many requests are under way, by the gateway's own count."""

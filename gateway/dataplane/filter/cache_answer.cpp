@@ -25,7 +25,7 @@ std::int64_t ttl_of(const cache::Entry& entry, std::int64_t now) {
 std::string_view stored_status(const cache::Entry& entry, const Told& told, std::int64_t now, Arena& arena) {
   std::string text = "fairlead; ";
   if (told.status != 0) {
-    text += "fwd=stale; fwd-status=";
+    text += told.by_request ? "fwd=request; fwd-status=" : "fwd=stale; fwd-status=";
     text += std::to_string(told.status);
   } else if (told.collapsed) {
     text += "fwd=uri-miss; collapsed";

@@ -28,7 +28,7 @@ enum class CacheOutcome : std::uint8_t {
   kPass,          ///< not storable at present
   kMethod,
   kBypass,        ///< by its headers, a body, or a condition that only the origin can answer
-  kRequest,       ///< its own Cache-Control: 504 to only-if-cached
+  kRequest,       ///< its own Cache-Control: what is fresh is not for it, or 504 to only-if-cached
   kValidated,     ///< after kStaleForward: the backend said 304
   kAfterError,    ///< after kStaleForward: the backend failed, and what is stored was served
 };
@@ -80,6 +80,7 @@ struct Told {
   bool shared = false;         ///< it came from the shared store just now
   std::string_view key{};      ///< for X-Cache-Key; empty: not told
   std::uint16_t status = 0;    ///< of a backend that was asked; 0: none was
+  bool by_request = false;     ///< which was asked since the request would not have what is fresh
 };
 /// 200, 206, 304 or 416, as the client asked: `fields` are those that it sent.
 void answer_stored(Request& request, const CacheCore& core, const cache::Entry& entry, const http::Fields& fields,

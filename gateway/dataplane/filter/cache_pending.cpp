@@ -61,12 +61,16 @@ Pending::Step Pending::look() {
   entry_ = nullptr;
   const auto found = fetch_.core->store->find(fetch_.key);
   if (found == nullptr) return fetch(CacheOutcome::kUriMiss);
-  if (const auto* entry = found->select(fetch_.asked, vary_scratch()); entry != nullptr) return decide(*entry);
+  auto& values = vary_scratch();
+  if (const auto* entry = found->select(fetch_.asked, values); entry != nullptr) return decide(*entry);
   if (found->pass_until > now()) {
     may_wait_ = false;
     return fetch(CacheOutcome::kPass);
   }
-  return fetch(found->entries.empty() ? CacheOutcome::kUriMiss : CacheOutcome::kVaryMiss);
+  if (found->entries.empty()) return fetch(CacheOutcome::kUriMiss);
+  variant_ = std::hash<std::string_view>{}(values);
+  if (std::exchange(other_variant_, false)) may_wait_ = true;
+  return fetch(CacheOutcome::kVaryMiss);
 }
 
 bool Pending::fresh_enough(const cache::Entry& entry) const {
@@ -91,7 +95,7 @@ Pending::Step Pending::decide(const cache::EntryPtr& entry) {
   if (control_.no_cache || control_.max_age || control_.min_fresh || !entry->serves_while_revalidating(now())) {
     // Nobody can wait for what is never fresh: whoever came next would have to ask again.
     if (entry->lifetime == 0 || entry->validate_always) may_wait_ = false;
-    return fetch(CacheOutcome::kStaleForward);
+    return fetch(entry->fresh(now()) ? CacheOutcome::kRequest : CacheOutcome::kStaleForward);
   }
   // One revalidates; the others are served meanwhile. A HEAD, which brings nothing to store, leaves that to another.
   flight_ = fetch_.key.hash ^ std::hash<std::string_view>{}(entry->vary_values);
@@ -117,7 +121,9 @@ Pending::Step Pending::fetch(CacheOutcome outcome) {
   if (control_.only_if_cached) return ask_shared() == Step::kWait ? Step::kWait : refuse();
   if (lead_ != nullptr || !coalesces()) return ask_shared();
   flight_ = fetch_.key.hash;
+  // Each variant has a flight of its own, as soon as it is known that there are any.
   if (entry_ != nullptr) flight_ ^= std::hash<std::string_view>{}(entry_->vary_values);
+  else if (outcome == CacheOutcome::kVaryMiss) flight_ ^= variant_;
   if (waiter_ == nullptr) {
     waiter_ = std::make_shared<cache::Waiter>();
     waiter_->reactor = &request_.reactor();
@@ -202,6 +208,7 @@ void Pending::on_landing(cache::Landing how) {
   waiter_->owner = nullptr;
   // Where whoever asked has gone one of those who wait does it instead; else each asks for itself.
   if (how != cache::Landing::kGone) may_wait_ = false;
+  other_variant_ = how == cache::Landing::kStored && !std::exchange(landed_, true);
   proceed();
 }
 

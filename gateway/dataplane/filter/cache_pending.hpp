@@ -66,12 +66,15 @@ class Pending final : public State, cache::WaitOwner, SharedReader, event::Timer
   std::shared_ptr<cache::Waiter> waiter_;
   std::unique_ptr<cache::Lead> lead_;
   std::uint64_t flight_ = 0;
+  std::uint64_t variant_ = 0;  // hash of what this request has for the fields that others vary by
   std::unique_ptr<SharedQuestion> question_;  // under way
   CacheOutcome outcome_ = CacheOutcome::kUriMiss;
   bool stores_ = false;      // what comes may be stored
   bool validates_ = false;   // entry_'s validators were sent
   bool may_wait_ = true;     // for what others fetch
   bool waited_ = false;
+  bool landed_ = false;        // what it waited for is stored
+  bool other_variant_ = false; // just now, and may be another variant: its own may be waited for, once
   bool looked_again_ = false;
   bool asked_shared_ = false;
   bool from_shared_ = false;  // the shared store had it

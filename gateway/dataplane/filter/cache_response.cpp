@@ -130,7 +130,8 @@ Verdict Pending::validated(const http::ResponseHead& head) {
   const auto entry = fetch_.freshen(*entry_, head.fields, now(), stored);
   land(stored);
   fetch_.core->count(fetch_.meter, CacheOutcome::kValidated);
-  answer_stored(request_, *fetch_.core, *entry, fetch_.asked, {.status = 304});
+  answer_stored(request_, *fetch_.core, *entry, fetch_.asked,
+                {.status = 304, .by_request = outcome_ == CacheOutcome::kRequest});
   return Verdict::kAnswered;
 }
 
@@ -138,7 +139,8 @@ Verdict Pending::serve_after_error(std::uint16_t status) {
   land(false);
   fetch_.core->count(fetch_.meter, CacheOutcome::kAfterError);
   const auto entry = entry_;
-  answer_stored(request_, *fetch_.core, *entry, fetch_.asked, {.status = status});
+  answer_stored(request_, *fetch_.core, *entry, fetch_.asked,
+                {.status = status, .by_request = outcome_ == CacheOutcome::kRequest});
   return Verdict::kAnswered;
 }
 

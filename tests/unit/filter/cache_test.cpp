@@ -504,7 +504,13 @@ TEST_F(CacheFilter, HonoursRequestsOnlyWhereItIsTold) {
   EXPECT_EQ(get("/a", {{"cache-control", "only-if-cached"}}, kFresh, "new").body, "body");
   EXPECT_EQ(get("/a", {{"cache-control", "min-fresh=30"}}, kFresh, "new").body, "body");
   EXPECT_EQ(get("/a", {{"cache-control", "min-fresh=90"}}, kFresh, "fresh").body, "fresh");
-  EXPECT_EQ(get("/a", {{"pragma", "no-cache"}}, kFresh, "newer").body, "newer");
+  auto& newer = get("/a", {{"pragma", "no-cache"}}, kFresh, "newer");
+  EXPECT_EQ(newer.body, "newer");
+  EXPECT_EQ(newer.field("cache-status"), "fairlead; fwd=request; stored");
+  auto& validating = ask("/a", {{"cache-control", "no-cache"}});
+  ASSERT_EQ(send(validating), Verdict::kContinue);
+  respond(validating, 304, {{"cache-control", "max-age=60"}});
+  EXPECT_EQ(validating.field("cache-status").substr(0, 35), "fairlead; fwd=request; fwd-status=3");
   EXPECT_EQ(get("/a", {{"cache-control", "no-store, no-cache"}}, kFresh, "newest").body, "newest");
   EXPECT_EQ(get("/a", {}, kFresh, "other").body, "newer");
   auto& refused = get("/b", {{"cache-control", "only-if-cached"}}, kFresh);
