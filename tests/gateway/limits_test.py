@@ -105,6 +105,16 @@ class LimitsTest(unittest.TestCase):
         self.assertTrue(problem["request_id"])
         self.assertEqual(len(self.backend.requests("/name")), 2, "a refused request does not reach the backend")
 
+    def test_clients_of_grpc_are_told_in_words(self):
+        self.start(policy("limits", "rateLimits: {limits: [{name: all, requests: 1, per: 744h}], refusal: {status: 503, detail: 50% is müßig}}"))
+        call = {"method": "POST", "fields": [("content-type", "application/grpc"), ("content-length", "0")]}
+        self.assertEqual(ask(self.port, **call)[0], 200)
+        status, fields, _ = ask(self.port, **call)
+        self.assertEqual((status, fields["grpc-status"], fields["content-type"]), (200, "14", "application/grpc"))
+        self.assertEqual(fields["grpc-message"], "50%25 is m%C3%BC%C3%9Fig")
+        self.assertIn("retry-after", fields)
+        self.assertIn("r=0", fields["ratelimit"])
+
     def test_refused_requests_do_not_count_and_limits_are_taken_together(self):
         self.start(policy("limits", "rateLimits: {limits: ["
                                     "{name: client, algorithm: FixedWindow, requests: 10, per: 744h, key: [{type: Header, name: x-id}]},"

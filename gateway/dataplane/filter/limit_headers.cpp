@@ -135,7 +135,7 @@ void answer_refusal(Request& request, const model::LimitRefusal& words, std::str
   if (words.body.empty()) {
     answer_problem(request, words.status, words.title.empty() ? title : words.title,
                    words.detail.empty() ? detail : words.detail, telemetry::ResponseFlag::kRateLimited,
-                   std::move(fields), {}, {.message = words.detail});
+                   std::move(fields), log_details, {.message = words.detail});
     return;
   }
   Answer answer{.status = words.status,

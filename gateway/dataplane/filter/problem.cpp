@@ -42,7 +42,8 @@ void answer_problem(Request& request, std::uint16_t status, std::string_view tit
                 .flag = flag,
                 .details = log_details,
                 .reason = words.reason,
-                .message = words.message};
+                .message = words.message,
+                .sentence = detail};
   answer.fields.insert(answer.fields.begin(), {"content-type", "application/problem+json"});
   request.answer(answer);
 }

@@ -2,6 +2,7 @@
 // The client's side: what comes in, and what goes back.
 #include "gateway/dataplane/proxy/exchange.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "fairlead/upstream/retry.hpp"
@@ -305,6 +306,20 @@ std::string_view Exchange::grpc_status_of(std::uint16_t status) {
   }
 }
 
+/// As grpc-message has it: percent-encoded where it is no visible ASCII.
+std::string_view Exchange::grpc_message(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  const auto plain = [](char c) { return c >= ' ' && c <= '~' && c != '%'; };
+  if (std::ranges::all_of(text, plain)) return arena_.copy(text);
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (plain(c)) out += c;
+    else out.append("%").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
+  }
+  return arena_.copy(out);
+}
+
 /// gRPC clients read the status from the trailers, which stand in the head where nothing else follows.
 void Exchange::reply_grpc(http::Fields fields, std::string_view status, std::string_view text) {
   response_started_ = response_ended_ = true;
@@ -312,7 +327,7 @@ void Exchange::reply_grpc(http::Fields fields, std::string_view status, std::str
   head.status = 200;
   head.fields = std::move(fields);
   for (const http::Field& field :
-       {http::Field{"content-type", "application/grpc"}, {"grpc-status", status}, {"grpc-message", text}})
+       {http::Field{"content-type", "application/grpc"}, {"grpc-status", status}, {"grpc-message", grpc_message(text)}})
     head.fields.push_back(field);
   send_head(head, true);
 }

@@ -173,6 +173,7 @@ class Exchange final : public http::ServerHandler {
   void reply(std::uint16_t status, Flag flag, std::string_view text);
   /// gRPC's mapping of HTTP statuses (doc/http-grpc-status-mapping.md of the gRPC project).
   [[nodiscard]] static std::string_view grpc_status_of(std::uint16_t status);
+  std::string_view grpc_message(std::string_view text);
   void reply_grpc(http::Fields fields, std::string_view status, std::string_view text);
   [[nodiscard]] bool as_kong() const { return listener_->limits->style == AnswerStyle::kKong; }
   void tell_as_kong(std::string_view prefix);

@@ -95,7 +95,12 @@ void Exchange::answer_whole(const filter::Answer& answer) {
   const auto* type = http::find(answer.fields, "content-type");
   const bool problem = record_.grpc || (type != nullptr && type->value == "application/problem+json");
   if (answer.flagged && as_kong() && problem) return answer_as_kong(answer, false);
-  if (record_.grpc && answer.flagged) return reply_grpc({}, grpc_status_of(answer.status), record_.details);
+  if (record_.grpc && answer.flagged) {
+    head.fields = answer.fields;
+    std::erase_if(head.fields, [](const http::Field& field) { return field.name == "content-type"; });
+    return reply_grpc(std::move(head.fields), grpc_status_of(answer.status),
+                      answer.sentence.empty() ? record_.details : answer.sentence);
+  }
   head.status = answer.status;
   head.fields = answer.fields;
   send_whole(head, answer.body);
@@ -148,8 +153,7 @@ void Exchange::answer_as_kong(const filter::Answer& answer, bool of_gateway) {
   head.fields = answer.fields;
   std::erase_if(head.fields, [](const http::Field& field) { return field.name == "content-type"; });
   change_challenges(head.fields, arena_);
-  if (record_.grpc)
-    return reply_grpc(std::move(head.fields), kong_grpc_status(head.status), arena_.copy(kong_message(own)));
+  if (record_.grpc) return reply_grpc(std::move(head.fields), kong_grpc_status(head.status), kong_message(own));
   const auto text = kong_text(own);
   head.fields.push_back({"content-type", text.type});
   if (head.status == 426 && head_.version != http::Version::kHttp2)

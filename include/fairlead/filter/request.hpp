@@ -46,6 +46,7 @@ struct Answer {
   /// ("jwt:expired"); what settings say in the gateway's place.
   std::string_view reason{};
   std::string_view message{};
+  std::string_view sentence{};  ///< what the body says to people; clients of gRPC get no body
 };
 
 /// A part of an answer that goes out as it comes. Views are good during Request::answer_part() only.
