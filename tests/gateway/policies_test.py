@@ -156,7 +156,8 @@ class Policies(unittest.TestCase):
         closed = "a policy of this route cannot be served\n"
         for section in ("  authenticaton: {methods: {apiKey: {}}}\n",  # no such section
                         "  authentication: {methods: {apiKey: {header: x}}}\n",
-                        "  rateLimits: {limits: [{name: a, requests: none, per: Day}]}\n"):
+                        "  rateLimits: {limits: [{name: a, requests: none, per: Day}]}\n",
+                        "  answer: {status: 99}\n"):
             with self.subTest(section=section):
                 self.port = free_port()
                 self.start(policy("one", "HTTPRoute", "web", section))
@@ -172,7 +173,7 @@ class Policies(unittest.TestCase):
                    policy("two", "Gateway", "edge", "  authenticaton: {methods: {apiKey: {}}}\n"))
         self.assertEqual(self.ask(), closed, "a more special policy has the same sections")
         self.port = free_port()
-        self.start(policy("one", "HTTPRoute", "web", "  answer: {status: 99}\n"))
+        self.start(policy("one", "HTTPRoute", "web", "  compression: {minLength: x}\n"))
         self.assertEqual(self.ask(), "backend", "it lets nobody in")
         self.port = free_port()
         self.start(policy("one", "Gateway", "edge", "  authentication: {methods: {apiKey: {}}, anonymous: {allow: true}}\n"),

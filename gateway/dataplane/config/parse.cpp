@@ -50,10 +50,11 @@ bool lacks_files_only(const Diagnostics& all, std::size_t before) {
   });
 }
 
-/// Whether a policy has a section that decides who may pass, or one whose name is not known: a slip may have made it.
+/// Whether a policy has a section that decides who may pass, one that answers in the backend's place, by which routes
+/// are closed, or one whose name is not known: a slip may have made it.
 bool decides(View spec) {
-  constexpr std::string_view kOthers[] = {"targetRefs", "consumers",   "correlation", "crossOrigin", "canary", "fault",
-                                          "aggregate",  "compression", "transform",   "answer",      "cache"};
+  constexpr std::string_view kOthers[] = {"targetRefs", "consumers", "correlation", "crossOrigin", "canary",
+                                          "fault",      "aggregate", "compression", "transform",   "cache"};
   if (!spec || !spec.is_mapping()) return true;
   for (auto section = spec.first(); section; section = section.next())
     if (std::ranges::find(kOthers, section.key()) == std::end(kOthers)) return true;
