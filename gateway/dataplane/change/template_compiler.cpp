@@ -92,6 +92,14 @@ std::optional<Reference> read_reference(std::string_view text) {
 /// Of a parameter's value: a space or '#' would end the target, '&' the value.
 constexpr std::string_view kInParameters = "!$'()*+,;:@/?=";
 
+/// Other characters in triplets: no target has them as they are.
+void append_ascii(std::string_view text, std::string& out) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (static_cast<unsigned char>(text[i]) < 0x80) out += text[i];
+    else append_percent_encoded(text.substr(i, 1), out);
+  }
+}
+
 /// Characters behind "{{" up to "}}", which within quotes ends nothing; npos: no end.
 std::size_t end_of_value(std::string_view text) {
   bool quoted = false;
@@ -137,6 +145,7 @@ class TemplateCompiler {
     }
     auto& piece = out_.pieces_.emplace_back();
     if (out_.place_ == Place::kQuery) append_part(text, kInParameters, piece.literal);
+    else if (out_.place_ == Place::kPath || out_.place_ == Place::kWholePath) append_ascii(text, piece.literal);
     else piece.literal = text;
   }
 

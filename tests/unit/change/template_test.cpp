@@ -153,6 +153,7 @@ TEST(Template, LetsNoValueBecomeStructure) {
       {"/u/{{ request.body.none }}/p", Place::kPath, "a", "! unsafe"},
       {"/u/{{ request.body.none | default \"me\" }}/p", Place::kPath, "a", "/u/me/p"},
       {"/u/{{ request.header.x }}", Place::kPath, "\r\n \xc3\xa9"sv, "/u/%0D%0A%20%C3%A9"},
+      {"/caf\xc3\xa9/[{{ request.header.x }}]", Place::kPath, "a"sv, "/caf%C3%A9/[a]"},
       // queries
       {"a={{ request.header.x }}", Place::kQuery, "b&c=d#e+f"sv, "a=b%26c%3Dd%23e%2Bf"},
       {"x y&z#\xc3\xa9\t\"%41%4+a/b?{{ request.header.x }}", Place::kQuery, "!"sv,
