@@ -3,6 +3,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <utility>
+
 namespace fairlead::gateway {
 
 void RedisWatch::look(const FilterPlan& filters) {
@@ -20,6 +22,26 @@ void RedisWatch::look(const FilterPlan& filters) {
                    std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - since).count());
     return true;
   });
+  for (const auto& [of, n] : numbers) look(of, n);
+  std::erase_if(answers_, [&](const auto& one) { return !numbers.contains(one.first); });
+}
+
+/// Errors in place of answers come one by one, by what is asked: it answers again once there have been none for a
+/// while.
+void RedisWatch::look(const RedisName& of, const limit::RedisNumbers& n) {
+  constexpr auto kQuiet = std::chrono::seconds(10);
+  auto& answers = answers_[of];
+  const bool more = n.errors > answers.errors;
+  answers.errors = n.errors;
+  if (more) {
+    if (!std::exchange(answers.refuses, true))
+      spdlog::warn("redis {}, for {}: answers with errors, and policies do without it: {}", of.name, of.use,
+                   n.refusal.empty() ? "no answer that is known" : n.refusal);
+    answers.last = Clock::now();
+  } else if (answers.refuses && Clock::now() - answers.last >= kQuiet) {
+    answers.refuses = false;
+    spdlog::info("redis {}, for {}: no more errors", of.name, of.use);
+  }
 }
 
 }  // namespace fairlead::gateway

@@ -240,6 +240,7 @@ class RedisTest(unittest.TestCase):
         redis.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
         redis.call("CONFIG", "SET", "maxmemory", "1")
         self.assertEqual(ask(self.port)[0], 503)
+        self.await_log(rf"redis 127\.0\.0\.1:{redis.port}, for limits: answers with errors, .*: 127\.0\.0\.1:{redis.port}: OOM \w+")
         redis.call("CONFIG", "SET", "maxmemory", "0")
         status, fields, _ = ask(self.port)
         self.assertEqual((status, fields["ratelimit"].split(";")[1]), (200, "r=501"), "nothing was counted meanwhile")

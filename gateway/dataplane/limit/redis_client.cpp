@@ -169,7 +169,17 @@ void RedisClient::on_error(RedisNode& node, RedisQuestion& ask, std::string_view
   } else if (text.starts_with("READONLY ")) {
     node.drop();
   }
+  note_refusal(node, text);
   give_up(ask, NoAnswer::kError);
+}
+
+/// A Redis that is full says the same to every request: it is noted once.
+void RedisClient::note_refusal(const RedisNode& node, std::string_view text) {
+  constexpr std::size_t kMost = 200;
+  text = text.substr(0, kMost);
+  if (text == refusal_) return;
+  refusal_ = text;
+  config_->totals->note_refusal(node.address() + ": " + refusal_);
 }
 
 /// "MOVED 3999 127.0.0.1:6381"; without a host it is the one that says so.

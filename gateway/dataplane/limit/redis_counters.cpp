@@ -18,6 +18,7 @@ RedisNumbers& RedisNumbers::operator+=(const RedisNumbers& other) {
   clients += other.clients;
   fallback += other.fallback;
   if (!other.failure.empty()) failure = other.failure;
+  if (!other.refusal.empty()) refusal = other.refusal;
   return *this;
 }
 
@@ -37,10 +38,16 @@ void RedisTotals::note_failure(std::string why) {
   failure_ = std::move(why);
 }
 
+void RedisTotals::note_refusal(std::string error) {
+  const std::scoped_lock lock(mutex_);
+  refusal_ = std::move(error);
+}
+
 RedisNumbers RedisTotals::sum() const {
   const std::scoped_lock lock(mutex_);
   auto out = gone_;
   out.failure = failure_;
+  out.refusal = refusal_;
   out.clients = clients_.size();
   for (const auto* client : clients_) {
     out.each_count(*client, kAdd);

@@ -55,6 +55,7 @@ class RedisClient final : NodeOwner, event::Deferred, event::Timer {
 
   void on_error(RedisNode& node, RedisQuestion& ask, std::string_view text);
   bool redirect(RedisNode& from, RedisQuestion& ask, std::string_view text);
+  void note_refusal(const RedisNode& node, std::string_view text);
   void give_up(RedisQuestion& ask, NoAnswer reason);
   /// Null: nobody says where one is.
   RedisNode* node_of(std::string_view key);
@@ -71,6 +72,7 @@ class RedisClient final : NodeOwner, event::Deferred, event::Timer {
   std::vector<std::uint16_t> slots_;  // of a cluster: which node; kUnknown
   std::unique_ptr<Sentinel> sentinel_;
   std::int64_t ahead_us_ = 0;  // Redis' clock, of ours
+  std::string refusal_;        // that was noted last
 };
 
 }  // namespace fairlead::limit

@@ -69,6 +69,7 @@ struct RedisNumbers : RedisCountersOf<std::uint64_t> {
   std::uint64_t clients = 0;   ///< of workers, that ask now and then
   std::uint64_t fallback = 0;  ///< of these: those for which Redis is away
   std::string failure;         ///< why a connection, or a try of one, has failed last; empty: none has
+  std::string refusal;         ///< the error that Redis has said last in place of an answer; empty: none
 
   RedisNumbers& operator+=(const RedisNumbers& other);
 };
@@ -85,6 +86,7 @@ class RedisTotals {
   /// Before it is destroyed: what it has counted stays.
   void remove(const RedisCounters& client);
   void note_failure(std::string why);
+  void note_refusal(std::string error);
   [[nodiscard]] RedisNumbers sum() const;
 
  private:
@@ -92,7 +94,7 @@ class RedisTotals {
   mutable std::mutex mutex_;
   std::vector<const RedisCounters*> clients_;
   RedisNumbers gone_;
-  std::string failure_;
+  std::string failure_, refusal_;
 };
 
 }  // namespace fairlead::limit
