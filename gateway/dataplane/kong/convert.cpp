@@ -41,6 +41,10 @@ bool read_tree(config::TreeReader& reader, config::Tree& tree, config::Diagnosti
   return false;
 }
 
+std::size_t errors_in(const config::Diagnostics& all) {
+  return static_cast<std::size_t>(std::ranges::count(all, config::Severity::kError, &config::Diagnostic::severity));
+}
+
 }  // namespace
 
 bool is_kong(std::string_view text, bool json) {
@@ -62,17 +66,16 @@ Converted convert(std::string_view text, bool json, const std::string& file, con
     Notes notes(reader, options.allow_partial);
     prepare(notes, tree);
     const auto entities = read_entities(notes, root);
-    if (!reader.failed()) {
+    // All that is not served is named at once, wherever it shows.
+    if (errors_in(out.diagnostics) == notes.unserved()) {
       Conversion conversion(notes, entities, options);
       const auto made = conversion.run(root);
       if (!reader.failed()) check_objects(notes, made, out.yaml);
       out.tracing = made.tracing;
     }
   }
-  for (auto& found : out.diagnostics) {
-    found.file = file;
-    if (found.severity == config::Severity::kError) ++out.refused;
-  }
+  for (auto& found : out.diagnostics) found.file = file;
+  out.refused = errors_in(out.diagnostics);
   std::ranges::stable_sort(out.diagnostics, {},
                            [](const config::Diagnostic& d) { return std::pair(d.line, d.column); });
   if (out.refused > 0) out.yaml.clear();

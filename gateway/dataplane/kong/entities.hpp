@@ -179,12 +179,15 @@ class Notes {
   /// Refuses the file, or is left out where that is allowed. `expected`: what would be served.
   void unserved(View at, const std::string& expected) {
     if (allow_partial_) reader_.warn(at, "left out, as it is not served; expected " + expected);
-    else reader_.error(at, expected);
+    else reader_.error(at, expected), ++unserved_;
   }
+  /// How many have refused the file so: what is left can be read on.
+  [[nodiscard]] std::size_t unserved() const { return unserved_; }
 
  private:
   config::Reader& reader_;
   bool allow_partial_;
+  std::size_t unserved_ = 0;
 };
 
 /// Puts values where something stands for them: decK's `_info.defaults` and `_plugin_configs`, references to vaults.

@@ -102,7 +102,9 @@ void convert_redis(Notes& notes, ConfigView& config, const std::string& name, bo
   const auto at = config.find("redis");
   ConfigView redis(notes, at, at);
   Json settings;
-  const auto host = redis.text("host", config.text("redis_host", "127.0.0.1"));
+  const auto host = redis.text("host", config.text("redis_host"));
+  if (host.empty())
+    return config.give_up(), notes.reader().missing(at ? at : config.at(), "host", "a host, for policy: redis");
   const auto port = redis.number("port", config.number("redis_port", 6379, 1, 65535), 1, 65535);
   settings["addresses"] =
       list_of((host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" + std::to_string(port));
@@ -156,6 +158,9 @@ void convert_rate_limiting(Notes& notes, ConfigView& config, const std::string& 
   else if (by == "service") key = {{"type", "Everyone"}};
   else
     return config.give_up(), notes.error(config.find("limit_by"), "consumer, credential, ip, service, header or path");
+  for (const auto& [kind, field] : {std::pair("header", "header_name"), std::pair("path", "path")})
+    if (by == kind && config.text(field).empty())
+      return config.give_up(), notes.reader().missing(config.at(), field, "a text, for limit_by: " + by);
   out.by_service = by == "service";
   for (const char* of_key : {"header_name", "path", "sync_rate"}) config.ignore(of_key);
   Json limits = Json::array();

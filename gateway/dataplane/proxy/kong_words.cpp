@@ -13,6 +13,8 @@ namespace fairlead::proxy {
 
 std::uint16_t kong_status(const OwnAnswer& answer) {
   const bool unconnected = answer.status == 503 && answer.flag == telemetry::ResponseFlag::kUpstreamConnectionFailure;
+  // An error in Lua, there.
+  if (answer.status == 503 && answer.flag == telemetry::ResponseFlag::kRateLimitServiceError) return 500;
   if (!unconnected) return answer.status;
   return answer.connect_timed_out ? 504 : 502;
 }

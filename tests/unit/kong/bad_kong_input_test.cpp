@@ -166,6 +166,10 @@ const BadFile kRows[] = {
      "from 1", false},
     {"a limit by colour", ROUTE PLUGIN "rate-limiting\n  config: {minute: 5, limit_by: colour}\n", 10,
      "plugins[0].config.limit_by", "\"colour\"", "consumer, credential", false},
+    {"a limit by no header", ROUTE PLUGIN "rate-limiting\n  config: {minute: 5, limit_by: header}\n", 10,
+     "plugins[0].config.header_name", "nothing", "limit_by: header", false},
+    {"a limit in no Redis", ROUTE PLUGIN "rate-limiting\n  config: {minute: 5, policy: redis, redis: {port: 1}}\n", 10,
+     "plugins[0].config.redis.host", "nothing", "policy: redis", false},
     {"allow and deny", ROUTE PLUGIN "acl\n  config: {allow: [a], deny: [b]}\n", 10, "plugins[0].config", "a mapping",
      "one of them", false},
     {"a claim", ROUTE PLUGIN "jwt\n  config: {claims_to_verify: [iat]}\n", 10, "plugins[0].config.claims_to_verify",
@@ -291,6 +295,19 @@ TEST(BadKongInput, IsNamed) {
     EXPECT_EQ(partial.yaml.empty(), !row.partial);
     EXPECT_FALSE(partial.diagnostics.empty());
   }
+}
+
+TEST(BadKongInput, AllThatIsNotServedIsNamedAtOnce) {
+  const auto out =
+      convert(std::string(kVersion) +
+                  "services:\n- {name: a, host: b, routes: [{paths: [/a], sources: [{ip: 10.0.0.1}]}]}\n"
+                  "plugins: [{name: acme}, {name: key-auth, config: {key_in_header: false, key_in_query: false}}]\n"
+                  "consumers: [{username: u, keyauth_credentials: [{key: k, ttl: 60}]}]\n",
+              false, "f", {});
+  std::string fields;
+  for (const auto& one : out.diagnostics) fields += one.field + " ";
+  for (const auto* field : {"routes[0].sources", "plugins[0].name", "plugins[1].config", "keyauth_credentials[0].ttl"})
+    EXPECT_NE(fields.find(field), std::string::npos) << field << " is not in " << fields;
 }
 
 TEST(BadKongInput, VersionAndSyntax) {

@@ -246,7 +246,7 @@ const Field kFieldRows[] = {
     {"rate-limiting", "error_message", "minute: 9", "minute: 9, error_message: no", kServed},
     // Each request is counted as it comes.
     {"rate-limiting", "sync_rate", "minute: 9", "minute: 9, sync_rate: 1", kNothing},
-    {"redis", "host", "", "host: r", kServed},
+    {"redis", "host", "host: q", "host: r", kServed},
     {"redis", "port", "host: r", "host: r, port: 1", kServed},
     {"redis", "timeout", "host: r", "host: r, timeout: 1", kServed},
     {"redis", "username", "host: r, password: p", "host: r, password: p, username: u", kServed},

@@ -26,6 +26,7 @@ TEST(KongAnswers, HaveKongsWords) {
       {403, Flag::kPolicyDenied, "user_agent_denied", nullptr, 403, "Forbidden"},
       {400, Flag::kPolicyDenied, "several_user_agents", nullptr, 400, "Only one User-Agent header allowed"},
       {429, Flag::kRateLimited, "response_limit:videos", nullptr, 429, "API rate limit exceeded for 'videos'"},
+      {503, Flag::kRateLimitServiceError, "", nullptr, 500, "An unexpected error occurred"},
       {413, Flag::kTooLarge, "request_too_large", nullptr, 413, "Request size limit exceeded"},
       {411, Flag::kPolicyDenied, "length_required", nullptr, 411, "A valid Content-Length header is required"},
       {404, Flag::kNoRouteFound, "", nullptr, 404, "no Route matched with those values"},
