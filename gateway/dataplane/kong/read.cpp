@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "fairlead/base/ascii.hpp"
 #include "gateway/dataplane/config/fields.hpp"
 
 namespace fairlead::kong {
@@ -15,6 +16,9 @@ using config::required;
 namespace {
 
 bool is_regular_path(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (text[i] == '%' && (i + 2 >= text.size() || hex_value(text[i + 1]) < 0 || hex_value(text[i + 2]) < 0))
+      return false;
   return text.starts_with('/') && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~' && c != '?'; });
 }
 
@@ -218,8 +222,10 @@ void FileReader::route(View at, Index parent) {
          field("protocols",
                [&](View v) {
                  texts(v, out.protocols);
-                 if (!std::ranges::all_of(out.protocols, is_served))
+                 if (!std::ranges::all_of(out.protocols, is_served)) {
+                   out.left_out = true;
                    return notes_.unserved(v, "http and https, or grpc and grpcs: no others from Kong's file");
+                 }
                  if (!std::ranges::all_of(out.protocols, [&](const auto& one) { return is_grpc(one) == out.grpc(); }))
                    notes_.error(v, "http and https, or grpc and grpcs, but not of both");
                }),
@@ -251,6 +257,10 @@ void FileReader::route(View at, Index parent) {
     if (out.strip_path && at.find("strip_path")) notes_.error(at.find("strip_path"), "false: gRPC's paths are methods");
     out.strip_path = false;
   }
+  // One without any is a slip for Kong, and would be for all requests.
+  const bool any = !out.methods.empty() || !out.hosts.empty() || !out.paths.empty() || !out.headers.empty();
+  if (!any && out.snis.empty() && !out.left_out)
+    notes_.error(at, "methods, hosts, headers, paths or snis: one of them");
   file_.routes[index] = std::move(out);
 }
 

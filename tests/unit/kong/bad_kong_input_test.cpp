@@ -96,6 +96,10 @@ const BadFile kRows[] = {
      "services[0].routes[0].expression", "\"http.path == \"/\"\"", "paths, hosts", true},
     {"a redirect's status", ROUTE "    https_redirect_status_code: 303\n", 8,
      "services[0].routes[0].https_redirect_status_code", "303", "426, 301", false},
+    {"a route for whatever comes", SERVICE "  routes:\n  - name: r\n    methods: []\n", 6, "services[0].routes[0]",
+     "a mapping", "methods, hosts", false},
+    {"half a triplet", SERVICE "  routes:\n  - paths: ['/a%2']\n", 6, "services[0].routes[0].paths[0]", "\"/a%2\"",
+     "a path", false},
     {"a method in small letters", ROUTE "    methods: [get]\n", 8, "services[0].routes[0].methods", "a list",
      "capital letters", false},
     {"no such service", "routes:\n- {paths: [/], service: b}\n", 3, "routes[0].service", "\"b\"",
@@ -295,6 +299,16 @@ TEST(BadKongInput, IsNamed) {
     EXPECT_EQ(partial.yaml.empty(), !row.partial);
     EXPECT_FALSE(partial.diagnostics.empty());
   }
+}
+
+TEST(BadKongInput, ARouteOfStreamsIsLeftOutAsAWhole) {
+  const auto out = convert(std::string(kVersion) +
+                               "services:\n- {name: a, host: b, routes: [{name: s, protocols: [tls_passthrough], snis: "
+                               "[c.example]}, {name: h, paths: [/]}]}\n",
+                           false, "f", {.allow_partial = true});
+  EXPECT_NE(out.yaml.find("name: route-h"), std::string::npos) << out.yaml;
+  EXPECT_EQ(out.yaml.find("c\\.example"), std::string::npos) << out.yaml;
+  EXPECT_EQ(out.yaml.find("https-s"), std::string::npos) << out.yaml;
 }
 
 TEST(BadKongInput, AllThatIsNotServedIsNamedAtOnce) {
