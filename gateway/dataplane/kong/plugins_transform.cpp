@@ -203,13 +203,27 @@ std::optional<Json> typed(Notes& notes, View at, const std::string& text, const 
   return notes.error(at, "a number, by json_types"), std::nullopt;
 }
 
+/// The types of a list's values, without those of entries that have none and set nothing.
+std::vector<std::string> types_of(Notes& notes, View at) {
+  std::vector<std::string> given, out;
+  if (const auto list = at.find("json_types"))
+    notes.reader().items(list, [&](View item) { given.emplace_back(item.text()); });
+  std::size_t place = 0;
+  if (const auto list = at.find("json"))
+    notes.reader().items(list, [&](View item) {
+      const auto type = place < given.size() ? given[place] : "string";
+      ++place;
+      const auto text = item.text();
+      if (text.find_first_not_of(':', text.find(':')) != std::string_view::npos) out.push_back(type);
+    });
+  return out;
+}
+
 Json convert_json(Notes& notes, ConfigView& config) {
   Json out = Json::object();
   for (const char* kind : kKinds) {
     const auto at = config.find(kind);
-    std::vector<std::string> types;
-    if (const auto list = at.find("json_types"))
-      notes.reader().items(list, [&](View item) { types.emplace_back(item.text()); });
+    const auto types = types_of(notes, at);
     Json plain = Json::object(), all = Json::array();
     if (const auto items = at.find("json")) convert_list(notes, items, kind, Values::kTexts, plain);
     std::size_t place = 0;

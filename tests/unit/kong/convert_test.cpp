@@ -556,7 +556,8 @@ TEST(KongConvert, TemplatesOfTransformersAreOurs) {
       "    replace: {uri: '/new/$(uri_captures.id)', headers: ['Host:other.example']}\n"
       "    add: {headers: ['a:$(headers[\"x-b\"] or \"none\")', \"b:$(query_params['q'])\", 'c:$(uri_captures[2])']}\n"
       "    append: {body: ['f:v', 'empty:'], querystring: ['q:x%20&+ $(headers.y)/', 'r:$(headers.y)']}\n"
-      "- name: response-transformer\n  config: {add: {json: ['a/b:1', 'c:$(x)'], json_types: [number]}}\n");
+      "- name: response-transformer\n  config: {add: {json: ['none:', 'a/b:1', 'c:$(x)'], json_types: [boolean, "
+      "number]}}\n");
   const auto policy = object(served.yaml, "RequestPolicy", "route-r");
   for (const auto* part :
        {R"(backendPath: "/new/{{ request.capture.id | default \"\" }}")",
