@@ -46,7 +46,7 @@ Result<> uninstall(const Settings& settings) {
   FL_TRY(const auto lock, fairlead::kernel::lock_pins(settings.pin_dir, settings.run_dir, false));
   FL_CHECK(fairlead::kernel::drain_redirection(settings.pin_dir, fairlead::kernel::kDrainLimit));
   FL_CHECK(fairlead::kernel::uninstall(settings.pin_dir));
-  ::unlink(settings.socket.c_str());  // what an agent left that was killed
+  FL_CHECK(fairlead::kernel::remove_socket(settings.socket));
   return fairlead::kernel::remove_lock(settings.pin_dir, settings.run_dir);
 }
 
@@ -79,8 +79,10 @@ Examples:
 
 `ready` on standard output: the kernel holds the configuration. SIGHUP: look at the configuration again. SIGTERM: end;
 the programs stay in force until the next start or `uninstall`.
-Exit status: 0 done or ended by a signal, 1 an error (said on standard error) or, for check, a refused object; 100 and
-above: a wrong command line.)";
+Exit status: 0 done or ended by a signal, 1 an error (said on standard error) or, for check, a refused object; 2 a
+wrong command line.)";
+
+constexpr int kUsage = 2;  // as fairctl's
 
 int run(int count, char** arguments) {
   CLI::App app("fairlead-agent: balances, authorizes, redirects and measures this node's connections in the kernel",
@@ -106,7 +108,11 @@ int run(int count, char** arguments) {
   check_command->add_option("-o,--output", output, "json: all that is found, for programs")
       ->type_name("FORMAT")
       ->check(CLI::IsMember({"text", "json"}));
-  CLI11_PARSE(app, count, arguments);
+  try {
+    app.parse(count, arguments);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsage;  // 0: --help, --version
+  }
   Settings settings;
   if (const auto gathered = gather(settings, settings_file, flags); !gathered) return report(gathered);
   if (check_command->parsed()) return check(settings, directory, output == "json");

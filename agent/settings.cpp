@@ -222,6 +222,15 @@ bool has_directive(std::string_view text) {
   return false;
 }
 
+/// Blank lines and comments: settings as a package ships them, all commented out. libfyaml has no document for that.
+bool says_nothing(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  return std::ranges::all_of(text | std::views::split('\n'), [](const auto& line) {
+    const auto first = std::ranges::find_if_not(line, [](char c) { return c == ' ' || c == '\t' || c == '\r'; });
+    return first == std::ranges::end(line) || *first == '#';
+  });
+}
+
 }  // namespace
 
 std::span<const SettingKind> setting_kinds() { return kKinds; }
@@ -240,11 +249,12 @@ Result<> read_settings(Settings& settings, const std::string& file) {
     return fail(file + ": found a directory, expected a file of settings");
   std::ifstream in(file, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (says_nothing(text)) return {};
   if (has_directive(text))
     return fail(file + ": found a line that begins with '%', expected no directives (%YAML, %TAG)");
   FL_TRY(const auto document, parse(file, text));
   fy_node* root = fy_document_root(document.get());
-  if (root == nullptr) return {};
+  if (root == nullptr || fy_node_is_null(root)) return {};  // "---" alone
   if (!fy_node_is_mapping(root)) return fail(file + ": found no mapping, expected settings as \"name: value\"");
   std::set<std::string> seen;
   void* cursor = nullptr;

@@ -148,6 +148,22 @@ spec: {action: DENY, rules: [{from: [{source: {principals: [corp.example/ns/shop
     def test_an_empty_directory_is_right(self):
         self.assertEqual(self.both(self.folder), (0, f"{self.folder}: 0 documents in 0 files, 0 refused\n", ""))
 
+    def test_settings_that_say_nothing_are_the_defaults(self):
+        (self.folder / "objects").mkdir()
+        for text in (b"", b"\n", b"# redirect: off\n  # end-tcp: on\r\n", b"\xef\xbb\xbf# none", b"---\n", b"---\n# none\n"):
+            (self.folder / "settings").write_bytes(text)
+            ended = subprocess.run([PROGRAMS[0], "--settings", self.folder / "settings", "check",
+                                    self.folder / "objects"], capture_output=True, text=True)
+            self.assertEqual((ended.returncode, ended.stderr), (0, ""), text)
+
+    def test_a_wrong_command_line_gives_2(self):
+        for words in (["--bogus"], ["check"], ["check", "a", "b"], ["frobnicate"], ["uninstall", "more"]):
+            ended = subprocess.run([PROGRAMS[0], *words], capture_output=True, text=True)
+            self.assertEqual(ended.returncode, 2, words)
+            self.assertNotEqual(ended.stderr, "", words)
+        for words in (["--help"], ["--version"]):
+            self.assertEqual(subprocess.run([PROGRAMS[0], *words], capture_output=True).returncode, 0, words)
+
     # Found by settings_fuzz: libfyaml reads some of these for ever.
     def test_directives_in_the_settings_file_are_refused(self):
         for text in (b"%27l\x91\x8c\x9a", b"node: a\n%YAML", b"node: a\r%\0", b"\xef\xbb\xbf%27l"):
