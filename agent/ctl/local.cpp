@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands that need no agent.
-#include <unistd.h>
-
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -26,7 +24,7 @@ Result<std::size_t> remove_all(const std::string& pin_dir, const std::string& ru
   FL_TRY(const auto lock, kernel::lock_pins(pin_dir, run_dir, false));
   FL_TRY(const auto unread, kernel::drain_redirection(pin_dir, kernel::kDrainLimit));
   FL_CHECK(kernel::uninstall(pin_dir));
-  if (::unlink(socket.c_str()) != 0 && errno != ENOENT) return fail(system_error("removing " + socket, errno));
+  FL_CHECK(kernel::remove_socket(socket));
   FL_CHECK(kernel::remove_lock(pin_dir, run_dir));
   return unread;
 }

@@ -8,12 +8,15 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <fstream>
 #include <set>
 #include <sstream>
 #include <string_view>
+#include <thread>
 
 #include "agent/kernel/info.hpp"
 
@@ -21,6 +24,7 @@ namespace fairlead::kernel {
 namespace {
 
 constexpr const char* kLinkPrefix = "link_";
+constexpr const char* kFirstProgram = "fl_connect4";
 constexpr std::uint64_t kCgroupRootInode = 1;
 constexpr ino_t kInitialCgroupNamespace = 0xEFFFFFFBU;  // PROC_CGROUP_INIT_INO, fixed in the kernel
 
@@ -66,9 +70,30 @@ std::string tag_of_link(int link) {
   return program ? tag_of_program(program.get()) : std::string();
 }
 
+/// A program of another agent's at the cgroup's connects; 0 where there is none.
+Result<std::uint32_t> strange_program(const Cgroup& cgroup, const PinDirectory& pins) {
+  std::array<std::uint32_t, 64> ids{};  // the kernel allows no more on one cgroup
+  LIBBPF_OPTS(bpf_prog_query_opts, query, .prog_ids = ids.data(), .prog_cnt = ids.size());
+  if (bpf_prog_query_opts(cgroup.fd.get(), BPF_CGROUP_INET4_CONNECT, &query) != 0)
+    return fail(system_error("asking which programs are attached to cgroup " + cgroup.path, errno));
+  // Under a passing name, too: an agent may have been killed before it gave the name.
+  std::set<std::uint32_t> ours;
+  for (const auto& name : pins.names())
+    if (name.starts_with(link_name(kFirstProgram)))
+      if (const auto info = info_of<bpf_link_info>(pins.open(name).get())) ours.insert(info->prog_id);
+  for (std::uint32_t i = 0; i < query.prog_cnt && i < ids.size(); ++i) {
+    const Fd program(bpf_prog_get_fd_by_id(ids[i]));
+    const auto info = program ? info_of<bpf_prog_info>(program.get()) : std::nullopt;
+    if (info && !ours.contains(ids[i]) && std::string_view(info->name) == kFirstProgram) return ids[i];
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::string link_name(const std::string& program) { return kLinkPrefix + program; }
+
+bool is_own_pin(const std::string& name) { return name.starts_with("fl_") || name.starts_with(link_name("fl_")); }
 
 Result<Cgroup> open_cgroup(const std::string& path) {
   Cgroup cgroup;
@@ -90,25 +115,18 @@ Result<Cgroup> open_cgroup(const std::string& path) {
 }
 
 Result<> require_free(const Cgroup& cgroup, const PinDirectory& pins) {
-  constexpr const char* kProgram = "fl_connect4";
-  std::array<std::uint32_t, 64> ids{};  // the kernel allows no more on one cgroup
-  LIBBPF_OPTS(bpf_prog_query_opts, query, .prog_ids = ids.data(), .prog_cnt = ids.size());
-  if (bpf_prog_query_opts(cgroup.fd.get(), BPF_CGROUP_INET4_CONNECT, &query) != 0)
-    return fail(system_error("asking which programs are attached to cgroup " + cgroup.path, errno));
-  // Under a passing name, too: an agent may have been killed before it gave the name.
-  std::set<std::uint32_t> ours;
-  for (const auto& name : pins.names())
-    if (name.starts_with(link_name(kProgram)))
-      if (const auto info = info_of<bpf_link_info>(pins.open(name).get())) ours.insert(info->prog_id);
-  for (std::uint32_t i = 0; i < query.prog_cnt && i < ids.size(); ++i) {
-    const Fd program(bpf_prog_get_fd_by_id(ids[i]));
-    const auto info = program ? info_of<bpf_prog_info>(program.get()) : std::nullopt;
-    if (info && !ours.contains(ids[i]) && std::string_view(info->name) == kProgram)
-      return fail("cgroup " + cgroup.path + " has the programs of another fairlead-agent (" + kProgram +
-                  " is program " + std::to_string(ids[i]) + ", not of " + pins.path() +
+  // What a pin held that was just removed leaves the cgroup a moment later (RCU, then a worker of the kernel).
+  constexpr auto kLeaving = std::chrono::seconds(2);
+  const auto end = std::chrono::steady_clock::now() + kLeaving;
+  while (true) {
+    FL_TRY(const auto stranger, strange_program(cgroup, pins));
+    if (stranger == 0) return {};
+    if (std::chrono::steady_clock::now() >= end)
+      return fail("cgroup " + cgroup.path + " has the programs of another fairlead-agent (" + kFirstProgram +
+                  " is program " + std::to_string(stranger) + ", not of " + pins.path() +
                   "): end that agent and uninstall it with its pin-dir, or serve another cgroup");
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  return {};
 }
 
 Result<> attach_pinned(const PinDirectory& pins, const Cgroup& cgroup, const Attachment& what) {
@@ -148,13 +166,18 @@ Result<> detach_pinned(const PinDirectory& pins, const std::string& program) {
 
 Result<> uninstall(const std::string& pin_dir) {
   const auto pins = PinDirectory::at(pin_dir);
-  const auto names = pins.names();
+  FL_CHECK(pins.check());
+  auto names = pins.names();
+  const auto strangers = std::ranges::stable_partition(names, is_own_pin);
+  const std::string stranger = strangers.empty() ? "" : strangers.front();
+  names.erase(strangers.begin(), strangers.end());
   for (const auto& name : names)
     if (name.starts_with(kLinkPrefix)) {
       const std::string program = name.substr(std::string(kLinkPrefix).size());
       FL_CHECK(detach_pinned(pins, program));
     }
   for (const auto& name : names) FL_CHECK(pins.remove(name));
+  if (!stranger.empty()) return fail(pins.path(stranger) + ": found what is no pin of fairlead-agent: it is left");
   return pins.remove_directory();
 }
 

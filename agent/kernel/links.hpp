@@ -41,12 +41,14 @@ Result<> attach_pinned(const PinDirectory& pins, const Cgroup& cgroup, const Att
 Result<> attach_tracing_pinned(const PinDirectory& pins, const Attachment& what, bool same_maps);
 
 [[nodiscard]] std::string link_name(const std::string& program);
+/// Whether a pin has a name as an agent of any version gives it; others in the directory are not ours to remove.
+[[nodiscard]] bool is_own_pin(const std::string& name);
 
 /// Detaches for good, whoever else holds the link, and removes the pin.
 Result<> detach_pinned(const PinDirectory& pins, const std::string& program);
 
-/// Removes every link, program and map of the directory, and the directory. Sockets keep working: balanced ones go on
-/// to the backend they have.
+/// Removes every link, program and map of ours in the directory, and the directory; fails where something else is in
+/// it. Sockets keep working: balanced ones go on to the backend they have.
 Result<> uninstall(const std::string& pin_dir);
 
 }  // namespace fairlead::kernel

@@ -81,9 +81,15 @@ Result<PinDirectory> PinDirectory::make(std::string path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) return fail("making pin directory " + path + ": " + error.message(), error.value());
-  if (!is_bpffs(path)) return fail("pin directory " + path + ": found another file system, expected bpffs");
-  ::chmod(path.c_str(), 0700);
-  return PinDirectory(std::move(path));
+  PinDirectory made(std::move(path));
+  FL_CHECK(made.check());
+  ::chmod(made.path_.c_str(), 0700);
+  return made;
+}
+
+Result<> PinDirectory::check() const {
+  if (is_bpffs(path_) || ::access(path_.c_str(), F_OK) != 0) return {};
+  return fail("pin directory " + path_ + ": found another file system, expected bpffs");
 }
 
 std::vector<std::string> PinDirectory::names() const {
@@ -138,6 +144,14 @@ Result<PinLock> lock_pins(const std::string& pin_dir, const std::string& run_dir
 
 std::string kept_path(const std::string& pin_dir, const std::string& run_dir) {
   return path_of("kept", pin_dir, run_dir);
+}
+
+Result<> remove_socket(const std::string& path) {
+  struct stat info{};
+  if (::lstat(path.c_str(), &info) != 0) return {};
+  if (!S_ISSOCK(info.st_mode)) return fail(path + ": found a file that is no socket: it is left");
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail(system_error("removing " + path, errno));
+  return {};
 }
 
 Result<> remove_lock(const std::string& pin_dir, const std::string& run_dir) {

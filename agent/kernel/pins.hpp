@@ -18,6 +18,8 @@ class PinDirectory {
   /// Only looks; a directory that does not exist is an empty one.
   static PinDirectory at(std::string path) { return PinDirectory(std::move(path)); }
 
+  /// Fails where something else than bpffs is there.
+  [[nodiscard]] Result<> check() const;
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string path(const std::string& name) const { return path_ + "/" + name; }
   [[nodiscard]] std::vector<std::string> names() const;
@@ -45,6 +47,8 @@ struct PinLock {
 Result<PinLock> lock_pins(const std::string& pin_dir, const std::string& run_dir, bool make);
 /// Where the agent of a pin directory keeps the text of the configuration in force.
 [[nodiscard]] std::string kept_path(const std::string& pin_dir, const std::string& run_dir);
+/// Removes the socket of an agent that was killed; another kind of file is left, as an error.
+Result<> remove_socket(const std::string& path);
 /// Removes the lock's file, which the caller holds, what the agent kept, and the directory if nothing else is in it.
 Result<> remove_lock(const std::string& pin_dir, const std::string& run_dir);
 

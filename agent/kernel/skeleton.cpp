@@ -243,6 +243,7 @@ Result<> Datapath::remove_strangers() {
   std::vector<std::string> known;
   for (bpf_map* map : skeleton_->pinned_maps()) known.emplace_back(bpf_map__name(map));
   for (const auto& name : pins_.names()) {
+    if (!is_own_pin(name)) continue;
     if (name.starts_with("link_")) {
       const std::string program = name.substr(5);
       const bool ours = std::find(attached_.begin(), attached_.end(), program) != attached_.end();

@@ -115,6 +115,41 @@ TEST_F(UninstallTest, WhereThereIsNothingItSaysNothing) {
   EXPECT_FALSE(fs::exists(folder_ / "run"));
 }
 
+TEST_F(UninstallTest, AFolderThatIsNoBpffsKeepsItsFiles) {
+  const auto folder = folder_ / "mistaken";
+  fs::create_directory(folder);
+  std::ofstream(folder / "fl_precious") << "x";
+  const auto done = test::try_run(command({"--pin-dir", folder, "uninstall"}));
+  EXPECT_EQ(done.status, 1);
+  EXPECT_THAT(done.output, ::testing::HasSubstr("expected bpffs"));
+  EXPECT_TRUE(fs::exists(folder / "fl_precious"));
+}
+
+TEST_F(UninstallTest, PinsOfOthersInTheDirectoryStay) {
+  start()->stop();
+  const Fd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "theirs", 4, 4, 1, nullptr));
+  ASSERT_TRUE(kernel::PinDirectory::at(pins_.path()).pin(map.get(), "theirs"));
+  start()->stop();  // an agent leaves it, too
+  EXPECT_TRUE(pin("theirs"));
+  const auto done = test::try_run(command({"uninstall"}));
+  EXPECT_EQ(done.status, 1);
+  EXPECT_THAT(done.output, ::testing::HasSubstr("theirs: found what is no pin of fairlead-agent"));
+  EXPECT_TRUE(pin("theirs"));
+  EXPECT_FALSE(pin("fl_settings"));
+  EXPECT_EQ(programs_in_cgroup(), 0U);
+  ASSERT_TRUE(kernel::PinDirectory::at(pins_.path()).remove("theirs"));
+  EXPECT_EQ(test::try_run(command({"uninstall"})).status, 0);
+  EXPECT_FALSE(fs::exists(pins_.path()));
+}
+
+TEST_F(UninstallTest, AFileInPlaceOfTheSocketStays) {
+  std::ofstream(folder_ / "agent.sock") << "no socket";
+  const auto done = test::try_run(command({"uninstall"}));
+  EXPECT_EQ(done.status, 1);
+  EXPECT_THAT(done.output, ::testing::HasSubstr("no socket"));
+  EXPECT_TRUE(fs::exists(folder_ / "agent.sock"));
+}
+
 TEST_F(UninstallTest, AnotherAgentCanBeInstalledAfterwards) {
   start()->stop();
   ASSERT_EQ(test::try_run(command({"uninstall"})).status, 0);
