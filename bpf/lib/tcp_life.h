@@ -12,9 +12,29 @@ struct sock_common___fl {
 	unsigned long skc_flags;
 } __attribute__((preserve_access_index));
 
+struct sk_buff___fl {
+	char cb[48];
+} __attribute__((preserve_access_index));
+
+struct sk_buff_head___fl {
+	struct sk_buff___fl *next;
+	__u32 qlen;
+} __attribute__((preserve_access_index));
+
 struct sock___fl {
 	struct sock_common___fl __sk_common;
+	struct sk_buff_head___fl sk_error_queue;
 	int sk_err;
+	int sk_err_soft;
+} __attribute__((preserve_access_index));
+
+struct sock_extended_err___fl {
+	__u32 ee_errno;
+} __attribute__((preserve_access_index));
+
+/* What skb->cb holds in an error queue. */
+struct sock_exterr_skb___fl {
+	struct sock_extended_err___fl ee;
 } __attribute__((preserve_access_index));
 
 enum {
@@ -68,6 +88,20 @@ FL_INLINE void ends_of(struct flow_ends *ends, struct bpf_sock_ops *ops, const s
 		ends->source_port = port_local(ops);
 		ends->destination_port = port_remote(ops);
 	}
+}
+
+/* ICMP's word on a connect that the application then gave up, as event-driven ones do: they see POLLERR, and reading
+ * SO_ERROR takes sk_err_soft away; the error queue (where the kernel uses it for connects) still has it. */
+FL_INLINE __u32 icmp_error_of(const struct sock___fl *kernel)
+{
+	const struct sk_buff___fl *skb = kernel->sk_error_queue.next;
+	__u32 error = kernel->sk_err_soft;
+
+	if (!error && kernel->sk_error_queue.qlen)
+		bpf_probe_read_kernel(&error, sizeof(error),
+				      (const char *)skb + bpf_core_field_offset(struct sk_buff___fl, cb) +
+					      bpf_core_field_offset(struct sock_exterr_skb___fl, ee.ee_errno));
+	return error;
 }
 
 FL_INLINE __u8 reason_of(const struct fl_sock *sock, __u32 error)
@@ -179,7 +213,7 @@ FL_INLINE __u8 life_closed(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct
 	if (!kernel || (sock->flags & FL_SOCK_CLOSED))
 		return FL_R_NONE;
 	sock->flags |= FL_SOCK_CLOSED;
-	reason = reason_of(sock, kernel->sk_err);
+	reason = reason_of(sock, kernel->sk_err || sock->established_ns ? kernel->sk_err : icmp_error_of(kernel));
 	if (!flow_wanted(set))
 		return reason;
 	ends_of(&ends, ops, sock);

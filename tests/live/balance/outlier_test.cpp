@@ -2,6 +2,7 @@
 // Backends that are put aside: when, how many, for how long, and how they come back.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include <cerrno>
 #include <cmath>
@@ -202,6 +203,38 @@ TEST_F(OutlierTest, AnUnreachableBackendIsAFailure) {
   const auto address = node().put({.name = "unreachable", .endpoints = {endpoint}});
   EXPECT_EQ(connect_tcp(address, BalancedNode::kPort, &ns).error, EHOSTUNREACH);
   EXPECT_EQ(node().backend_state(endpoint).connect_failures, 1U);
+  EXPECT_EQ(node().service_state(address).pending, 0U);
+}
+
+// A router's ICMP is told by POLLERR while the socket still connects (kernels after 6.1), and SO_ERROR takes it away:
+// what the application then closes never failed for TCP.
+TEST_F(OutlierTest, AnEventDrivenClientsUnreachableBackendIsAFailure) {
+  const Netns ns("client");
+  const Netns router("router");
+  ns.ip({"link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", router.name()});
+  ns.ip({"address", "add", "203.0.113.1/24", "dev", "v0"});
+  ns.ip({"link", "set", "v0", "up"});
+  router.ip({"address", "add", "203.0.113.2/24", "dev", "v1"});
+  router.ip({"link", "set", "v1", "up"});
+  router.sysctl("net.ipv4.ip_forward", "1");
+  ns.ip({"route", "add", "default", "via", "203.0.113.2"});
+  const TestEndpoint endpoint{.address = "198.51.100.7", .port = 81};
+  const auto address = node().put(
+      {.name = "no-route", .endpoints = {endpoint}, .policy = "outlierDetection: {consecutive5xxErrors: 1}"});
+  const SocketAddress where(address, BalancedNode::kPort);
+  ns.in([&] {
+    const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    ASSERT_NE(connect(client.get(), where.get(), where.length), 0);
+    ASSERT_EQ(errno, EINPROGRESS);
+    pollfd event{.fd = client.get(), .events = POLLOUT, .revents = 0};
+    ASSERT_EQ(poll(&event, 1, 20'000), 1);
+    int error = 0;
+    socklen_t length = sizeof error;
+    ASSERT_EQ(getsockopt(client.get(), SOL_SOCKET, SO_ERROR, &error, &length), 0);
+    EXPECT_EQ(error, ENETUNREACH);
+  });
+  EXPECT_EQ(node().backend_state(endpoint).connect_failures, 1U);
+  EXPECT_GT(node().backend_state(endpoint).ejected_until_ns, now_ns());
   EXPECT_EQ(node().service_state(address).pending, 0U);
 }
 
