@@ -64,7 +64,8 @@ bool wanted_report(const Json& flow, const std::string& wanted) {
   if (!wanted.empty()) return wanted == "any" || wanted == reporter;
   const auto type = member(flow, "type");
   const auto& source = flow.at("source");
-  const bool twice = (type == "open" || type == "close") && source.is_object() && source.contains("local");
+  const bool both = type == "open" || type == "close" || type == "audit";
+  const bool twice = both && source.is_object() && source.contains("local");
   return reporter == "source" || !twice;
 }
 

@@ -377,6 +377,14 @@ class Output(unittest.TestCase):
         self.assertIn("error: Pod default/a [2J b: metadata.name: found", text)
         self.assertNotIn("\x1b", text)
 
+    def test_what_both_ends_report_is_shown_once(self):
+        flows = [{**FLOW, "type": kind, "reason": "none", "reporter": end,
+                  "source": {**FLOW["source"], "local": True}} for kind in ("open", "audit") for end in ("source", "destination")]
+        with Agent(self.folder, body=json.dumps({"on": True, "flows": flows})) as agent:
+            shown = [json.loads(line) for line in ctl("--socket", agent.path, "flows", "-o", "json")[1].splitlines()]
+            self.assertEqual([(one["type"], one["reporter"]) for one in shown], [("open", "source"), ("audit", "source")])
+            self.assertEqual(len(ctl("--socket", agent.path, "flows", "--reporter", "any")[1].splitlines()), 4)
+
     def test_check_counts_objects(self):
         pathlib.Path(self.folder, "a.yaml").write_text(
             "{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {clusterIP: x, ports: [{port: 0}, {port: 80000}]}}\n")
