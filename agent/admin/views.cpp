@@ -83,6 +83,24 @@ const char* backend_condition(const datapath::BackendInfo& backend, std::uint64_
   return backend.state.ejected_until_ns > now_ns ? "ejected" : "ready";
 }
 
+Json failed_json(const __u64 (&failed)[FL_REASONS]) {
+  Json json = Json::object();
+  for (std::uint32_t reason = 1; reason < FL_REASONS; ++reason)
+    if (failed[reason] != 0) json[std::string(telemetry::reason_name(reason))] = failed[reason];
+  return json;
+}
+
+/// What fl_be_stats has of it. Bucket i of connects counts those below 2^(2i+5) us, the last one all others.
+void add_sums(Json& json, const fl_backend_stats& stats) {
+  json["closed"] = stats.closed;
+  json["failed"] = failed_json(stats.failed);
+  json["request_bytes"] = stats.sent_bytes;
+  json["response_bytes"] = stats.received_bytes;
+  json["redirected_bytes"] = stats.redirected_bytes;
+  json["connect_us_sum"] = stats.connect_us_sum;
+  json["connect_us_buckets"] = Json(stats.connect_us);
+}
+
 Json backend_json(const Sources& sources, const datapath::ServiceInfo& service, const datapath::BackendInfo& backend,
                   std::uint64_t now_ns) {
   const auto& workload = sources.telemetry.names().workload(backend.row.workload_id);
@@ -113,8 +131,15 @@ void add_backend(Json& list, std::map<std::string, std::size_t>& places, Json ba
   const auto [place, fresh] = places.try_emplace(std::move(key), list.size());
   if (fresh) return list.push_back(std::move(backend));
   auto& first = list[place->second];
-  for (const char* sum : {"active", "pending", "connections", "connect_failures", "resets", "ejections"})
-    first[sum] = first[sum].get<std::uint64_t>() + backend[sum].get<std::uint64_t>();
+  const auto add = [](Json& to, const Json& more) {
+    to = (to.is_null() ? 0 : to.get<std::uint64_t>()) + more.get<std::uint64_t>();
+  };
+  for (const char* sum : {"active", "pending", "connections", "connect_failures", "resets", "ejections", "closed",
+                          "request_bytes", "response_bytes", "redirected_bytes", "connect_us_sum"})
+    add(first[sum], backend[sum]);
+  for (const auto& [reason, count] : backend["failed"].items()) add(first["failed"][reason], count);
+  auto& buckets = first["connect_us_buckets"];
+  for (std::size_t i = 0; i < buckets.size(); ++i) add(buckets[i], backend["connect_us_buckets"][i]);
 }
 
 /// Every counter of the kernel half, and what is lost on the way to readers.
@@ -185,7 +210,8 @@ Json services_view(const Sources& sources) {
   return {{"services", std::move(list)}};
 }
 
-Json backends_view(const Sources& sources) {
+Result<Json> backends_view(const Sources& sources) {
+  FL_TRY(const auto sums, sources.telemetry.backends());
   Json list = Json::array();
   std::map<std::string, std::size_t> places;
   const auto now = telemetry::monotonic_ns();
@@ -195,9 +221,13 @@ Json backends_view(const Sources& sources) {
   });
   for (const auto& service : services)
     for (const auto id : service.backends)
-      if (const auto backend = sources.services.backend(id))
-        add_backend(list, places, backend_json(sources, service, *backend, now));
-  return {{"backends", std::move(list)}};
+      if (const auto backend = sources.services.backend(id)) {
+        auto json = backend_json(sources, service, *backend, now);
+        const auto sum = sums.find({.backend_id = id, .generation = backend->row.generation});
+        add_sums(json, sum == sums.end() ? fl_backend_stats{} : sum->second);
+        add_backend(list, places, std::move(json));
+      }
+  return Json{{"backends", std::move(list)}};
 }
 
 Json workloads_view(const Sources& sources) {
@@ -248,9 +278,6 @@ Result<Json> pairs_view(const Sources& sources) {
     if (pair.key.proto == 0) continue;  // the overflow row has no names
     const auto found = telemetry::names_of(pair.key, names);
     const auto& stats = pair.stats;
-    Json failed = Json::object();
-    for (std::uint32_t reason = 1; reason < FL_REASONS; ++reason)
-      if (stats.failed[reason] != 0) failed[std::string(telemetry::reason_name(reason))] = stats.failed[reason];
     list.push_back({{"reporter", pair.key.reporter == FL_REPORTER_SOURCE ? "source" : "destination"},
                     {"source", found.source.text()},
                     {"destination", found.destination.text()},
@@ -259,7 +286,7 @@ Result<Json> pairs_view(const Sources& sources) {
                     {"protocol", proto_name(pair.key.proto)},
                     {"opened", stats.opened},
                     {"closed", stats.closed},
-                    {"failed", std::move(failed)},
+                    {"failed", failed_json(stats.failed)},
                     {"request_bytes", stats.sent_bytes},
                     {"response_bytes", stats.received_bytes},
                     {"redirected_bytes", stats.redirected_bytes},

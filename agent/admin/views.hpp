@@ -50,7 +50,7 @@ struct Sources {
 // The answers of the admin socket. Called on the agent's main thread.
 [[nodiscard]] Json status_view(const Sources& sources, std::uint64_t started_ns);
 [[nodiscard]] Json services_view(const Sources& sources);
-[[nodiscard]] Json backends_view(const Sources& sources);
+[[nodiscard]] Result<Json> backends_view(const Sources& sources);
 [[nodiscard]] Json workloads_view(const Sources& sources);
 [[nodiscard]] Json policy_view(const Sources& sources);
 [[nodiscard]] Result<Json> maps_view(const Sources& sources);

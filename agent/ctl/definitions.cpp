@@ -53,7 +53,10 @@ const std::vector<Command> kCommands = {
     {"backends",
      "endpoints of services, and how connections are spread over them",
      "One line for each endpoint of a service: its workload, "
-     "whether it is ready, terminating or ejected, the connections that it has and had, and how many failed.",
+     "whether it is ready, terminating or ejected, the connections that it has and had, and how many failed; as its "
+     "callers on this node saw it the mean time to connect, bytes in and out, and failures by reason. As JSON also "
+     "connections closed, redirected bytes, and connects by time: bucket i counts those below 2^(2i+5) us, the last "
+     "one all others.",
      {kService, kNamespace},
      {},
      {{"fairctl backends --service web", "how the connections to web are spread"}},

@@ -172,11 +172,26 @@ Colour condition_colour(const std::string& condition) {
   return condition == "ejected" || condition == "gone" ? Colour::kRed : Colour::kYellow;
 }
 
+std::string reasons_text(const Json& failed) {
+  std::string all;
+  for (const auto& [reason, count] : failed.items())
+    all += (all.empty() ? "" : ", ") + count_text(count.get<double>()) + " " + reason;
+  return all.empty() ? "-" : all;
+}
+
+/// The mean over the connects that became connections.
+std::string connect_text(const Json& backend) {
+  double count = 0;
+  for (const auto& bucket : backend.at("connect_us_buckets")) count += bucket.get<double>();
+  return count > 0 ? micros_text(backend.at("connect_us_sum").get<double>() / count) : "-";
+}
+
 int print_backends(const Json& json) {
   Table table;
   for (const char* title : {"SERVICE", "PORT", "BACKEND", "WORKLOAD", "STATE"}) table.column(title);
-  for (const char* title : {"ACTIVE", "CONNECTIONS", "SHARE", "FAILED", "RESET", "RTT"})
+  for (const char* title : {"ACTIVE", "CONNECTIONS", "SHARE", "FAILED", "RESET", "RTT", "CONNECT", "IN", "OUT"})
     table.column(title, Align::kRight);
+  table.column("FAILED BY");
   std::map<std::string, double> totals;
   const auto key = [](const Json& backend) {
     return text(backend.at("service")) + backend.at("service_port").dump() + text(backend.at("protocol"));
@@ -197,7 +212,11 @@ int print_backends(const Json& json) {
                {total > 0 ? count_text(std::round(100 * connections / total)) + "%" : "-"},
                failures(backend.at("connect_failures")),
                failures(backend.at("resets")),
-               {rtt > 0 ? micros_text(rtt) : "-"}});
+               {rtt > 0 ? micros_text(rtt) : "-"},
+               {connect_text(backend)},
+               {bytes_text(backend.at("request_bytes").get<double>())},
+               {bytes_text(backend.at("response_bytes").get<double>())},
+               {reasons_text(backend.at("failed"))}});
   }
   return print_or_say(table, "no endpoints");
 }

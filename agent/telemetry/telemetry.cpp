@@ -106,10 +106,15 @@ Result<std::vector<Pair>> Telemetry::pairs() {
   return pairs_.read();
 }
 
+Result<BackendSums> Telemetry::backends() {
+  sweep();
+  return backends_.read();
+}
+
 Result<std::string> Telemetry::page(metrics::Format format) {
   metrics::Page page;
   FL_TRY(const auto series, pairs());
-  FL_TRY(const auto sums, backends_.read());
+  FL_TRY(const auto sums, backends());
   FL_TRY(const auto counts, counters());
   FL_TRY(const auto fills, maps());
   add_pairs(page, series, names_, options_.cluster_domain);

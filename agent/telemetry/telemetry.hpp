@@ -41,6 +41,7 @@ class Telemetry {
   /// it holds, a second at most.
   void sweep();
   [[nodiscard]] Result<std::vector<Pair>> pairs();
+  [[nodiscard]] Result<BackendSums> backends();
   [[nodiscard]] Result<std::array<std::uint64_t, FL_COUNTERS>> counters() const { return counters_.read(); }
   [[nodiscard]] Result<std::vector<MapFill>> maps() const { return read_maps(options_.pin_dir); }
   [[nodiscard]] Names& names() { return names_; }

@@ -246,7 +246,15 @@ class AgentTest(unittest.TestCase):
         self.assertRegex(self.ask("services"), r"default +exact +90/tcp +10\.96\.7\.7:90 +random ")
         backends = {backend["address"]: backend for backend in self.ask_json("backends")["backends"]}
         self.assertEqual(backends["10.244.0.11:9001"]["connect_failures"], 1)
-        self.assertEqual(backends["10.244.0.11:9000"]["workload"], "default/web-1")
+        self.assertEqual(backends["10.244.0.11:9001"]["failed"], {"refused": 1})
+        exact = backends["10.244.0.11:9000"]
+        self.assertEqual(exact["workload"], "default/web-1")
+        self.assertEqual((exact["closed"], sum(exact["connect_us_buckets"]), exact["failed"]), (CONNECTIONS, CONNECTIONS, {}))
+        self.assertGreater(exact["connect_us_sum"], 0)
+        self.assertEqual((exact["request_bytes"], exact["response_bytes"]), (CONNECTIONS * REQUEST, CONNECTIONS * RESPONSE))
+        table = self.ask("backends") + "\n"
+        self.assertRegex(table, r"10\.244\.0\.11:9000 .* 19\.5 KiB +58\.6 KiB +-\n")
+        self.assertRegex(table, r"10\.244\.0\.11:9001 .* 0 B +0 B +1 refused\n")
         self.assertNotIn("redis", self.ask("backends", "--service", "web"))
         workloads = {workload["address"]: workload for workload in self.ask_json("workloads")["workloads"]}
         self.assertEqual(workloads["10.244.0.21"]["policies"], ["NetworkPolicy default/redis-for-shop-only"])
