@@ -78,7 +78,10 @@ std::vector<std::string> RuleIndex::warnings(const model::DestinationRule& rule)
   std::vector<std::string> result;
   const auto host = resolved_host(rule.host, rule.metadata.ns, domain_);
   const auto own = "." + rule.metadata.ns + ".svc." + domain_;
-  if (rule.metadata.ns != root_ && !host.ends_with(own) && !host.starts_with("*"))
+  if (!host.starts_with("*") && !host.ends_with(".svc." + domain_))
+    result.push_back("host " + host + " is no Service's name, expected NAME, or NAME.NAMESPACE.svc." + domain_ +
+                     ": the rule is in force for nobody");
+  else if (rule.metadata.ns != root_ && !host.ends_with(own) && !host.starts_with("*"))
     result.push_back("host " + host + " is of another namespace, expected " + rule.metadata.ns + " or a rule in " +
                      root_ + ": the rule is not in force");
   return result;

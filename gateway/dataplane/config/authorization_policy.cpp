@@ -19,6 +19,15 @@ bool refuse_empty(Reader& reader, View at, std::string expected) {
   return empty;
 }
 
+/// A source or an operation whose fields are all empty lists (or null) is an empty one.
+bool refuse_empty_fields(Reader& reader, View at, std::string expected) {
+  if (!at.is_mapping()) return false;
+  for (auto field = at.first(); field; field = field.next())
+    if (!field.is_null() && !(field.is_sequence() && !field.first())) return false;
+  reader.error(at, std::move(expected));
+  return true;
+}
+
 void read_cidrs(Reader& reader, View at, std::vector<Cidr>& out) {
   reader.items(at, [&](View item) {
     if (const auto block = reader.cidr(item)) out.push_back(*block);
@@ -48,6 +57,14 @@ bool read_request_source(Reader& reader, View field, model::AuthorizationSource&
   return true;
 }
 
+/// As Istio does: an empty one matches nobody, and was meant for somebody.
+void read_patterns(Reader& reader, View at, std::vector<std::string>& out) {
+  read_strings(reader, at, out);
+  reader.items(at, [&](View item) {
+    if (item.is_string() && item.text().empty()) reader.error(item, "a value that is not empty");
+  });
+}
+
 /// Istio refuses a source that names accounts beside what they stand for.
 void check_accounts(Reader& reader, View at) {
   const auto accounts = at.find("serviceAccounts") ? at.find("serviceAccounts") : at.find("notServiceAccounts");
@@ -58,15 +75,15 @@ void check_accounts(Reader& reader, View at) {
 }
 
 void read_source(Reader& reader, View at, Reach reach, model::AuthorizationSource& out) {
-  if (refuse_empty(reader, at, "at least one field, such as principals")) return;
+  if (refuse_empty_fields(reader, at, "at least one field, such as principals")) return;
   reader.fields(at, [&](View field) {
     const auto key = field.key();
-    if (key == "principals") return read_strings(reader, field, out.principals);
-    if (key == "notPrincipals") return read_strings(reader, field, out.not_principals);
-    if (key == "namespaces") return read_strings(reader, field, out.namespaces);
-    if (key == "notNamespaces") return read_strings(reader, field, out.not_namespaces);
-    if (key == "serviceAccounts") return read_strings(reader, field, out.service_accounts);
-    if (key == "notServiceAccounts") return read_strings(reader, field, out.not_service_accounts);
+    if (key == "principals") return read_patterns(reader, field, out.principals);
+    if (key == "notPrincipals") return read_patterns(reader, field, out.not_principals);
+    if (key == "namespaces") return read_patterns(reader, field, out.namespaces);
+    if (key == "notNamespaces") return read_patterns(reader, field, out.not_namespaces);
+    if (key == "serviceAccounts") return read_patterns(reader, field, out.service_accounts);
+    if (key == "notServiceAccounts") return read_patterns(reader, field, out.not_service_accounts);
     if (key == "ipBlocks") return read_cidrs(reader, field, out.ip_blocks);
     if (key == "notIpBlocks") return read_cidrs(reader, field, out.not_ip_blocks);
     if (reach == Reach::kRequests && read_request_source(reader, field, out)) return;
@@ -110,7 +127,7 @@ bool read_request_operation(Reader& reader, View field, model::AuthorizationOper
 }
 
 void read_operation(Reader& reader, View at, Reach reach, model::AuthorizationOperation& out) {
-  if (refuse_empty(reader, at, "at least one field, such as ports")) return;
+  if (refuse_empty_fields(reader, at, "at least one field, such as ports")) return;
   reader.fields(at, [&](View field) {
     if (field.key() == "ports") return read_port_strings(reader, field, out.ports);
     if (field.key() == "notPorts") return read_port_strings(reader, field, out.not_ports);

@@ -45,6 +45,8 @@ void read_locality(Reader& reader, View at, model::TrafficPolicy& out) {
 }
 
 void read_balancer(Reader& reader, View at, model::TrafficPolicy& out) {
+  if (const auto hash = at.find("consistentHash"); hash && at.find("simple"))
+    reader.error(hash, "simple or consistentHash, not both");
   reader.fields(at, [&](View field) {
     if (field.key() == "simple") {
       using enum model::Balancing;

@@ -94,6 +94,29 @@ void read_ports(Reader& reader, View at, std::vector<model::ServicePort>& out) {
   }
 }
 
+/// None is a port of every address, which is what NodePorts have.
+std::optional<Address> read_service_address(Reader& reader, View at) {
+  auto address = reader.address(at);
+  if (!address || !address->is_unspecified()) return address;
+  reader.error(at, "an address that can be reached");
+  return std::nullopt;
+}
+
+void read_service_addresses(Reader& reader, View at, std::vector<Address>& out) {
+  reader.items(at, [&](View item) {
+    if (const auto address = read_service_address(reader, item)) out.push_back(*address);
+  });
+  out.shrink_to_fit();
+}
+
+void take_cluster_ip(Reader& reader, View at, std::vector<Address>& out) {
+  const auto address = read_service_address(reader, at);
+  if (!address) return;
+  const auto same_family = [&](const Address& other) { return other.is_v4() == address->is_v4(); };
+  if (std::ranges::any_of(out, same_family)) return reader.error(at, "one address of each family, two at most");
+  out.push_back(*address);
+}
+
 void read_cluster_ips(Reader& reader, View spec, model::Service& out) {
   const auto list = spec.find("clusterIPs");
   const auto single = spec.find("clusterIP");
@@ -102,8 +125,8 @@ void read_cluster_ips(Reader& reader, View spec, model::Service& out) {
       out.headless = true;
     } else if (at.is_string() && at.text().empty()) {
       return;  // not allocated yet
-    } else if (const auto address = reader.address(at)) {
-      out.cluster_ips.push_back(*address);
+    } else {
+      take_cluster_ip(reader, at, out.cluster_ips);
     }
   };
   if (list) reader.items(list, take);
@@ -136,7 +159,7 @@ void read_spec_field(Reader& reader, View field, model::Service& out) {
   if (key == "ports") {
     read_ports(reader, field, out.ports);
   } else if (key == "externalIPs") {
-    read_addresses(reader, field, out.external_ips);
+    read_service_addresses(reader, field, out.external_ips);
   } else if (key == "selector") {
     out.selector = read_labels(reader, field);
   } else if (key == "type") {
@@ -178,7 +201,7 @@ void read_load_balancer(Reader& reader, View status, model::Service& out) {
     const auto mode = entry.find("ipMode");
     const auto proxied = mode ? reader.one_of(mode, {"VIP", "Proxy"}) : std::nullopt;
     if (!ip || (proxied && *proxied == 1)) return;  // Proxy: the load balancer itself is to be reached
-    if (const auto address = reader.address(ip)) out.load_balancer_ips.push_back(*address);
+    if (const auto address = read_service_address(reader, ip)) out.load_balancer_ips.push_back(*address);
   });
 }
 

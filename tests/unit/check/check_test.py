@@ -95,15 +95,20 @@ class Check(unittest.TestCase):
         rule = ("apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: %s, namespace: shop}\n"
                 "spec: {host: %s, trafficPolicy: {loadBalancer: {simple: RANDOM}}}\n")
         self.write("a.yaml", "---\n".join([
-            GOOD, GOOD.replace("name: web", "name: zeb"), rule % ("a", "web"), rule % ("b", "web"), rule % ("c", "nobody")]))
+            GOOD, GOOD.replace("name: web", "name: zeb"), rule % ("a", "web"), rule % ("b", "web"), rule % ("c", "nobody"),
+            rule % ("d", "web.shop"), rule % ("e", "web.other.svc.cluster.local")]))
         status, output, _ = self.both(self.folder)
         self.assertEqual((status, output.splitlines()), (0, [
             "warning: DestinationRule shop/b: host web.shop.svc.cluster.local: DestinationRule shop/a is for it too, and in "
             "force: this one is not",
             "warning: DestinationRule shop/c: host nobody.shop.svc.cluster.local is no Service that is known: the rule is in "
             "force for nobody",
+            "warning: DestinationRule shop/d: host web.shop is no Service's name, expected NAME, or "
+            "NAME.NAMESPACE.svc.cluster.local: the rule is in force for nobody",
+            "warning: DestinationRule shop/e: host web.other.svc.cluster.local is of another namespace, expected shop or a rule "
+            "in istio-system: the rule is not in force",
             "warning: Service shop/zeb: 10.96.0.1:80 belongs to shop/web already: not served for this one",
-            f"{self.folder}: 5 documents in 1 files, 0 refused"]))
+            f"{self.folder}: 7 documents in 1 files, 0 refused"]))
 
     def test_settings_bear_upon_it(self):
         self.write("a.yaml", """apiVersion: security.istio.io/v1
