@@ -21,25 +21,39 @@ struct Target {
   std::uint16_t port = 0;
 };
 
-/// The address by which a service of that name is reached at the port; the first one.
-std::optional<Address> address_of_service(const Sources& sources, const std::string& name, std::uint16_t port,
-                                          std::uint8_t proto) {
-  for (const auto& service : sources.services.services()) {
-    if (service.port != port || service.proto != proto) continue;
-    if (name != service.name && name != service.ns + "/" + service.name) continue;
-    for (const auto& frontend : service.frontends)
-      if ((frontend.flags & FL_FRONTEND_NODE_PORT) == 0) return Address(frontend.key.addr);
-  }
-  return std::nullopt;
+/// By its name, NAMESPACE/NAME, or a name of DNS: NAME.NAMESPACE, with or without .svc and the cluster's domain.
+bool is_service(const datapath::ServiceInfo& service, const std::string& name) {
+  const std::string by_dns = service.name + "." + service.ns;
+  return name == service.name || name == service.ns + "/" + service.name || name == by_dns || name == by_dns + ".svc" ||
+         name.starts_with(by_dns + ".svc.");
 }
 
-Result<Target> parse_target(const Sources& sources, const std::string& text, std::uint8_t proto) {
+/// The address by which a service of that name is reached at the port; of several the one in the caller's namespace,
+/// as DNS has it, else the first one.
+std::optional<Address> address_of_service(const Sources& sources, const std::string& name, const Target& asked,
+                                          std::uint8_t proto, const std::string& callers) {
+  std::optional<Address> first;
+  for (const auto& service : sources.services.services()) {
+    if (service.port != asked.port || service.proto != proto || !is_service(service, name)) continue;
+    for (const auto& frontend : service.frontends) {
+      if ((frontend.flags & FL_FRONTEND_NODE_PORT) != 0) continue;
+      if (service.ns == callers) return Address(frontend.key.addr);
+      if (!first) first = Address(frontend.key.addr);
+    }
+  }
+  return first;
+}
+
+Result<Target> parse_target(const Sources& sources, const std::string& text, std::uint8_t proto,
+                            const std::string& callers) {
   FL_TRY(const auto read, read_target(text));
-  const auto address = read.address ? read.address : address_of_service(sources, read.name, read.port, proto);
+  Target target{.address = {}, .port = read.port};
+  const auto address = read.address ? read.address : address_of_service(sources, read.name, target, proto, callers);
   if (!address)
     return fail("found no service " + read.name + " with port " + std::to_string(read.port) +
                 (proto == FL_UDP ? "/udp" : "/tcp") + "; fairctl services lists them");
-  return Target{.address = *address, .port = read.port};
+  target.address = *address;
+  return target;
 }
 
 /// Services that have the address, on other ports: "default/web 80/tcp".
@@ -254,8 +268,9 @@ Result<Json> why_view(const Sources& sources, const std::string& from, const std
                       const std::string& protocol) {
   if (protocol != "tcp" && protocol != "udp") return fail("found protocol " + protocol + ", expected tcp or udp");
   const std::uint8_t proto = protocol == "udp" ? FL_UDP : FL_TCP;
-  FL_TRY(const auto asked, parse_target(sources, target, proto));
-  auto caller = find_caller(sources, from, asked.address.is_v4());
+  auto caller = find_caller(sources, from, true);
+  FL_TRY(const auto asked, parse_target(sources, target, proto, caller ? caller->workload.ns : ""));
+  if (!asked.address.is_v4()) caller = find_caller(sources, from, false);
   if (!caller && !from.empty())
     return fail("found no workload, pod or address " + from + "; fairctl workloads lists them");
   if (!caller) caller.emplace();

@@ -77,6 +77,10 @@ metadata: {name: draining-1, namespace: default, labels: {kubernetes.io/service-
 addressType: IPv4
 ports: [{port: 9010, protocol: TCP}]
 endpoints: [{addresses: [10.244.0.11], conditions: {ready: false, serving: true, terminating: true}}]
+---
+{apiVersion: v1, kind: Service, metadata: {name: twin, namespace: another}, spec: {clusterIPs: [10.96.7.11], ports: [{port: 80}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: twin, namespace: default}, spec: {clusterIPs: [10.96.7.12], ports: [{port: 80}]}}
 """
 
 RULE = """
@@ -322,6 +326,15 @@ class AgentTest(unittest.TestCase):
         status, _, errors = ctl("why", "--from", "nobody", "10.96.0.10:80", socket_path=self.lab.socket)
         self.assertEqual(status, 1)
         self.assertIn("nobody", errors)
+
+    def test_why_takes_the_names_that_a_pod_would_ask_dns_for(self):
+        def asked(name):
+            return self.ask_json("why", "--from", "default/shop", name)["asked"]
+        self.assertEqual(asked("twin:80"), "10.96.7.12:80")
+        for name in ("another/twin", "twin.another", "twin.another.svc", "twin.another.svc.cluster.local"):
+            self.assertEqual(asked(name + ":80"), "10.96.7.11:80", name)
+        status, _, errors = ctl("why", "twin.third:80", socket_path=self.lab.socket)
+        self.assertEqual((status, errors), (1, "fairctl: found no service twin.third with port 80/tcp; fairctl services lists them\n"))
 
     def test_why_of_a_service_that_drains(self):
         service = self.ask_json("why", "--from", "default/shop", "10.96.7.10:80")["service"]
