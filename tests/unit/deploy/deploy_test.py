@@ -173,6 +173,21 @@ class GatewayTest(unittest.TestCase):
         done = verify(self.unit, GATEWAY, "fairlead-gateway.service")
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 
+    def test_the_unit_leaves_it_little(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "fairlead-gateway.service")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(self.unit)
+            # In tenths, of what systemd counts as exposed; it is root without capabilities, in the host's network.
+            done = run("systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=40", path)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_the_unit_lets_it_write_where_it_has_to(self):
+        of = dict(re.findall(r"^(\w+Directory)=(.*)$", self.unit, re.M))
+        socket = re.search(r"--socket TEXT=(\S+)", run(GATEWAY, "--help").stdout)[1]
+        self.assertEqual("/run/" + of["RuntimeDirectory"], os.path.dirname(socket))
+        self.assertEqual(set(of), {"RuntimeDirectory", "StateDirectory", "LogsDirectory"})
+
     def test_flags_exist(self):
         unit = set(re.findall(r"(--[a-z-]+)", re.search(r"^ExecStart=(.*)$", self.unit, re.M)[1]))
         pod = {arg for arg in self.gateway["args"] if arg.startswith("--")}
