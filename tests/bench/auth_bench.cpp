@@ -5,11 +5,11 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
-#include <time.h>
 
 #include <array>
 #include <cstring>
 
+#include "bench/cpu_time.hpp"
 #include "bench/figures.hpp"
 #include "fairlead/auth/directory_store.hpp"
 #include "fairlead/auth/jwt.hpp"
@@ -20,18 +20,6 @@ namespace {
 
 using namespace fairlead;
 using namespace fairlead::auth;
-
-/// CPU time, since others may use the machine.
-double nanoseconds_of(auto&& work) {
-  const auto now = [] {
-    timespec time{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
-  };
-  const auto start = now();
-  work();
-  return now() - start;
-}
 
 double heap_bytes() { return static_cast<double>(mallinfo2().uordblks + mallinfo2().hblkhd); }
 
@@ -56,7 +44,7 @@ void measure_keys(bench::Figures& figures, std::size_t count) {
     all.reserve(count);
     const auto before = heap_bytes();
     for (std::size_t i = 0; i < count; ++i) all.push_back(consumer(i));
-    const double took = nanoseconds_of([&] { store.update(all, {}, {}, none); });
+    const double took = bench::nanoseconds_of([&] { store.update(all, {}, {}, none); });
     bytes = heap_bytes() - before;
     if (count >= 100000) figures.add("building a directory of " + std::to_string(count), took / 1e6, "ms");
   }
@@ -71,7 +59,7 @@ void measure_keys(bench::Figures& figures, std::size_t count) {
   std::vector<double> rounds;
   std::size_t found = 0;
   for (int round = 0; round < 7; ++round)
-    rounds.push_back(nanoseconds_of([&] {
+    rounds.push_back(bench::nanoseconds_of([&] {
                        for (const auto& key : keys) {
                          const auto directory = directories->current();
                          const auto* credential = directory->find(CredentialKind::kApiKey, sha256(key));
@@ -87,7 +75,7 @@ void measure_keys(bench::Figures& figures, std::size_t count) {
   std::vector<double> changes;
   for (std::size_t i = 0; i < 101; ++i) {
     const auto changed = consumer(i * 97, "x");
-    changes.push_back(nanoseconds_of([&] { store.update({&changed, 1}, {}, {}, none); }));
+    changes.push_back(bench::nanoseconds_of([&] { store.update({&changed, 1}, {}, {}, none); }));
   }
   figures.add("one consumer of " + name + " changed", bench::median(changes) / 1000, "us");
 }
@@ -136,7 +124,7 @@ void measure_tokens(bench::Figures& figures, const Signer& signer) {
   TokenCache<Token> cache;
   std::size_t good = 0;
   for (int round = 0; round < 7; ++round) {
-    alone.push_back(nanoseconds_of([&] {
+    alone.push_back(bench::nanoseconds_of([&] {
                       for (const auto& text : tokens) {
                         const auto dot = text.rfind('.');
                         const auto signature = decode_base64url(std::string_view(text).substr(dot + 1));
@@ -145,7 +133,7 @@ void measure_tokens(bench::Figures& figures, const Signer& signer) {
                       }
                     }) /
                     kTokens);
-    whole.push_back(nanoseconds_of([&] {
+    whole.push_back(bench::nanoseconds_of([&] {
                       for (const auto& text : tokens) {
                         TokenError error{};
                         const auto digest = sha256(text);
@@ -160,7 +148,7 @@ void measure_tokens(bench::Figures& figures, const Signer& signer) {
                     }) /
                     kTokens);
     beyond.push_back(whole.back() - alone.back());
-    again.push_back(nanoseconds_of([&] {
+    again.push_back(bench::nanoseconds_of([&] {
                       for (int i = 0; i < 20; ++i)
                         for (const auto& text : tokens) good += cache.find(sha256(text)) != nullptr ? 1U : 0U;
                     }) /

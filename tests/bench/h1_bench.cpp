@@ -3,11 +3,11 @@
 // lines and keeps them in strings, as one writes it first.
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "bench/cpu_time.hpp"
 #include "bench/figures.hpp"
 #include "fairlead/http/h1_parser.hpp"
 #include "fairlead/http/h1_writer.hpp"
@@ -42,13 +42,6 @@ constexpr std::string_view kAnswer =
 
 constexpr int kRounds = 101;
 constexpr int kTimes = 2'000;
-
-/// CPU time of this thread, since the machine may be busy with other things.
-double cpu_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
 
 /// The quickest round, as ns for one call of work: what disturbs only ever adds.
 template <class Work>

@@ -10,13 +10,13 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "bench/cpu_time.hpp"
 #include "bench/figures.hpp"
 #include "fairlead/limit/key.hpp"
 #include "fairlead/limit/local.hpp"
@@ -28,20 +28,15 @@
 namespace fairlead::limit {
 namespace {
 
-double cpu_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
 double wall_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 /// CPU nanoseconds of one call; the median of seven runs.
 double each_ns(int count, const std::function<void(int)>& call) {
   std::vector<double> runs;
   for (int run = 0; run < 7; ++run) {
-    const auto begin = cpu_ns();
+    const auto begin = bench::cpu_ns();
     for (int i = 0; i < count; ++i) call(i);
-    runs.push_back((cpu_ns() - begin) / count);
+    runs.push_back((bench::cpu_ns() - begin) / count);
   }
   return bench::median(std::move(runs));
 }

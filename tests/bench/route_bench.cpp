@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a match costs at 1, 100, 5 000 and 50 000 routes, and what the tables cost. No root, no network.
 #include <malloc.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstring>
 #include <functional>
 #include <iterator>
 
+#include "bench/cpu_time.hpp"
 #include "bench/figures.hpp"
 #include "fairlead/route/authority.hpp"
 #include "fairlead/route/path.hpp"
@@ -17,18 +17,6 @@ namespace {
 
 using namespace fairlead;
 using namespace fairlead::route;
-
-/// CPU time, since others may use the machine.
-double nanoseconds_of(auto&& work) {
-  const auto now = [] {
-    timespec time{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
-  };
-  const auto start = now();
-  work();
-  return now() - start;
-}
 
 /// A kind of table: the route with a number, and the request that it takes.
 struct Kind {
@@ -110,7 +98,7 @@ double match_cost(const Kind& kind, const Router& router, std::size_t last) {
   std::vector<double> rounds;
   for (int round = 0; round < 15; ++round) {
     std::size_t good = 0;
-    rounds.push_back(nanoseconds_of([&] {
+    rounds.push_back(bench::nanoseconds_of([&] {
                        for (std::size_t i = 0; i < kTurns; ++i) {
                          Authority authority;
                          Target normal;
@@ -142,7 +130,7 @@ void measure(bench::Figures& figures, const Kind& kind, std::size_t count, doubl
   const auto before = heap();
   std::vector<RoutePtr> ready;
   ready.reserve(count);
-  const double prepare_ns = nanoseconds_of([&] {
+  const double prepare_ns = bench::nanoseconds_of([&] {
     for (const auto& route : routes) {
       auto done = prepare(route);
       if (!done) std::exit(1);
@@ -151,14 +139,14 @@ void measure(bench::Figures& figures, const Kind& kind, std::size_t count, doubl
   });
   std::shared_ptr<const Router> router;
   std::vector<double> builds;
-  for (int i = 0; i < 5; ++i) builds.push_back(nanoseconds_of([&] { router = Router::build(ready); }));
+  for (int i = 0; i < 5; ++i) builds.push_back(bench::nanoseconds_of([&] { router = Router::build(ready); }));
   const auto bytes = heap() - before;
   // One route is changed, the others stay.
   const std::vector added{*prepare(routes.back())};
   const auto removed = std::span(ready).last(1);
   std::shared_ptr<const Router> next;
   std::vector<double> changes;
-  for (int i = 0; i < 5; ++i) changes.push_back(nanoseconds_of([&] { next = router->changed(removed, added); }));
+  for (int i = 0; i < 5; ++i) changes.push_back(bench::nanoseconds_of([&] { next = router->changed(removed, added); }));
   const double change_ns = bench::median(changes);
   const double cost = match_cost(kind, *next, count - 1);
   if (count == 1) one = cost;

@@ -4,10 +4,10 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <new>
 #include <string_view>
 
+#include "bench/cpu_time.hpp"
 #include "bench/figures.hpp"
 #include "fairlead/telemetry/access_log.hpp"
 #include "fairlead/telemetry/meter.hpp"
@@ -37,20 +37,13 @@ namespace bench = fairlead::bench;
 constexpr int kRounds = 15;
 constexpr int kRequests = 100'000;
 
-/// CPU time of this thread alone: the machine may be busy.
-double cpu_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
 /// Nanoseconds of `work` for one request, the median of rounds.
 double cost(auto&& work) {
   std::vector<double> rounds;
   for (int round = 0; round <= kRounds; ++round) {
-    const auto start = cpu_ns();
+    const auto start = bench::cpu_ns();
     for (int i = 0; i < kRequests; ++i) work(i);
-    if (round != 0) rounds.push_back((cpu_ns() - start) / kRequests);
+    if (round != 0) rounds.push_back((bench::cpu_ns() - start) / kRequests);
   }
   return bench::median(rounds);
 }
