@@ -12,6 +12,7 @@
 
 #include "fairlead/base/error.hpp"
 #include "fairlead/base/fd.hpp"
+#include "fairlead/base/file.hpp"
 #include "fairlead/tls/self_signed.hpp"
 
 namespace fairlead::gateway {
@@ -21,14 +22,9 @@ constexpr const char* kName = "/kong.yaml";
 
 /// Credentials are in it: nobody else may read it.
 Result<> write_file(const std::string& path, const std::string& text) {
-  Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file) return fail(system_error(path, errno));
-  for (std::size_t done = 0; done < text.size();) {
-    const auto count = ::write(file.get(), text.data() + done, text.size() - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(system_error(path, errno));
-    done += static_cast<std::size_t>(count);
-  }
+  if (const int error = write_all(file.get(), text); error != 0) return fail(system_error(path, error));
   return {};
 }
 

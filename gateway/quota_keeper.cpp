@@ -39,12 +39,7 @@ Result<> write_file(const std::string& directory, const std::string& path, std::
   const auto other = path + ".new";
   const Fd file(::open(other.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return fail(system_error(other, errno));
-  while (!text.empty()) {
-    const auto wrote = ::write(file.get(), text.data(), text.size());
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return fail(system_error(other, errno));
-    text.remove_prefix(static_cast<std::size_t>(wrote));
-  }
+  if (const int error = write_all(file.get(), text); error != 0) return fail(system_error(other, error));
   if (::fsync(file.get()) != 0) return fail(system_error(other, errno));
   if (::rename(other.c_str(), path.c_str()) != 0) return fail(system_error(path, errno));
   const Fd folder(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -43,4 +43,14 @@ Result<std::string> read_file(const std::string& path, std::size_t most, int fla
   return out;
 }
 
+int write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const auto wrote = ::write(fd, text.data(), text.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return errno;
+    text.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+  return 0;
+}
+
 }  // namespace fairlead

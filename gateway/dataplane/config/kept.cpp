@@ -57,12 +57,7 @@ class Passing {
     return {};
   }
   Result<> write(std::string_view text) const {
-    while (!text.empty()) {
-      const auto wrote = ::write(fd_.get(), text.data(), text.size());
-      if (wrote < 0 && errno == EINTR) continue;
-      if (wrote < 0) return fail(system_error("writing " + name_, errno));
-      text.remove_prefix(static_cast<std::size_t>(wrote));
-    }
+    if (const int error = write_all(fd_.get(), text); error != 0) return fail(system_error("writing " + name_, error));
     return {};
   }
   Result<> finish() {

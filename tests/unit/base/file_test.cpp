@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "fairlead/base/fd.hpp"
+
 namespace fairlead {
 namespace {
 
@@ -57,6 +59,17 @@ TEST_F(ReadFile, SaysWhatWasFoundInstead) {
   std::filesystem::create_symlink(file, link);
   EXPECT_EQ(error(link).message, "a file");
   EXPECT_EQ(error(link, 10, O_NOFOLLOW).code, ELOOP);
+}
+
+TEST_F(ReadFile, GivesWhatWasWritten) {
+  const std::string text(300'000, 'x');
+  const auto path = (folder_ / "written").string();
+  const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  EXPECT_EQ(write_all(file.get(), text), 0);
+  EXPECT_EQ(read_file(path, text.size()), text);
+  const Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+  EXPECT_EQ(write_all(full.get(), text), ENOSPC);
+  EXPECT_EQ(write_all(full.get(), ""), 0);
 }
 
 }  // namespace
