@@ -27,11 +27,13 @@ Result<std::vector<upstream::PersistenceKey>> read_keys(const std::string& path)
   std::ifstream file(path);
   if (!file) return fail(system_error("--session-key " + path, errno));
   std::vector<upstream::PersistenceKey> keys;
+  std::size_t number = 0;
   for (std::string line; std::getline(file, line);) {
+    ++number;
     if (line.empty()) continue;
     if (line.size() < kLeastLength)
-      return fail("--session-key " + path + ": line " + std::to_string(keys.size() + 1) + " has " +
-                  std::to_string(line.size()) + " characters, expected at least " + std::to_string(kLeastLength));
+      return fail("--session-key " + path + ": line " + std::to_string(number) + " has " + std::to_string(line.size()) +
+                  " characters, expected at least " + std::to_string(kLeastLength));
     keys.push_back(key_of(line));
   }
   if (keys.empty()) return fail("--session-key " + path + ": found no secret, expected one a line");

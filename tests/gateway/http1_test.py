@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -427,6 +428,15 @@ class LifeTest(unittest.TestCase):
         gateway = Gateway("--listen", "127.0.0.1:0", "--to", backend.url, "--zone=", "--session-key=")
         self.addCleanup(gateway.close)
         self.assertEqual(curl(gateway.url + "/name"), b"backend")
+
+    def test_a_secret_that_is_too_short_is_named_by_its_line(self):
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+            file.write("a secret of many characters\n\n\nshort\n")
+            file.flush()
+            done = subprocess.run([PROGRAM, "--listen", "127.0.0.1:0", "--to", "http://127.0.0.1:1", "--socket", "", "--admin", "",
+                                   "--session-key", file.name], capture_output=True, text=True, timeout=LIMIT, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"--session-key {file.name}: line 4 has 5 characters, expected at least 16", done.stderr)
 
     def test_a_port_that_is_taken_is_named(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
