@@ -18,25 +18,20 @@ constexpr std::array<ResponseFlagInfo, kResponseFlags> kInfos{{
     {"UO", "UpstreamOverflow", "a limit of the backend's circuit breaker was reached"},
     {"UT", "UpstreamRequestTimeout", "the backend did not answer in time"},
     {"URX", "UpstreamRetryLimitExceeded", "no further attempt was allowed"},
-    {"UMSDR", "UpstreamMaxStreamDurationReached", "the longest duration of a stream to a backend was reached"},
     {"UPE", "UpstreamProtocolError", "the backend's response was no valid message"},
     {"DC", "DownstreamConnectionTermination", "the client closed the connection"},
     {"DR", "DownstreamRemoteReset", "the client reset the stream"},
     {"DPE", "DownstreamProtocolError", "the request was no valid message"},
     {"LR", "LocalReset", "we reset the stream"},
     {"SI", "StreamIdleTimeout", "nothing moved on the stream for too long"},
-    {"DT", "DurationTimeout", "the longest duration of a request was reached"},
-    {"IH", "InvalidEnvoyRequestHeaders", "a header field that steers the proxy had an invalid value"},
     {"RL", "RateLimited", "a rate limit was reached"},
     {"RLSE", "RateLimitServiceError", "the rate limit service failed"},
     {"UAEX", "UnauthorizedExternalService", "the authorization service denied the request"},
     {"DENY", "PolicyDenied", "an authorization policy denied the request"},
     {"FI", "FaultInjected", "a response was injected on purpose"},
-    {"DI", "DelayInjected", "a delay was injected on purpose"},
     {"OM", "OverloadManagerTerminated", "the proxy sheds load: memory or queueing time is over its limit"},
     {"DF", "DnsResolutionFailed", "the backend's name could not be resolved"},
     {"TL", "TooLarge", "the request's head or body is beyond its limit"},
-    {"DRN", "Draining", "the proxy is about to end and takes no more requests"},
 }};
 
 static_assert([] {
@@ -48,12 +43,6 @@ static_assert([] {
 }  // namespace
 
 const ResponseFlagInfo& info(ResponseFlag flag) { return kInfos[static_cast<std::size_t>(flag)]; }
-
-std::optional<ResponseFlag> response_flag(std::string_view short_name) {
-  for (std::size_t i = 0; i < kInfos.size(); ++i)
-    if (kInfos[i].short_name == short_name) return static_cast<ResponseFlag>(i);
-  return std::nullopt;
-}
 
 char* ResponseFlags::write(char* out, bool long_names) const {
   if (empty()) {

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 namespace fairlead::telemetry {
@@ -19,27 +18,22 @@ enum class ResponseFlag : std::uint8_t {
   kUpstreamOverflow,
   kUpstreamRequestTimeout,
   kUpstreamRetryLimitExceeded,
-  kUpstreamMaxStreamDuration,
   kUpstreamProtocolError,
   kDownstreamConnectionTermination,
   kDownstreamRemoteReset,
   kDownstreamProtocolError,
   kLocalReset,
   kStreamIdleTimeout,
-  kDurationTimeout,
-  kInvalidHeaders,
   kRateLimited,
   kRateLimitServiceError,
   kUnauthorizedExternal,
   kPolicyDenied,
   kFaultInjected,
-  kDelayInjected,
   kOverloaded,
   kDnsFailed,
   kTooLarge,
-  kDraining,
 };
-inline constexpr std::size_t kResponseFlags = 28;
+inline constexpr std::size_t kResponseFlags = 23;
 
 struct ResponseFlagInfo {
   std::string_view short_name;  ///< "UF"
@@ -48,8 +42,6 @@ struct ResponseFlagInfo {
 };
 
 [[nodiscard]] const ResponseFlagInfo& info(ResponseFlag flag);
-/// By short name, case-sensitive: for configuration.
-[[nodiscard]] std::optional<ResponseFlag> response_flag(std::string_view short_name);
 
 /// A set of flags; printed in the order of the enum.
 class ResponseFlags {

@@ -171,6 +171,13 @@ class SourcesTest(unittest.TestCase):
         rows = set(re.findall(r"^\| `(\w+)` \|", read("docs/operate/troubleshooting.md"), re.M))
         self.assertEqual(set(names) - {"none"} - rows, set())
 
+    def test_every_response_flag_is_explained(self):
+        names = re.findall(r'^    \{"([A-Z]+)", "\w+", "', read("gateway/dataplane/telemetry/response_flags.cpp"), re.M)
+        self.assertGreater(len(names), 10)
+        page = read("docs/operate/gateway.md").split("## What clients see")[1].split("\n## ")[0]
+        cells = re.findall(r"^\| [^|]+ \| ([^|]+) \|", page, re.M)
+        self.assertEqual(set(re.findall(r"`([A-Z]+)`", "".join(cells))), set(names))
+
     def test_kinds_of_objects_are_those_that_are_read(self):
         kinds = set(re.findall(r'^    \{"(\w+)", "[\w.]*", model::Kind', read("gateway/dataplane/config/parse.cpp"), re.M))
         self.assertEqual(set(re.findall(r"^## (\w+)", read("docs/reference/objects.md"), re.M)) - {"Annotations", "What"}, kinds)
