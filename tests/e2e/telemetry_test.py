@@ -2,7 +2,6 @@
 """A real Prometheus reads the agent's numbers and answers for them; they go on over a restart of the agent; bytes that
 went from socket to socket are counted like others."""
 import json
-import pathlib
 import signal
 import subprocess
 import sys

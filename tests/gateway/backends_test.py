@@ -14,7 +14,7 @@ import unittest
 
 from backend import Backend
 from name_server import A, NameServer
-from objects import (CLASS, Followed, free_port, gateway, http, make_certificate, of, route, service, to)
+from objects import CLASS, Followed, free_port, gateway, http, make_certificate, route, service, to
 from support import LIMIT, Gateway, Wire, curl, eventually
 
 

@@ -4,14 +4,13 @@ caller no other gets: sections together, where each is right alone."""
 import json
 import pathlib
 import re
-import subprocess
 import tempfile
 import unittest
 
 from backend import Backend, says
 from callers import SECRET, Callers, b64, consumer, hs256, policy
 from ext_authz import Authorization, allowed
-from objects import CLASS, Followed, free_port, gateway, http, https, make_certificate, of, route, secret, service, to
+from objects import CLASS, Followed, free_port, gateway, https, make_certificate, of, route, secret, service, to
 from support import Wire, curl, eventually
 
 KEYS = json.dumps({"keys": [{"kty": "oct", "k": b64(SECRET.encode())}]})

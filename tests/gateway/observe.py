@@ -104,15 +104,6 @@ class LogFile:
     def await_rows(self, count):
         return [json.loads(line) for line in self.await_lines(count)]
 
-    def find(self, **fields):
-        """The row that has these values."""
-        def found():
-            return [row for row in map(json.loads, self.lines()) if fields.items() <= row.items()]
-        assert eventually(found), (fields, self.lines())
-        rows = found()
-        assert len(rows) == 1, rows
-        return rows[0]
-
 
 def folder_of(test):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-observe-"))

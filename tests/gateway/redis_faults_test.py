@@ -12,7 +12,7 @@ import unittest
 
 from backend import Backend
 from limits_test import ask, exchange, statuses
-from objects import CLASS, Followed, free_port, gateway, http, of, route, service, to
+from objects import CLASS, Followed, free_port, gateway, http, of, route, service
 from observe import folder_of
 from redis_test import Redis, redis_policy
 from support import LIMIT, WallClock, Wire, curl, eventually
@@ -156,7 +156,7 @@ ANSWERS = {"Open": [200] * 14, "Closed": [503] * 14, "Local": [200] * SHARE + [4
 
 
 class RedisFaultsTest(unittest.TestCase):
-    def start(self, policies, workers=1, environment=({},), limited="web"):
+    def start(self, policies, workers=1, environment=({},)):
         backend = Backend("one")
         self.addCleanup(backend.close)
         self.gateways, self.ports = [], []
