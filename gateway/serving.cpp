@@ -227,7 +227,8 @@ void Serving::add_handlers(admin::Server& server) {
         status["configuration"] = configuration_of(plan_->counts());
         status["redis"] = redis_json(plan_->filters());
       }
-      return admin::Response{.body = status.dump()};
+      // Paths, and what a Redis says, may be of any bytes.
+      return admin::Response{.body = status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
     });
   });
   api_.add_questions(server);

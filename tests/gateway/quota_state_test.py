@@ -147,6 +147,13 @@ class QuotaStateTest(unittest.TestCase):
         self.start(state=False, environment={"STATE_DIRECTORY": str(self.state) + ":/nowhere"})
         self.assertEqual(self.quotas()["directory"], str(self.state))
 
+    def test_a_directory_whose_name_is_no_utf8(self):
+        self.state = os.fsdecode(os.path.join(os.fsencode(self.folder), b"st\xe4te"))
+        os.mkdir(self.state)
+        self.start()
+        self.assertEqual(self.quotas()["directory"], f"{self.folder}/st\ufffdte")
+        self.pass_some("a", 1)
+
     def test_a_directory_that_is_none(self):
         failed = Gateway("--config", self.folder / "objects", "--state-dir", self.folder / "nowhere", ready=False)
         self.addCleanup(failed.close)

@@ -150,7 +150,7 @@ Result<std::unique_ptr<Server>> Server::on_unix_socket(const std::string& path) 
   FL_CHECK(clear_socket(path));
   std::unique_ptr<Server> server(new Server(std::make_unique<State>()));
   server->state_->http.set_address_family(AF_UNIX);
-  const mode_t before = ::umask(0177);  // for the moment between bind and chmod
+  const mode_t before = ::umask(0177);  // 0600 from its first moment on
   const bool bound = server->state_->http.bind_to_port(path, 80);
   const int code = errno;
   ::umask(before);
@@ -238,7 +238,13 @@ std::uint16_t Server::port() const { return state_->port; }
 Response on_loop(event::Loop& loop, std::function<Response()> work) {
   auto promise = std::make_shared<std::promise<Response>>();
   auto answer = promise->get_future();
-  loop.post([promise, work = std::move(work)] { promise->set_value(work()); });
+  loop.post([promise, work = std::move(work)] {
+    try {
+      promise->set_value(work());
+    } catch (...) {  // of a library, such as JSON's: this question's 500, not the daemon's end
+      promise->set_exception(std::current_exception());
+    }
+  });
   if (answer.wait_for(kLoopLimit) == std::future_status::ready) return answer.get();
   return {.status = 503, .body = "{\"error\": \"the daemon is busy: no answer within five seconds\"}"};
 }

@@ -63,7 +63,8 @@ class Server {
   std::unique_ptr<State> state_;
 };
 
-/// Calls work() on the loop's thread and waits for its answer: 503 where the loop has none within five seconds.
+/// Calls work() on the loop's thread and waits for its answer: 503 where the loop has none within five seconds. What
+/// work() throws is thrown here, where the server makes it a 500.
 [[nodiscard]] Response on_loop(event::Loop& loop, std::function<Response()> work);
 
 }  // namespace fairlead::admin
