@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "fairlead/filter/probe.hpp"
+#include "fairlead/model/find_filter.hpp"
 #include "fairlead/route/authority.hpp"
 #include "fairlead/route/cors.hpp"
 #include "fairlead/route/explain.hpp"
@@ -155,14 +156,6 @@ Json verdict_json(const route::Verdict& verdict) {
   return out;
 }
 
-template <class Filter>
-const Filter* find_filter(const model::HttpFilters* filters) {
-  if (filters == nullptr) return nullptr;
-  for (const auto& filter : *filters)
-    if (const auto* found = std::get_if<Filter>(&filter)) return found;
-  return nullptr;
-}
-
 struct Own {
   int status = 0;  // 0: what a backend says
   std::string why{};
@@ -192,10 +185,11 @@ Own of_backends(const proxy::Snapshot& snapshot, const proxy::RuleAction& action
 Own own_answer(const proxy::Snapshot& snapshot, Asked& asked, const route::Match& match,
                const proxy::RuleAction& action, bool canary) {
   if (action.unserved) return {500, "the rule has a filter that is not served"};
-  if (const auto* cors = find_filter<model::Cors>(action.filters); cors != nullptr && route::is_preflight(asked.head))
+  if (const auto* cors = model::find_filter<model::Cors>(action.filters);
+      cors != nullptr && route::is_preflight(asked.head))
     return {route::answer_preflight(*cors, asked.head, asked.arena).status,
             "CORS of " + name_of(*match.route) + " answers the preflight"};
-  if (const auto* redirect = find_filter<model::RequestRedirect>(action.filters))
+  if (const auto* redirect = model::find_filter<model::RequestRedirect>(action.filters))
     return {redirect->status_code, "a redirect by " + name_of(*match.route)};
   return of_backends(snapshot, action, canary);
 }

@@ -19,11 +19,4 @@ T& made_in(CountedPtr<T>& out) {
 /// Headers or query parameters; `value` reads the value.
 void read_header_matches(Reader& reader, View at, bool grpc, std::vector<model::ValueMatch>& out);
 
-template <class T>
-const T* find_filter(const model::HttpFilters& filters) {
-  for (const auto& filter : filters)
-    if (const auto* found = std::get_if<T>(&filter)) return found;
-  return nullptr;
-}
-
 }  // namespace fairlead::config

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "fairlead/model/find_filter.hpp"
 #include "gateway/dataplane/config/gateway_filters.hpp"
 #include "gateway/dataplane/config/gateway_kinds.hpp"
 #include "gateway/dataplane/config/gateway_references.hpp"
@@ -98,8 +99,8 @@ void read_retry(Reader& reader, View at, CountedPtr<model::HttpRetry>& out) {
 }
 
 bool replaces_prefix(const model::HttpFilters& filters) {
-  const auto* redirect = find_filter<model::RequestRedirect>(filters);
-  const auto* rewrite = find_filter<model::UrlRewrite>(filters);
+  const auto* redirect = model::find_filter<model::RequestRedirect>(&filters);
+  const auto* rewrite = model::find_filter<model::UrlRewrite>(&filters);
   const auto by_prefix = [](const auto* filter) {
     return filter != nullptr && filter->path && filter->path->type == model::PathModifier::Type::kReplacePrefixMatch;
   };
@@ -107,7 +108,7 @@ bool replaces_prefix(const model::HttpFilters& filters) {
 }
 
 void check_rule(Reader& reader, View at, const model::HttpRule& rule) {
-  if (!rule.backends.empty() && find_filter<model::RequestRedirect>(rule.filters) != nullptr)
+  if (!rule.backends.empty() && model::find_filter<model::RequestRedirect>(&rule.filters) != nullptr)
     reader.error(at.find("backendRefs"), "no backends in a rule that redirects");
   const bool by_prefix = replaces_prefix(rule.filters) ||
                          std::ranges::any_of(rule.backends, replaces_prefix, &model::HttpBackendReference::filters);

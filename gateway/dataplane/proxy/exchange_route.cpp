@@ -2,6 +2,7 @@
 // Where a request goes, and what of it is changed on the way.
 #include <algorithm>
 
+#include "fairlead/model/find_filter.hpp"
 #include "fairlead/route/authority.hpp"
 #include "fairlead/route/choice.hpp"
 #include "fairlead/route/cors.hpp"
@@ -14,14 +15,6 @@
 
 namespace fairlead::proxy {
 namespace {
-
-template <class Filter>
-const Filter* find_filter(const model::HttpFilters* filters) {
-  if (filters == nullptr) return nullptr;
-  for (const auto& filter : *filters)
-    if (const auto* found = std::get_if<Filter>(&filter)) return found;
-  return nullptr;
-}
 
 bool replaces_prefix(const model::UrlRewrite* rewrite) {
   return rewrite != nullptr && rewrite->path && rewrite->path->type == model::PathModifier::Type::kReplacePrefixMatch;
@@ -123,12 +116,12 @@ bool Exchange::answered_by_filter(const route::Match& match) {
     reply(500, Flag::kNoClusterFound, "the rule has a filter that is not served");
     return true;
   }
-  cors_ = find_filter<model::Cors>(filters);
+  cors_ = model::find_filter<model::Cors>(filters);
   if (cors_ != nullptr && route::is_preflight(head_)) {
     answer(route::answer_preflight(*cors_, head_, arena_));
     return true;
   }
-  const auto* redirect = find_filter<model::RequestRedirect>(filters);
+  const auto* redirect = model::find_filter<model::RequestRedirect>(filters);
   if (redirect == nullptr) return false;
   auto target = target_;
   if (target.path == "*") target.path = "/";
@@ -220,8 +213,8 @@ void Exchange::prepare_head(std::string_view prefix) {
     telemetry::inject(head_.fields, record_.trace, record_.trace.backend_span, tracing->formats, arena_);
   const model::UrlRewrite* rewrite = nullptr;
   for (const auto* filters : {action_->filters, target_backend_->filters}) {
-    if (const auto* found = find_filter<model::UrlRewrite>(filters)) rewrite = found;
-    if (const auto* change = find_filter<model::RequestHeaderModifier>(filters)) route::modify(*change, head_);
+    if (const auto* found = model::find_filter<model::UrlRewrite>(filters)) rewrite = found;
+    if (const auto* change = model::find_filter<model::RequestHeaderModifier>(filters)) route::modify(*change, head_);
   }
   if (as_kong()) tell_as_kong(replaces_prefix(rewrite) ? prefix : std::string_view());
   if (!asks_to_connect()) route::rewrite(rewrite, target_, prefix, head_, arena_);
@@ -254,7 +247,8 @@ void Exchange::tell_as_kong(std::string_view prefix) {
 void Exchange::change_response(http::ResponseHead& head) {
   if (action_->extras->session != nullptr) start_session(head);
   for (const auto* filters : {action_->filters, target_backend_->filters})
-    if (const auto* change = find_filter<model::ResponseHeaderModifier>(filters)) route::modify(*change, head.fields);
+    if (const auto* change = model::find_filter<model::ResponseHeaderModifier>(filters))
+      route::modify(*change, head.fields);
   if (cors_ != nullptr) route::apply_cors(*cors_, head_, head, arena_);
 }
 
