@@ -130,7 +130,7 @@ constexpr SettingKind kKinds[] = {
      "directory (or file) of YAML and JSON objects, followed by inotify", text<&Settings::config>},
     {"cgroup", "PATH", "the root of the cgroup2 mount", "an absolute path", "cgroup2 directory to attach to",
      absolute_path<&Settings::cgroup>},
-    {"pin-dir", "PATH", "/sys/fs/bpf/fairlead", "an absolute path", "directory in bpffs for maps and links",
+    {"pin-dir", "PATH", FL_PIN_DIR, "an absolute path", "directory in bpffs for maps and links",
      absolute_path<&Settings::pin_dir>},
     {"run-dir", "PATH", "/run/fairlead", "an absolute path", "directory for the lock and the configuration in force",
      absolute_path<&Settings::run_dir>},

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "fairlead/abi/names.h"
 #include "fairlead/abi/settings.h"
 #include "fairlead/base/result.hpp"
 #include "fairlead/model/mesh.hpp"
@@ -16,7 +17,7 @@ namespace fairlead::agent {
 struct Settings {
   std::string config = "/etc/fairlead/config";
   std::string cgroup;  ///< empty: root of the cgroup2 mount
-  std::string pin_dir = "/sys/fs/bpf/fairlead";
+  std::string pin_dir = FL_PIN_DIR;
   std::string run_dir = "/run/fairlead";
   std::string socket = "/run/fairlead/agent.sock";
   std::string metrics = "127.0.0.1:9464";

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "agent/ctl/command.hpp"
+#include "fairlead/abi/names.h"
 
 namespace fairlead::ctl {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 constexpr Option kInterval = {"--interval", 'i', "SECONDS", "how long to measure rates (default 1)", nullptr};
 constexpr Option kService = {"--service", 0, "NAME", "only this service: NAME or NAMESPACE/NAME", nullptr};
 constexpr Option kNamespace = {"--namespace", 'n', "NAME", "only this namespace", nullptr};
-constexpr Option kPinDir = {"--pin-dir", 0, "PATH", "directory in bpffs (default /sys/fs/bpf/fairlead)", nullptr};
+constexpr Option kPinDir = {"--pin-dir", 0, "PATH", "directory in bpffs (default " FL_PIN_DIR ")", nullptr};
 constexpr Option kRunDir = {"--run-dir", 0, "PATH",
                             "directory of the agent's lock and kept configuration (default /run/fairlead)", nullptr};
 

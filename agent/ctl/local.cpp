@@ -9,6 +9,7 @@
 #include "agent/kernel/leaving.hpp"
 #include "agent/kernel/links.hpp"
 #include "agent/kernel/pins.hpp"
+#include "fairlead/abi/names.h"
 #include "fairlead/config/report.hpp"
 #include "fairlead/kong/convert.hpp"
 
@@ -69,7 +70,7 @@ int run_convert(const Arguments& arguments) {
 }
 
 int run_uninstall(const Arguments& arguments) {
-  const auto pins = arguments.get("pin-dir", "/sys/fs/bpf/fairlead");
+  const auto pins = arguments.get("pin-dir", FL_PIN_DIR);
   const auto removed = remove_all(pins, arguments.get("run-dir", "/run/fairlead"), arguments.socket);
   if (!removed) {
     std::cerr << "fairctl: " << removed.error().message << "\n";

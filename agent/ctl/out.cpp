@@ -39,7 +39,6 @@ std::size_t width(std::string_view text) {
 void choose_colours(bool terminal) { colours = terminal && std::getenv("NO_COLOR") == nullptr; }
 
 void choose_width(std::size_t characters) { columns = characters; }
-std::size_t screen_width() { return columns; }
 
 std::string cut(const std::string& text, std::size_t most) {
   if (width(text) <= most) return text;

@@ -14,7 +14,6 @@ enum class Colour : std::uint8_t { kNone, kGreen, kRed, kYellow, kDim, kBold };
 void choose_colours(bool terminal);
 /// Characters that fit a line; 0 (no terminal): any number. Tables shorten their longest texts to fit.
 void choose_width(std::size_t characters);
-[[nodiscard]] std::size_t screen_width();
 /// At most `most` characters; what is cut ends with an ellipsis.
 [[nodiscard]] std::string cut(const std::string& text, std::size_t most);
 [[nodiscard]] std::string paint(std::string_view text, Colour colour);

@@ -47,7 +47,6 @@ class Datapath {
   /// A descriptor of the caller's own.
   [[nodiscard]] Result<Fd> map(const std::string& name) const;
   /// Where the map is (or will be) pinned.
-  [[nodiscard]] std::string pin_of(const std::string& map) const { return pins_.path(map); }
   /// Where another agent's state is being replaced: its maps of this name, newest first, as far as their values have
   /// our layout. Before attach(), which lets them go.
   [[nodiscard]] Result<std::vector<Fd>> replaced_maps(const std::string& name) const;

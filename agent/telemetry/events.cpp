@@ -111,7 +111,6 @@ int Events::take(void* self, void* data, std::size_t size) {
 
 void Events::take_event(const fl_event& event) {
   ++seen_;
-  for (const auto& listener : listeners_) listener(event);
   if (event.type == FL_EVENT_NETNS) return;
   if (event.type != FL_EVENT_OPEN) {
     recent_.push_back(event);

@@ -39,8 +39,6 @@ class Follower {
 /// Owner: Telemetry. Thread: the agent's main thread, but for follow() and unfollow().
 class Events {
  public:
-  using Listener = std::function<void(const fl_event& event)>;
-
   static Result<std::unique_ptr<Events>> open(const Fd& map, Names& names, event::Loop& loop);
   ~Events();
 
@@ -48,8 +46,6 @@ class Events {
   Result<> log_to(const std::string& path);
   /// After the file was moved away (logrotate).
   Result<> reopen_log();
-  /// Called for each event.
-  void on_event(Listener listener) { listeners_.push_back(std::move(listener)); }
   /// Called when the first follower comes (true) and the last one goes (false).
   void on_followed(std::function<void(bool)> callback) { followed_ = std::move(callback); }
 
@@ -74,7 +70,6 @@ class Events {
   event::Loop& loop_;
   ring_buffer* ring_ = nullptr;
   std::deque<fl_event> recent_;
-  std::vector<Listener> listeners_;
   std::function<void(bool)> followed_;
   std::vector<std::shared_ptr<Follower>> followers_;
   std::string log_path_;

@@ -139,8 +139,8 @@ FL_INLINE int client_decide(struct bpf_sock_addr *ctx, const struct fl_addr *to,
 	return 1;
 }
 
-FL_INLINE void decision_event(const struct fl_decision *decision, const struct fl_policy_query *ends, __u64 cookie,
-			      __u8 type, __u8 reporter)
+/* Of the server's side. The client's side tells of its decisions in connect_admit(). */
+FL_INLINE void decision_event(const struct fl_decision *decision, const struct fl_policy_query *ends, __u8 type)
 {
 	const struct fl_settings *set = settings();
 	struct fl_event *event;
@@ -156,51 +156,16 @@ FL_INLINE void decision_event(const struct fl_decision *decision, const struct f
 	event->type = type;
 	event->reason = decision->reason;
 	event->proto = ends->proto;
-	event->reporter = reporter;
+	event->reporter = FL_REPORTER_DESTINATION;
 	event->source_workload = decision->source_workload;
 	event->destination_workload = decision->destination_workload;
 	event->policy_id = decision->policy_id;
 	event->source_addr = ends->source_addr;
 	event->destination_addr = ends->destination_addr;
 	event->destination_port = bpf_htons(ends->port);
-	event->netns_cookie = cookie;
 	event->start_ns = bpf_ktime_get_ns();
 	event->end_ns = event->start_ns;
-	if (reporter == FL_REPORTER_SOURCE) {
-		event->pid = bpf_get_current_pid_tgid() >> 32;
-		bpf_get_current_comm(event->comm, sizeof(event->comm));
-	}
 	bpf_ringbuf_submit(event, 0);
-}
-
-/* What follows from a decision on the client's side: counters, events, EACCES. 1: goes on, 0: refused. A function of
- * its own, as the stack of all calls together is 512 bytes. */
-static __noinline int client_answer(struct bpf_sock_addr *ctx, const struct fl_addr *to, __be16 port,
-				    const struct fl_decision *decision)
-{
-	struct fl_policy_query ends = {.destination_addr = *to, .port = bpf_ntohs(port), .proto = ctx->protocol};
-	const int denied = decision->verdict == FL_DENY;
-
-	if (decision->flags & FL_DECISION_AUDIT)
-		count(FL_C_AUDITED);
-	else if (!denied)
-		return 1;
-	decision_event(decision, &ends, bpf_get_netns_cookie(ctx), denied ? FL_EVENT_DENY : FL_EVENT_AUDIT,
-		       FL_REPORTER_SOURCE);
-	if (!denied)
-		return 1;
-	count(FL_C_DENIED_CLIENT);
-	bpf_set_retval(-FL_EACCES);
-	return 0;
-}
-
-/* Both in one: for hooks that need no more of the decision. */
-FL_INLINE int client_admit(struct bpf_sock_addr *ctx, const struct fl_addr *to, __be16 port, __u8 proto)
-{
-	struct fl_decision decision = {};
-
-	client_decide(ctx, to, port, proto, &decision);
-	return client_answer(ctx, to, port, &decision);
 }
 
 #endif

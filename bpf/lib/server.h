@@ -61,7 +61,7 @@ FL_INLINE int server_answer(struct fl_policy_query *query, int allowed, __u32 co
 		count(FL_C_AUDITED);
 	else if (allowed)
 		return 1;
-	decision_event(&query->decision, query, 0, allowed ? FL_EVENT_AUDIT : FL_EVENT_DENY, FL_REPORTER_DESTINATION);
+	decision_event(&query->decision, query, allowed ? FL_EVENT_AUDIT : FL_EVENT_DENY);
 	if (!allowed) {
 		count(counter);
 		fl_denied(query);

@@ -124,11 +124,6 @@ std::optional<Algorithm> signature_algorithm(std::string_view name) {
   return found == std::end(kNames) ? std::nullopt : std::optional(found->algorithm);
 }
 
-std::string_view signature_algorithm_name(Algorithm algorithm) {
-  const auto* found = std::ranges::find(kNames, algorithm, &Name::algorithm);
-  return found == std::end(kNames) ? std::string_view() : found->name;
-}
-
 Result<VerifyKey> signature_key(std::string_view material, bool is_public, std::string_view algorithm) {
   Algorithms wanted = 0;
   for (const auto& name : kNames)

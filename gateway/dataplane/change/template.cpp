@@ -248,8 +248,6 @@ Place place_of_type(std::string_view content_type) {
   return markup || type.starts_with("image/svg") ? Place::kHtml : Place::kText;
 }
 
-bool Template::is_literal() const { return std::ranges::none_of(pieces_, &Piece::is_value); }
-
 bool Template::lacks_value(Scope& scope) const {
   return std::ranges::any_of(pieces_, [&](const Piece& piece) {
     if (!piece.is_value) return false;

@@ -71,7 +71,6 @@ std::shared_ptr<const T> get_object(const model::Cluster& cluster, Kind kind, co
 /// "HTTPRoute ns/name": what a policy of that namespace names.
 [[nodiscard]] std::string target_name(const model::PolicyTarget& target, const std::string& ns);
 [[nodiscard]] RefKind ref_of(Kind kind);
-[[nodiscard]] bool is_grant_kind(Kind kind);
 
 /// Whether some ReferenceGrant lets an object of `from` in namespace `from_ns` refer to `to`/`name` in `ns`.
 [[nodiscard]] bool is_granted(const model::Cluster& cluster, const model::RefKindName& from, const std::string& from_ns,

@@ -222,8 +222,6 @@ const std::string& redis_script_sha() {
   return sha;
 }
 
-std::string_view give_back_script() { return kGiveBack; }
-
 void append_give_back(std::string& out, const GiveBack& what) {
   static const std::string sha = script_sha(kGiveBack);
   const auto& rule = *what.rule;

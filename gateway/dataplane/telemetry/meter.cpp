@@ -180,10 +180,4 @@ Meter::View Meter::view() const {
   return view;
 }
 
-std::uint64_t Meter::latency_quantile(double q) const {
-  std::vector<std::uint64_t> counts(LatencyHistogram::kBuckets);
-  for (const auto* worker : view().workers) worker->latency_.add_to(counts);
-  return quantile(counts, q);
-}
-
 }  // namespace fairlead::telemetry

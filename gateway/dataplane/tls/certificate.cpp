@@ -153,7 +153,6 @@ Result<std::shared_ptr<const Certificate>> Certificate::load(const CertificateSo
   made->name_ = source.name;
   made->dns_names_ = server_names_of(leaf);
   made->key_type_ = *type;
-  made->not_after_ = to_time(X509_get0_notAfter(leaf));
   made->chain_ = sk_X509_new_null();
   for (std::size_t i = 1; i < chain->size(); ++i) sk_X509_push(made->chain_, (*chain)[i].release());
   made->leaf_ = chain->front().release();

@@ -24,7 +24,6 @@ struct Deleter {
     Free(object);
   }
 };
-inline void free_x509_stack(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }
 inline void free_general_names(GENERAL_NAMES* names) { GENERAL_NAMES_free(names); }
 inline void free_openssl(void* memory) { OPENSSL_free(memory); }
 
@@ -32,7 +31,6 @@ using SslPtr = std::unique_ptr<SSL, Deleter<SSL_free>>;
 using SslCtxPtr = std::unique_ptr<SSL_CTX, Deleter<SSL_CTX_free>>;
 using SessionPtr = std::unique_ptr<SSL_SESSION, Deleter<SSL_SESSION_free>>;
 using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using X509StackPtr = std::unique_ptr<STACK_OF(X509), Deleter<free_x509_stack>>;
 using CrlPtr = std::unique_ptr<X509_CRL, Deleter<X509_CRL_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;

@@ -6,13 +6,6 @@
 
 namespace fairlead::upstream {
 
-std::string_view cause_name(EjectionCause cause) {
-  constexpr std::string_view kNames[] = {
-      "consecutive-5xx", "consecutive-gateway-errors", "consecutive-local-failures", "success-rate", "failure-percent",
-      "latency"};
-  return kNames[static_cast<std::size_t>(cause)];
-}
-
 namespace {
 
 using Run = std::atomic<std::uint32_t>;

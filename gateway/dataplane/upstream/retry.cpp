@@ -5,18 +5,6 @@
 
 namespace fairlead::upstream {
 
-std::string_view failure_name(Failure failure) {
-  constexpr std::string_view kNames[] = {"none",  "connect",           "pool",    "refused",  "reused-closed",
-                                         "reset", "reset-in-response", "timeout", "protocol", "cancelled"};
-  return kNames[static_cast<std::size_t>(failure)];
-}
-
-std::string_view verdict_name(RetryVerdict verdict) {
-  constexpr std::string_view kNames[] = {"retry",   "not-asked", "unsafe",  "not-replayable",
-                                         "started", "exhausted", "no-time", "over-budget"};
-  return kNames[static_cast<std::size_t>(verdict)];
-}
-
 Failure failure_of(http::Reset why, bool reused, bool answered, bool multiplexed) {
   using enum http::Reset;
   switch (why) {

@@ -42,7 +42,6 @@ inline constexpr std::size_t kMostComponents = 64;
 
 /// "rsa-pss-sha512" and the others of section 6.2; nothing for what is not known.
 [[nodiscard]] std::optional<Algorithm> signature_algorithm(std::string_view name);
-[[nodiscard]] std::string_view signature_algorithm_name(Algorithm algorithm);
 /// A key for one algorithm. `algorithm` empty: hmac-sha256 of a secret, else what the public key is for, with
 /// rsa-pss-sha512 for RSA. An error where the key is of another kind.
 [[nodiscard]] Result<VerifyKey> signature_key(std::string_view material, bool is_public, std::string_view algorithm);

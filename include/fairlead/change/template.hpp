@@ -104,7 +104,6 @@ class Template {
   /// Appends at most `most` bytes to `out`; what was appended before an error stays.
   [[nodiscard]] RenderError render(Scope& scope, std::size_t most, std::string& out) const;
 
-  [[nodiscard]] bool is_literal() const;  ///< no values: the same for every request
   /// True where some value is missing and no default stands in: such a header is not set.
   [[nodiscard]] bool lacks_value(Scope& scope) const;
   [[nodiscard]] bool uses(Source source) const;

@@ -39,7 +39,6 @@ struct GiveBack {
 /// SHA-1 of a script as Redis names it, hexadecimal.
 [[nodiscard]] std::string script_sha(std::string_view script);
 
-[[nodiscard]] std::string_view give_back_script();
 /// Appends EVALSHA; the answer is of no interest.
 void append_give_back(std::string& out, const GiveBack& what);
 /// Of a fixed window, that of Redis' time; 0 for other rules.

@@ -172,8 +172,6 @@ class Meter {
   [[nodiscard]] std::vector<SeriesTotals> totals() const;
   /// Of sets that have counted something, by owner; views are good as long as the meter.
   [[nodiscard]] std::vector<CounterSetValues> counter_sets() const;
-  /// Nanoseconds; over all requests of all workers.
-  [[nodiscard]] std::uint64_t latency_quantile(double q) const;
 
   /// The series that stands for those beyond the limit.
   static constexpr SeriesId kOverflow = 0;

@@ -51,7 +51,6 @@ class Certificate {
   /// DNS names of the SAN, lower case; the common name where there is no SAN.
   [[nodiscard]] const std::vector<std::string>& dns_names() const { return dns_names_; }
   [[nodiscard]] KeyType key_type() const { return key_type_; }
-  [[nodiscard]] std::time_t not_after() const { return not_after_; }
   /// The OCSP response to staple at `now`; empty where there is none or its time is over.
   [[nodiscard]] std::string_view ocsp(std::time_t now) const {
     return now < ocsp_until_ ? ocsp_der_ : std::string_view();
@@ -72,7 +71,6 @@ class Certificate {
   std::string ocsp_der_;
   std::string ocsp_error_;
   std::time_t ocsp_until_ = 0;
-  std::time_t not_after_ = 0;
   x509_st* leaf_ = nullptr;
   evp_pkey_st* key_ = nullptr;
   stack_st_X509* chain_ = nullptr;  // without the leaf

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,11 +15,6 @@ namespace fairlead::upstream {
 
 enum class Breaker : std::uint8_t { kConnections, kPending, kRequests, kRetries };
 inline constexpr std::size_t kBreakers = 4;
-
-[[nodiscard]] constexpr std::string_view breaker_name(Breaker breaker) {
-  constexpr std::string_view kNames[] = {"connections", "pending", "requests", "retries"};
-  return kNames[static_cast<std::size_t>(breaker)];
-}
 
 /// A token for each that a limit allows: with who is in, in the slot of the worker that gave it back, or in the common
 /// pool. A token moves by one atomic operation, so none is ever on its way where nobody would see it. While the pool

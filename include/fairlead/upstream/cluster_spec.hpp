@@ -224,7 +224,6 @@ struct RetrySpec {
   milliseconds backoff_base{25};
   milliseconds backoff_max{250};
   milliseconds backoff_least{0};  ///< at least so long between two tries; what the others say comes on top
-  bool avoid_tried = true;  ///< another backend than those already tried, where there is one
   bool operator==(const RetrySpec&) const = default;
 };
 

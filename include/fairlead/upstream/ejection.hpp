@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "fairlead/upstream/cluster_spec.hpp"
@@ -22,8 +20,6 @@ enum class EjectionCause : std::uint8_t {
   kFailurePercent,
   kLatency,
 };
-inline constexpr std::size_t kEjectionCauses = 6;
-[[nodiscard]] std::string_view cause_name(EjectionCause cause);
 
 /// What is known of one backend for outlier detection, by all workers together. Ejector changes it.
 /// Owner: a SharedBackend. Thread: any for what is atomic; for the rest, who holds the lock of the cluster.

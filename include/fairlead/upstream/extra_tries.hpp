@@ -4,11 +4,9 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
-#include <span>
 
 #include "fairlead/http/message.hpp"
 #include "fairlead/upstream/cluster_spec.hpp"
-#include "fairlead/upstream/random.hpp"
 #include "fairlead/upstream/retry.hpp"
 
 namespace fairlead::upstream {
@@ -19,18 +17,6 @@ namespace fairlead::upstream {
                                                                           bool replayable, std::uint32_t extra) {
   if (spec.delay.count() <= 0 || extra >= spec.max_extra || !replayable || !is_idempotent(method)) return std::nullopt;
   return spec.delay * (extra + 1);
-}
-
-/// A share as the Gateway API writes it: numerator of denominator.
-struct Fraction {
-  std::uint32_t numerator = 100;
-  std::uint32_t denominator = 100;
-};
-
-/// Whether this request is mirrored. Each mirror of a rule draws for itself.
-[[nodiscard]] inline bool choose_mirror(Fraction share, Random& random) {
-  if (share.denominator == 0 || share.numerator >= share.denominator) return share.numerator > 0;
-  return share.numerator > 0 && random.below(share.denominator) < share.numerator;
 }
 
 }  // namespace fairlead::upstream

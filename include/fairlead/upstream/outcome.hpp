@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 #include "fairlead/http/exchange.hpp"
 
@@ -22,7 +21,6 @@ enum class Failure : std::uint8_t {
   kProtocol,         ///< what came is no valid response
   kCancelled,        ///< by us or the client
 };
-[[nodiscard]] std::string_view failure_name(Failure failure);
 
 /// What the reset of a stream means for whoever may try again. Where `reused`, and nothing was answered, a close most
 /// likely met a keep-alive time-out; but only kRefused says that nothing was processed. `multiplexed`: HTTP/2, whose

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 #include "fairlead/http/message.hpp"
 #include "fairlead/upstream/cluster_spec.hpp"
@@ -40,7 +39,6 @@ enum class RetryVerdict : std::uint8_t {
   kNoTime,
   kOverBudget,     ///< by the retry budget or breaker; said by the cluster
 };
-[[nodiscard]] std::string_view verdict_name(RetryVerdict verdict);
 
 /// Whether policy allows another try; budget and breaker come after it. What was certainly not processed (connect
 /// failure, refusal, our own limits) may be tried again with any method; the rest only where repetition is harmless.

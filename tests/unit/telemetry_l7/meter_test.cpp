@@ -310,8 +310,6 @@ TEST(Meter, SummariesHaveErrorsAndQuantiles) {
   EXPECT_LE(summaries[0].p50_ms, 10);
   EXPECT_GT(summaries[0].p99_ms, 50);
   EXPECT_LE(summaries[0].p99_ms, 100);
-  EXPECT_NEAR(static_cast<double>(meter.latency_quantile(0.5)), 7e6, 7e6 / 32);
-  EXPECT_NEAR(static_cast<double>(meter.latency_quantile(0.99)), 70e6, 70e6 / 32);
 }
 
 TEST(LatencyHistogram, QuantilesAreWithinOneBucketOfTheTruth) {

@@ -65,7 +65,7 @@ TEST(EjectorTest, AGoodAnswerEndsARunAndSomeOutcomesSayNothing) {
     EXPECT_FALSE(ejector.observe(state, answered(404)));
   }
   for (const auto failure : {Failure::kCancelled, Failure::kPool, Failure::kReusedClosed, Failure::kRefused})
-    for (int i = 0; i < 20; ++i) EXPECT_FALSE(ejector.observe(state, failed(failure))) << failure_name(failure);
+    for (int i = 0; i < 20; ++i) EXPECT_FALSE(ejector.observe(state, failed(failure))) << static_cast<int>(failure);
   EXPECT_FALSE(feed(ejector, state, failed(Failure::kConnect), 2));
   EXPECT_FALSE(ejector.observe(state, answered(200)));
   EXPECT_FALSE(feed(ejector, state, failed(Failure::kConnect), 2));

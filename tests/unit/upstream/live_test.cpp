@@ -195,9 +195,7 @@ struct Request final : PoolWaiter, http::ClientHandler {
   void on_body(std::string_view, bool) override {}
   void on_trailers(http::Fields&) override {}
   void on_writable() override {}
-  void on_reset(http::Reset why) override {
-    end(0, std::string(failure_name(failure_of(why, reused, status != 0, false))));
-  }
+  void on_reset(http::Reset why) override { end(0, "reset " + std::to_string(static_cast<int>(why))); }
   void on_done() override { end(status, "done"); }
   void end(std::uint16_t code, std::string how) {
     outcome = std::move(how);

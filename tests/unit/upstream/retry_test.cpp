@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-
 #include "fairlead/upstream/extra_tries.hpp"
 #include "fairlead/upstream/retry_budget.hpp"
 
@@ -228,28 +226,6 @@ TEST(ExtraTriesTest, OnlyWhatMayBeRepeatedIsHedged) {
   EXPECT_EQ(hedge_after(spec, kPost, true, 0), std::nullopt);
   EXPECT_EQ(hedge_after(spec, kGet, false, 0), std::nullopt);
   EXPECT_EQ(hedge_after(HedgeSpec{}, kGet, true, 0), std::nullopt);
-}
-
-TEST(ExtraTriesTest, MirrorsTheirFraction) {
-  struct Row {
-    Fraction share;
-    double expected;
-  };
-  for (const auto& [share, expected] :
-       {Row{{0, 100}, 0}, {{100, 100}, 1}, {{200, 100}, 1}, {{1, 3}, 1.0 / 3}, {{5, 1000}, 0.005}}) {
-    Random random(6);
-    int chosen = 0;
-    constexpr int kRequests = 300'000;
-    for (int i = 0; i < kRequests; ++i) chosen += choose_mirror(share, random);
-    EXPECT_NEAR(chosen, kRequests * expected, 5 * std::sqrt(kRequests * expected * (1 - expected)) + 1e-9);
-  }
-}
-
-TEST(RetryTest, EverythingHasAName) {
-  for (int i = 0; i <= static_cast<int>(Failure::kCancelled); ++i)
-    EXPECT_FALSE(failure_name(static_cast<Failure>(i)).empty());
-  EXPECT_EQ(failure_name(Failure::kCancelled), "cancelled");
-  EXPECT_EQ(verdict_name(RetryVerdict::kOverBudget), "over-budget");
 }
 
 }  // namespace
