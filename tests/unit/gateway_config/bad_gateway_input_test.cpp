@@ -301,18 +301,7 @@ constexpr BadDocument kBadGatewayInput[] = {
 
 TEST(BadGatewayInput, NamesLineFieldFoundAndExpected) {
   static_assert(std::size(kBadGatewayInput) >= 80);
-  for (const auto& bad : kBadGatewayInput) {
-    const auto parsed = parse_text(std::string(bad.head) + bad.body + "\n", false, gateway_kinds());
-    SCOPED_TRACE(std::string(bad.head) + bad.body);
-    ASSERT_FALSE(parsed.diagnostics.empty());
-    const auto& first = parsed.diagnostics[0];
-    EXPECT_EQ(first.severity, Severity::kError);
-    EXPECT_EQ(first.line, bad.line) << first.text();
-    EXPECT_EQ(first.field, bad.field) << first.text();
-    EXPECT_EQ(first.found, bad.found) << first.text();
-    EXPECT_NE(first.expected.find(bad.expected), std::string::npos) << first.text();
-    for (const auto& object : parsed.objects) EXPECT_FALSE(object.object);
-  }
+  for (const auto& bad : kBadGatewayInput) expect_refused(bad);
 }
 
 /// No remark on a Secret shows what it holds, however it is spoiled.

@@ -1,29 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a Consumer takes on the heap, by counting: there may be millions.
-#include <malloc.h>
-
-#include <cstdlib>
 #include <fstream>
 
 #include "fairlead/auth/directory_store.hpp"
 #include "unit/config/directory_fixture.hpp"
-
-namespace {
-std::size_t heap_bytes = 0;  // with what malloc keeps of each block
-constexpr std::size_t kHead = 8;
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-  void* const at = std::malloc(bytes);
-  if (at == nullptr) std::abort();
-  heap_bytes += malloc_usable_size(at) + kHead;
-  return at;
-}
-void operator delete(void* at) noexcept {
-  if (at != nullptr) heap_bytes -= malloc_usable_size(at) + kHead;
-  std::free(at);
-}
-void operator delete(void* at, std::size_t) noexcept { operator delete(at); }
+#include "unit/gateway_config/heap_bytes.hpp"
 
 namespace fairlead::config {
 namespace {

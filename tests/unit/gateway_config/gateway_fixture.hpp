@@ -61,6 +61,21 @@ struct BadDocument {
   const char* expected;  ///< a part of it
 };
 
+/// Its first remark says so, none shows the secret that it may have, and no object comes of it.
+inline void expect_refused(const BadDocument& bad) {
+  SCOPED_TRACE(std::string(bad.head) + bad.body);
+  const auto parsed = parse_text(std::string(bad.head) + bad.body + "\n", false, gateway_kinds());
+  ASSERT_FALSE(parsed.diagnostics.empty());
+  const auto& first = parsed.diagnostics.front();
+  EXPECT_EQ(first.severity, Severity::kError);
+  EXPECT_EQ(first.line, bad.line) << first.text();
+  EXPECT_EQ(first.field, bad.field) << first.text();
+  EXPECT_EQ(first.found, bad.found) << first.text();
+  EXPECT_NE(first.expected.find(bad.expected), std::string::npos) << first.text();
+  for (const auto& remark : parsed.diagnostics) EXPECT_EQ(remark.text().find("hunter2"), std::string::npos);
+  for (const auto& object : parsed.objects) EXPECT_FALSE(object.object);
+}
+
 /// A section of a RequestPolicy that is refused, behind kToSections.
 struct BadSection {
   const char* body;
