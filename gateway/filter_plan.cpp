@@ -13,6 +13,12 @@ namespace {
 
 using filter::Slot;
 
+/// The object, which the cluster keeps; null: none.
+template <class T>
+const T* held(const model::ObjectPtr& object) {
+  return object ? std::get_if<T>(object.get()) : nullptr;
+}
+
 }  // namespace
 
 std::optional<std::uint32_t> FilterPlan::acquire(Entry& entry, const std::string& ns,
@@ -29,6 +35,24 @@ void FilterPlan::release(Entry& entry) {
   for (const auto& named : std::exchange(entry.clusters, {})) clusters_.release(named.number);
 }
 
+/// What filters of a policy may ask for while they are made. The arguments have to outlive it.
+filter::Context FilterPlan::context_of(Entry& entry, const std::string& name, const std::string& ns,
+                                       std::vector<std::string>& faults, std::vector<std::string>& remarks) {
+  const auto of_kind = [this, &ns](model::Kind kind, const std::string& of) { return objects_->find({kind, ns, of}); };
+  return {.policy = name,
+          .ns = ns,
+          .stores = stores_,
+          .cluster = [this, &entry, &ns](const auto& target) { return acquire(entry, ns, target, false); },
+          .grpc_cluster = [this, &entry, &ns](const auto& target) { return acquire(entry, ns, target, true); },
+          .secret = [of_kind](const std::string& of) { return held<model::Secret>(of_kind(model::Kind::kSecret, of)); },
+          .config_map =
+              [of_kind](const std::string& of) { return held<model::ConfigMap>(of_kind(model::Kind::kConfigMap, of)); },
+          .faults = faults,
+          .remarks = remarks,
+          .meter = meter_,
+          .redis_places = [this, &ns](const auto& target) { return redis_.of(ns, target, *objects_, *state_); }};
+}
+
 void FilterPlan::make(Entry& entry, const model::ObjectPtr& from) {
   const auto& policy = std::get<model::RequestPolicy>(*from);
   const auto& ns = policy.metadata.ns;
@@ -37,26 +61,7 @@ void FilterPlan::make(Entry& entry, const model::ObjectPtr& from) {
   std::vector<std::string> faults, remarks;
   auto before = std::exchange(entry.clusters, {});
   entry.faulty = false;
-  filter::Context context{
-      .policy = name,
-      .ns = ns,
-      .stores = stores_,
-      .cluster = [&](const model::BackendTarget& target) { return acquire(entry, ns, target, false); },
-      .grpc_cluster = [&](const model::BackendTarget& target) { return acquire(entry, ns, target, true); },
-      .secret =
-          [&](const std::string& of) {
-            const auto object = objects_->find({model::Kind::kSecret, ns, of});
-            return object ? std::get_if<model::Secret>(object.get()) : nullptr;
-          },
-      .config_map =
-          [&](const std::string& of) {
-            const auto object = objects_->find({model::Kind::kConfigMap, ns, of});
-            return object ? std::get_if<model::ConfigMap>(object.get()) : nullptr;
-          },
-      .faults = faults,
-      .remarks = remarks,
-      .meter = meter_};
-  context.redis_places = [&](const model::BackendTarget& target) { return redis_.of(ns, target, *objects_, *state_); };
+  auto context = context_of(entry, name, ns, faults, remarks);
   const auto& s = *policy.settings;
   if (s.refused) texts.emplace_back("it has errors, and no good version: requests get 500");
   const auto add = [&](Slot slot, const auto& section, auto make_filter) {

@@ -83,6 +83,8 @@ class FilterPlan {
   void release(Entry& entry);
   void update_consumers(const config::Update& update);
   const Filters& filters_of(const model::ObjectPtr& policy);
+  filter::Context context_of(Entry& entry, const std::string& name, const std::string& ns,
+                             std::vector<std::string>& faults, std::vector<std::string>& remarks);
   void make(Entry& entry, const model::ObjectPtr& from);
   void add_filters(filter::Chain& out, const model::ObjectPtr& policy);
   std::shared_ptr<const filter::ConsumerOverlay> overlay(const config::RequestPolicies& policies);

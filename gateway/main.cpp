@@ -182,7 +182,7 @@ int check_objects(const std::string& path, bool json) {
   return checked->refused == 0 ? 0 : 1;
 }
 
-void add_options(CLI::App& app, Arguments& arguments) {
+void add_serving_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--config", arguments.config,
                  "directory or file of Gateway API objects, or Kong's file; or --listen and --to")
       ->type_name("PATH");
@@ -209,6 +209,9 @@ void add_options(CLI::App& app, Arguments& arguments) {
                  "directory for what local quotas have counted, so that it survives a restart (default: systemd's "
                  "STATE_DIRECTORY; without one nothing is kept)")
       ->type_name("DIRECTORY");
+}
+
+void add_running_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--workers", arguments.workers, "threads (default: the CPUs that it may run on)")->type_name("NUMBER");
   app.add_option("--socket", arguments.socket, "unix socket for fairctl; empty: none")->capture_default_str();
   app.add_option("--admin", arguments.admin, "address of the live page, /metrics, /healthz and /readyz; empty: none")
@@ -241,6 +244,9 @@ void add_options(CLI::App& app, Arguments& arguments) {
          "auto: the kernel seals TLS records where it can, so that long bodies are moved without a copy; off: never")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "off"}));
+}
+
+void add_telling_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--log-level", arguments.log_level, "trace, debug, info, warn, err")
       ->capture_default_str()
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err"}));
@@ -288,7 +294,9 @@ int run(int count, char** words) {
   app.footer(kFooter);
   app.set_version_flag("-V,--version", "fairlead-gateway " FAIRLEAD_VERSION, "the version of fairlead-gateway");
   Arguments arguments;
-  add_options(app, arguments);
+  add_serving_options(app, arguments);
+  add_running_options(app, arguments);
+  add_telling_options(app, arguments);
   auto* check_command = app.add_subcommand("check", "validate a configuration without serving it");
   std::string path;
   check_command->add_option("PATH", path, "directory or file of YAML and JSON objects")->type_name("")->required();

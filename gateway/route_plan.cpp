@@ -166,112 +166,139 @@ std::string_view fault_text(config::RefFault fault) {
   }
 }
 
-}  // namespace
+/// Makes one action out of a route, and notes the clusters that it uses and what is wrong with it.
+class ActionMaker {
+ public:
+  ActionMaker(const config::CompiledRoute& route, const RoutePlan::Credential& credential, ClusterPlan& clusters,
+              FilterPlan& filters)
+      : route_(route), credential_(credential), clusters_(clusters), filters_(filters) {
+    action->name = route.key.text();
+    action->object = route.object;
+  }
 
-void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route, const Credential& credential) {
-  auto action = std::make_shared<proxy::RouteAction>();
-  action->name = route->key.text();
-  action->object = route->object;
-  std::vector<std::uint32_t> used;
+  template <class Rule>
+  void take_rules(const std::vector<Rule>& rules) {
+    for (std::size_t i = 0; i < rules.size(); ++i) take(rules[i], i);
+  }
+
+  std::shared_ptr<proxy::RouteAction> action = std::make_shared<proxy::RouteAction>();
+  std::vector<std::uint32_t> used;  // one for each use
   Remarks::Texts texts;
-  const bool grpc = route->key.kind == model::Kind::kGrpcRoute;
-  const auto mirrors_of = [&](const model::HttpFilters& filters) {
+
+ private:
+  template <class Rule>
+  void take(const Rule& rule, std::size_t index) {
+    const auto where = "rules[" + std::to_string(index) + "]";
+    auto& out = action->rules.emplace_back();
+    out.name = rule.name.empty() ? Name(std::to_string(index)) : Name(rule.name);
+    if (!rule.filters.empty()) out.filters = &rule.filters;
+    RuleExtras extras;
+    extras.mirrors = mirrors_of(rule.filters);
+    for (std::size_t k = 0; k < rule.backends.size(); ++k) {
+      out.backends.push_back(backend_of(rule.backends[k], where + ".backendRefs[" + std::to_string(k) + "]"));
+      out.total_weight += out.backends.back().weight;
+    }
+    if (const auto* policies = policies_of(route_, rule.name); policies != nullptr) {
+      out.chain = filters_.chain(*policies);
+      if (const auto* policy = canary_policy(*policies)) extras.canary = canary_of(*policy, where);
+    }
+    out.unserved = has_extension(rule.filters);
+    authorize(rule.filters, where, out);
+    take_rule(rule, route_.key.text() + " " + where, extras);
+    if (extras != RuleExtras{}) out.extras = std::make_shared<const RuleExtras>(std::move(extras));
+    note_filters(rule.filters, where, texts);
+  }
+
+  std::uint32_t acquire(const config::BackendClusterPtr& cluster, bool grpc) {
+    return used.emplace_back(clusters_.acquire(cluster, grpc, credential_));
+  }
+
+  std::vector<proxy::MirrorTarget> mirrors_of(const model::HttpFilters& filters) {
     std::vector<proxy::MirrorTarget> out;
     for (const auto& filter : filters) {
       const auto* mirror = std::get_if<model::RequestMirror>(&filter);
-      const auto* target = mirror != nullptr ? route->find(mirror->backend) : nullptr;
+      const auto* target = mirror != nullptr ? route_.find(mirror->backend) : nullptr;
       if (target == nullptr || target->cluster == nullptr) continue;  // its status says why
-      const auto number = clusters_.acquire(target->cluster, grpc, credential);
-      used.push_back(number);
+      const auto number = acquire(target->cluster, grpc_);
       if (!clusters_.broken(number)) out.push_back({number, mirror->numerator, mirror->denominator});
     }
     return out;
-  };
-  const auto backend_of = [&](const model::HttpBackendReference& from, const std::string& where) {
+  }
+
+  void point_to(const config::BackendClusterPtr& cluster, WeightedBackend& out) {
+    const auto number = acquire(cluster, grpc_);
+    if (!clusters_.broken(number)) out.cluster = number;
+    out.chain = filters_.chain(cluster->requests, filter::Slot::kIstioService);
+  }
+
+  WeightedBackend backend_of(const model::HttpBackendReference& from, const std::string& where) {
     WeightedBackend out{.cluster = WeightedBackend::kInvalid, .weight = from.weight, .filters = nullptr};
     out.mirrors = mirrors_of(from.filters);
     if (!from.filters.empty()) out.filters = &from.filters;
     note_filters(from.filters, where, texts);
-    const auto* target = route->find(from);
-    if (target == nullptr || target->cluster == nullptr || answers_500(from.filters)) return out;
-    const auto number = clusters_.acquire(target->cluster, grpc, credential);
-    used.push_back(number);
-    if (!clusters_.broken(number)) out.cluster = number;
-    out.chain = filters_.chain(target->cluster->requests, filter::Slot::kIstioService);
+    const auto* target = route_.find(from);
+    if (target != nullptr && target->cluster != nullptr && !answers_500(from.filters)) point_to(target->cluster, out);
     return out;
-  };
-  const auto canary_of = [&](const model::RequestPolicy& policy, const std::string& where) {
+  }
+
+  std::shared_ptr<const WeightedBackend> canary_of(const model::RequestPolicy& policy, const std::string& where) {
     auto out = std::make_shared<WeightedBackend>();
-    const auto* target = route->find(policy.settings->canary->backend);
-    if (target == nullptr || target->cluster == nullptr) {
-      texts.push_back(where + ": canary of RequestPolicy " + policy.metadata.ns + "/" + policy.metadata.name + ": " +
-                      std::string(fault_text(target == nullptr ? config::RefFault::kNone : target->fault)) +
-                      ": its requests get 500");
+    const auto* target = route_.find(policy.settings->canary->backend);
+    if (target != nullptr && target->cluster != nullptr) {
+      point_to(target->cluster, *out);
       return out;
     }
-    const auto number = clusters_.acquire(target->cluster, grpc, credential);
-    used.push_back(number);
-    if (!clusters_.broken(number)) out->cluster = number;
-    out->chain = filters_.chain(target->cluster->requests, filter::Slot::kIstioService);
+    const auto fault = target == nullptr ? config::RefFault::kNone : target->fault;
+    texts.push_back(where + ": canary of RequestPolicy " + policy.metadata.ns + "/" + policy.metadata.name + ": " +
+                    std::string(fault_text(fault)) + ": its requests get 500");
     return out;
-  };
-  // Of a rule's own ExternalAuth: before what policies ask for in that place.
-  const auto authorize = [&](const model::HttpFilters& filters, const std::string& where, RuleAction& out) {
+  }
+
+  /// Of a rule's own ExternalAuth: before what policies ask for in that place.
+  void authorize(const model::HttpFilters& filters, const std::string& where, RuleAction& out) {
     std::size_t count = 0;
     for (const auto& filter : filters) {
       const auto* auth = std::get_if<model::ExternalAuth>(&filter);
       if (auth == nullptr) continue;
       if (++count > 1)
         texts.push_back(where + ".filters: more than one ExternalAuth is not served: the rule answers 500");
-      const auto* target = route->find(auth->backend);
+      const auto* target = route_.find(auth->backend);
       const bool known = target != nullptr && target->cluster != nullptr;
       if (count > 1 || !known) {
         out.unserved = true;
         continue;
       }
-      const bool by_grpc = auth->protocol == model::ExternalAuth::Protocol::kGrpc;
-      used.push_back(clusters_.acquire(target->cluster, by_grpc, credential));
-      out.chain = filters_.with_external_auth(out.chain, *auth, used.back(), action->name);
+      const auto number = acquire(target->cluster, auth->protocol == model::ExternalAuth::Protocol::kGrpc);
+      out.chain = filters_.with_external_auth(out.chain, *auth, number, action->name);
     }
-  };
-  const auto take = [&](const auto& rules) {
-    for (std::size_t i = 0; i < rules.size(); ++i) {
-      const auto where = "rules[" + std::to_string(i) + "]";
-      auto& out = action->rules.emplace_back();
-      out.name = rules[i].name.empty() ? Name(std::to_string(i)) : Name(rules[i].name);
-      if (!rules[i].filters.empty()) out.filters = &rules[i].filters;
-      RuleExtras extras;
-      extras.mirrors = mirrors_of(rules[i].filters);
-      for (std::size_t k = 0; k < rules[i].backends.size(); ++k) {
-        out.backends.push_back(backend_of(rules[i].backends[k], where + ".backendRefs[" + std::to_string(k) + "]"));
-        out.total_weight += out.backends.back().weight;
-      }
-      if (const auto* policies = policies_of(*route, rules[i].name); policies != nullptr) {
-        out.chain = filters_.chain(*policies);
-        if (const auto* policy = canary_policy(*policies)) extras.canary = canary_of(*policy, where);
-      }
-      out.unserved = has_extension(rules[i].filters);
-      authorize(rules[i].filters, where, out);
-      take_rule(rules[i], route->key.text() + " " + where, extras);
-      if (extras != RuleExtras{}) out.extras = std::make_shared<const RuleExtras>(std::move(extras));
-      note_filters(rules[i].filters, where, texts);
-    }
-  };
-  if (const auto* http = std::get_if<model::HttpRoute>(route->object.get())) {
-    take(http->rules);
-    take_cookie_path(http->metadata.annotations, action->rules, texts);
-    action->kong = kong_names(http->metadata.annotations, texts);
   }
-  if (const auto* of_grpc = std::get_if<model::GrpcRoute>(route->object.get())) take(of_grpc->rules);
-  for (const auto number : std::exchange(entry.clusters, std::move(used))) clusters_.release(number);
-  const bool same = entry.action != nullptr && entry.action->object == action->object &&
-                    std::ranges::equal(entry.action->rules, action->rules, same_rule);
+
+  const config::CompiledRoute& route_;
+  const RoutePlan::Credential& credential_;
+  ClusterPlan& clusters_;
+  FilterPlan& filters_;
+  const bool grpc_ = route_.key.kind == model::Kind::kGrpcRoute;
+};
+
+}  // namespace
+
+void RoutePlan::plan(Entry& entry, const config::CompiledRoutePtr& route, const Credential& credential) {
+  ActionMaker made(*route, credential, clusters_, filters_);
+  if (const auto* http = std::get_if<model::HttpRoute>(route->object.get())) {
+    made.take_rules(http->rules);
+    take_cookie_path(http->metadata.annotations, made.action->rules, made.texts);
+    made.action->kong = kong_names(http->metadata.annotations, made.texts);
+  }
+  if (const auto* of_grpc = std::get_if<model::GrpcRoute>(route->object.get())) made.take_rules(of_grpc->rules);
+  for (const auto number : std::exchange(entry.clusters, std::move(made.used))) clusters_.release(number);
+  const bool same = entry.action != nullptr && entry.action->object == made.action->object &&
+                    std::ranges::equal(entry.action->rules, made.action->rules, same_rule);
   if (!same) {
-    entry.action = std::move(action);
+    entry.action = std::move(made.action);
     entry.at_listeners.clear();
   }
   entry.from = route;
-  remarks_.set(route->key.text(), std::move(texts));
+  remarks_.set(route->key.text(), std::move(made.texts));
 }
 
 RoutePlan::ActionPtr RoutePlan::use(const config::CompiledRoutePtr& route, const filter::ChainPtr& listener,

@@ -79,7 +79,7 @@ void read_tls_validation(Reader& reader, View at, model::BackendTlsPolicy& out) 
   if (out.ca_certificates.empty() && well_known.empty() && !reader.failed())
     reader.missing(at, "caCertificateRefs", "caCertificateRefs or wellKnownCACertificates");
   out.system_ca = well_known == "System";
-  if (!out.system_ca) out.other_well_known = std::move(well_known);
+  if (!out.system_ca) out.other_well_known = well_known;
 }
 
 void read_tls_options(Reader& reader, View at, model::Labels& out) {

@@ -166,7 +166,8 @@ std::shared_ptr<const limit::RedisConfig> make_redis_config(const model::RedisSe
   TlsTexts pem;
   if (settings.tls.enabled) {
     if (!pem.read(settings.tls, context)) return nullptr;
-    if ((config.tls = make_tls(settings, pem, context)) == nullptr) return nullptr;
+    config.tls = make_tls(settings, pem, context);
+    if (config.tls == nullptr) return nullptr;
   }
   return context.stores.get<limit::RedisConfig>(store_name(config, settings, pem, context.ns), [&] {
     return std::make_shared<limit::RedisConfig>(std::move(config));

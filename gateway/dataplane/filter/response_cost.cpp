@@ -10,9 +10,8 @@ namespace fairlead::filter {
 
 std::optional<std::uint64_t> read_cost(std::string_view text) {
   std::uint64_t cost = 0;
-  const auto* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, cost);
-  if (at != end || error == std::errc::invalid_argument) return std::nullopt;
+  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), cost);
+  if (at != text.data() + text.size() || error == std::errc::invalid_argument) return std::nullopt;
   return error == std::errc{} ? std::min(cost, limit::kMostCost) : limit::kMostCost;
 }
 

@@ -52,7 +52,7 @@ Method method_of(std::string_view text) {
 
 // RFC 9110 15, and 102 (2518), 103 (8297), 207 (4918), 208 and 508 (5842), 226 (3229), 423, 424 and 507 (4918),
 // 425 (8470), 428, 429, 431 and 511 (6585), 451 (7725), 506 (2295).
-std::string_view reason_of(std::uint16_t status) {
+std::string_view reason_of(std::uint16_t status) {  // NOLINT(readability-function-size): a table
   switch (status) {
     case 100: return "Continue";
     case 101: return "Switching Protocols";

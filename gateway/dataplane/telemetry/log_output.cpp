@@ -186,7 +186,7 @@ bool LogOutput::drain_datagrams(ByteRing& ring) {
     auto chunk = ring.peek();
     char head[64];
     char* end = text::put(head, "<");
-    end = text::put(end, static_cast<std::int64_t>(target_.facility * 8 + kInformational));
+    end = text::put(end, std::int64_t{target_.facility} * 8 + kInformational);
     end = put_now(text::put(end, ">1 "));
     *end++ = ' ';
     line_.assign(head, end).append(hostname_).append(" ").append(target_.program).append(" ");

@@ -165,7 +165,7 @@ bool LogSender::pause(milliseconds time) {
   }
 }
 
-void LogSender::send_requests(Lines lines) {
+void LogSender::send_requests(const Lines& lines) {
   const auto body = body_of(lines, target_.batch > 1);
   const auto give_up = Clock::now() + target_.retry_time;
   auto wait = target_.first_retry;

@@ -40,7 +40,7 @@ struct OutcomeKey {
     OutcomeKey outcome;
     outcome.flags = ResponseFlags(static_cast<std::uint32_t>(key));
     outcome.status = static_cast<std::uint16_t>(key >> 32);
-    outcome.grpc_status = static_cast<std::int8_t>(key >> 48);
+    outcome.grpc_status = static_cast<std::int8_t>(key >> 48);  // NOLINT(bugprone-signed-char-misuse): -1 is none
     outcome.grpc = (key >> 56 & 1) != 0;
     outcome.mutual_tls = (key >> 57 & 1) != 0;
     return outcome;

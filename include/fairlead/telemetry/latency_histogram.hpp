@@ -54,8 +54,10 @@ class LatencyHistogram {
   if (all == 0) return 0;
   const auto rank = static_cast<std::uint64_t>(q * static_cast<double>(all - 1));  // 0 is the least
   std::uint64_t below = 0;
-  for (std::size_t i = 0; i < counts.size(); ++i)
-    if ((below += counts[i]) > rank) return LatencyHistogram::upper_edge(i);
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    below += counts[i];
+    if (below > rank) return LatencyHistogram::upper_edge(i);
+  }
   return LatencyHistogram::upper_edge(counts.size() - 1);
 }
 

@@ -82,7 +82,7 @@ class LogSender {
   bool collect();
   bool is_batch_due(std::chrono::steady_clock::time_point since) const;
   void send_batch();
-  void send_requests(Lines lines);
+  void send_requests(const Lines& lines);
   void send_datagrams(Lines lines);
   bool pause(std::chrono::milliseconds time);
   void sent(const Lines& lines);
