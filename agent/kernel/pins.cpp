@@ -83,7 +83,7 @@ Result<PinDirectory> PinDirectory::make(std::string path) {
   if (error) return fail("making pin directory " + path + ": " + error.message(), error.value());
   PinDirectory made(std::move(path));
   FL_CHECK(made.check());
-  ::chmod(made.path_.c_str(), 0700);
+  if (::chmod(made.path_.c_str(), 0700) != 0) return fail(system_error("closing " + made.path_, errno));
   return made;
 }
 
@@ -136,7 +136,7 @@ Result<PinLock> lock_pins(const std::string& pin_dir, const std::string& run_dir
   if (error) return fail("making " + run_dir + ": " + error.message(), error.value());
   const std::string path = lock_path(pin_dir, run_dir);
   do {
-    lock.file = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    lock.file = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     FL_CHECK(take_lock(lock.file, path, pin_dir));
   } while (!is_file_at(lock.file, path));
   return lock;
