@@ -96,6 +96,8 @@ class Auth(Callers, unittest.TestCase):
         self.assertEqual(seen["target"], "/head?a=1&b=2")
         seen = self.seen("-H", "cookie: a=b; key=k-alice; c=d")
         self.assertEqual((seen["x-consumer-username"], seen["cookie"]), ("alice", "a=b; c=d"))
+        seen = self.seen("-H", "cookie: a=b;\tkey=k-alice; c=d")
+        self.assertEqual((seen["x-consumer-username"], seen["cookie"]), ("alice", "a=b; c=d"))
         for arguments in (["-H", "apikey: wrong"], ["-H", "apikey;"], ["-H", "apikey: k-eve"], ["-H", "apikey: K-alice"],
                           ["-H", "apikey: k-alice", "-H", "apikey: k-bob"], ["-H", "apikey: " + "x" * 5000],
                           ["-H", "apikey: " + hashlib.sha256(b"k-alice").hexdigest()]):

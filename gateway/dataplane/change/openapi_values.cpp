@@ -91,7 +91,7 @@ TextPairs pairs_of(std::string_view text, char between, bool plus) {
   while (!text.empty()) {
     auto pair = text.substr(0, text.find(between));
     text.remove_prefix(std::min(text.size(), pair.size() + 1));
-    while (pair.starts_with(' ')) pair.remove_prefix(1);
+    while (pair.starts_with(' ') || pair.starts_with('\t')) pair.remove_prefix(1);
     if (pair.empty()) continue;
     const auto equals = std::min(pair.find('='), pair.size());
     out.emplace_back(decoded(pair.substr(0, equals), plus),

@@ -26,7 +26,7 @@ void for_each_pair(std::string_view text, char separator, F&& f) {
     const auto end = std::min(text.find(separator), text.size());
     auto part = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.starts_with(' ') || part.starts_with('\t')) part.remove_prefix(1);
     const auto equals = std::min(part.find('='), part.size());
     f(part.substr(0, equals), part.substr(std::min(equals + 1, part.size())), part);
   }

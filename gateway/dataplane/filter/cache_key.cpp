@@ -3,6 +3,7 @@
 
 #include "fairlead/base/ascii.hpp"
 #include "fairlead/cache/control.hpp"
+#include "fairlead/http/cookies.hpp"
 #include "fairlead/route/forwarded.hpp"
 #include "fairlead/route/query.hpp"
 #include "gateway/dataplane/filter/auth_places.hpp"
@@ -66,21 +67,6 @@ void append_query(std::string_view query, const model::CacheKey& settings, std::
   }
 }
 
-template <class F>
-void each_cookie(const http::Fields& fields, F&& f) {
-  for (const auto& field : fields) {
-    if (field.name != "cookie") continue;
-    auto rest = field.value;
-    while (!rest.empty()) {
-      const auto end = std::min(rest.find(';'), rest.size());
-      auto pair = rest.substr(0, end);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-      while (pair.starts_with(' ')) pair.remove_prefix(1);
-      if (!pair.empty()) f(pair.substr(0, pair.find('=')), pair);
-    }
-  }
-}
-
 void append_fields(Request& request, const model::CacheKey& settings, std::string& out) {
   const auto& fields = request.head().fields;
   for (const auto& field : fields) {
@@ -96,8 +82,9 @@ void append_fields(Request& request, const model::CacheKey& settings, std::strin
     if (!text.empty()) out.append("\nforwarded?").append(text);
   }
   if (settings.cookies.empty()) return;
-  each_cookie(fields, [&](std::string_view name, std::string_view pair) {
-    if (std::ranges::find(settings.cookies, name) != settings.cookies.end()) out.append("\n;").append(pair);
+  http::for_each_cookie(fields, [&](const http::Cookie& cookie) {
+    if (std::ranges::find(settings.cookies, cookie.name) != settings.cookies.end())
+      out.append("\n;").append(cookie.pair);
   });
 }
 
@@ -191,8 +178,8 @@ void strip_query(Request& request, const model::CacheKey& settings) {
 
 bool has_other_cookies(const http::Fields& fields, const model::CacheKey& settings) {
   bool other = false;
-  each_cookie(fields, [&](std::string_view name, std::string_view) {
-    other = other || std::ranges::find(settings.cookies, name) == settings.cookies.end();
+  http::for_each_cookie(fields, [&](const http::Cookie& cookie) {
+    other = other || std::ranges::find(settings.cookies, cookie.name) == settings.cookies.end();
   });
   return other;
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "fairlead/http/cookies.hpp"
 #include "fairlead/route/query.hpp"
 
 namespace fairlead::filter {
@@ -30,23 +31,6 @@ std::optional<std::string_view> header(Request& request, std::string_view name) 
     out = std::string_view{at, size};
   }
   return out;
-}
-
-/// The first cookie of that name (RFC 6265 section 5.4), over all Cookie fields.
-std::optional<std::string_view> cookie(Request& request, std::string_view name) {
-  for (const auto& field : request.head().fields) {
-    if (field.name != "cookie") continue;
-    auto rest = field.value;
-    while (!rest.empty()) {
-      const auto end = std::min(rest.find(';'), rest.size());
-      auto pair = rest.substr(0, end);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-      while (pair.starts_with(' ') || pair.starts_with('\t')) pair.remove_prefix(1);
-      if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=')
-        return pair.substr(name.size() + 1);
-    }
-  }
-  return std::nullopt;
 }
 
 std::optional<std::string_view> query(Request& request, std::string_view name) {
@@ -96,7 +80,7 @@ std::optional<std::string_view> text_of(Request& request, const LimitKeyPart& pa
     case kCredential: return unless_empty(request.identity().credential);
     case kHeader: return header(request, part.name);
     case kQuery: return query(request, part.name);
-    case kCookie: return cookie(request, part.name);
+    case kCookie: return http::find_cookie(request.head().fields, part.name);
     case kClaim: return claim(request, part.name);
     case kPath:
       if (!part.name.empty() && part.name != request.target().path) return std::nullopt;

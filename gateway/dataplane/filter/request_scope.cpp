@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "fairlead/http/cookies.hpp"
 #include "fairlead/route/query.hpp"
 
 namespace fairlead::filter {
@@ -36,18 +37,8 @@ Value field_value(const http::Fields& fields, std::string_view name, std::string
 }
 
 Value cookie(const http::Fields& fields, std::string_view name) {
-  for (const auto& field : fields) {
-    if (field.name != "cookie") continue;
-    auto rest = field.value;
-    while (!rest.empty()) {
-      auto pair = rest.substr(0, rest.find(';'));
-      rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
-      while (pair.starts_with(' ')) pair.remove_prefix(1);
-      const auto equals = pair.find('=');
-      if (equals != std::string_view::npos && pair.substr(0, equals) == name) return text(pair.substr(equals + 1));
-    }
-  }
-  return {};
+  const auto found = http::find_cookie(fields, name);
+  return found ? text(*found) : Value{};
 }
 
 Value at_path(const Json* json, const change::JsonPath& path) {

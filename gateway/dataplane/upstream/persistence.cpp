@@ -9,6 +9,8 @@
 #include <memory>
 #include <span>
 
+#include "fairlead/http/cookies.hpp"
+
 namespace fairlead::upstream {
 
 namespace {
@@ -132,27 +134,10 @@ Session read_session(const SessionReferences& references, const PersistenceSpec&
   return {.state = SessionState::kValid, .reference = *reference};
 }
 
-std::string_view find_cookie(std::string_view field, std::string_view name) {
-  while (!field.empty()) {
-    const auto end = std::min(field.find(';'), field.size());
-    auto pair = field.substr(0, end);
-    field.remove_prefix(std::min(end + 1, field.size()));
-    while (!pair.empty() && (pair.front() == ' ' || pair.front() == '\t')) pair.remove_prefix(1);
-    if (pair.size() <= name.size() || pair[name.size()] != '=' || !pair.starts_with(name)) continue;
-    auto value = pair.substr(name.size() + 1);
-    while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
-    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
-    return value;
-  }
-  return {};
-}
-
 std::string_view find_cookie(const http::Fields& fields, std::string_view name) {
-  for (const auto& field : fields) {
-    if (field.name != "cookie") continue;
-    if (const auto value = find_cookie(field.value, name); !value.empty()) return value;
-  }
-  return {};
+  auto value = http::find_cookie(fields, name).value_or(std::string_view());
+  if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+  return value;
 }
 
 std::string session_cookie(const PersistenceSpec& spec, std::string_view text, std::uint64_t started_s,

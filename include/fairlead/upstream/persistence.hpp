@@ -55,9 +55,7 @@ struct Session {
 [[nodiscard]] Session read_session(const SessionReferences& references, const PersistenceSpec& spec,
                                    std::string_view text, std::string_view scope, std::uint64_t now_s);
 
-/// The value of a cookie in a Cookie field (RFC 6265 section 5.4); the first of the name.
-[[nodiscard]] std::string_view find_cookie(std::string_view field, std::string_view name);
-/// The same over all Cookie fields: HTTP/2 may spread cookies over several (RFC 9113 section 8.2.3).
+/// The value of the first cookie of the name, without quotes around it; empty: there is none.
 [[nodiscard]] std::string_view find_cookie(const http::Fields& fields, std::string_view name);
 
 /// The value of Set-Cookie. Permanent: Max-Age is what is left of the absolute time-out. `secure`: the client uses TLS.

@@ -178,7 +178,7 @@ TEST(RateLimits, TellClientsApart) {
       {"cookie, others changed",
        {.type = Type::kCookie, .name = "sid"},
        [](FakeRequest& r) { r.with("cookie", "a=1; sid=x"); },
-       [](FakeRequest& r) { r.with("cookie", "sid=x; xsid=3"); },
+       [](FakeRequest& r) { r.with("cookie", "sid=x ; xsid=3"); },
        true},
       {"claim",
        {.type = Type::kClaim, .name = "org.id"},

@@ -315,6 +315,7 @@ TEST(Validation, LooksAtHeadersAndCookies) {
   EXPECT_EQ(status("x-flag", "yes"), 400);
   EXPECT_EQ(status("cookie", "a=1; session=abc"), 0);
   EXPECT_EQ(status("cookie", "a=1; session=ABC"), 400);
+  EXPECT_EQ(status("cookie", "a=1;\tsession=ABC"), 400);
 }
 
 TEST(Validation, TellsWhatAPathAllows) {

@@ -91,8 +91,14 @@ TEST(PersistenceTest, FindsACookie) {
                       {"; ;sid=8", "8"},
                       {"SID=9", ""},
                       {"a=sid=1", ""},
-                      {"sid=", ""}};
-  for (const auto& row : rows) EXPECT_EQ(find_cookie(row.field, "sid"), row.expected) << row.field;
+                      {"sid=", ""},
+                      {"a=b;\tsid=9\t; c=d", "9"}};
+  for (const auto& row : rows) {
+    EXPECT_EQ(find_cookie({{"cookie", row.field}}, "sid"), row.expected) << row.field;
+    EXPECT_EQ(find_cookie({{"cookie", "x=y"}, {"cookie", row.field}, {"cookie", "sid=last"}}, "sid"),
+              row.expected.empty() && row.field != "sid=" ? "last" : row.expected)
+        << row.field;
+  }
 }
 
 TEST(PersistenceTest, MakesCookiesAsTheApiSays) {
