@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "fairlead/model/request_change.hpp"
 #include "gateway/dataplane/config/json_value.hpp"
@@ -61,9 +62,10 @@ void read_percent(Reader& reader, View at, std::uint32_t& out) {
   const auto text = at.text();
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
   const bool scalar = at.node().type == Tree::Type::kScalar && at.node().plain;
-  if (!scalar || error != std::errc{} || end != text.data() + text.size() || value < 0 || value > 100)
+  if (!scalar || error != std::errc{} || end != text.data() + text.size() ||
+      !(value >= 0 && value <= 100))  // "nan", too
     return reader.error(at, "a number from 0 to 100, such as 12.5");
-  out = static_cast<std::uint32_t>(value * 10'000 + 0.5);
+  out = static_cast<std::uint32_t>(std::lround(value * 10'000));
 }
 
 void read_fixed_answer(Reader& reader, View at, model::FixedAnswer& out) {

@@ -13,7 +13,7 @@ constexpr unsigned kMostDigits = 15;  // so that no size overflows; leading zero
 
 std::uint64_t hex_value(char c) {
   if (c <= '9') return static_cast<std::uint64_t>(c - '0');
-  return static_cast<std::uint64_t>((c | 0x20) - 'a' + 10);
+  return static_cast<std::uint64_t>((c | 0x20) - 'a') + 10;
 }
 
 bool is_white(char c) { return c == ' ' || c == '\t'; }

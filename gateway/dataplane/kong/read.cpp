@@ -155,7 +155,7 @@ void FileReader::seconds(View at, double& out) {
   double value = 0;
   const auto text = at.text();
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < 0 || value > 65535)
+  if (error != std::errc{} || end != text.data() + text.size() || !(value >= 0 && value <= 65535))  // "nan", too
     return notes_.error(at, "a number of seconds from 0 to 65535");
   out = value;
 }

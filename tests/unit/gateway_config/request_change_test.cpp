@@ -27,6 +27,7 @@ constexpr BadSection kBadChange[] = {
     {"fault: {delay: {percent: 10}}}", "spec.fault.delay.duration", "nothing", "a duration"},
     {"fault: {delay: {percent: 101, duration: 1s}}}", "spec.fault.delay.percent", "101", "0 to 100"},
     {"fault: {delay: {percent: -1, duration: 1s}}}", "spec.fault.delay.percent", "-1", "0 to 100"},
+    {"fault: {delay: {percent: nan, duration: 1s}}}", "spec.fault.delay.percent", "\"nan\"", "0 to 100"},
     {"fault: {delay: {percent: 10%, duration: 1s}}}", "spec.fault.delay.percent", "\"10%\"", "0 to 100"},
     {"fault: {delay: {percent: 1, duration: 6m}}}", "spec.fault.delay.duration", "\"6m\"", "at most 5m"},
     {"fault: {abort: {percent: 1}}}", "spec.fault.abort.status", "nothing", "a grpcStatus"},

@@ -158,6 +158,8 @@ const BadFile kRows[] = {
      "upstreams:\n- name: u\n  healthchecks: {active: {healthy: {interval: 1}, unhealthy: {http_failures: 1}}}\n  "
      "targets: [{target: 'a:1'}]\nservices: [{name: s, protocol: https, host: u, routes: [{paths: [/]}]}]\n",
      4, "upstreams[0].healthchecks.active", "a mapping", "https or tcp", true},
+    {"an interval that is no number", "upstreams:\n- name: u\n  healthchecks: {active: {healthy: {interval: nan}}}\n",
+     4, "upstreams[0].healthchecks.active.healthy.interval", "\"nan\"", "from 0 to 65535", false},
     {"a plugin of streams", ROUTE PLUGIN "key-auth\n  protocols: [tcp]\n", 10, "plugins[0].protocols", "a list",
      "grpc, grpcs, http or https", true},
     {"an unknown field of metrics", ROUTE PLUGIN "prometheus\n  config: {metrics: true}\n", 10,
