@@ -21,7 +21,7 @@ namespace {
 template <class Number>
 bool take_number(Number& target, std::string_view value) {
   const char* const end = value.data() + value.size();
-  const auto result = std::from_chars(value.data(), end, target);  // NOLINT(bugprone-suspicious-stringview-data-usage)
+  const auto result = std::from_chars(value.data(), end, target);
   return result.ec == std::errc{} && result.ptr == end;
 }
 

@@ -391,7 +391,7 @@ Result<Applied> Services::apply(const model::Cluster& cluster, const model::Chan
   if (!batch.removed_frontends.empty())
     for (const auto& name : std::set(contested_)) FL_CHECK(compile(look_up(cluster, name), batch));
   FL_CHECK(publish(batch));
-  return std::move(batch.applied);
+  return batch.applied;
 }
 
 }  // namespace fairlead::datapath

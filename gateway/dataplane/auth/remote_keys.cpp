@@ -28,7 +28,7 @@ std::vector<std::shared_ptr<Waiter>> RemoteKeys::end_fetch() {
   return std::exchange(waiting_, {});
 }
 
-void RemoteKeys::wake(std::vector<std::shared_ptr<Waiter>> waiting) {
+void RemoteKeys::wake(const std::vector<std::shared_ptr<Waiter>>& waiting) {
   for (const auto& waiter : waiting) waiter->answer(true);
 }
 
@@ -43,7 +43,7 @@ void RemoteKeys::fetched(std::string_view body, std::uint64_t now) {
   version_.store(keys_->version, std::memory_order_release);
   auto waiting = end_fetch();
   lock.unlock();
-  wake(std::move(waiting));
+  wake(waiting);
 }
 
 void RemoteKeys::failed(std::string why, std::uint64_t now) {
@@ -55,7 +55,7 @@ void RemoteKeys::failed(std::string why, std::uint64_t now) {
     fresh_until_.store(next_attempt_, std::memory_order_relaxed);
   auto waiting = end_fetch();
   lock.unlock();
-  wake(std::move(waiting));
+  wake(waiting);
 }
 
 void RemoteKeys::given_up() {
@@ -63,7 +63,7 @@ void RemoteKeys::given_up() {
   next_for_key_id_ = 0;
   auto waiting = end_fetch();
   lock.unlock();
-  wake(std::move(waiting));
+  wake(waiting);
 }
 
 std::string RemoteKeys::failure() const {

@@ -124,7 +124,7 @@ ssl_st* ClientContext::connect(std::string_view backend) {
   if (state_->config.max_sessions != 0) {
     auto name = std::make_unique<std::string>(backend);
     if (const auto session = state_->store.take(*name)) SSL_set_session(ssl.get(), session.get());
-    if (SSL_set_ex_data(ssl.get(), State::backend_index(), name.get()) == 1) name.release();
+    if (SSL_set_ex_data(ssl.get(), State::backend_index(), name.get()) == 1) (void)name.release();
   }
   return ssl.release();
 }

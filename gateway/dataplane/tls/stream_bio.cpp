@@ -34,6 +34,7 @@ int StreamBio::read(BIO* bio, char* out, int size) {
   if (stream.feeding_ && stream.received_.empty() && !receive(bio, stream)) return stream.tcp_ended_ ? 0 : -1;
   if (!stream.received_.empty()) {
     const auto part = std::min(static_cast<std::size_t>(size), stream.received_.size() - stream.received_at_);
+    // NOLINTNEXTLINE(bugprone-not-null-terminated-result): bytes
     std::memcpy(out, stream.received_.data() + stream.received_at_, part);
     stream.received_at_ += static_cast<std::uint32_t>(part);
     if (stream.received_at_ == stream.received_.size()) {

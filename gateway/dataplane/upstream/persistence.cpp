@@ -55,7 +55,8 @@ bool decode(std::string_view text, Bytes into) {
     const int digit = digit_of(c);
     if (digit < 0) return false;
     held = held << 6 | static_cast<std::uint32_t>(digit);
-    if ((bits += 6) < 8) continue;
+    bits += 6;
+    if (bits < 8) continue;
     if (at == into.size()) return false;
     into[at++] = static_cast<unsigned char>(held >> (bits -= 8));
   }

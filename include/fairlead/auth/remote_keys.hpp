@@ -50,7 +50,7 @@ class RemoteKeys {
   [[nodiscard]] std::string failure() const;  ///< of the last fetch; empty: it went well
 
  private:
-  void wake(std::vector<std::shared_ptr<Waiter>> waiting);
+  void wake(const std::vector<std::shared_ptr<Waiter>>& waiting);
   std::vector<std::shared_ptr<Waiter>> end_fetch();
 
   const std::uint64_t cache_ms_;
