@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "fairlead/http/cookies.hpp"
 #include "fairlead/route/query.hpp"
 #include "fairlead/upstream/hash.hpp"
 #include "gateway/dataplane/proxy/connection.hpp"
@@ -30,11 +31,9 @@ upstream::Session session_of(const upstream::SessionReferences& references, cons
   int left = kMostSessionCookies;
   for (const auto& field : fields) {
     if (field.name != "cookie") continue;
-    for (std::string_view rest = field.value; !rest.empty();) {
-      const auto end = std::min(rest.find(';'), rest.size());
-      const auto text = upstream::find_cookie(rest.substr(0, end), rule.spec.name);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-      if (text.empty()) continue;
+    for (auto rest = field.value; const auto cookie = http::next_cookie(rest);) {
+      if (cookie->name != rule.spec.name || !cookie->value) continue;
+      const auto text = upstream::unquoted(*cookie->value);
       const auto found = upstream::read_session(references, rule.spec, text, rule.scope, unix_seconds());
       if (found.state == upstream::SessionState::kValid) return found;
       if (first.state == upstream::SessionState::kNone) first = found;

@@ -135,10 +135,13 @@ Session read_session(const SessionReferences& references, const PersistenceSpec&
   return {.state = SessionState::kValid, .reference = *reference};
 }
 
+std::string_view unquoted(std::string_view value) {
+  const bool quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
+  return quoted ? value.substr(1, value.size() - 2) : value;
+}
+
 std::string_view find_cookie(const http::Fields& fields, std::string_view name) {
-  auto value = http::find_cookie(fields, name).value_or(std::string_view());
-  if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
-  return value;
+  return unquoted(http::find_cookie(fields, name).value_or(std::string_view()));
 }
 
 std::string session_cookie(const PersistenceSpec& spec, std::string_view text, std::uint64_t started_s,

@@ -55,6 +55,9 @@ struct Session {
 [[nodiscard]] Session read_session(const SessionReferences& references, const PersistenceSpec& spec,
                                    std::string_view text, std::string_view scope, std::uint64_t now_s);
 
+/// A cookie's value without quotes around it.
+[[nodiscard]] std::string_view unquoted(std::string_view value);
+
 /// The value of the first cookie of the name, without quotes around it; empty: there is none.
 [[nodiscard]] std::string_view find_cookie(const http::Fields& fields, std::string_view name);
 
