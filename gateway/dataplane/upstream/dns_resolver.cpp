@@ -64,7 +64,7 @@ struct DnsResolver::State final : private event::Timer {
   State& operator=(const State&) = delete;
   ~State() {
     if (channel != nullptr) ares_destroy(channel);  // ends questions and closes sockets, which tells us
-    for (auto& [fd, socket] : sockets) reactor.remove(fd, *socket);
+    for (auto& [fd, socket] : sockets_) reactor.remove(fd, *socket);
   }
 
   Result<> open(const std::string& servers) {
@@ -110,14 +110,14 @@ struct DnsResolver::State final : private event::Timer {
 
   /// c-ares has opened a socket, waits for something else on it, or is about to close it.
   void on_socket(int fd, bool open) {
-    const auto found = sockets.find(fd);
-    if (open && found == sockets.end()) {
+    const auto found = sockets_.find(fd);
+    if (open && found == sockets_.end()) {
       auto socket = std::make_unique<Socket>(*this, fd);
-      if (reactor.add(fd, *socket)) sockets.emplace(fd, std::move(socket));  // else its question times out
-    } else if (!open && found != sockets.end()) {
+      if (reactor.add(fd, *socket)) sockets_.emplace(fd, std::move(socket));  // else its question times out
+    } else if (!open && found != sockets_.end()) {
       reactor.remove(fd, *found->second);
       reactor.retire(std::move(found->second));  // it may be on the stack
-      sockets.erase(found);
+      sockets_.erase(found);
     }
   }
 
@@ -126,7 +126,7 @@ struct DnsResolver::State final : private event::Timer {
     const bool readable = (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     const bool writable = (events & EPOLLOUT) != 0;
     ares_process_fd(channel, readable ? fd : ARES_SOCKET_BAD, writable ? fd : ARES_SOCKET_BAD);
-    for (int reads = 0; reads < kMostReads && sockets.contains(fd); ++reads) {
+    for (int reads = 0; reads < kMostReads && sockets_.contains(fd); ++reads) {
       pollfd more{.fd = fd, .events = POLLIN, .revents = 0};
       if (::poll(&more, 1, 0) <= 0) break;
       ares_process_fd(channel, fd, ARES_SOCKET_BAD);
@@ -134,7 +134,7 @@ struct DnsResolver::State final : private event::Timer {
     arm();
   }
 
-  std::map<int, std::unique_ptr<Socket>> sockets;
+  std::map<int, std::unique_ptr<Socket>> sockets_;
 };
 
 namespace {
