@@ -35,8 +35,10 @@ Standard output: one line `listening on URL` for each listener, `admin on ADDRES
 connections, after --drain-delay, and the end once those under way are over; a second one does not wait. SIGHUP: look at
 the configuration, or --cert and --key, again. SIGUSR1: open the files of access logs anew, after they were moved; so does
 SIGHUP.
-Exit status: 0 done or ended by a signal, 1 an error (said on standard error) or, for check, a refused object; 100 and
-above: a wrong command line.)";
+Exit status: 0 done or ended by a signal, 1 an error (said on standard error) or, for check, a refused object; 2 a wrong
+command line.)";
+
+constexpr int kUsage = 2;  // as fairctl's
 
 /// --config, or --listen and --to; --listen says where Kong's file is served, too.
 Result<> check(const Arguments& arguments) {
@@ -312,8 +314,8 @@ int run(int count, char** words) {
   check_command->fallthrough();
   try {
     app.parse(split_empty_values(count, words));
-  } catch (const CLI::ParseError& error) {  // --help and --version too
-    return app.exit(error);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsage;  // 0: --help, --version
   }
   if (kong_command->parsed()) return written(convert_kong(path, arguments));
   if (check_command->parsed() && fairlead::gateway::is_kong_file(path)) return written(check_kong(path, arguments));

@@ -166,8 +166,13 @@ spec: {action: DENY, rules: [{from: [{source: {principals: [corp.example/ns/shop
             ended = subprocess.run([PROGRAMS[0], *words], capture_output=True, text=True)
             self.assertEqual(ended.returncode, 2, words)
             self.assertNotEqual(ended.stderr, "", words)
-        for words in (["--help"], ["--version"]):
-            self.assertEqual(subprocess.run([PROGRAMS[0], *words], capture_output=True).returncode, 0, words)
+        for words in (["--bogus"], ["check", "--bogus"], ["convert"], ["--workers", "many"], ["frobnicate"]):
+            ended = subprocess.run([PROGRAMS[1], *words], capture_output=True, text=True)
+            self.assertEqual(ended.returncode, 2, words)
+            self.assertNotEqual(ended.stderr, "", words)
+        for program in PROGRAMS:
+            for words in (["--help"], ["--version"]):
+                self.assertEqual(subprocess.run([program, *words], capture_output=True).returncode, 0, words)
 
     # Found by settings_fuzz: libfyaml reads some of these for ever.
     def test_directives_in_the_settings_file_are_refused(self):
