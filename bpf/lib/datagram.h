@@ -21,7 +21,7 @@ FL_INLINE struct fl_udp_pair *held_find(struct fl_udp_held *held, const struct f
 #pragma unroll
 	for (i = 0; i < FL_UDP_HELD; i++) {
 		pair = &held->pairs[i];
-		if (FL_READ(pair->state) != FL_UDP_PAIR_READY ||
+		if (!pair->service_id ||
 		    !(kind == FL_UDP_ASKED ? pair->port == port && addr_equal(&pair->asked, addr)
 					   : pair->backend_port == port && addr_equal(&pair->backend_addr, addr)))
 			continue;
@@ -39,7 +39,7 @@ FL_INLINE struct fl_udp_held *datagram_held(struct bpf_sock *sk)
 /* The turn of what is asked now. One that was asked last stands already, so that most sockets write nothing. */
 FL_INLINE __u32 held_turn(struct fl_udp_held *held, __u32 turn)
 {
-	return FL_READ(held->turns) == turn + 1 ? turn : FL_ADD(&held->turns, 1);
+	return held->turns == turn + 1 ? turn : held->turns++;
 }
 
 /* Holds on to what the socket was given; 0: there is no room. */
@@ -48,7 +48,7 @@ static __noinline int datagram_hold(struct bpf_sock_addr *ctx, const struct fl_c
 	struct bpf_sock *sk = ctx->sk;
 	struct fl_udp_held *held = sk ? bpf_sk_storage_get(&fl_udp_held, sk, 0, BPF_SK_STORAGE_GET_F_CREATE) : 0;
 	struct fl_udp_pair *pair;
-	__u32 i, state;
+	__u32 i;
 
 	if (!held) {
 		count(FL_C_STORAGE_FULL);
@@ -57,11 +57,7 @@ static __noinline int datagram_hold(struct bpf_sock_addr *ctx, const struct fl_c
 #pragma unroll
 	for (i = 0; i < FL_UDP_HELD; i++) {
 		pair = &held->pairs[i];
-		state = FL_READ(pair->state);
-		if (state == FL_UDP_PAIR_CLAIMED || (state == FL_UDP_PAIR_READY && (pair->port != choice->port ||
-										   !addr_equal(&pair->asked, &choice->asked))))
-			continue;
-		if (__sync_val_compare_and_swap(&pair->state, state, FL_UDP_PAIR_CLAIMED) != state)
+		if (pair->service_id && (pair->port != choice->port || !addr_equal(&pair->asked, &choice->asked)))
 			continue;
 		pair->asked = choice->asked;
 		pair->port = choice->port;
@@ -69,9 +65,8 @@ static __noinline int datagram_hold(struct bpf_sock_addr *ctx, const struct fl_c
 		pair->backend_port = choice->backend_port;
 		pair->backend_id = choice->backend_id;
 		pair->generation = choice->backend_generation;
-		pair->service_id = choice->service_id;
-		pair->turn = FL_ADD(&held->turns, 1);
-		__sync_lock_test_and_set(&pair->state, FL_UDP_PAIR_READY); /* after all of it: a full barrier */
+		pair->turn = held->turns++;
+		FL_WRITE(pair->service_id, choice->service_id);
 		return 1;
 	}
 	return 0;
@@ -91,7 +86,7 @@ static __noinline int datagram_expect(struct bpf_sock_addr *ctx, const struct fl
 	known = bpf_map_lookup_elem(&fl_udp_peers, &key);
 	if (held) {
 		held->rows = 1;
-		peer.turn = FL_ADD(&held->turns, 1);
+		peer.turn = (__u16)held->turns++;
 	}
 	if (known && known->service_port == choice->port && addr_equal(&known->service_addr, &choice->asked)) {
 		known->turn = peer.turn;

@@ -104,7 +104,7 @@ int fl_carry_held(struct bpf_iter__bpf_sk_storage_map *ctx)
 	held->rows = 1;
 	for (i = 0; i < FL_UDP_HELD; i++) {
 		pair = held->pairs[i]; /* kernel 6.1 takes no value of an iterator for a key of a map */
-		if (pair.state != FL_UDP_PAIR_READY)
+		if (!pair.service_id)
 			continue;
 		peer.service_addr = pair.asked;
 		peer.service_port = pair.port;

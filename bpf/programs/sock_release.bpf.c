@@ -17,7 +17,7 @@ FL_INLINE void datagram_forget(struct bpf_sock *sk)
 #pragma unroll
 	for (i = 0; i < FL_UDP_HELD; i++) {
 		pair = &held->pairs[i];
-		if (pair->state != FL_UDP_PAIR_READY)
+		if (!pair->service_id)
 			return;
 		key.kind = FL_UDP_ASKED;
 		key.addr = pair->asked;

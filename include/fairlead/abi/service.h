@@ -204,34 +204,26 @@ struct fl_udp_peer {
 };
 FL_ABI_SIZE(struct fl_udp_peer, 32);
 
-/* fl_udp_held (socket storage): the same for the first services that a socket asked. Written by the programs of one
- * socket, on several CPUs where threads share it: whoever writes a pair claims it first, and none looks at a pair that is
- * claimed. */
+/* fl_udp_held (socket storage): the same for the first services that a socket asked. The kernel holds the socket's lock
+ * where it runs programs of sendmsg and recvmsg, so they come one after the other where threads share a socket. */
 #define FL_UDP_HELD 4
-enum fl_udp_pair_state {
-	FL_UDP_PAIR_FREE = 0,
-	FL_UDP_PAIR_CLAIMED = 1,
-	FL_UDP_PAIR_READY = 2,
-};
-
 struct fl_udp_pair {
 	struct fl_addr asked;
 	struct fl_addr backend_addr;
 	__be16 port;
 	__be16 backend_port;
-	__u32 service_id;
+	__u32 service_id; /* 0: free */
 	__u32 backend_id;
 	__u32 generation;
-	__u32 state; /* enum fl_udp_pair_state */
-	__u32 turn;  /* fl_udp_held.turns as it was last asked: of two services with one backend, whose answer it is */
+	__u32 turn; /* fl_udp_held.turns as it was last asked: of two services with one backend, whose answer it is */
 };
-FL_ABI_SIZE(struct fl_udp_pair, 56);
+FL_ABI_SIZE(struct fl_udp_pair, 52);
 
 struct fl_udp_held {
 	struct fl_udp_pair pairs[FL_UDP_HELD];
 	__u32 turns;
 	__u32 rows; /* 1: some of it is in fl_udp_peers too */
 };
-FL_ABI_SIZE(struct fl_udp_held, 232);
+FL_ABI_SIZE(struct fl_udp_held, 216);
 
 #endif
