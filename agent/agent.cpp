@@ -96,9 +96,12 @@ Result<> Agent::Parts::load_kernel(const model::ChangeSet& objects) {
   if (datapath->adopted()) spdlog::info("adopted the state under {}", settings.pin_dir);
   if (!datapath->replaced_because().empty())
     spdlog::warn("replacing the state under {}: {}", settings.pin_dir, datapath->replaced_because());
+  if (const auto reason = datapath->walks_by_namespace(); !reason.empty())
+    spdlog::info("sockets are walked over one network namespace after the other: {}", reason);
   for (const auto& feature : datapath->features())
     // Redirect speaks of its own, and of the ways to count UDP's bytes one is enough.
-    if (!feature.available && !feature.name.starts_with("fl_redir_") && !feature.name.starts_with("fl_udp_"))
+    if (!feature.available && !datapath->is_replaceable(feature.name) && !feature.name.starts_with("fl_redir_") &&
+        !feature.name.starts_with("fl_udp_"))
       spdlog::warn("this kernel does not take {}: {}", feature.name, feature.reason);
   return apply_settings();
 }

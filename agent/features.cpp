@@ -82,6 +82,7 @@ constexpr std::pair<const char*, const char*> kInstead[] = {
 
 /// Of several ways to the same the kernel has another one.
 bool is_made_up(const kernel::Datapath& datapath, const std::string& name) {
+  if (datapath.is_replaceable(name)) return true;
   if (name == "fl_redir_recv4" || name == "fl_redir_recv6") return datapath.program("fl_redir_recv") >= 0;
   return name.starts_with("fl_udp_") && !telemetry::UdpBytes::usable(datapath).empty();
 }

@@ -23,6 +23,7 @@ constexpr auto kWishDelay = 10ms;
 constexpr auto kLongPause = 500ms;
 
 constexpr const char* kOption = "fl_redir_option";
+constexpr const char* kJoin = "fl_redir_join";
 constexpr const char* kSplice = "fl_redir_splice";
 constexpr const char* kNoSplice = "fl_redir_nosplice";
 constexpr const char* kUrgent = "fl_redir_urgent";
@@ -73,14 +74,16 @@ Result<> Redirect::prepare() {
   if (datapath_.program("fl_redir_recv") >= 0) readers_ = {"fl_redir_recv"};
   else if (datapath_.program("fl_redir_recv4") >= 0 && datapath_.program("fl_redir_recv6") >= 0)
     readers_ = {"fl_redir_recv4", "fl_redir_recv6"};
-  for (const char* program : {"fl_redir_msg", "fl_redir_join", kOption})
-    if (lacking_.empty() && datapath_.program(program) < 0)
+  FL_TRY(walker_, kernel::Walk::open_if_taken(datapath_.loaded(), kJoin, "fl_redirs"));
+  for (const char* program : {"fl_redir_msg", kOption, kJoin})
+    if (lacking_.empty() && (program == kJoin ? !walker_ : datapath_.program(program) < 0))
       lacking_ = std::string("it does not take ") + program + ": " + why_not(program);
   if (lacking_.empty() && readers_.empty())
     lacking_ = "it has no tracepoint sock_recv_length, and fl_redir_recv4: " + why_not("fl_redir_recv4");
-  if (!lacking_.empty()) return {};
-  FL_TRY(const Fd ends, datapath_.map("fl_redirs"));
-  FL_TRY(walker_, kernel::Iterator::over_map(datapath_.program("fl_redir_join"), ends.get()));
+  if (!lacking_.empty()) {
+    walker_.reset();
+    return {};
+  }
   FL_CHECK(kernel::pin_walker(datapath_.pins(), *walker_));
   if (mode_ == FL_REDIRECT_OFF) return {};
   FL_TRY(const Fd socks, datapath_.map("fl_redir_socks"));

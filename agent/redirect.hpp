@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "agent/kernel/iterator.hpp"
 #include "agent/kernel/skeleton.hpp"
+#include "agent/kernel/walk.hpp"
 #include "fairlead/abi/settings.h"
 #include "fairlead/base/result.hpp"
 #include "fairlead/event/loop.hpp"
@@ -59,7 +59,7 @@ class Redirect {
   std::chrono::milliseconds pause_;  // before a walk for those that could not leave yet
   std::string lacking_;
   std::vector<std::string> readers_;  // programs that see recv calls on this kernel
-  std::optional<kernel::Iterator> walker_;
+  std::optional<kernel::Walk> walker_;
   ring_buffer* wishes_ = nullptr;
 };
 

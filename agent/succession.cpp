@@ -64,21 +64,17 @@ Succession::Succession(const kernel::Datapath& datapath, const datapath::Service
     : datapath_(datapath), services_(services) {}
 
 Result<> Succession::open() {
-  FL_TRY(auto old, datapath_.replaced_maps("fl_socks"));
+  FL_TRY(const auto old, datapath_.replaced_maps("fl_socks"));
   if (old.empty()) return {};
-  FL_TRY(Fd carried, datapath_.map("fl_carried"));
-  FL_TRY(carry_, datapath::Carry::open([&](const char* name) { return datapath_.program(name); }, std::move(old),
-                                       std::move(carried)));
+  FL_TRY(carry_, datapath::Carry::open(datapath_.loaded(), old));
   return {};
 }
 
 Result<> Succession::carry_and_count() {
   FL_TRY(const auto sockets, carry_->run(services_));
-  FL_TRY(const Fd socks, datapath_.map("fl_socks"));
-  FL_TRY(Fd found, datapath_.map("fl_recount"));
   // Counters first stand still (the programs that write them are not in force yet), so that no connection that closes
   // right after the change finds a zero to be taken from.
-  FL_TRY(auto recount, datapath::Recount::open(datapath_.program("fl_sweep_count"), socks.get(), std::move(found)));
+  FL_TRY(auto recount, datapath::Recount::open(datapath_.loaded()));
   FL_TRY(const auto counted, recount.run(services_.tables()));
   spdlog::debug("{} connections in the maps that are replaced, {} counters", sockets, counted.corrected);
   return {};
@@ -126,9 +122,7 @@ Result<> Succession::list_udp_held(const kernel::MapSet& old) const {
   }
   // First, so that nothing is held behind the walk's back.
   FL_CHECK(put_row(rows->second, 1));
-  const int program = datapath_.program("fl_carry_held");
-  if (program < 0) return fail("this kernel did not take fl_carry_held", ENOTSUP);
-  FL_TRY(const auto walk, kernel::Iterator::over_map(program, held->second.get()));
+  FL_TRY(const auto walk, kernel::Walk::open(datapath_.loaded(), "fl_carry_held", "fl_udp_held", held->second));
   return walk.run([](auto) {});
 }
 

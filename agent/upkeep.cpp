@@ -17,14 +17,15 @@ constexpr auto kRecountPeriod = 60s;
 
 Result<std::unique_ptr<Upkeep>> Upkeep::open(const kernel::Datapath& datapath, const datapath::Services& services,
                                              event::Loop& loop) {
-  FL_TRY(const Fd socks, datapath.map("fl_socks"));
-  FL_TRY(auto sockets, datapath::Sockets::open([&](const char* name) { return datapath.program(name); }, socks.get()));
+  const auto loaded = datapath.loaded();
+  FL_TRY(auto sockets, datapath::Sockets::open(loaded));
   if (!sockets.by_bpf()) spdlog::info("sockets are ended by netlink: this kernel has no bpf_sock_destroy");
   std::unique_ptr<Upkeep> self(new Upkeep(std::move(sockets), services, loop));
-  if (const int program = datapath.program("fl_sweep_count"); program >= 0) {
-    FL_TRY(Fd found, datapath.map("fl_recount"));
-    FL_TRY(self->recount_, datapath::Recount::open(program, socks.get(), std::move(found)));
+  if (auto recount = datapath::Recount::open(loaded)) {
+    self->recount_ = std::move(*recount);
     loop.every(kRecountPeriod, [raw = self.get()] { raw->recount(); });
+  } else if (recount.error().code != ENOTSUP) {
+    return fail(std::move(recount.error()));
   }
   return self;
 }

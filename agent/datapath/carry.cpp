@@ -60,20 +60,16 @@ Result<fl_carried> place_of(const Services& services, const fl_carried_key& key)
 
 }  // namespace
 
-Result<Carry> Carry::open(const std::function<int(const char* name)>& program_of, std::vector<Fd> old_socks,
-                          Fd carried) {
-  const int list = program_of("fl_sweep_list");
-  const int carry = program_of("fl_carry");
-  if (list < 0 || carry < 0) return fail("this kernel did not take fl_carry", ENOTSUP);
+Result<Carry> Carry::open(const kernel::Loaded& loaded, const std::vector<Fd>& old_socks) {
+  FL_TRY(Fd carried, loaded.map("fl_carried"));
   FL_TRY(auto map, (kernel::HashMap<fl_carried_key, fl_carried>::from_fd(std::move(carried))));
   Carry self(std::move(map));
   for (const auto& socks : old_socks) {
-    FL_TRY(auto lister, kernel::Iterator::over_map(list, socks.get()));
-    FL_TRY(auto carrier, kernel::Iterator::over_map(carry, socks.get()));
-    self.list_.push_back(std::move(lister));
-    self.carry_.push_back(std::move(carrier));
+    FL_TRY(auto list, kernel::Walk::open(loaded, "fl_sweep_list", "fl_socks", socks));
+    FL_TRY(auto carry, kernel::Walk::open(loaded, "fl_carry", "fl_socks", socks));
+    self.list_.push_back(std::move(list));
+    self.carry_.push_back(std::move(carry));
   }
-  self.maps_ = std::move(old_socks);
   return self;
 }
 

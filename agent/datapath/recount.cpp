@@ -45,8 +45,9 @@ std::int32_t nearer_to_zero(std::int32_t a, std::int32_t b) {
 
 }  // namespace
 
-Result<Recount> Recount::open(int program, int socks, Fd found) {
-  FL_TRY(auto walk, kernel::Iterator::over_map(program, socks));
+Result<Recount> Recount::open(const kernel::Loaded& loaded) {
+  FL_TRY(auto walk, kernel::Walk::open(loaded, "fl_sweep_count", "fl_socks"));
+  FL_TRY(Fd found, loaded.map("fl_recount"));
   FL_TRY(auto map, (kernel::HashMap<fl_recount_key, fl_recount>::from_fd(std::move(found))));
   return Recount(std::move(walk), std::move(map));
 }

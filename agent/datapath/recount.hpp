@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "agent/datapath/services.hpp"
-#include "agent/kernel/iterator.hpp"
 #include "agent/kernel/map.hpp"
+#include "agent/kernel/walk.hpp"
 #include "fairlead/abi/flow.h"
 
 namespace fairlead::datapath {
@@ -26,8 +26,8 @@ struct Recounted {
 /// wrong by one, which the next recount finds. Owner: the agent. Thread: main.
 class Recount {
  public:
-  /// program: fl_sweep_count; socks, found: the maps fl_socks and fl_recount.
-  static Result<Recount> open(int program, int socks, Fd found);
+  /// ENOTSUP where this kernel did not take fl_sweep_count.
+  static Result<Recount> open(const kernel::Loaded& loaded);
 
   Result<Recounted> run(const ServiceTables& tables);
 
@@ -42,11 +42,11 @@ class Recount {
   using Suspects = std::map<Counter, std::int32_t>;  // by how much it is too high, at least
   using Found = std::map<std::pair<std::uint32_t, std::uint32_t>, fl_recount>;  // kind and row, of the row's generation
 
-  Recount(kernel::Iterator walk, kernel::HashMap<fl_recount_key, fl_recount> found)
+  Recount(kernel::Walk walk, kernel::HashMap<fl_recount_key, fl_recount> found)
       : walk_(std::move(walk)), found_(std::move(found)) {}
   Result<Found> walk(const ServiceTables& tables);
 
-  kernel::Iterator walk_;
+  kernel::Walk walk_;
   kernel::HashMap<fl_recount_key, fl_recount> found_;
 };
 

@@ -35,28 +35,24 @@ Result<std::size_t> count_of(const kernel::Iterator& iterator) {
 
 }  // namespace
 
-Result<std::vector<fl_swept>> swept_rows(const kernel::Iterator& iterator) {
+Result<std::vector<fl_swept>> swept_rows(const kernel::Walk& walk) {
   std::vector<std::byte> bytes;
-  FL_CHECK(
-      iterator.run([&](std::span<const std::byte> piece) { bytes.insert(bytes.end(), piece.begin(), piece.end()); }));
+  FL_CHECK(walk.run([&](std::span<const std::byte> piece) { bytes.insert(bytes.end(), piece.begin(), piece.end()); }));
   std::vector<fl_swept> rows(bytes.size() / sizeof(fl_swept));
   if (!rows.empty()) std::memcpy(rows.data(), bytes.data(), rows.size() * sizeof(fl_swept));
   return rows;
 }
 
-Result<Sockets> Sockets::open(const std::function<int(const char* name)>& program_of, int socks) {
+Result<Sockets> Sockets::open(const kernel::Loaded& loaded) {
   Sockets self;
-  const auto over = [&](std::optional<kernel::Iterator>& to, const char* name, bool in_map) -> Result<> {
-    const int program = program_of(name);
-    if (program < 0) return {};
-    FL_TRY(to, in_map ? kernel::Iterator::over_map(program, socks) : kernel::Iterator::over_sockets(program));
-    return {};
-  };
-  FL_CHECK(over(self.list_, "fl_sweep_list", true));
-  FL_CHECK(over(self.doom_, "fl_sweep_doom", true));
-  FL_CHECK(over(self.end_tcp_, "fl_end_tcp", false));
-  FL_CHECK(over(self.end_udp_, "fl_end_udp", false));
-  self.count_ended_ = program_of("fl_count_ended");
+  FL_TRY(self.list_, kernel::Walk::open_if_taken(loaded, "fl_sweep_list", "fl_socks"));
+  FL_TRY(self.doom_, kernel::Walk::open_if_taken(loaded, "fl_sweep_doom", "fl_socks"));
+  for (const auto& [to, name] : {std::pair{&self.end_tcp_, "fl_end_tcp"}, {&self.end_udp_, "fl_end_udp"}}) {
+    const int program = loaded.program(name);
+    if (program < 0) continue;
+    FL_TRY(*to, kernel::Iterator::over_sockets(program));
+  }
+  self.count_ended_ = loaded.program("fl_count_ended");
   return self;
 }
 

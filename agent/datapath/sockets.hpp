@@ -2,20 +2,20 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "agent/kernel/iterator.hpp"
 #include "agent/kernel/netns.hpp"
+#include "agent/kernel/walk.hpp"
 #include "fairlead/abi/flow.h"
 #include "fairlead/base/result.hpp"
 
 namespace fairlead::datapath {
 
 /// One walk of a program that writes struct fl_swept.
-Result<std::vector<fl_swept>> swept_rows(const kernel::Iterator& iterator);
+Result<std::vector<fl_swept>> swept_rows(const kernel::Walk& walk);
 
 /// What a sweep ended.
 struct Ended {
@@ -27,8 +27,7 @@ struct Ended {
 /// Owner: the agent. Thread: main.
 class Sockets {
  public:
-  /// program_of gives the descriptor of a program or -1 where this kernel did not take it; socks: the map fl_socks.
-  static Result<Sockets> open(const std::function<int(const char* name)>& program_of, int socks);
+  static Result<Sockets> open(const kernel::Loaded& loaded);
 
   /// All of them, as they are.
   [[nodiscard]] Result<std::vector<fl_swept>> list() const;
@@ -43,7 +42,8 @@ class Sockets {
   Result<std::size_t> end_in(int netns, std::span<const fl_swept> sockets) const;
   Result<std::size_t> end_here(std::span<const fl_swept> sockets) const;
 
-  std::optional<kernel::Iterator> list_, doom_, end_tcp_, end_udp_;
+  std::optional<kernel::Walk> list_, doom_;
+  std::optional<kernel::Iterator> end_tcp_, end_udp_;
   int count_ended_ = -1;
   kernel::NetnsFinder namespaces_;
 };

@@ -15,11 +15,14 @@
 namespace fairlead::kernel {
 namespace {
 
-/// Kernel functions that a program is nothing without. They stand in no section's name.
+/// Kernel functions that a program is nothing without. They stand in no section's name. An iter/tcp without that function
+/// holds the spin lock that adding to a sockhash takes.
 constexpr struct {
   const char* program;
   const char* function;
-} kNeeds[] = {{"fl_end_tcp", "bpf_sock_destroy"}, {"fl_end_udp", "bpf_sock_destroy"}};  // kernel 6.5
+} kNeeds[] = {{"fl_end_tcp", "bpf_sock_destroy"},  // kernel 6.5
+              {"fl_end_udp", "bpf_sock_destroy"},
+              {"fl_redir_join_tcp", "bpf_sock_destroy"}};
 
 /// `return 0`
 constexpr bpf_insn kNothing[] = {
@@ -40,7 +43,7 @@ struct Foresight::Types {
   }
 };
 
-Foresight::Foresight() : types_(std::make_unique<Types>()) {}
+Foresight::Foresight(bool without_storage) : types_(std::make_unique<Types>()), without_storage_(without_storage) {}
 Foresight::~Foresight() = default;
 
 std::string Foresight::function_refusal(const bpf_program* program, const std::string& target) const {
@@ -50,6 +53,12 @@ std::string Foresight::function_refusal(const bpf_program* program, const std::s
               .attach_btf_id = static_cast<std::uint32_t>(id));
   const Fd loaded(bpf_prog_load(bpf_program__type(program), nullptr, "GPL", kNothing, std::size(kNothing), &options));
   return loaded ? std::string() : system_error("the kernel traces no " + target, errno).message;
+}
+
+std::string Foresight::storage_refusal(const bpf_program* program) const {
+  if (without_storage_) return "no program is to walk over socket storages";
+  const auto refusal = function_refusal(program, "bpf_iter_bpf_sk_storage_map");
+  return refusal.empty() ? refusal : "no program may walk over socket storages here: " + refusal;
 }
 
 std::string Foresight::refusal(const bpf_program* program) const {
@@ -67,6 +76,7 @@ std::string Foresight::refusal(const bpf_program* program) const {
     case BPF_TRACE_FENTRY:
     case BPF_TRACE_FEXIT:
     case BPF_MODIFY_RETURN: return function_refusal(program, target);
+    case BPF_TRACE_ITER: return target == "bpf_sk_storage_map" ? storage_refusal(program) : std::string();
     default: return {};
   }
 }

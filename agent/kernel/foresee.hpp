@@ -14,7 +14,8 @@ namespace fairlead::kernel {
 /// Owner: the function that loads. Thread: one.
 class Foresight {
  public:
-  Foresight();
+  /// without_storage: as if the kernel let no program walk over socket storages.
+  explicit Foresight(bool without_storage);
   ~Foresight();
   Foresight(const Foresight&) = delete;
   Foresight& operator=(const Foresight&) = delete;
@@ -25,7 +26,9 @@ class Foresight {
  private:
   struct Types;
   [[nodiscard]] std::string function_refusal(const bpf_program* program, const std::string& target) const;
+  [[nodiscard]] std::string storage_refusal(const bpf_program* program) const;
   std::unique_ptr<Types> types_;
+  bool without_storage_;
 };
 
 }  // namespace fairlead::kernel

@@ -40,18 +40,19 @@ std::uint32_t walker_at(const PinDirectory& pins, const std::string& name) {
 
 Result<std::size_t> walk_pinned(const PinDirectory& pins, const std::string& name) {
   if (walker_at(pins, name) == 0) return 0U;
-  return walk_redirected(Iterator::of_link(pins.open(name)));
+  FL_TRY(const auto walker, Walk::of_link(pins.open(name)));
+  return walk_redirected(walker);
 }
 
 }  // namespace
 
-Result<std::size_t> walk_redirected(const Iterator& walker) {
+Result<std::size_t> walk_redirected(const Walk& walker) {
   std::size_t bytes = 0;
   FL_CHECK(walker.run([&](std::span<const std::byte> piece) { bytes += piece.size(); }));
   return bytes / sizeof(fl_swept);
 }
 
-Result<> pin_walker(const PinDirectory& pins, const Iterator& walker) { return pins.pin(walker.link(), kWalker); }
+Result<> pin_walker(const PinDirectory& pins, const Walk& walker) { return pins.pin(walker.link(), kWalker); }
 
 Result<> retire_redirection(const PinDirectory& pins) {
   const auto number = walker_at(pins, kWalker);

@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <string>
 
-#include "agent/kernel/iterator.hpp"
 #include "agent/kernel/pins.hpp"
+#include "agent/kernel/walk.hpp"
 #include "fairlead/base/result.hpp"
 
 // A socket in the sockhash holds what was redirected to it until that is read, so it leaves only then, by walks of a
@@ -15,10 +15,10 @@
 namespace fairlead::kernel {
 
 /// Ends that need another walk: they are on their way out.
-Result<std::size_t> walk_redirected(const Iterator& walker);
+Result<std::size_t> walk_redirected(const Walk& walker);
 
 /// Keeps the walker for an agent that comes later.
-Result<> pin_walker(const PinDirectory& pins, const Iterator& walker);
+Result<> pin_walker(const PinDirectory& pins, const Walk& walker);
 
 /// Where maps of another version are about to be replaced: their programs redirect nothing from here on, and their
 /// walker goes on under another name.

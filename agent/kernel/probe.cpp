@@ -47,9 +47,11 @@ std::string LibbpfLog::gist() const {
   std::string found;
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("processed ") && !before.empty()) found = before;
-    // What libbpf says after the cause, of the object as a whole.
-    const bool closing =
-        line.starts_with("libbpf: failed to load object") || line.starts_with("libbpf: failed to load BPF skeleton");
+    // What libbpf says after the cause: of the object as a whole, where a log begins, and that a limit may be too low.
+    const bool closing = line.starts_with("libbpf: failed to load object") ||
+                         line.starts_with("libbpf: failed to load BPF skeleton") ||
+                         line.starts_with("libbpf: permission error while running as root") ||
+                         line.contains("-- BEGIN PROG LOAD LOG --");
     if (!line.empty() && !line.starts_with("--") && !closing) before = line;
   }
   return found.empty() ? before : found;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
 
 #include "agent/kernel/foresee.hpp"
 #include "agent/kernel/info.hpp"
@@ -23,8 +24,12 @@ namespace {
 
 constexpr const char* kSettingsMap = "fl_settings";
 
-/// Pins outlive the agent, and so must all maps but those of constants, which belong to one load of the programs.
-bool is_pinned(const bpf_map* map) { return !bpf_map__is_internal(map); }
+/// What chooses the storage that walks by namespace go over (bpf/lib/maps.h).
+bool is_walked(const bpf_map* map) { return std::string_view(bpf_map__name(map)).ends_with("_walked"); }
+
+/// Pins outlive the agent, and so must all maps but those that belong to one load of the programs: constants, and what
+/// says where a walk goes.
+bool is_pinned(const bpf_map* map) { return !bpf_map__is_internal(map) && !is_walked(map); }
 
 /// Whether clients are sent somewhere else by it: such hooks go in last, when those that count and answer stand.
 bool sends_clients(const bpf_program* program) {
@@ -35,6 +40,13 @@ bool sends_clients(const bpf_program* program) {
     case BPF_CGROUP_UDP6_SENDMSG: return true;
     default: return false;
   }
+}
+
+/// fl_sweep_list of fl_sweep_list_tcp; empty where the name has no such end.
+std::string walk_of(const std::string& program) {
+  for (const std::string_view end : {"_tcp", "_udp"})
+    if (program.ends_with(end)) return program.substr(0, program.size() - end.size());
+  return {};
 }
 
 Result<bpf_map_info> shape_of(int fd) {
@@ -130,21 +142,46 @@ Result<> Datapath::open(const DatapathOptions& options) {
     if (map == nullptr || bpf_map__set_max_entries(map, entries) != 0)
       return fail("sizing map " + name + " to " + std::to_string(entries) + " entries", errno);
   }
-  if (features_.empty()) foresee();
+  if (features_.empty()) foresee(options.walk_by_namespace);
+  const bool by_namespace = !walks_by_namespace().empty();
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton_->data->obj) if (is_walked(map)) bpf_map__set_autocreate(map, by_namespace);
   for (const auto& feature : features_)
     if (!feature.available)
       bpf_program__set_autoload(bpf_object__find_program_by_name(skeleton_->data->obj, feature.name.c_str()), false);
   return {};
 }
 
-void Datapath::foresee() {
-  const Foresight foresight;
+void Datapath::foresee(bool walk_by_namespace) {
+  const Foresight foresight(walk_by_namespace);
   skeleton_->each_program([&](const bpf_program* program) {
     if (!is_optional(program)) return;
     auto refusal = foresight.refusal(program);
     features_.push_back(
         {.name = bpf_program__name(program), .available = refusal.empty(), .reason = std::move(refusal)});
   });
+  for (auto& it : features_) {
+    if (!is_walk_of_protocol(it.name) || !feature(walk_of(it.name))->available) continue;
+    it.available = false;
+    it.reason = "not needed: " + walk_of(it.name) + " goes through all network namespaces at once";
+  }
+}
+
+const Feature* Datapath::feature(const std::string& name) const {
+  const auto found = std::ranges::find(features_, name, &Feature::name);
+  return found == features_.end() ? nullptr : &*found;
+}
+
+bool Datapath::is_walk_of_protocol(const std::string& program) const { return feature(walk_of(program)) != nullptr; }
+
+std::string Datapath::walks_by_namespace() const {
+  const auto found = std::ranges::find_if(
+      features_, [this](const Feature& it) { return it.available && is_walk_of_protocol(it.name); });
+  return found == features_.end() ? std::string() : feature(walk_of(found->name))->reason;
+}
+
+bool Datapath::is_replaceable(const std::string& name) const {
+  return is_walk_of_protocol(name) || program(name + "_tcp") >= 0;
 }
 
 Result<bool> Datapath::adopt_maps() {
@@ -299,6 +336,11 @@ Result<Fd> Datapath::map_in_force(const std::string& name) const {
 int Datapath::program(const std::string& name) const {
   const bpf_program* program = bpf_object__find_program_by_name(skeleton_->data->obj, name.c_str());
   return program == nullptr ? -1 : bpf_program__fd(program);
+}
+
+Loaded Datapath::loaded() const {
+  return {.program = [this](const std::string& name) { return program(name); },
+          .map = [this](const std::string& name) { return map(name); }};
 }
 
 }  // namespace fairlead::kernel

@@ -12,6 +12,7 @@
 #include "agent/kernel/pins.hpp"
 #include "agent/kernel/probe.hpp"
 #include "agent/kernel/replaced.hpp"
+#include "agent/kernel/walk.hpp"
 #include "fairlead/abi/settings.h"
 #include "fairlead/base/fd.hpp"
 #include "fairlead/base/result.hpp"
@@ -22,6 +23,7 @@ struct DatapathOptions {
   std::string cgroup;   ///< empty: root of the cgroup2 mount
   std::string pin_dir;
   std::vector<std::pair<std::string, std::uint32_t>> sizes;  ///< map -> entries, for maps that are made anew
+  bool walk_by_namespace = false;  ///< as if the kernel let no program walk over socket storages: for tests
 };
 
 /// The kernel half: programs and maps. load() changes nothing that runs; the caller then fills the tables, and attach()
@@ -56,7 +58,14 @@ class Datapath {
   [[nodiscard]] Result<Fd> map_in_force(const std::string& name) const;
   /// The program's descriptor; -1 where this kernel did not take it or it does not exist.
   [[nodiscard]] int program(const std::string& name) const;
+  /// The two above, for what walks over sockets. Not to outlive this.
+  [[nodiscard]] Loaded loaded() const;
   [[nodiscard]] const std::vector<Feature>& features() const { return features_; }
+  /// Why walks over sockets go by namespace (bpf/lib/walk.h); empty: they do not.
+  [[nodiscard]] std::string walks_by_namespace() const;
+  /// Whether nothing is lost without the program, as another form of the same walk does its work: all forms but one are
+  /// left out.
+  [[nodiscard]] bool is_replaceable(const std::string& program) const;
   [[nodiscard]] const PinDirectory& pins() const { return pins_; }
   [[nodiscard]] const Cgroup& cgroup() const { return cgroup_; }
   /// Row 0 of fl_settings, shared with the running programs.
@@ -68,7 +77,9 @@ class Datapath {
   Datapath(PinDirectory pins, Cgroup cgroup);
   Result<> open(const DatapathOptions& options);
   /// Finds the optional programs, and those of them that need not be tried.
-  void foresee();
+  void foresee(bool walk_by_namespace);
+  [[nodiscard]] const Feature* feature(const std::string& name) const;
+  [[nodiscard]] bool is_walk_of_protocol(const std::string& program) const;
   Result<bool> adopt_maps();
   /// False: the kernel did not take an optional program, which is now known as lacking: to be tried without it.
   Result<bool> load_programs();

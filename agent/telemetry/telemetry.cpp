@@ -34,10 +34,7 @@ Result<std::unique_ptr<Telemetry>> Telemetry::open(Options options, kernel::Data
   self->events_->on_followed([&datapath](bool followed) { datapath.settings().open_events = followed; });
   datapath.settings().open_events = 0;
   if (!self->options_.flow_log.empty()) FL_CHECK(self->events_->log_to(self->options_.flow_log));
-  if (const int program = datapath.program("fl_account"); program >= 0) {
-    FL_TRY(const auto sockets, datapath.map("fl_socks"));
-    FL_TRY(self->account_, kernel::Iterator::over_map(program, sockets.get()));
-  }
+  FL_TRY(self->account_, kernel::Walk::open_if_taken(datapath.loaded(), "fl_account", "fl_socks"));
   const auto period = std::clamp<event::Loop::Clock::duration>(self->options_.keep_series / 10, 1s, 60s);
   loop.every(period, [raw = self.get()] {
     raw->retire();

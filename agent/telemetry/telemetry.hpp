@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "agent/kernel/iterator.hpp"
 #include "agent/kernel/skeleton.hpp"
+#include "agent/kernel/walk.hpp"
 #include "agent/telemetry/counters.hpp"
 #include "agent/telemetry/events.hpp"
 #include "agent/telemetry/names.hpp"
@@ -75,7 +75,7 @@ class Telemetry {
   Retiring retiring_;
   std::uint64_t retired_ = 0;
   UdpBytes udp_bytes_;
-  std::optional<kernel::Iterator> account_;  // none where the kernel does not take its program
+  std::optional<kernel::Walk> account_;  // none where the kernel does not take its program
   std::uint64_t swept_ns_ = 0;
   std::uint64_t sweep_took_ns_ = 0;
 };

@@ -41,6 +41,29 @@
 #define FL_TABLE_ARRAY(name, value_type) \
 	FL_TABLE(name, BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE | BPF_F_INNER_MAP, __u32, value_type)
 
+/* Socket storage. Beside it the one that walks by namespace look at (walk.h): this one, or an earlier agent's. Made only
+ * where the kernel needs those walks; belongs to one load of the programs, and is not pinned. The inner type is written
+ * twice: of a type that both maps use clang 19 describes the value as a forward declaration, if a program names the
+ * outer map first. */
+#define FL_STORAGE_FORM(name, value_type)                 \
+	struct name {                                     \
+		__uint(type, BPF_MAP_TYPE_SK_STORAGE);    \
+		__uint(map_flags, BPF_F_NO_PREALLOC);     \
+		__type(key, int);                         \
+		__type(value, value_type);                \
+	}
+
+#define FL_STORAGE(name, value_type)                              \
+	FL_STORAGE_FORM(name##_form, value_type);                 \
+	struct name##_form name SEC(".maps");                     \
+	FL_STORAGE_FORM(name##_walked_form, value_type);          \
+	struct {                                                  \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);         \
+		__uint(max_entries, 1);                           \
+		__type(key, __u32);                               \
+		__array(values, struct name##_walked_form);       \
+	} name##_walked SEC(".maps")
+
 /* Configuration: written by the agent, read by programs. */
 FL_TABLE_HASH(fl_frontends, struct fl_frontend_key, struct fl_frontend);
 FL_TABLE_HASH(fl_services, __u32, struct fl_service);	    /* service_id */
@@ -68,12 +91,7 @@ struct {
 } fl_settings SEC(".maps");
 
 /* Everything known of a socket; lives and dies with it. Written by programs only. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct fl_sock);
-} fl_socks SEC(".maps");
+FL_STORAGE(fl_socks, struct fl_sock);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -89,12 +107,7 @@ struct {
 	__type(value, struct fl_udp_peer);
 } fl_udp_peers SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct fl_udp_held);
-} fl_udp_held SEC(".maps");
+FL_STORAGE(fl_udp_held, struct fl_udp_held);
 
 /* 1: what fl_udp_held has is written to fl_udp_peers too. Set by the agent that is about to replace these maps. */
 struct {
@@ -151,12 +164,7 @@ struct {
 	__type(value, struct fl_redir_dir);
 } fl_redir_dirs SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct fl_redir_end);
-} fl_redirs SEC(".maps");
+FL_STORAGE(fl_redirs, struct fl_redir_end);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);

@@ -4,9 +4,9 @@
 #define FAIRLEAD_BPF_SWEEP_H
 
 #include "flow.h"
-#include "kernel_types.h"
 #include "policy.h"
 #include "tuple.h"
+#include "walk.h"
 
 #define FL_TCP_ESTABLISHED 1
 #define FL_TCP_SYN_SENT 2
@@ -14,15 +14,6 @@
 
 /* A connect this young may be in the middle of its programs: what is known of it does not fit together yet. */
 #define FL_SWEEP_YOUNG_NS 1000000000ULL
-
-/* The compiler would read ctx->sk again at each use, and the verifier then asks for another check. */
-FL_INLINE struct sock *sweep_sock(struct bpf_iter__bpf_sk_storage_map *ctx)
-{
-	struct sock *sk = ctx->sk;
-
-	asm volatile("" : "+r"(sk));
-	return sk;
-}
 
 FL_INLINE void sweep_addresses(const struct sock_common *common, struct fl_addr *local, struct fl_addr *remote)
 {

@@ -40,35 +40,32 @@ FL_INLINE void account_source(struct fl_addr *source, const struct sock_common *
 					 : common->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
 }
 
-SEC("iter/bpf_sk_storage_map")
-int fl_account(struct bpf_iter__bpf_sk_storage_map *ctx)
+FL_INLINE void account_socket(struct bpf_iter_meta *meta, struct sock *sk, struct fl_sock *sock)
 {
-	struct sock *sk = sweep_sock(ctx);
-	struct fl_sock *sock = ctx->value;
 	const struct tcp_sock___fl *tcp;
 	struct flow_totals totals = {};
 	struct fl_addr source = {};
 	struct fl_redir_end *end;
 	__u8 state;
 
-	if (!sk || !sock || (sock->flags & FL_SOCK_CLOSED) || !sock->established_ns)
-		return 0;
+	if ((sock->flags & FL_SOCK_CLOSED) || !sock->established_ns)
+		return;
 	if (sock->proto == FL_UDP) {
 		account_source(&source, &sk->__sk_common, sock);
 		flow_account(sock, &source, &totals);
-		return 0;
+		return;
 	}
 	tcp = (const void *)bpf_skc_to_tcp_sock(sk);
 	if (!tcp)
-		return 0;
+		return;
 	state = sk->__sk_common.skc_state;
 	if (state == FL_TCP_CLOSE)
-		return 0;
+		return;
 	end = bpf_sk_storage_get(&fl_redirs, sk, 0, 0);
 	if (end)
 		redir_account(end, sock);
 	account_totals(&totals, sock, tcp, state);
 	account_source(&source, &sk->__sk_common, sock);
 	flow_account(sock, &source, &totals);
-	return 0;
 }
+FL_WALK(fl_account, fl_socks, struct fl_sock, account_socket)

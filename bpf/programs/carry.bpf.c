@@ -34,29 +34,26 @@ FL_INLINE void carry_workloads(const struct sock *sk, struct fl_sock *sock)
 	sock->policy_id = 0;
 }
 
-SEC("iter/bpf_sk_storage_map")
-int fl_carry(struct bpf_iter__bpf_sk_storage_map *ctx)
+FL_INLINE void carry_socket(struct bpf_iter_meta *meta, struct sock *sk, const struct fl_sock *old)
 {
-	const struct fl_sock *old = ctx->value;
-	struct sock *sk = sweep_sock(ctx);
 	const struct fl_carried *to;
 	struct fl_sock *found;
 	struct fl_sock copy;
 
-	if (!sk || !old || (old->flags & FL_SOCK_CLOSED))
-		return 0;
+	if (old->flags & FL_SOCK_CLOSED)
+		return;
 	found = bpf_sk_storage_get(&fl_socks, sk, 0, 0);
 	if (found) {
 		/* Established by the old programs after the first walk; the new ones were not there yet. */
 		if ((found->flags & FL_SOCK_PENDING) && (old->flags & FL_SOCK_ACTIVE))
 			flow_established(found);
-		return 0;
+		return;
 	}
 	copy = *old;
 	if (copy.service_id) {
 		to = carried_of(old);
 		if (!to)
-			return 0; /* newer than the agent's list; the next walk has it */
+			return; /* newer than the agent's list; the next walk has it */
 		copy.service_id = to->service_id;
 		copy.service_state = to->service_state;
 		copy.service_generation = to->service_generation;
@@ -66,8 +63,8 @@ int fl_carry(struct bpf_iter__bpf_sk_storage_map *ctx)
 	carry_workloads(sk, &copy);
 	/* Counted as it was; the agent's recount then makes the counters say so. */
 	bpf_sk_storage_get(&fl_socks, sk, &copy, BPF_SK_STORAGE_GET_F_CREATE);
-	return 0;
 }
+FL_WALK(fl_carry, fl_socks, const struct fl_sock, carry_socket)
 
 /* A row is not put over one of a later turn: of two services with one backend the one that was asked last is answered. */
 FL_INLINE void held_list(void *rows, struct fl_udp_peer_key *key, const struct fl_addr *addr, __be16 port,
@@ -84,22 +81,17 @@ FL_INLINE void held_list(void *rows, struct fl_udp_peer_key *key, const struct f
 
 /* Run on the fl_udp_held of an agent that is replaced: puts what it has into that agent's fl_udp_peers, as its programs do
  * from when they are told to (fl_udp_rows). */
-SEC("iter/bpf_sk_storage_map")
-int fl_carry_held(struct bpf_iter__bpf_sk_storage_map *ctx)
+FL_INLINE void carry_held(struct bpf_iter_meta *meta, struct sock *sk, struct fl_udp_held *held)
 {
-	struct fl_udp_held *held = ctx->value;
-	struct sock *sk = sweep_sock(ctx);
 	struct fl_udp_peer_key key = {};
 	struct fl_udp_peer peer = {};
 	struct fl_udp_pair pair;
 	void *rows;
 	__u32 i;
 
-	if (!sk || !held)
-		return 0;
 	rows = table_of(&fl_udp_before);
 	if (!rows)
-		return 0;
+		return;
 	key.cookie = bpf_get_socket_cookie(sk);
 	held->rows = 1;
 	for (i = 0; i < FL_UDP_HELD; i++) {
@@ -117,8 +109,8 @@ int fl_carry_held(struct bpf_iter__bpf_sk_storage_map *ctx)
 		key.kind = FL_UDP_ANSWER;
 		held_list(rows, &key, &pair.backend_addr, pair.backend_port, &peer);
 	}
-	return 0;
 }
+FL_WALK(fl_carry_held, fl_udp_held, struct fl_udp_held, carry_held)
 
 FL_INLINE void pair_sum(struct fl_pair_stats *row, const struct fl_pair_stats *more)
 {

@@ -100,13 +100,9 @@ int fl_redir_option(struct bpf_sockopt *ctx)
 
 // Adds ends whose connection is wished for: the first walk finds both ends fit, the second adds them. Takes out those that
 // are excluded. Writes a row for each that needs another walk.
-SEC("iter/bpf_sk_storage_map")
-int fl_redir_join(struct bpf_iter__bpf_sk_storage_map *ctx)
+FL_INLINE void redir_visit(struct bpf_iter_meta *meta, struct sock *sk, struct fl_redir_end *end)
 {
-	struct sock *sk = sweep_sock(ctx);
-	struct fl_redir_end *end = ctx->value;
-
-	if (sk && end && redir_walk(sk, end))
-		redir_tell(ctx->meta, sk, end);
-	return 0;
+	if (redir_walk(sk, end))
+		redir_tell(meta, sk, end);
 }
+FL_WALK_TCP(fl_redir_join, fl_redirs, struct fl_redir_end, redir_visit)

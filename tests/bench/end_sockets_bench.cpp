@@ -66,10 +66,12 @@ struct Node {
     return {};
   }
   Result<datapath::Sockets> sockets(bool by_bpf) const {
-    FL_TRY(const Fd socks, datapath->map("fl_socks"));
-    return datapath::Sockets::open(
-        [&](const std::string& name) { return !by_bpf && name.starts_with("fl_end_") ? -1 : datapath->program(name); },
-        socks.get());
+    auto loaded = datapath->loaded();
+    if (!by_bpf)
+      loaded.program = [all = loaded.program](const std::string& name) {
+        return name.starts_with("fl_end_") ? -1 : all(name);
+      };
+    return datapath::Sockets::open(loaded);
   }
   Result<> apply(model::ChangeSet changes) {
     cluster.apply(changes);
