@@ -15,8 +15,8 @@
 namespace fairlead::kernel {
 namespace {
 
-/// Kernel functions that a program is nothing without. They stand in no section's name. An iter/tcp without that function
-/// holds the spin lock that adding to a sockhash takes.
+/// Kernel functions that a program is nothing without. They stand in no section's name. An iter/tcp without that
+/// function holds the spin lock that adding to a sockhash takes.
 constexpr struct {
   const char* program;
   const char* function;
