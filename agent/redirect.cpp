@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 
 #include "agent/kernel/leaving.hpp"
 #include "fairlead/abi/redirect.h"
@@ -19,8 +20,17 @@ using namespace std::chrono_literals;
 
 // Connections that become ready together are added by one walk.
 constexpr auto kWishDelay = 10ms;
+// Walks take one part of so many of a CPU at most: by namespace each passes all of the machine's connections.
+constexpr int kWalkShare = 5;
 // A reader may take its time; a walk passes every connection that may be redirected.
 constexpr auto kLongPause = 500ms;
+
+/// Of this thread.
+std::chrono::nanoseconds cpu_time() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
 
 constexpr const char* kOption = "fl_redir_option";
 constexpr const char* kJoin = "fl_redir_join";
@@ -164,13 +174,14 @@ Result<> Redirect::detach() {
 void Redirect::walk_soon(std::chrono::milliseconds delay) {
   if (walk_due_) return;
   walk_due_ = true;
-  loop_.after(delay, [this] {
+  loop_.after(std::max<event::Loop::Clock::duration>(delay, kWalkShare * walk_took_), [this] {
     walk_due_ = false;
     walk();
   });
 }
 
 void Redirect::walk() {
+  const auto begin = cpu_time();
   std::size_t left = 0;
   const auto add = [&](const Result<std::size_t>& walked) {
     if (walked) left += *walked;
@@ -181,6 +192,7 @@ void Redirect::walk() {
   left = 0;
   if (walker_) add(kernel::walk_redirected(*walker_));
   add(kernel::walk_retired(datapath_.pins()));
+  walk_took_ = cpu_time() - begin;
   if (left == 0) return;
   walk_soon(pause_);
   pause_ = std::min<std::chrono::milliseconds>(pause_ * 2, kLongPause);

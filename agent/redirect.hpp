@@ -56,6 +56,7 @@ class Redirect {
   bool active_ = false;
   bool known_ = false;  // whether active_ says what is attached
   bool walk_due_ = false;
+  std::chrono::nanoseconds walk_took_{};  // of CPU, the last one
   std::chrono::milliseconds pause_;  // before a walk for those that could not leave yet
   std::string lacking_;
   std::vector<std::string> readers_;  // programs that see recv calls on this kernel
