@@ -106,6 +106,8 @@ std::vector<admin::FeatureState> feature_states(const Settings& settings, kernel
       {"metrics endpoint", !settings.metrics.empty(), settings.metrics.empty() ? "--metrics off" : settings.metrics},
       {"ending TCP to removed endpoints", settings.end_tcp, settings.end_tcp ? "" : "--end-tcp off (UDP always is)"},
   };
+  if (const auto reason = datapath.walks_by_namespace(); !reason.empty())
+    states.push_back({"walks over sockets", true, "one network namespace after the other: " + reason});
   states[1].detail += states[1].on ? std::string("default ") + (settings.default_deny ? "closed" : "open") : "";
   return states;
 }
