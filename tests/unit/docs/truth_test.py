@@ -178,6 +178,17 @@ class SourcesTest(unittest.TestCase):
         cells = re.findall(r"^\| [^|]+ \| ([^|]+) \|", page, re.M)
         self.assertEqual(set(re.findall(r"`([A-Z]+)`", "".join(cells))), set(names))
 
+    def test_metrics_of_the_gateway_are_those_that_it_has(self):
+        families = {name for file in (ROOT / "gateway").rglob("*.cpp")
+                    for name in re.findall(r'"(fairlead_gateway_\w+)"', file.read_text())}
+        self.assertGreater(len(families), 100)
+        for page in pages():
+            named = {name.removesuffix("_total") for name in re.findall(r"\b(fairlead_gateway_\w+)\b(?!\*)", page.read_text())}
+            with self.subTest(page=page.relative_to(ROOT)):
+                self.assertEqual(named - families, set())
+                if page.name == "observe.md":
+                    self.assertEqual(families - named, set())
+
     def test_kinds_of_objects_are_those_that_are_read(self):
         kinds = set(re.findall(r'^    \{"(\w+)", "[\w.]*", model::Kind', read("gateway/dataplane/config/parse.cpp"), re.M))
         self.assertEqual(set(re.findall(r"^## (\w+)", read("docs/reference/objects.md"), re.M)) - {"Annotations", "What"}, kinds)
