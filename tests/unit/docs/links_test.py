@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Links lead somewhere, and files that are named in code spans exist."""
+"""Links lead somewhere, files that are named in code spans exist, and tables have as many cells in each row."""
 import re
 import unittest
 
@@ -32,6 +32,16 @@ def missing_files(page, text):
     return missing
 
 
+def uneven_rows(text):
+    """Rows of tables with another number of cells than the row above them: a `|` ends a cell, in a code span too."""
+    uneven, cells = [], None
+    for line in re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL).splitlines():
+        above, cells = cells, len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else None
+        if above is not None and cells not in (None, above):
+            uneven.append(line)
+    return uneven
+
+
 class LinksTest(unittest.TestCase):
     def test_links_lead_somewhere(self):
         for page in pages():
@@ -42,6 +52,12 @@ class LinksTest(unittest.TestCase):
         for page in pages():
             with self.subTest(page=page.relative_to(ROOT)):
                 self.assertEqual(missing_files(page, page.read_text()), [])
+
+    def test_rows_of_tables_have_as_many_cells(self):
+        for page in pages():
+            with self.subTest(page=page.relative_to(ROOT)):
+                self.assertEqual(uneven_rows(page.read_text()), [])
+        self.assertEqual(uneven_rows("| a |\n|---|\n| `b|c` |\n\n| `d\\|e` | f |\n|---|---|\n"), ["| `b|c` |"])
 
     def test_what_is_broken_is_found(self):
         text = "# A page\n[a](#a-page) [b](no.md) [c](README.md#nowhere) `[d](no.md)` `docs/no.md` [e](https://x.test/)\n"
