@@ -12,6 +12,13 @@ namespace {
 
 admin::Response bad(const std::string& what) { return {.status = 400, .body = error_text(what)}; }
 
+/// What only a gateway with --config knows.
+admin::Response without_objects(const admin::Request&) {
+  return {.status = 404,
+          .body = error_text("found a gateway of --listen and --to, expected one of --config: it has no "
+                             "objects")};
+}
+
 std::string parameter(const admin::Request& request, const char* name) {
   const auto found = request.parameters.find(name);
   return found == request.parameters.end() ? std::string() : found->second;
@@ -94,7 +101,10 @@ void AdminApi::add_questions(admin::Server& server) {
       return answer ? admin::Response{.body = dump(*answer)} : bad(answer.error().message);
     });
   });
-  if (plan_ == nullptr) return;
+  if (plan_ == nullptr) {
+    for (const auto* path : {"/v1/gateway/filters", "/v1/gateway/status"}) server.get(path, without_objects);
+    return;
+  }
   on_main("/v1/gateway/filters",
           [this] { return sections_json(plan_->filters().sections(), telemetry_.meter().counter_sets()); });
   server.get("/v1/gateway/status", [this](const admin::Request& request) {
@@ -106,8 +116,9 @@ void AdminApi::add_owner_questions(admin::Server& server) {
   server.get("/v1/gateway/config", [this](const admin::Request&) {
     return admin::on_loop(loop_, [this] { return admin::Response{.body = dump(dump_json(*workers_.snapshot()))}; });
   });
-  server.get("/v1/gateway/config/diff",
-             [this](const admin::Request& request) { return diff(parameter(request, "path")); });
+  server.get("/v1/gateway/config/diff", [this](const admin::Request& request) {
+    return plan_ == nullptr ? without_objects(request) : diff(parameter(request, "path"));
+  });
   server.post("/v1/gateway/log-level", set_level);
   server.post("/v1/gateway/purge", purge);
 }

@@ -23,8 +23,8 @@ int main(int count, char** arguments) {
     std::cerr << "fairctl: " << written.error().message << "\n";
     return fairlead::ctl::kFailed;
   } catch (const nlohmann::json::exception& error) {
-    std::cerr << "fairctl: the agent's answer is not what fairctl " << FAIRLEAD_VERSION
-              << " knows; use the fairctl of the agent's version (" << error.what() << ")\n";
+    std::cerr << "fairctl: the answer is not what fairctl " << FAIRLEAD_VERSION
+              << " knows: the daemon is of another version, or not the one that was meant (" << error.what() << ")\n";
     return fairlead::ctl::kFailed;
   } catch (const std::exception& error) {  // nlohmann::json and the standard library throw
     std::cerr << "fairctl: " << error.what() << "\n";

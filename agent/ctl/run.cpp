@@ -157,8 +157,8 @@ int explain(const Arguments& arguments, const Error& error) {
     case ENOTSOCK:
     case ENOTDIR:
     case ENAMETOOLONG:
-      std::cerr << "fairctl: " << socket << " is no socket: give the path of the " << daemon
-                << "'s with --socket PATH\n";
+      std::cerr << "fairctl: " << (error.code == ENAMETOOLONG ? error.message : socket + " is no socket")
+                << ": give the path of the " << daemon << "'s with --socket PATH\n";
       return kUnreachable;
     default: std::cerr << "fairctl: " << error.message << "\n"; return kFailed;
   }

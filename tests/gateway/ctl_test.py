@@ -375,7 +375,12 @@ class WithoutConfigurationTest(unittest.TestCase):
         found = json.loads(text)
         self.assertEqual((code, found["route"], found["backends"][0]["cluster"]), (0, "--to", "to"))
         self.assertRegex(fairctl(served.socket, "backends")[1], rf"to +127\.0\.0\.1:{backend.port} +available +1 +0 +1 ")
-        self.assertEqual(fairctl(served.socket, "status")[0], 1)
+        for words in (["status"], ["filters"], ["config", "diff", "/"]):
+            with self.subTest(words=words):
+                code, text, errors = fairctl(served.socket, *words)
+                self.assertEqual((code, text), (1, ""))
+                self.assertIn("found a gateway of --listen and --to, expected one of --config", errors)
+        self.assertEqual(curl_status(served.url), "200")  # it is still there
 
 
 if __name__ == "__main__":

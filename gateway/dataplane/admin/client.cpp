@@ -16,10 +16,11 @@ namespace {
 
 constexpr time_t kAnswerSeconds = 20;
 
-std::string reason_of(const httplib::Response& response) {
+std::string reason_of(const std::string& socket, const httplib::Response& response) {
   const auto json = nlohmann::json::parse(response.body, nullptr, false);
   if (json.is_object() && json.contains("error") && json["error"].is_string()) return json["error"].get<std::string>();
-  if (response.status == 404) return "the daemon does not know this question: it is of another version";
+  if (response.status == 404)
+    return socket + ": the daemon does not know this question: it is of another version, or not the one that was meant";
   return "HTTP status " + std::to_string(response.status);
 }
 
@@ -48,7 +49,7 @@ Result<std::string> Client::ask(const std::string& path, bool post) const {
   http.set_read_timeout(kAnswerSeconds);
   auto answer = post ? http.Post(path) : http.Get(path);
   if (!answer) return fail(socket_ + ": " + httplib::to_string(answer.error()));
-  if (answer->status != 200) return fail(reason_of(*answer));
+  if (answer->status != 200) return fail(reason_of(socket_, *answer));
   return std::move(answer->body);
 }
 
@@ -63,7 +64,7 @@ Result<> Client::follow(const std::string& path, const std::function<bool(std::s
     return !stopped;
   });
   if (!answer && !stopped) return fail(socket_ + ": " + httplib::to_string(answer.error()));
-  if (answer && answer->status != 200) return fail(reason_of(*answer));
+  if (answer && answer->status != 200) return fail(reason_of(socket_, *answer));
   return {};
 }
 
