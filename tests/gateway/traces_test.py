@@ -50,11 +50,12 @@ class TracesTest(unittest.TestCase):
         self.assertLessEqual(client["end"], server["end"])
         self.assertLess(abs(server["start"] / 1e9 - time.time()), LIMIT)
         told = server["attributes"]
-        expected = {"http.request.method": "GET", "url.path": "/head", "url.query": "?token=[redacted]&q=1",
+        expected = {"http.request.method": "GET", "url.path": "/head", "url.query": "token=[redacted]&q=1",
                     "http.response.status_code": 200, "client.address": "127.0.0.1", "user_agent.original": "test/1",
                     "fairlead.request_id": got["x-request-id"], "fairlead.route": "--to", "fairlead.backend": "to"}
         self.assertEqual({name: told.get(name) for name in expected}, expected)
         self.assertEqual(client["attributes"]["server.port"], self.backend.port)
+        self.assertEqual(client["attributes"]["url.full"], self.backend.url + "/head?token=[redacted]&q=1")
         self.assertEqual(server["resource"]["service.name"], "fairlead-gateway")
         self.assertEqual(self.collector.requests[0][0], "/v1/traces")
         self.assertTrue(eventually(lambda: scrape(made).sum("fairlead_gateway_spans_exported_total") == 2))

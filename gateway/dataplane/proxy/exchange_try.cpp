@@ -23,6 +23,7 @@ void Exchange::attempt() {
   backend_ = begun.backend;
   record_.has_backend = true;
   record_.backend = backend_->endpoint().address;
+  record_.backend_tls = cluster_->spec().tls != nullptr;
   record_.backend_target = head_.target;
   record_.times.first_byte = record_.times.connected = 0;
   observed_try_ = false;

@@ -29,11 +29,21 @@ class SpanWriter {
       return protobuf::message(out, otlp::kAnyString, [&](char* at) { return utf8(at, value); });
     });
   }
-  void target(std::string_view key, std::string_view value) {
+  void query(std::string_view value) {
     if (value.empty()) return;
-    attribute(key, [&](char* out) {
+    attribute("url.query", [&](char* out) {
       return protobuf::message(out, otlp::kAnyString,
-                               [&](char* at) { return put_target(at, value, text::Escape::kUtf8, kMostText); });
+                               [&](char* at) { return put_query(at, value, text::Escape::kUtf8, kMostText); });
+    });
+  }
+  /// The whole URL that the backend was asked for.
+  void url(const RequestRecord& record) {
+    attribute("url.full", [&](char* out) {
+      return protobuf::message(out, otlp::kAnyString, [&](char* at) {
+        at = text::put(at, std::string_view(record.backend_tls ? "https://" : "http://"));
+        at = text::put(at, record.backend);
+        return put_target(at, record.backend_target, text::Escape::kUtf8, kMostText);
+      });
     });
   }
   void number(std::string_view key, std::uint64_t value) {
@@ -113,10 +123,11 @@ HostPort split(std::string_view authority, std::string_view scheme) {
   return result;
 }
 
-void error_type(SpanWriter& span, const RequestRecord& record, bool status_is_error) {
-  if (status_is_error && record.status != 0) {
+/// The status, or where there is none the flags.
+void error_type(SpanWriter& span, const RequestRecord& record, std::uint16_t status) {
+  if (status != 0) {
     char code[text::kMaxNumber];
-    span.text("error.type", {code, static_cast<std::size_t>(text::put(code, std::uint64_t{record.status}) - code)});
+    span.text("error.type", {code, static_cast<std::size_t>(text::put(code, std::uint64_t{status}) - code)});
   } else {
     char flags[ResponseFlags::kMaxText];
     span.text("error.type", {flags, static_cast<std::size_t>(record.flags.write(flags, true) - flags)});
@@ -153,7 +164,7 @@ char* encode_server_span(const RequestRecord& record, char* out) {
     // Where the path ends; the rest goes by itself so that secrets in it are found.
     const auto query = std::min(record.target.find('?'), record.target.size());
     span.text("url.path", record.target.substr(0, query));
-    if (query + 1 < record.target.size()) span.target("url.query", record.target.substr(query));
+    if (query < record.target.size()) span.query(record.target.substr(query + 1));
     const auto server = split(record.authority, record.scheme);
     span.text("server.address", server.host);
     if (!server.host.empty()) span.number("server.port", server.port);
@@ -170,7 +181,7 @@ char* encode_server_span(const RequestRecord& record, char* out) {
     about_rpc(span, record);
     about_us(span, record);
     const bool failed = record.status >= 500 || record.status == 0;
-    if (failed) error_type(span, record, true);
+    if (failed) error_type(span, record, record.status);
     if (failed) span.failed({});
     return span.end();
   });
@@ -186,15 +197,15 @@ char* encode_client_span(const RequestRecord& record, char* out) {
     span.method(record.method);
     span.address("server.address", record.backend.address);
     span.number("server.port", record.backend.port);
-    span.target("url.path", record.path);
+    span.url(record);
     span.text("network.protocol.version", protocol_version(record.backend_version));
     if (record.attempts > 1) span.number("http.request.resend_count", std::uint64_t{record.attempts} - 1);
     span.text("fairlead.backend", record.cluster);
-    const bool answered = times.first_byte != 0;
-    if (answered) span.number("http.response.status_code", record.status);
+    const bool answered = record.backend_status != 0;
+    if (answered) span.number("http.response.status_code", record.backend_status);
     about_rpc(span, record);
-    const bool failed = !answered || record.status >= 400;
-    if (failed) error_type(span, record, answered);
+    const bool failed = !answered || record.backend_status >= 400;
+    if (failed) error_type(span, record, record.backend_status);
     if (failed) span.failed(record.failure);
     return span.end();
   });

@@ -17,12 +17,11 @@ constexpr std::array<std::string_view, 16> kFields{
     "apikey",          "x-auth-token",        "x-access-token", "x-amz-security-token", "x-csrf-token", "x-xsrf-token",
     "x-session-token", "x-goog-api-key",      "x-vault-token",  "private-token"};
 
-// Without '-' and '_', so that api_key, api-key and apiKey are one.
-constexpr std::array<std::string_view, 22> kParameters{
-    "accesstoken",      "apikey",  "auth",      "authtoken", "authorization", "code",     "clientsecret",
-    "credential",       "idtoken", "jwt",       "key",       "passwd",        "password", "pwd",
-    "refreshtoken",     "secret",  "sessionid", "sig",       "signature",     "token",    "xamzsignature",
-    "xamzsecuritytoken"};
+// Without '-' and '_', so that api_key, api-key and apiKey are one, and without the clouds' X-Amz- and X-Goog-.
+constexpr std::array<std::string_view, 21> kParameters{
+    "accesstoken",  "apikey",  "auth",          "authtoken", "authorization", "code",      "clientsecret",
+    "credential",   "idtoken", "jwt",           "key",       "passwd",        "password",  "pwd",
+    "refreshtoken", "secret",  "securitytoken", "sessionid", "sig",           "signature", "token"};
 
 constexpr std::size_t kLongestParameter = 20;
 
@@ -76,7 +75,10 @@ bool is_known_parameter(std::string_view name) {
     if (size == folded.size()) return false;
     folded[size++] = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   }
-  return std::ranges::find(kParameters, std::string_view(folded.data(), size)) != kParameters.end();
+  std::string_view plain(folded.data(), size);
+  for (const std::string_view cloud : {"xamz", "xgoog"})
+    if (plain.starts_with(cloud)) plain.remove_prefix(cloud.size());
+  return std::ranges::find(kParameters, plain) != kParameters.end();
 }
 
 /// Whether `text` is `name` for who decodes a query.
@@ -125,20 +127,30 @@ char* put_target(char* out, std::string_view target, text::Escape escape, std::s
     }
   }
   put(head);
-  auto rest = target.substr(query);
-  while (!rest.empty()) {
-    const auto next = std::min(rest.find_first_of("&;?#", 1), rest.size());
-    const auto part = rest.substr(0, next);  // begins with its separator
+  if (query == target.size()) return out;
+  put(target.substr(query, 1));
+  return put_query(out, target.substr(query + 1), escape, left());
+}
+
+char* put_query(char* out, std::string_view query, text::Escape escape, std::size_t limit) {
+  char* const stop = out + limit;
+  const auto put = [&](std::string_view part) {
+    out = text::put_escaped(out, part, escape, static_cast<std::size_t>(stop - out));
+  };
+  for (;;) {
+    const auto size = std::min(query.find_first_of("&;?#"), query.size());
+    const auto part = query.substr(0, size);
     const auto equals = part.find('=');
-    if (equals != std::string_view::npos && secret_parameter(part.substr(1, equals - 1))) {
+    if (equals != std::string_view::npos && secret_parameter(part.substr(0, equals))) {
       put(part.substr(0, equals + 1));
       put(kRedacted);
     } else {
       put(part);
     }
-    rest.remove_prefix(next);
+    if (size == query.size()) return out;
+    put(query.substr(size, 1));
+    query.remove_prefix(size + 1);
   }
-  return out;
 }
 
 }  // namespace fairlead::telemetry

@@ -20,5 +20,7 @@ inline constexpr std::string_view kRedacted = "[redacted]";
 /// As text::put_escaped for a URL or target, but values of secret parameters and passwords of an authority
 /// ("user:password@") are replaced. Fragments are treated as queries: tokens stand there too.
 char* put_target(char* out, std::string_view target, text::Escape escape, std::size_t limit);
+/// The same for a query alone, without its '?'.
+char* put_query(char* out, std::string_view query, text::Escape escape, std::size_t limit);
 
 }  // namespace fairlead::telemetry

@@ -73,7 +73,7 @@ struct RequestRecord {
   std::string_view target;      ///< path and query as sent
   std::string_view path;        ///< normalised, without query, as it was matched
   std::string_view request_id;
-  std::string_view details;     ///< what flags cannot say: "via_upstream", "route_not_found"; without white space
+  std::string_view details;     ///< what flags cannot say: "via_upstream", "the backend's name has no address"
   std::string_view failure;     ///< of the connection to the backend: "Connection refused"
 
   std::string_view listener;
@@ -83,6 +83,7 @@ struct RequestRecord {
   std::string_view credential;  ///< by what that is known: its name or id, never a secret
   std::string_view cluster;     ///< the backend's
   bool has_backend = false;     ///< backend was chosen
+  bool backend_tls = false;     ///< with `backend`
   net::Endpoint backend;
   net::Endpoint backend_local;  ///< our end of the connection to it
 
@@ -97,7 +98,7 @@ struct RequestRecord {
   const http::Fields* response = nullptr;  ///< fields as sent
   const http::Fields* trailers = nullptr;  ///< of the response
 
-  // What only Kong's logs show.
+  // What only Kong's logs show, and spans what is of the backend.
   const KongNames* kong = nullptr;      ///< of the route
   std::string_view backend_target;      ///< path and query as the last backend got them
   std::string_view consumer_custom_id;

@@ -57,6 +57,8 @@ struct Sample {
     record.cluster = "shop/cart:8080";
     record.has_backend = true;
     record.backend = {*Address::parse("10.0.1.5"), 8080};
+    record.backend_target = "/inner?q=1&sig=s3cret";
+    record.backend_status = 200;
     record.backend_local = {*Address::parse("10.0.0.9"), 40000};
     record.client = {*Address::parse("192.0.2.7"), 51000};
     record.peer = {*Address::parse("2001:db8::7"), 52000};
