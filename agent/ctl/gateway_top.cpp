@@ -6,6 +6,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "agent/ctl/command.hpp"
 #include "agent/ctl/out.hpp"
@@ -96,11 +97,12 @@ std::string picture(const Json& now, std::size_t most) {
                     until("p50Us") + ", p99 " + until("p99Us") + "  in " + bytes_text(number("requestBytesPerSecond")) +
                     "/s, out " + bytes_text(number("responseBytesPerSecond")) + "/s\n";
   out += count_text(number("openConnections")) + " connections, " + count_text(number("activeRequests")) +
-         " requests under way;";
+         " requests under way";
+  const char* before = "; ";
   for (const auto& [name, rate] : now.at("byClass").items())
     if (rate.get<double>() > 0)
-      out += " " + paint(name + " " + count_text(rate.get<double>()) + "/s",
-                         name == "5xx" || name == "none" ? Colour::kRed : Colour::kNone);
+      out += std::exchange(before, " ") + paint(name + " " + count_text(rate.get<double>()) + "/s",
+                                                name == "5xx" || name == "none" ? Colour::kRed : Colour::kNone);
   out += "\n\n";
   Table table;
   for (const char* title : {"CLUSTER", "BACKEND", "STATE"}) table.column(title);

@@ -381,6 +381,7 @@ class WithoutConfigurationTest(unittest.TestCase):
                 self.assertEqual((code, text), (1, ""))
                 self.assertIn("found a gateway of --listen and --to, expected one of --config", errors)
         self.assertEqual(curl_status(served.url), "200")  # it is still there
+        self.assertIn(", 0 requests under way\n", fairctl(served.socket, "top", "--once")[1])
 
 
 if __name__ == "__main__":
