@@ -104,14 +104,15 @@ class ExamplesTest(unittest.TestCase):
                     self.assertNotRegex(done.stdout, r"(?m)^.+:\d+:\d+: warning")
 
     def test_files_of_kong_and_of_settings_shown_are_taken_without_a_remark(self):
-        for page, command in (("docs/operate/from-kong.md", [GATEWAY, "check"]),
-                              ("docs/reference/settings.md", [AGENT, "check", ".", "--settings"])):
-            with self.subTest(page=page), tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as empty:
-                file = pathlib.Path(folder, "example.yaml")
-                file.write_text(re.search(r"^```yaml\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL)[1])
-                done = subprocess.run([*command, file], capture_output=True, text=True, cwd=empty)
-                self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
-                self.assertRegex(done.stdout, r"^[^\n]*, 0 refused\n$")
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as empty:
+            file = pathlib.Path(folder, "example.yaml")
+            for page, command in (("docs/operate/from-kong.md", [GATEWAY, "check", file]),
+                                  ("docs/reference/settings.md", [AGENT, "check", empty, "--settings", file])):
+                with self.subTest(page=page):
+                    file.write_text(re.search(r"^```yaml\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL)[1])
+                    done = subprocess.run(command, capture_output=True, text=True)
+                    self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+                    self.assertRegex(done.stdout, r"^[^\n]*, 0 refused\n$")
 
     def test_what_the_containerfile_copies_exists(self):
         text = read("scripts/deploy/Containerfile")
