@@ -48,7 +48,6 @@ class Datapath {
   [[nodiscard]] const std::string& replaced_because() const { return replaced_because_; }
   /// A descriptor of the caller's own.
   [[nodiscard]] Result<Fd> map(const std::string& name) const;
-  /// Where the map is (or will be) pinned.
   /// Where another agent's state is being replaced: its maps of this name, newest first, as far as their values have
   /// our layout. Before attach(), which lets them go.
   [[nodiscard]] Result<std::vector<Fd>> replaced_maps(const std::string& name) const;
