@@ -36,7 +36,7 @@ TraceParent read(Propagation format, const http::Fields& fields, Arena& arena) {
     case Propagation::kB3Single: return read_b3_single(fields);
     case Propagation::kB3: return read_b3(fields);
     case Propagation::kJaeger: return read_jaeger(fields);
-    case Propagation::kDatadog: return read_datadog(fields);
+    case Propagation::kDatadog: return read_datadog(fields, arena);
   }
   return {};
 }
@@ -75,7 +75,7 @@ void inject_w3c(http::Fields& fields, const TraceFacts& trace, SpanId span, Aren
 
 void inject_b3_single(http::Fields& fields, const TraceFacts& trace, SpanId span, Arena& arena) {
   Value value(arena, 68);
-  value.hex(trace.trace).add("-").hex(span).add(trace.sampled ? "-1-" : "-0-").hex(trace.span);
+  value.hex(trace.trace).add("-").hex(span).add(trace.debug ? "-d-" : trace.sampled ? "-1-" : "-0-").hex(trace.span);
   fields.push_back({"b3", value.text()});
 }
 
@@ -83,22 +83,32 @@ void inject_b3(http::Fields& fields, const TraceFacts& trace, SpanId span, Arena
   fields.push_back({"x-b3-traceid", Value(arena, 32).hex(trace.trace).text()});
   fields.push_back({"x-b3-spanid", Value(arena, 16).hex(span).text()});
   fields.push_back({"x-b3-parentspanid", Value(arena, 16).hex(trace.span).text()});
-  fields.push_back({"x-b3-sampled", trace.sampled ? "1" : "0"});
+  // One or the other: debug says that it is sampled.
+  if (trace.debug) fields.push_back({"x-b3-flags", "1"});
+  else fields.push_back({"x-b3-sampled", trace.sampled ? "1" : "0"});
 }
 
 void inject_jaeger(http::Fields& fields, const TraceFacts& trace, SpanId span, Arena& arena) {
   Value value(arena, 53);
   // The parent's place is deprecated: 0.
-  value.hex(trace.trace).add(":").hex(span).add(trace.sampled ? ":0:1" : ":0:0");
+  value.hex(trace.trace).add(":").hex(span).add(trace.debug ? ":0:3" : trace.sampled ? ":0:1" : ":0:0");
   fields.push_back({"uber-trace-id", value.text()});
+}
+
+std::string_view datadog_priority(const TraceFacts& trace) {
+  if (trace.sampled) return trace.manual || trace.debug ? "2" : "1";
+  return trace.manual ? "-1" : "0";
 }
 
 void inject_datadog(http::Fields& fields, const TraceFacts& trace, SpanId span, Arena& arena) {
   fields.push_back({"x-datadog-trace-id", Value(arena, text::kMaxNumber).decimal(trace.trace.low).text()});
   fields.push_back({"x-datadog-parent-id", Value(arena, text::kMaxNumber).decimal(span).text()});
-  fields.push_back({"x-datadog-sampling-priority", trace.sampled ? "1" : "0"});
-  if (trace.trace.high != 0)
-    fields.push_back({"x-datadog-tags", Value(arena, 27).add("_dd.p.tid=").hex(trace.trace.high).text()});
+  fields.push_back({"x-datadog-sampling-priority", datadog_priority(trace)});
+  Value tags(arena, 27 + trace.datadog_tags.size());
+  if (trace.trace.high != 0) tags.add("_dd.p.tid=").hex(trace.trace.high);
+  if (trace.trace.high != 0 && !trace.datadog_tags.empty()) tags.add(",");
+  tags.add(trace.datadog_tags);
+  if (!tags.text().empty()) fields.push_back({"x-datadog-tags", tags.text()});
 }
 
 }  // namespace
@@ -133,10 +143,13 @@ TraceFacts begin_trace(const TraceParent& parent, const TracePolicy& policy, IdG
     facts.parent = parent.span;
     facts.state = parent.state;
     facts.random = parent.random;
+    facts.datadog_tags = parent.datadog_tags;
   }
   const bool decided = policy.trust_parent && (parent.sampling != Sampling::kUndecided || parent.debug);
   facts.sampled =
       decided ? parent.sampling == Sampling::kYes || parent.debug : within_fraction(facts.trace.low, policy.fraction);
+  facts.debug = decided && parent.debug;
+  facts.manual = decided && parent.manual;
   return facts;
 }
 

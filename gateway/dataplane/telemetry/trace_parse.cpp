@@ -137,6 +137,28 @@ bool b3_sampling(std::string_view text, TraceParent& parent) {
   return true;
 }
 
+constexpr std::size_t kDatadogTags = 512;  // what Datadog's tracers pass on at most
+
+/// "_dd.p.dm=-4,_dd.p.tid=...": names with that prefix go from hop to hop. All or nothing where they are too long, as
+/// Datadog's own do it.
+void read_datadog_tags(std::string_view tags, Arena& arena, TraceParent& parent) {
+  const bool fit = tags.size() <= kDatadogTags;
+  char* const begin = fit && !tags.empty() ? arena.allocate(tags.size()) : nullptr;
+  char* end = begin;
+  while (!tags.empty()) {
+    const auto tag = take(tags, ',');
+    constexpr std::string_view kUpper = "_dd.p.tid=";
+    if (tag.starts_with(kUpper)) {
+      const auto digits = tag.substr(kUpper.size());
+      if (digits.size() != 16 || !hex(digits, parent.trace.high)) parent.trace.high = 0;
+    } else if (fit && tag.starts_with("_dd.p.")) {
+      if (end != begin) *end++ = ',';
+      end = text::put(end, tag);
+    }
+  }
+  if (begin != nullptr) parent.datadog_tags = {begin, static_cast<std::size_t>(end - begin)};
+}
+
 bool b3_trace_id(std::string_view text, TraceId& id) {
   return (text.size() == 16 || text.size() == 32) && trace_id(text, id);
 }
@@ -257,7 +279,7 @@ TraceParent read_jaeger(const http::Fields& fields) {
 }
 
 // Decimal ids of 64 bits; the upper half of the trace's stands in x-datadog-tags as _dd.p.tid, hexadecimal.
-TraceParent read_datadog(const http::Fields& fields) {
+TraceParent read_datadog(const http::Fields& fields, Arena& arena) {
   std::string_view trace;
   std::string_view span;
   std::string_view priority;
@@ -276,14 +298,9 @@ TraceParent read_datadog(const http::Fields& fields) {
     const bool known = priority == "-1" || priority == "0" || priority == "1" || priority == "2";
     if (!known) return kMalformed;
     parent.sampling = priority == "1" || priority == "2" ? Sampling::kYes : Sampling::kNo;
+    parent.manual = priority == "2" || priority == "-1";
   }
-  while (!tags.empty()) {
-    const auto tag = take(tags, ',');
-    constexpr std::string_view kUpper = "_dd.p.tid=";
-    if (!tag.starts_with(kUpper)) continue;
-    const auto digits = tag.substr(kUpper.size());
-    if (digits.size() != 16 || !hex(digits, parent.trace.high)) parent.trace.high = 0;
-  }
+  read_datadog_tags(tags, arena, parent);
   return parent;
 }
 

@@ -12,6 +12,6 @@ namespace fairlead::telemetry {
 [[nodiscard]] TraceParent read_b3_single(const http::Fields& fields);
 [[nodiscard]] TraceParent read_b3(const http::Fields& fields);
 [[nodiscard]] TraceParent read_jaeger(const http::Fields& fields);
-[[nodiscard]] TraceParent read_datadog(const http::Fields& fields);
+[[nodiscard]] TraceParent read_datadog(const http::Fields& fields, Arena& arena);
 
 }  // namespace fairlead::telemetry

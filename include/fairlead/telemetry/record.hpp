@@ -40,7 +40,10 @@ struct TraceFacts {
   SpanId backend_span = 0;    ///< of the last attempt, what its backend sees as parent
   bool sampled = false;
   bool random = false;        ///< the caller says of its trace id that it is: W3C Trace Context level 2
+  bool debug = false;         ///< as TraceParent has them, passed on
+  bool manual = false;
   std::string_view state;     ///< tracestate
+  std::string_view datadog_tags{};
 };
 
 /// What a route and its service are in Kong's file; for logs in Kong's form. Owner: a RouteAction. Immutable.

@@ -48,7 +48,9 @@ struct TraceParent {
   Sampling sampling = Sampling::kUndecided;
   bool debug = false;   ///< B3's and Jaeger's: record whatever the rates
   bool random = false;  ///< W3C's: the trace id is random; passed on as it is
+  bool manual = false;  ///< Datadog's: a person or a rule decided (priorities 2 and -1), no sampler
   std::string_view state;   ///< tracestate; empty where it is missing or invalid
+  std::string_view datadog_tags{};  ///< of x-datadog-tags those that are to be passed on, but the trace id's half
   bool malformed = false;   ///< a header of a format in use was there and invalid: for a counter
 };
 

@@ -201,6 +201,46 @@ TEST(TraceContext, ThatAnIdIsRandomIsPassedOn) {
   }
 }
 
+/// What goes on of what came, by one format.
+std::string passed_on(Propagation format, const http::Fields& sent, std::string_view name, TracePolicy policy = {}) {
+  Arena arena;
+  IdGenerator ids(1);
+  http::Fields fields = sent;
+  inject(fields, begin_trace(extract(sent, {format}, arena), policy, ids), kSpan, {format}, arena);
+  const auto* found = http::find(fields, name);
+  return found == nullptr ? "none" : std::string(found->value);
+}
+
+TEST(TraceContext, DebugIsPassedOn) {
+  EXPECT_EQ(passed_on(Propagation::kB3Single, {{"b3", TRACE "-00000000000000aa-d"}}, "b3").substr(0, 51),
+            TRACE "-" SPAN "-d");
+  const http::Fields b3 = {{"x-b3-traceid", TRACE}, {"x-b3-spanid", SPAN}, {"x-b3-flags", "1"}};
+  EXPECT_EQ(passed_on(Propagation::kB3, b3, "x-b3-flags"), "1");
+  EXPECT_EQ(passed_on(Propagation::kB3, b3, "x-b3-sampled"), "none");
+  const http::Fields jaeger = {{"uber-trace-id", TRACE ":00000000000000aa:0:3"}};
+  EXPECT_EQ(passed_on(Propagation::kJaeger, jaeger, "uber-trace-id"), TRACE ":" SPAN ":0:3");
+  EXPECT_EQ(passed_on(Propagation::kB3, b3, "x-b3-flags", {.trust_parent = false}), "none");
+}
+
+TEST(TraceContext, DatadogsPrioritiesAndTagsArePassedOn) {
+  const auto sent = [](std::string_view priority, std::string_view tags) -> http::Fields {
+    return {{"x-datadog-trace-id", "5"},
+            {"x-datadog-parent-id", "6"},
+            {"x-datadog-sampling-priority", priority},
+            {"x-datadog-tags", tags}};
+  };
+  for (const auto* priority : {"-1", "0", "1", "2"})
+    EXPECT_EQ(passed_on(Propagation::kDatadog, sent(priority, ""), "x-datadog-sampling-priority"), priority);
+  const auto tags = [&](std::string_view text) {
+    return passed_on(Propagation::kDatadog, sent("2", text), "x-datadog-tags");
+  };
+  EXPECT_EQ(tags("_dd.p.dm=-4,_dd.p.tid=0af7651916cd43dd,_dd.p.usr=x"),
+            "_dd.p.tid=0af7651916cd43dd,_dd.p.dm=-4,_dd.p.usr=x");
+  EXPECT_EQ(tags("_dd.p.dm=-4,other=1"), "_dd.p.dm=-4");
+  EXPECT_EQ(tags("other=1"), "none");
+  EXPECT_EQ(tags("_dd.p.tid=0af7651916cd43dd,_dd.p.long=" + std::string(512, 'x')), "_dd.p.tid=0af7651916cd43dd");
+}
+
 TEST(TraceContext, ATraceThatBeginsHereTakesAllOthersOff) {
   Arena arena;
   http::Fields fields = {{"b3", "1"}, {"uber-trace-id", "old"}, {"x-other", "stays"}};
