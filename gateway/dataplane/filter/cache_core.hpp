@@ -63,6 +63,8 @@ using CorePtr = std::shared_ptr<const CacheCore>;
 
 /// Appends scheme, host, port, path and query, as they stand at the beginning of a key.
 void append_url(Request& request, const model::CacheKey& settings, std::string& out);
+/// Of it the query alone: the parameters that are in keys.
+void append_query(const route::Target& target, const model::CacheKey& settings, std::string& out);
 /// The key of a request; its text is in `out`.
 [[nodiscard]] cache::Key make_key(Request& request, const CacheCore& core, std::string& out);
 /// The same for a cache by settings: of the method, too, and whatever the order of parameters.

@@ -54,7 +54,7 @@ bool is_keyed(std::string_view pair, const model::CacheKey& settings) {
 bool all_keyed(const model::CacheKey& settings) { return !settings.query_include && settings.query_exclude.empty(); }
 
 /// In the order that the client chose, as backends may go by it.
-void append_query(std::string_view query, const model::CacheKey& settings, std::string& out) {
+void append_keyed(std::string_view query, const model::CacheKey& settings, std::string& out) {
   char separator = '?';
   while (!query.empty()) {
     const auto end = std::min(query.find('&'), query.size());
@@ -114,11 +114,12 @@ void append_url(Request& request, const model::CacheKey& settings, std::string& 
   const auto& head = request.head();
   const auto& target = request.target();
   out.append(head.scheme).append("://").append(request.host()).append(port_of(head.authority)).append(target.path);
-  if (all_keyed(settings)) {
-    if (target.has_query) out.append("?").append(target.query);
-  } else {
-    append_query(target.query, settings, out);
-  }
+  append_query(target, settings, out);
+}
+
+void append_query(const route::Target& target, const model::CacheKey& settings, std::string& out) {
+  if (!all_keyed(settings)) append_keyed(target.query, settings, out);
+  else if (target.has_query) out.append("?").append(target.query);
 }
 
 cache::Key make_key(Request& request, const CacheCore& core, std::string& out) {
@@ -169,7 +170,7 @@ void strip_query(Request& request, const model::CacheKey& settings) {
   auto& target = request.target();
   if (!target.has_query) return;
   std::string kept;
-  append_query(target.query, settings, kept);
+  append_keyed(target.query, settings, kept);
   if (kept.size() == target.query.size() + 1) return;
   target.has_query = !kept.empty();
   target.path = request.arena().copy(target.path);  // apart from what was sent, so that the target is written anew

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "gateway/dataplane/filter/cache_located.hpp"
 #include "gateway/dataplane/filter/cache_pending.hpp"
 
 namespace fairlead::filter {
@@ -73,12 +74,6 @@ class Capture final : public BodyFilter {
   std::string body_;
 };
 
-/// scheme://host:port of a URL.
-std::string_view origin_of(std::string_view url) {
-  const auto host = url.find("://");
-  return url.substr(0, url.find('/', host == std::string_view::npos ? 0 : host + 3));
-}
-
 bool has_body(const http::ResponseHead& head) {
   return head.body == http::Body::kStream || (head.body == http::Body::kLength && head.content_length > 0);
 }
@@ -110,13 +105,10 @@ Verdict Pending::on_response(http::ResponseHead& head) {
 void Pending::invalidate(const http::ResponseHead& head) {
   if (head.status < 200 || head.status >= 400) return;
   forget(url_);
-  const auto origin = origin_of(url_);
   for (const auto& field : head.fields) {
     if (field.name != "location" && field.name != "content-location") continue;
-    const auto end = field.value.find('#');
-    const auto value = field.value.substr(0, end);
-    if (value.starts_with('/') && !value.starts_with("//")) forget(std::string(origin).append(value));
-    else if (origin_of(value) == origin) forget(value);
+    const auto url = located_url(url_, field.value, fetch_.core->settings.key, request_.arena());
+    if (!url.empty()) forget(url);
   }
 }
 

@@ -495,6 +495,37 @@ TEST_F(CacheFilter, ForgetsWhatUnsafeRequestsChange) {
   EXPECT_EQ(get("/a", {}, kFresh, "newer").body, "new");  // of another origin
 }
 
+/// RFC 9111 section 4.4: a reference is resolved as any other (RFC 3986 section 5.2).
+TEST_F(CacheFilter, ForgetsWhatRelativeReferencesName) {
+  model::ResponseCache settings;
+  settings.key.query_exclude = {"utm"};
+  use(settings);
+  const auto forgets = [&](const char* posted, const char* reference, const char* target) {
+    get(target, {}, kFresh, "old");
+    get(posted, {}, {{"content-location", reference}}, "", 201, http::Method::kPost);
+    return get(target, {}, kFresh, "new").body == "new";
+  };
+  constexpr struct {
+    const char *posted, *reference, *target;
+  } kNamed[] = {
+      {"/items/1", "2", "/items/2"},
+      {"/items/2/new", "../list#top", "/items/list"},
+      {"/items/3", "./4/../5", "/items/5"},
+      {"/items/6?b=1", "?a=1", "/items/6?a=1"},
+      {"/items/7?x=/y/", "8?c=2&utm=3", "/items/8?c=2"},
+      {"/q", "a:b/../c%7e", "/nothing"},
+      {"/items", "//A.example/q/%7ec", "/q/~c"},
+      {"/items", "HTTP://a.example:80?d", "/?d"},
+      {"/items", "../..", "/"},
+  };
+  for (const auto& one : kNamed)
+    EXPECT_EQ(forgets(one.posted, one.reference, one.target), std::string_view(one.target) != "/nothing")
+        << one.reference;
+  for (const char* other :
+       {"https://a.example/o", "//a.example:81/o", "//u@a.example/o", "http:/o", "http:o", "//", "a:o"})
+    EXPECT_FALSE(forgets("/items", other, "/o")) << other;
+}
+
 TEST_F(CacheFilter, HonoursRequestsOnlyWhereItIsTold) {
   get("/a", {}, kFresh);
   EXPECT_EQ(get("/a", {{"cache-control", "no-cache"}}, kFresh, "new").body, "body");
