@@ -236,6 +236,7 @@ spec:
         with concurrent.futures.ThreadPoolExecutor(60) as pool:
             statuses = list(pool.map(lambda number: self.ask("-u", f"alice:guess-{number}")[0], range(60)))
         self.assertEqual(collections.Counter(statuses), {401: 5, 429: 55})
+        self.assertTrue(json.loads(self.ask("-u", "alice:pw")[2])["type"].endswith("#abnormal-usage-detected"))
 
     def test_nobody_is_who_he_says_beside_routes_that_authenticate(self):
         keys = json.dumps({"keys": [{"kty": "oct", "k": b64(SECRET.encode())}]})

@@ -102,6 +102,7 @@ class LimitsTest(unittest.TestCase):
         problem = json.loads(body)
         self.assertEqual((problem["title"], problem["status"]), ("Too Many Requests", 429))
         self.assertEqual(problem["detail"], "The limit per-day is reached.")
+        self.assertEqual((problem["type"].partition("#")[2], problem["violated-policies"]), ("quota-exceeded", ["per-day"]))
         self.assertTrue(problem["request_id"])
         self.assertEqual(len(self.backend.requests("/name")), 2, "a refused request does not reach the backend")
 
@@ -191,6 +192,7 @@ class LimitsTest(unittest.TestCase):
         status, fields, body = ask(self.port, fields=[("x-id", "a")])
         self.assertEqual(status, 429)
         self.assertEqual(json.loads(body)["title"], "Too Many Requests")
+        self.assertTrue(json.loads(body)["type"].endswith("#temporary-reduced-capacity"))
         self.assertEqual(ask(self.port, fields=[("x-id", "b")])[0], 200)
         held[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         held[0].socket.close()  # the client goes away by RST: its place is free

@@ -373,7 +373,8 @@ Verdict Authentication::refuse_source(Request& request, std::uint64_t wait_ms) c
   note(request, AuthResult::kSlowed);
   const auto seconds = request.arena().copy(std::to_string((wait_ms + 999) / 1000));
   answer_problem(request, 429, "Too Many Requests", "too many wrong credentials were sent",
-                 telemetry::ResponseFlag::kRateLimited, {{"retry-after", seconds}}, "too_many_failures");
+                 telemetry::ResponseFlag::kRateLimited, {{"retry-after", seconds}}, "too_many_failures",
+                 {.type = kAbnormalUsage});
   return Verdict::kAnswered;
 }
 

@@ -78,7 +78,8 @@ class ConcurrencyFilter : public Filter {
   }
   Verdict refuse(Request& request) const {
     answer_refusal(request, settings_->refusal, http::reason_of(settings_->refusal.status),
-                   "Too many requests are under way at this time.", {}, "too_many_concurrent_requests");
+                   "Too many requests are under way at this time.", {}, "too_many_concurrent_requests",
+                   {.type = kReducedCapacity});
     return Verdict::kAnswered;
   }
 
@@ -168,7 +169,8 @@ Verdict SharedConcurrencyFilter::decide_here(Request& request, Held& held) const
     return refuse(request);
   }
   answer_problem(request, 503, "Service Unavailable", "Limits cannot be checked at this time.",
-                 telemetry::ResponseFlag::kRateLimitServiceError, {{"retry-after", "1"}});
+                 telemetry::ResponseFlag::kRateLimitServiceError, {{"retry-after", "1"}}, {},
+                 {.type = kReducedCapacity});
   return Verdict::kAnswered;
 }
 

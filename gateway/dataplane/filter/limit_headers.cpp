@@ -5,7 +5,6 @@
 #include <charconv>
 #include <utility>
 
-#include "gateway/dataplane/filter/problem.hpp"
 #include "gateway/dataplane/http/grammar.hpp"
 
 namespace fairlead::filter {
@@ -131,11 +130,12 @@ void add_limit_fields(unsigned sets, std::span<const LimitMet> met, bool refused
 }
 
 void answer_refusal(Request& request, const model::LimitRefusal& words, std::string_view title, std::string_view detail,
-                    http::Fields fields, std::string_view log_details) {
+                    http::Fields fields, std::string_view log_details, ProblemWords problem) {
   if (words.body.empty()) {
+    problem.message = words.detail;
     answer_problem(request, words.status, words.title.empty() ? title : words.title,
                    words.detail.empty() ? detail : words.detail, telemetry::ResponseFlag::kRateLimited,
-                   std::move(fields), log_details, {.message = words.detail});
+                   std::move(fields), log_details, problem);
     return;
   }
   Answer answer{.status = words.status,

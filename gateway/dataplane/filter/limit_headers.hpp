@@ -9,6 +9,7 @@
 #include "fairlead/http/message.hpp"
 #include "fairlead/limit/rule.hpp"
 #include "fairlead/model/request_limits.hpp"
+#include "gateway/dataplane/filter/problem.hpp"
 
 namespace fairlead::filter {
 
@@ -34,8 +35,7 @@ struct LimitMet {
 void add_limit_fields(unsigned sets, std::span<const LimitMet> met, bool refused, http::Fields& fields, Arena& arena);
 
 /// Answers in the words of the settings, else as problem details.
-class Request;
 void answer_refusal(Request& request, const model::LimitRefusal& words, std::string_view title, std::string_view detail,
-                    http::Fields fields, std::string_view log_details);
+                    http::Fields fields, std::string_view log_details, ProblemWords problem);
 
 }  // namespace fairlead::filter

@@ -25,16 +25,37 @@ void append_json(std::string& out, std::string_view text) {
   out += '"';
 }
 
+void append_type(std::string& out, std::string_view type) {
+  if (type.empty()) out += "about:blank";
+  else out.append("https://iana.org/assignments/http-problem-types#").append(type);
+}
+
+void append_policies(std::string& out, std::span<const std::string_view> policies) {
+  if (policies.empty()) return;
+  out += ",\"violated-policies\":";
+  char before = '[';
+  for (const auto name : policies) {
+    out += before;
+    append_json(out, name);
+    before = ',';
+  }
+  out += ']';
+}
+
 }  // namespace
 
 void answer_problem(Request& request, std::uint16_t status, std::string_view title, std::string_view detail,
-                    telemetry::ResponseFlag flag, http::Fields more, std::string_view log_details, ProblemWords words) {
-  std::string body = R"({"type":"about:blank","title":)";
+                    telemetry::ResponseFlag flag, http::Fields more, std::string_view log_details,
+                    const ProblemWords& words) {
+  std::string body = R"({"type":")";
+  append_type(body, words.type);
+  body += R"(","title":)";
   append_json(body, title);
   body += ",\"status\":" + std::to_string(status) + ",\"detail\":";
   append_json(body, detail);
   body += ",\"request_id\":";
   append_json(body, request.record().request_id);
+  append_policies(body, words.policies);
   body += "}\n";
   Answer answer{.status = status,
                 .fields = std::move(more),

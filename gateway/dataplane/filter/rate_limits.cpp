@@ -182,10 +182,12 @@ Verdict RateLimitsBase::take_here(Request& request, std::span<const RateQuestion
 Verdict RateLimitsBase::refuse(Request& request, std::span<const LimitMet> met) const {
   http::Fields fields;
   add_limit_fields(settings_->headers, met, true, fields, request.arena());
-  const auto refusing = std::ranges::find_if(met, [](const LimitMet& one) { return !one.level.allowed; });
-  const auto name = refusing == met.end() ? std::string_view{} : std::string_view(refusing->text->name);
-  answer_refusal(request, settings_->refusal, "Too Many Requests", "The limit " + std::string(name) + " is reached.",
-                 std::move(fields), "rate_limited");
+  std::vector<std::string_view> names;
+  for (const auto& one : met)
+    if (!one.level.allowed) names.push_back(one.text->name);
+  const auto name = std::string(names.empty() ? std::string_view() : names.front());
+  answer_refusal(request, settings_->refusal, "Too Many Requests", "The limit " + name + " is reached.",
+                 std::move(fields), "rate_limited", {.type = kQuotaExceeded, .policies = names});
   return Verdict::kAnswered;
 }
 
@@ -285,7 +287,7 @@ Verdict SharedRateLimits::on_failure(Request& request, MetLimits& state, std::sp
   http::Fields fields;
   if ((settings_->headers & model::RateLimits::kRetryAfter) != 0) fields.push_back({"retry-after", "1"});
   answer_problem(request, 503, "Service Unavailable", "Limits cannot be checked at this time.",
-                 telemetry::ResponseFlag::kRateLimitServiceError, std::move(fields));
+                 telemetry::ResponseFlag::kRateLimitServiceError, std::move(fields), {}, {.type = kReducedCapacity});
   return Verdict::kAnswered;
 }
 

@@ -93,9 +93,11 @@ class ResponseLimits final : public Base {
   static Verdict refuse_request(Request& request, const MetLimits& state, const LimitMet& met) {
     const auto number = static_cast<std::size_t>(&met - state.met.data());
     const auto entry = std::string(entry_of(state, number));
+    const std::string_view name = entry;
     request.count(state.questions[number].counters + 1);
     answer_problem(request, 429, "Too Many Requests", "The limit " + entry + " is used up.",
-                   telemetry::ResponseFlag::kRateLimited, {}, request.arena().copy("response_limit:" + entry));
+                   telemetry::ResponseFlag::kRateLimited, {}, request.arena().copy("response_limit:" + entry),
+                   {.type = kQuotaExceeded, .policies = {&name, 1}});
     return Verdict::kAnswered;
   }
 

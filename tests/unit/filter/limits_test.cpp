@@ -68,8 +68,9 @@ TEST(RateLimits, RefuseWithProblemDetailsAndFields) {
   EXPECT_TRUE(third.said()->field("ratelimit").starts_with("\"monthly\";r=0;t="));
   EXPECT_EQ(
       third.said()->body,
-      "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,\"detail\":\"The limit monthly is "
-      "reached.\",\"request_id\":\"id-1\"}\n");
+      "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\",\"title\":\"Too Many Requests\","
+      "\"status\":429,\"detail\":\"The limit monthly is reached.\",\"request_id\":\"id-1\","
+      "\"violated-policies\":[\"monthly\"]}\n");
   EXPECT_EQ(third.said()->flag, telemetry::ResponseFlag::kRateLimited);
 }
 
