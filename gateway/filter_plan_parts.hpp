@@ -9,6 +9,7 @@
 #include "fairlead/filter/probe.hpp"
 #include "fairlead/filter/request.hpp"
 #include "fairlead/model/cluster.hpp"
+#include "gateway/dataplane/filter/problem.hpp"
 
 namespace fairlead::gateway {
 
@@ -16,10 +17,8 @@ namespace fairlead::gateway {
 class Broken final : public filter::Filter {
  public:
   filter::Verdict on_request(filter::Request& request) const override {
-    request.answer({.status = 500,
-                    .fields = {{"content-type", "text/plain; charset=utf-8"}},
-                    .body = "a policy of this route cannot be served\n",
-                    .details = "broken_policy"});
+    filter::answer_problem(request, 500, "Internal Server Error", "a policy of this route cannot be served",
+                           telemetry::ResponseFlag::kPolicyDenied, {}, "broken_policy");
     return filter::Verdict::kAnswered;
   }
   filter::Preview preview(filter::Probe& probe) const override { return probe.ask(*this); }
