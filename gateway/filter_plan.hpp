@@ -99,6 +99,8 @@ class FilterPlan {
   static constexpr std::size_t kCustom = 1;
   const Filters& istio_filters(const IstioSet& set);
   void make_istio(Entry& entry, const IstioSet& set);
+  [[nodiscard]] const std::string* mesh_config() const;
+  [[nodiscard]] Result<IstioSet> translated(IstioSet set) const;
   struct Server {
     std::uint32_t cluster = 0;
     std::string service;  // its name

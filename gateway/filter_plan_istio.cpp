@@ -50,6 +50,10 @@ bool is_named(const model::Service& service, const std::string& host) {
   return host == name || host == name + ".svc" || host == name + ".svc.cluster.local";
 }
 
+std::string mesh_config_name() {
+  return std::string("ConfigMap ") + model::kIstioRootNamespace + "/" + model::kIstioMeshConfig;
+}
+
 }  // namespace
 
 model::ObjectKey key_of(const model::Object& object) {
@@ -96,6 +100,28 @@ Result<filter::JwksServer> FilterPlan::jwks_server(Entry& entry, const std::stri
               " and is of type ExternalName with externalName " + url.host + ", or is called so in the cluster");
 }
 
+/// What the mesh's own configuration says; null where there is none.
+const std::string* FilterPlan::mesh_config() const {
+  const auto object = objects_->find({model::Kind::kConfigMap, model::kIstioRootNamespace, model::kIstioMeshConfig});
+  const auto* map = object == nullptr ? nullptr : std::get_if<model::ConfigMap>(object.get());
+  return map == nullptr ? nullptr : model::find_label(map->data, "mesh");
+}
+
+/// The set with principals of all names of the mesh's trust domain.
+Result<FilterPlan::IstioSet> FilterPlan::translated(IstioSet set) const {
+  const auto* mesh = mesh_config();
+  if (mesh == nullptr) return set;
+  for (auto& object : set) {
+    const auto* policy = std::get_if<model::AuthorizationPolicy>(object.get());
+    if (policy == nullptr) continue;
+    FL_TRY(const auto domains, config::read_trust_domains(*mesh));
+    auto own = *policy;
+    config::translate_principals(domains, own);
+    object = std::make_shared<const model::Object>(std::move(own));
+  }
+  return set;
+}
+
 /// The one provider of these policies, and its cluster.
 Result<std::pair<model::ExternalAuth, std::uint32_t>> FilterPlan::provider_of(Entry& entry, const IstioSet& custom) {
   const auto& name = std::get<model::AuthorizationPolicy>(*custom.front()).provider;
@@ -103,10 +129,8 @@ Result<std::pair<model::ExternalAuth, std::uint32_t>> FilterPlan::provider_of(En
     if (std::get<model::AuthorizationPolicy>(*object).provider != name)
       return fail("action CUSTOM has providers " + name + " and " +
                   std::get<model::AuthorizationPolicy>(*object).provider + ", expected one for all");
-  const auto where = std::string("ConfigMap ") + model::kIstioRootNamespace + "/" + model::kIstioMeshConfig;
-  const auto object = objects_->find({model::Kind::kConfigMap, model::kIstioRootNamespace, model::kIstioMeshConfig});
-  const auto* map = object == nullptr ? nullptr : std::get_if<model::ConfigMap>(object.get());
-  const auto* mesh = map == nullptr ? nullptr : model::find_label(map->data, "mesh");
+  const auto where = mesh_config_name();
+  const auto* mesh = mesh_config();
   if (mesh == nullptr) return fail("provider " + name + ": there is no " + where + " with an entry mesh");
   auto providers = config::read_extension_providers(*mesh);
   if (!providers) return fail(std::move(providers.error()).in(where));
@@ -157,14 +181,17 @@ void FilterPlan::make_istio(Entry& entry, const IstioSet& set) {
                           .meter = meter_};
   context.section = "istio";
   entry.filters.counters.front() = context.counters(filter::outcome_counters());
-  const filter::IstioObjects objects{.objects = set, .jwks_server = [&](const std::string& ns, const std::string& uri) {
-                                       return jwks_server(entry, ns, uri);
-                                     }};
+  auto used = translated(set);
+  if (!used) faults.push_back(std::move(used.error()).in(mesh_config_name()).message);
+  const auto& policies = used ? *used : set;
+  const filter::IstioObjects objects{
+      .objects = policies,
+      .jwks_server = [&](const std::string& ns, const std::string& uri) { return jwks_server(entry, ns, uri); }};
   auto made = filter::make_istio(objects, context);
   entry.faulty = made == nullptr;
   if (entry.faulty) made = std::make_shared<Broken>();
   entry.filters.all.front() = std::move(made);
-  entry.filters.all[kCustom] = make_istio_custom(entry, set, context);
+  entry.filters.all[kCustom] = make_istio_custom(entry, policies, context);
   entry.faulty |= !faults.empty();
   for (const auto& fault : faults) texts.push_back(fault + ": requests get 500");
   for (const auto& named : before) clusters_.release(named.number);

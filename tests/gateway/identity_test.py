@@ -264,7 +264,7 @@ class Certificates(unittest.TestCase):
         certificate, key = make_certificate(self.folder, "a.example")
         for name in ("ada", "bob"):
             (self.folder / name).mkdir()
-            make_certificate(self.folder / name, name)
+            make_certificate(self.folder / name, name, f"spiffe://{name}.example/ns/web/sa/{name}")
         authorities = "".join(f"    {line}\n" for name in ("ada", "bob")
                               for line in (self.folder / name / "crt.pem").read_text().splitlines())
         port = free_port()
@@ -299,6 +299,33 @@ spec:
                              (who or "nobody").encode())
             asked = self.server.requests()[-1][1]
             self.assertEqual(re.findall(rb"(?im)^x-forwarded-client-cert:.*CN=(\w+)", asked), [who.encode()] if who else [])
+
+    def test_principals_are_of_all_names_of_the_trust_domain(self):
+        def allow(*principals):
+            return f"""apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: who, namespace: default}}
+spec:
+  targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: edge}}]
+  rules: [{{from: [{{source: {{principals: {json.dumps(principals)}}}}}]}}]
+"""
+
+        def mesh(text):
+            return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\ndata: {{mesh: {json.dumps(text)}}}\n"
+
+        def seen():
+            return [self.get("/", who).decode()[:4] for who in ("ada", "bob", None)]
+
+        rows = (("trustDomain: ada.example", "cluster.local/ns/web/sa/*", ["ada", "RBAC", "RBAC"]),
+                ("trustDomainAliases: [ada.example, bob.example]", "cluster.local/ns/web/sa/*", ["ada", "bob", "RBAC"]),
+                ("trustDomain: new.example\ntrustDomainAliases: [bob.example]", "new.example/ns/web/sa/bob", ["RBAC", "bob", "RBAC"]),
+                ("trustDomain: ada.example\ntrustDomainAliases: [old.example]", "bob.example/ns/web/sa/bob", ["RBAC", "bob", "RBAC"]),
+                ("trustDomain: a/b", "ada.example/ns/web/sa/ada", ['{"ty', '{"ty', '{"ty']))
+        for text, principal, passes in rows:
+            with self.subTest(mesh=text):
+                self.followed.write("10.yaml", mesh(text), allow(principal))
+                self.assertTrue(eventually(lambda passes=passes: seen() == passes), (passes, seen()))
+        self.assertIn("line 1 of mesh: trustDomain: found \"a/b\", expected a name without slashes", "".join(self.followed.gateway.errors))
 
     def test_what_one_is_answered_no_other_gets_from_the_cache(self):
         self.followed.write("10.yaml", policy("cache", "  cache: {}", "HTTPRoute", "web"))

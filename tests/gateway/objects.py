@@ -111,7 +111,7 @@ def secret(name, certificate, key):
 
 def make_certificate(folder, *names):
     """(certificate, key) as PEM, signed by itself."""
-    subject = ",".join(f"DNS:{name}" for name in names)
+    subject = ",".join(f"URI:{name}" if "://" in name else f"DNS:{name}" for name in names)
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
                     "30", "-subj", f"/CN={names[0]}", "-addext", f"subjectAltName={subject}", "-keyout", folder / "key.pem",
                     "-out", folder / "crt.pem"], check=True, capture_output=True)

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fairlead/config/istio_mesh.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "fairlead/base/ascii.hpp"
+#include "fairlead/model/mesh.hpp"
 #include "gateway/dataplane/config/fields.hpp"
 
 namespace fairlead::config {
@@ -99,25 +101,86 @@ void read_provider(Reader& reader, View at, std::vector<model::ExtensionProvider
   read_check(reader, http ? http : grpc, !http, one);
 }
 
-}  // namespace
-
-Result<std::vector<model::ExtensionProvider>> read_extension_providers(const std::string& mesh) {
+/// What `read` reads of a MeshConfig without an error; nothing is read of an empty one.
+template <class Read>
+Result<> read_mesh(const std::string& mesh, Read read) {
   Tree tree;
   TreeReader yaml(mesh, false);
   const auto outcome = yaml.next(tree);
   if (outcome == TreeReader::Outcome::kError)
     return fail("line " + std::to_string(yaml.error().line) + " of mesh: " + yaml.error().message);
-  std::vector<model::ExtensionProvider> out;
-  if (outcome == TreeReader::Outcome::kEnd || tree.empty()) return out;
+  if (outcome == TreeReader::Outcome::kEnd || tree.empty()) return {};
   Diagnostics wrong;
   const View root(tree, Tree::root());
   Reader reader(root, {}, wrong);
-  reader.items(root.find("extensionProviders"), [&](View item) { read_provider(reader, item, out); });
+  read(reader, root);
   for (const auto& one : wrong)
     if (one.severity == Severity::kError)
       return fail("line " + std::to_string(one.line) + " of mesh: " + one.field + ": found " + one.found +
                   ", expected " + one.expected);
+  return {};
+}
+
+void read_trust_domain(Reader& reader, View at, std::string& out) {
+  read_text(reader, at, out, 1, 255);
+  if (out.find('/') != std::string::npos) reader.error(at, "a name without slashes");
+}
+
+/// A domain of a principal may begin with a wildcard.
+bool is_domain(std::string_view pattern, std::string_view domain) {
+  return pattern.starts_with('*') ? domain.ends_with(pattern.substr(1)) : pattern == domain;
+}
+
+void translate(const std::vector<std::string>& domains, std::vector<std::string>& principals) {
+  constexpr int kSlashes = 4;  // DOMAIN/ns/NAMESPACE/sa/ACCOUNT
+  std::vector<std::string> out;
+  for (auto& principal : principals) {
+    const auto slash = principal.find('/');
+    const auto domain = std::string_view(principal).substr(0, slash);
+    const auto is_own = [&](const std::string& one) { return is_domain(domain, one); };
+    if (std::ranges::count(principal, '/') != kSlashes ||
+        (domain != "cluster.local" && std::ranges::none_of(domains, is_own))) {
+      out.push_back(std::move(principal));
+      continue;
+    }
+    for (const auto& one : domains) out.push_back(is_own(one) ? principal : one + principal.substr(slash));
+  }
+  principals = std::move(out);
+}
+
+}  // namespace
+
+Result<std::vector<model::ExtensionProvider>> read_extension_providers(const std::string& mesh) {
+  std::vector<model::ExtensionProvider> out;
+  FL_CHECK(read_mesh(mesh, [&](Reader& reader, View root) {
+    reader.items(root.find("extensionProviders"), [&](View item) { read_provider(reader, item, out); });
+  }));
   return out;
+}
+
+Result<std::vector<std::string>> read_trust_domains(const std::string& mesh) {
+  std::vector<std::string> out{model::Mesh{}.trust_domain};
+  FL_CHECK(read_mesh(mesh, [&](Reader& reader, View root) {
+    if (const auto own = root.find("trustDomain"); own && !own.text().empty())
+      read_trust_domain(reader, own, out.front());
+    reader.items(root.find("trustDomainAliases"),
+                 [&](View item) { read_trust_domain(reader, item, out.emplace_back()); });
+  }));
+  return out;
+}
+
+void translate_principals(const std::vector<std::string>& domains, model::AuthorizationPolicy& policy) {
+  for (auto& rule : policy.rules) {
+    for (auto& source : rule.from) {
+      translate(domains, source.principals);
+      translate(domains, source.not_principals);
+    }
+    for (auto& when : rule.when) {
+      if (when.attribute != model::AuthorizationCondition::Attribute::kSourcePrincipal) continue;
+      translate(domains, when.values);
+      translate(domains, when.not_values);
+    }
+  }
 }
 
 }  // namespace fairlead::config
