@@ -95,7 +95,9 @@ class ChangeTest(unittest.TestCase):
                                  "value: \"{{ request.header.say }}{{ request.query.say }}\"}]}}}"),
                 policy("watched", "validation: {openapi: {responses: Warn, basePath: /watched, document: {openapi: 3.1.0, paths: "
                                   "{/json: {get: {responses: {\"200\": {content: {application/json: {schema: {properties: "
-                                  "{internal: {type: string}}}}}}}}}, /name: {get: {responses: {\"201\": {}}}}}}}}"),
+                                  "{internal: {type: string}}}}}}}}}, /bytes/9: {get: {responses: {2XX: {headers: {X-Total: {required: true}, "
+                                  "Content-Length: {required: true}}}}}}, /bytes/10: {get: {responses: {default: {headers: "
+                                  "{Content-Length: {required: true}, X-Backend: {schema: {type: integer}}}}}}}, /name: {get: {responses: {\"201\": {}}}}}}}}"),
                 policy("asked", "transform: {request: {query: {rename: [{from: a, to: b}], add: [{name: id, value: "
                                 "\"{{ request.id }}\"}]}}}"),
                 policy("page", "answer: {body: \"<p>{{ request.query.q }}</p>\", contentType: text/html}"),
@@ -279,6 +281,8 @@ class ChangeTest(unittest.TestCase):
 
     def test_answers_that_are_not_what_openapi_says_are_logged(self):
         for path, what in (("/watched/json", "/internal expected a string, found a number"),
+                           ("/watched/bytes/9", "header.x-total is missing"),
+                           ("/watched/bytes/10", "header.x-backend expected an integer"),
                            ("/watched/name", "its status or its content type is not described")):
             with self.subTest(path=path):
                 def seen():

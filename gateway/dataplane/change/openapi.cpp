@@ -109,6 +109,37 @@ bool all_utf8(const std::vector<std::string>& texts, const TextPairs& members) {
          });
 }
 
+bool check_all(const std::vector<Parameter>& parameters, const SchemaSet& schemas, const ApiRequest& request,
+               const std::vector<std::string>& values, SchemaReport& report) {
+  bool good = true;
+  for (const auto& parameter : parameters) {
+    const auto texts = parameter.spread() && parameter.types.own == ValueTypes::kObject
+                           ? std::vector<std::string>{}
+                           : texts_of(parameter, request, values);
+    const auto members =
+        parameter.may_be(ValueTypes::kObject) && !parameter.json ? members_of(parameter, request, texts) : TextPairs{};
+    const auto refuse = [&](const std::string& where, std::string what) {
+      good = false;
+      add_problem(report, place_name(parameter) + where, std::move(what));
+    };
+    // Of an object that is nothing but its members nobody sees whether it is there: what it needs, it says itself.
+    if (texts.empty() && members.empty() && !(parameter.spread() && parameter.required)) {
+      if (parameter.required) refuse({}, "is missing");
+      continue;
+    }
+    if (parameter.schema == kNone) continue;
+    if (!all_utf8(texts, members)) {
+      refuse({}, "expected UTF-8");
+      continue;
+    }
+    SchemaReport own{.most = report.most};
+    if (check_values(parameter, schemas, texts, members, own)) continue;
+    for (auto& problem : own.problems) refuse(problem.where, std::move(problem.what));
+    good = false;
+  }
+  return good;
+}
+
 }  // namespace
 
 ApiMatch OpenApi::match(const ApiRequest& request, const Operation*& operation, std::vector<std::string>& values,
@@ -135,33 +166,14 @@ ApiMatch OpenApi::match(const ApiRequest& request, const Operation*& operation, 
 
 bool OpenApi::check_parameters(const Operation& operation, const ApiRequest& request,
                                const std::vector<std::string>& values, SchemaReport& report) const {
-  bool good = true;
-  for (const auto& parameter : operation.parameters) {
-    const auto texts = parameter.spread() && parameter.types.own == ValueTypes::kObject
-                           ? std::vector<std::string>{}
-                           : texts_of(parameter, request, values);
-    const auto members =
-        parameter.may_be(ValueTypes::kObject) && !parameter.json ? members_of(parameter, request, texts) : TextPairs{};
-    const auto refuse = [&](const std::string& where, std::string what) {
-      good = false;
-      add_problem(report, place_name(parameter) + where, std::move(what));
-    };
-    // Of an object that is nothing but its members nobody sees whether it is there: what it needs, it says itself.
-    if (texts.empty() && members.empty() && !(parameter.spread() && parameter.required)) {
-      if (parameter.required) refuse({}, "is missing");
-      continue;
-    }
-    if (parameter.schema == kNone) continue;
-    if (!all_utf8(texts, members)) {
-      refuse({}, "expected UTF-8");
-      continue;
-    }
-    SchemaReport own{.most = report.most};
-    if (check_values(parameter, *parts_->schemas, texts, members, own)) continue;
-    for (auto& problem : own.problems) refuse(problem.where, std::move(problem.what));
-    good = false;
-  }
-  return good;
+  return check_all(operation.parameters, *parts_->schemas, request, values, report);
+}
+
+bool OpenApi::check_headers(const Operation& operation, std::uint16_t status, const ApiHeaders& headers,
+                            SchemaReport& report) const {
+  const auto* response = response_of(operation, status);
+  return response == nullptr || check_all(response->headers, *parts_->schemas,
+                                          {.method = {}, .path = {}, .query = {}, .headers = headers}, {}, report);
 }
 
 bool OpenApi::requires_body(const Operation& operation) { return operation.body_required; }

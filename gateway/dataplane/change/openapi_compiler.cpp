@@ -156,6 +156,11 @@ class OpenApiCompiler {
       if (name == path.names.end()) return wrong(at, "a name that stands in the path");
       out.position = static_cast<std::size_t>(name - path.names.begin());
     }
+    return described(at, out);
+  }
+
+  /// By its schema, or by its content, of which the first type counts.
+  Result<> described(Json::Id at, Parameter& out) {
     auto schema = document_.member(at, "schema");
     if (const auto content = document_.member(at, "content"); content != Json::kNone) {
       out.json = true;
@@ -163,10 +168,6 @@ class OpenApiCompiler {
       schema = first == Json::kNone ? Json::kNone : document_.member(first, "schema");
     }
     if (schema == Json::kNone) return {};
-    if (const auto style = text(at, "style"); style == "matrix" || style == "label") {
-      remarks_.push_back("parameter " + out.name + ": values of style " + std::string(style) + " are not checked");
-      return {};
-    }
     FL_TRY(out.schema, parts_.schemas->add(schema));
     out.types = parts_.schemas->types(out.schema);
     out.members = parts_.schemas->member_types(out.schema);
@@ -180,6 +181,10 @@ class OpenApiCompiler {
     out.deep = style == "deepObject" && out.place == ParameterPlace::kQuery;
     if (style == "spaceDelimited") out.between = ' ';
     if (style == "pipeDelimited") out.between = '|';
+    if (out.place != ParameterPlace::kPath) return;
+    if (style == "label") out.lead = '.';
+    if (style == "matrix") out.lead = ';';
+    if (out.lead != 0 && out.explode) out.between = out.lead;
   }
 
   Result<> body(Json::Id id, OpenApi::Operation& out) {
@@ -222,6 +227,23 @@ class OpenApiCompiler {
       FL_TRY(const auto at, followed(id));
       const auto content = document_.member(at, "content");
       if (content != Json::kNone) FL_CHECK(media_types(content, false, made.bodies));
+      FL_CHECK(headers(document_.member(at, "headers"), made.headers));
+    }
+    return {};
+  }
+
+  Result<> headers(Json::Id list, std::vector<Parameter>& out) {
+    if (list == Json::kNone) return {};
+    for (auto id = document_.node(list).first; id != Json::kNone; id = document_.node(id).next) {
+      FL_TRY(const auto at, followed(id));
+      Parameter made{.place = ParameterPlace::kHeader, .name = lower_ascii(document_.node(id).key)};
+      // Not for headers to describe (OpenAPI 3.1, 4.8.17); framing, which is not among the fields; no list, though in
+      // lines.
+      if (made.name == "content-type" || made.name == "content-length" || made.name == "set-cookie") continue;
+      made.required = flag(at, "required", false);
+      made.explode = flag(at, "explode", false);
+      FL_CHECK(described(at, made));
+      out.push_back(std::move(made));
     }
     return {};
   }

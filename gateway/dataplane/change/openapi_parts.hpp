@@ -25,6 +25,7 @@ struct Parameter {
   bool deep = false;         // deepObject: name[member]=value
   char between = ',';        // of lists and objects that are one text
   bool json = false;         // by content: the text is JSON
+  char lead = 0;             // of path parameters: '.' of style label, ';' of matrix
   std::size_t position = 0;  // of path parameters
   SchemaSet::Index schema = 0xffffffff;  // none: any
   ValueTypes types{};        // of the schema
@@ -64,6 +65,7 @@ struct MediaType {
 
 struct ApiResponse {
   std::string status;  // "200", "2XX", "default"
+  std::vector<Parameter> headers;
   std::vector<MediaType> bodies;  // none: any
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What texts of requests stand for, by the types that OpenAPI gives them.
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "fairlead/base/ascii.hpp"
 #include "gateway/dataplane/change/openapi_parts.hpp"
@@ -43,10 +45,47 @@ TextPairs all_pairs(const ApiRequest& request, ParameterPlace place) {
   return out;
 }
 
+/// What stands between the items of a text. Versions of OpenAPI differ on style label without explode: by commas, or
+/// where there are none by dots.
+char separator(const Parameter& parameter, std::string_view text) {
+  const bool dots = parameter.lead == '.' && text.find(',') == std::string_view::npos;
+  return dots ? '.' : parameter.between;
+}
+
+/// The items of a text. Those of headers may have blanks about them (RFC 9110 section 5.6.1).
+std::vector<std::string> items_of(const Parameter& parameter, std::string_view text) {
+  auto out = parts_of(text, separator(parameter, text));
+  if (parameter.place != ParameterPlace::kHeader) return out;
+  for (auto& item : out) {
+    const auto begin = item.find_first_not_of(" \t");
+    item = begin == std::string::npos ? std::string() : item.substr(begin, item.find_last_not_of(" \t") - begin + 1);
+  }
+  return out;
+}
+
+/// ".blue.black" and ";color=blue;color=black" without what leads: "blue.black", "blue;black". An object's ";R=1;G=2"
+/// is "R=1;G=2". Nothing: it is not in that style.
+std::optional<std::string> without_lead(const Parameter& parameter, std::string_view text) {
+  if (parameter.lead == 0) return std::string(text);
+  if (!text.starts_with(parameter.lead)) return std::nullopt;
+  text.remove_prefix(1);
+  if (parameter.lead == '.') return std::string(text);
+  std::string out;
+  const char* between = "";
+  for (const auto& part : parameter.explode ? parts_of(text, ';') : std::vector<std::string>{std::string(text)}) {
+    const auto equals = std::min(part.find('='), part.size());
+    const bool own = std::string_view(part).substr(0, equals) == parameter.name;
+    if (!own && (!parameter.explode || !parameter.may_be(ValueTypes::kObject))) return std::nullopt;
+    out += std::exchange(between, ";");
+    out += own ? std::string_view(part).substr(std::min(equals + 1, part.size())) : std::string_view(part);
+  }
+  return out;
+}
+
 /// "a,1,b,2", or "a=1,b=2".
 TextPairs members_in(const Parameter& parameter, std::string_view text) {
   TextPairs out;
-  const auto parts = parts_of(text, parameter.between);
+  const auto parts = items_of(parameter, text);
   for (std::size_t i = 0; i < parts.size(); i += parameter.explode ? 1 : 2) {
     const auto& part = parts[i];
     const auto equals = parameter.explode ? std::min(part.find('='), part.size()) : part.size();
@@ -64,7 +103,7 @@ Json array_of(const Parameter& parameter, const std::vector<std::string>& texts)
   json.set_root(array);
   const bool split = !parameter.explode || !is_form(parameter);
   for (const auto& text : texts)
-    for (const auto& one : split ? parts_of(text, parameter.between) : std::vector<std::string>{text})
+    for (const auto& one : split ? items_of(parameter, text) : std::vector<std::string>{text})
       json.push(array, value_of(json, one, parameter.types.items));
   return json;
 }
@@ -105,7 +144,8 @@ std::vector<std::string> texts_of(const Parameter& parameter, const ApiRequest& 
   std::vector<std::string> out;
   switch (parameter.place) {
     case ParameterPlace::kPath:
-      if (parameter.position < values.size()) out.push_back(values[parameter.position]);
+      if (parameter.position < values.size())
+        if (auto text = without_lead(parameter, values[parameter.position])) out.push_back(std::move(*text));
       break;
     case ParameterPlace::kQuery:
     case ParameterPlace::kCookie:

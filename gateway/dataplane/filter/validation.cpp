@@ -130,6 +130,7 @@ class ValidationFilter final : public Filter {
   Verdict on_response(Request& request, http::ResponseHead& head) const override {
     const auto* pending = static_cast<const Pending*>(request.state());
     if (!settings_.warn_of_responses || pending == nullptr || pending->operation == nullptr) return Verdict::kContinue;
+    if (!check_headers(request, *pending->operation, head)) return Verdict::kContinue;
     auto type = content_type_of(head.fields);
     const bool empty = head.body == http::Body::kNone;
     switch (empty ? OpenApi::BodyKind::kAny : OpenApi::response_kind(*pending->operation, head.status, type)) {
@@ -158,6 +159,17 @@ class ValidationFilter final : public Filter {
     note(request, Wrong::kContentType);
     answer_problem(request, 415, "Unsupported Media Type", "the content type is none of those that are taken",
                    ResponseFlag::kPolicyDenied);
+  }
+
+  /// False: it has warned.
+  bool check_headers(Request& request, const OpenApi::Operation& operation, const http::ResponseHead& head) const {
+    change::ApiHeaders headers;
+    for (const auto& field : head.fields) headers.emplace_back(field.name, field.value);
+    change::SchemaReport report{.most = 1};
+    if (api_->check_headers(operation, head.status, headers, report)) return true;
+    const auto& problem = report.problems.front();
+    warnings_.warn(request, head.status, problem.where + " " + problem.what);
+    return false;
   }
 
   void compile_schema(Context& context) {

@@ -15,12 +15,15 @@
 
 namespace fairlead::change {
 
+/// Names in lower case, and values. Views.
+using ApiHeaders = std::vector<std::pair<std::string_view, std::string_view>>;
+
 /// A request as far as OpenAPI speaks of it. Views.
 struct ApiRequest {
   std::string_view method;  ///< "GET"
   std::string_view path;    ///< normal, without the query and the base path; still percent-encoded
   std::string_view query;
-  std::vector<std::pair<std::string_view, std::string_view>> headers;  ///< names in lower case; cookie among them
+  ApiHeaders headers;  ///< cookie among them
 };
 
 enum class ApiMatch : std::uint8_t { kFound, kNoPath, kNoMethod };
@@ -64,6 +67,9 @@ class OpenApi {
   /// that content type.
   [[nodiscard]] static BodyKind response_kind(const Operation& operation, std::uint16_t status,
                                               std::string_view content_type);
+  /// Headers of an answer; `where` of a problem is "header.x-total" or the like.
+  [[nodiscard]] bool check_headers(const Operation& operation, std::uint16_t status, const ApiHeaders& headers,
+                                   SchemaReport& report) const;
   [[nodiscard]] bool check_response(const Operation& operation, std::uint16_t status, std::string_view content_type,
                                     const Json& body, SchemaReport& report) const;
 

@@ -262,6 +262,7 @@ TEST(Validation, ReadsParametersByTheTypesThatSchemasAllow) {
   for (const auto& [name, value, status] : {std::tuple("x-point", "x,1", 0),
                                             {"x-point", "x,a", 400},
                                             {"x-pairs", "x=1,on=true", 0},
+                                            {"x-pairs", "x=1, on=true", 0},
                                             {"x-pairs", "x=a", 400}}) {
     ChangeRequest request("GET", "/");
     request.with(name, value);
@@ -272,6 +273,59 @@ TEST(Validation, ReadsParametersByTheTypesThatSchemasAllow) {
   ChangeRequest request("GET", "/deep", many);
   EXPECT_EQ(status_of(*filter, request), 400);
   EXPECT_NE(request.said->body.find("too many members"), std::string::npos);
+}
+
+TEST(Validation, ReadsThePathInEachStyle) {
+  model::Validation settings;
+  settings.openapi = R"({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {
+    "/l/{v}": {"get": {"parameters": [{"name": "v", "in": "path", "required": true, "style": "label", "schema": {"type": "array", "items": {"type": "integer"}, "maxItems": 2}}]}},
+    "/le/{v}": {"get": {"parameters": [{"name": "v", "in": "path", "required": true, "style": "label", "explode": true, "schema": {"$ref": "#/components/schemas/Point"}}]}},
+    "/lo/{v}": {"get": {"parameters": [{"name": "v", "in": "path", "required": true, "style": "label", "schema": {"$ref": "#/components/schemas/Point"}}]}},
+    "/lt/{v}": {"get": {"parameters": [{"name": "v", "in": "path", "required": true, "style": "label", "schema": {"type": "string", "pattern": "^a[.]b$"}}]}},
+    "/m/{v}": {"get": {"parameters": [{"name": "v", "in": "path", "required": true, "style": "matrix", "schema": {"type": "array", "items": {"type": "integer"}, "maxItems": 2}}]}},
+    "/me/{v}": {"get": {"parameters": [{"name": "v", "in": "path", "required": true, "style": "matrix", "explode": true, "schema": {"type": "array", "items": {"type": "integer"}, "maxItems": 2}}]}},
+    "/mo/{v}": {"get": {"parameters": [{"name": "v", "in": "path", "required": true, "style": "matrix", "explode": true, "schema": {"$ref": "#/components/schemas/Point"}}]}},
+    "/mp/{v}": {"get": {"parameters": [{"name": "v", "in": "path", "required": true, "style": "matrix", "schema": {"$ref": "#/components/schemas/Point"}}]}},
+    "/mt/{v}": {"get": {"parameters": [{"name": "v", "in": "path", "required": true, "style": "matrix", "schema": {"type": "string", "maxLength": 1}}]}}},
+    "components": {"schemas": {"Point": {"type": "object", "required": ["x"], "additionalProperties": false,
+      "properties": {"x": {"type": "integer"}, "on": {"type": "boolean"}}}}}})";
+  const auto filter = made(settings);
+  constexpr ApiRow kRows[] = {
+      {"GET", "/l/.1,2", "", 0, ""},
+      {"GET", "/l/.1.2", "", 0, ""},
+      {"GET", "/l/.1", "", 0, ""},
+      {"GET", "/l/.1,2,3", "", 400, "at most 2 items"},
+      {"GET", "/l/.1.x", "", 400, R"("parameter":"path.v/1")"},
+      {"GET", "/l/1,2", "", 400, R"({"parameter":"path.v","detail":"is missing"})"},
+      {"GET", "/le/.x=1.on=true", "", 0, ""},
+      {"GET", "/le/.x=a", "", 400, R"("parameter":"path.v/x")"},
+      {"GET", "/lo/.x,1,on,true", "", 0, ""},
+      {"GET", "/lo/.x.1.on.true", "", 0, ""},
+      {"GET", "/lo/.on.true", "", 400, "lacks x"},
+      {"GET", "/lt/.a.b", "", 0, ""},
+      {"GET", "/lt/.a.c", "", 400, R"("parameter":"path.v")"},
+      {"GET", "/m/;v=1,2", "", 0, ""},
+      {"GET", "/m/;v=1,x", "", 400, R"("parameter":"path.v/1")"},
+      {"GET", "/m/;w=1,2", "", 400, "is missing"},
+      {"GET", "/m/1,2", "", 400, "is missing"},
+      {"GET", "/me/;v=1;v=2", "", 0, ""},
+      {"GET", "/me/;v=1;v=2;v=3", "", 400, "at most 2 items"},
+      {"GET", "/me/;v=1;w=2", "", 400, "is missing"},
+      {"GET", "/mo/;x=1;on=true", "", 0, ""},
+      {"GET", "/mo/;x=1;y=2", "", 400, R"("parameter":"path.v)"},
+      {"GET", "/mp/;v=x,1,on,true", "", 0, ""},
+      {"GET", "/mp/;v=x,a", "", 400, R"("parameter":"path.v/x")"},
+      {"GET", "/mt/;v", "", 0, ""},
+      {"GET", "/mt/;v=a", "", 0, ""},
+      {"GET", "/mt/;v=ab", "", 400, "path.v"},
+  };
+  for (const auto& row : kRows) {
+    ChangeRequest request(row.method, row.path, row.query);
+    EXPECT_EQ(status_of(*filter, request), row.status) << row.path << " " << (request.said ? request.said->body : "");
+    if (row.status == 0) continue;
+    ASSERT_TRUE(request.said);
+    EXPECT_NE(request.said->body.find(row.says), std::string::npos) << request.said->body;
+  }
 }
 
 TEST(Validation, HoldsFormsToTheirSchema) {
