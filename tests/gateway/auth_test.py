@@ -271,6 +271,7 @@ spec:
         self.serve(policy("auth", "  authentication: {methods: {basic: {hideCredentials: true}}, realm: shop}"),
                    consumer("alice", f"{{credentials: [{{basic: {{username: al, passwordHash: \"{hashed}\"}}}}]}}"),
                    consumer("bob", "{credentials: [{basic: {secretRef: {name: pw, key: bob}}}]}"),
+                   consumer("eve", "{credentials: [{basic: {username: Éve von Ü, password: pä:ß}}]}"),
                    opaque("pw", bob="pass:word"))
         head = self.refused()
         self.assertIn('www-authenticate: Basic realm="shop", charset="UTF-8"', head)
@@ -279,6 +280,7 @@ spec:
             self.assertEqual((seen["x-consumer-username"], seen["x-credential-identifier"]), ("alice", "alice/basic-1"))
             self.assertNotIn("authorization", seen)
         self.assertEqual(self.seen("-u", "bob:pass:word")["x-consumer-username"], "bob")
+        self.assertEqual(self.seen("-u", "Éve von Ü:pä:ß")["x-consumer-username"], "eve")
         for user in ("al:wrong", "al:", "alice:correct horse", "bob:pass", ":", "bob:pass:word\x00"):
             self.refused("-H", "authorization: Basic " + base64.b64encode(user.encode()).decode())
         good = base64.b64encode(b"bob:pass:word").decode()

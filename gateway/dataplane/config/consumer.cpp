@@ -30,7 +30,11 @@ bool is_printable(std::string_view text) {
 bool is_name(std::string_view text) {
   return is_visible(text) && text.find(',') == std::string_view::npos && text.find('/') == std::string_view::npos;
 }
-bool is_user_name(std::string_view text) { return is_visible(text) && text.find(':') == std::string_view::npos; }
+/// RFC 7617 section 2: documents are UTF-8, as our challenge says that names are.
+bool is_user_name(std::string_view text) {
+  return std::ranges::none_of(text,
+                              [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f || c == ':'; });
+}
 
 auto name_field(Reader& reader, CredentialText& text) {
   return field("name", [&](View v) {
@@ -68,14 +72,14 @@ void read_basic(Reader& reader, View at, const std::string& consumer, Credential
   std::string password;
   std::string held;  // by a file: a hash, or else the password
   text.id = consumer;
-  read_mapping(reader, at, name_field(reader, text),
-               field("username",
-                     [&](View v) {
-                       read_text(reader, v, text.id, 1, 256, is_user_name, "a user name of visible ASCII without ':'");
-                     }),
-               text_field(reader, "password", password, auth::kMostPassword),
-               text_field(reader, "passwordHash", text.material), secret_field(reader, text),
-               file_field(reader, "file", held, auth::kMostPassword));
+  read_mapping(
+      reader, at, name_field(reader, text),
+      field("username",
+            [&](View v) {
+              read_text(reader, v, text.id, 1, 256, is_user_name, "a user name without ':' and control characters");
+            }),
+      text_field(reader, "password", password, auth::kMostPassword), text_field(reader, "passwordHash", text.material),
+      secret_field(reader, text), file_field(reader, "file", held, auth::kMostPassword));
   if (!text.material.empty() && !auth::is_password_hash(text.material))
     reader.error(
         at.find("passwordHash"),
