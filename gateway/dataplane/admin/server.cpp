@@ -30,6 +30,7 @@ namespace {
 /// questions, of which a probe's has to be answered within a second.
 constexpr std::size_t kThreads = 64;
 constexpr std::chrono::seconds kLoopLimit{5};
+constexpr std::size_t kBodyLimit = 64 * 1024;  // nobody has to send one: parameters stand in the query
 
 /// Threads that begin as they are needed: most of the time nobody asks, and each costs some 20 KiB.
 /// Owner: an httplib::Server. Thread: enqueue() and shutdown() of the one that listens.
@@ -124,16 +125,16 @@ Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {
   state_->http.set_keep_alive_timeout(5);
   state_->http.set_read_timeout(5);
   state_->http.set_write_timeout(5);
-  state_->http.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+  state_->http.set_payload_max_length(kBodyLimit);
+  // Once the body was read: what is left of it would be taken for the connection's next request.
+  state_->http.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
     const auto known = state_->methods.find(request.path);
-    if (known == state_->methods.end() || known->second.contains(request.method))
-      return httplib::Server::HandlerResponse::Unhandled;
+    if (known == state_->methods.end() || known->second.contains(request.method)) return;
     std::string allowed;
     for (const auto& method : known->second) allowed += (allowed.empty() ? "" : ", ") + method;
     response.status = 405;
     response.set_header("Allow", allowed);
     response.set_content("{\"error\": \"found " + request.method + ", expected " + allowed + "\"}", "application/json");
-    return httplib::Server::HandlerResponse::Handled;
   });
   state_->http.set_exception_handler(
       [](const httplib::Request&, httplib::Response& response, const std::exception_ptr&) {

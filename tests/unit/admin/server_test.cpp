@@ -2,13 +2,18 @@
 #include "fairlead/admin/server.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <filesystem>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <thread>
 
 #include "fairlead/admin/client.hpp"
+#include "fairlead/base/fd.hpp"
 
 namespace fairlead::admin {
 namespace {
@@ -33,6 +38,30 @@ class AdminServer : public testing::Test {
     thread_ = std::thread([this] { loop_->run(); });
   }
   [[nodiscard]] std::string path() const { return folder_ + "/socket"; }
+  [[nodiscard]] Fd connected() const {
+    Fd peer(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path().copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(::connect(peer.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    return peer;
+  }
+  /// The answer, whose head says how long it is; what came until the connection ended where it says nothing.
+  static std::string ask(const Fd& peer, const std::string& question) {
+    EXPECT_EQ(::send(peer.get(), question.data(), question.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(question.size()));
+    constexpr std::string_view kLength = "Content-Length: ";
+    std::string answer;
+    char piece[4096];
+    for (ssize_t got = 0; (got = ::recv(peer.get(), piece, sizeof piece, 0)) > 0;) {
+      answer.append(piece, static_cast<std::size_t>(got));
+      const auto head = answer.find("\r\n\r\n");
+      const auto length = answer.find(kLength);
+      if (head == std::string::npos || length > head) continue;
+      if (answer.size() == head + 4 + std::stoul(answer.substr(length + kLength.size()))) break;
+    }
+    return answer;
+  }
 
   std::string folder_;
   std::unique_ptr<event::Loop> loop_;
@@ -49,6 +78,22 @@ TEST_F(AdminServer, OutlivesAnAnswerThatCannotBeMade) {
   const Client client(path());
   EXPECT_FALSE(client.get("/bad"));
   EXPECT_EQ(client.get("/good"), "good") << "the loop goes on";
+}
+
+// What follows on a connection is a request of its own, whatever came with one that is not taken.
+TEST_F(AdminServer, AMethodThatIsNotTakenLeavesTheConnectionInOrder) {
+  server_->get("/page", [](const Request&) { return Response{.body = "the page"}; });
+  start();
+  const Fd peer = connected();
+  const std::string body(20000, 'x');  // more than the server reads with the head
+  for (const auto& refused : {"POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n" + body,
+                              "PUT /page HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n" + body,
+                              std::string("DELETE /page HTTP/1.1\r\nHost: a\r\n\r\n")}) {
+    const auto answer = ask(peer, refused);
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 405 ")) << answer;
+    EXPECT_NE(answer.find("\r\nAllow: GET, HEAD\r\n"), std::string::npos) << answer;
+  }
+  EXPECT_TRUE(ask(peer, "GET /page HTTP/1.1\r\nHost: a\r\n\r\n").ends_with("the page"));
 }
 
 TEST_F(AdminServer, ItsSocketIsOfItsUserAlone) {
