@@ -179,7 +179,31 @@ struct DiagnosticsDeleter {
   void operator()(fy_diag* diagnostics) const { fy_diag_destroy(diagnostics); }
 };
 
-/// Keys that are given twice are let through: take_pair() says where.
+struct ParserDeleter {
+  void operator()(fy_parser* parser) const { fy_parser_destroy(parser); }
+};
+
+Error unreadable(const std::string& file, fy_diag* diagnostics) {
+  void* cursor = nullptr;
+  const auto* error = fy_diag_errors_iterate(diagnostics, &cursor);
+  if (error == nullptr || error->msg == nullptr) return {file + ": cannot be read as YAML"};
+  std::string message = error->msg;
+  while (message.ends_with('\n')) message.pop_back();
+  return {file + ":" + std::to_string(std::max(error->line, 1)) + ": cannot be read as YAML: " + message};
+}
+
+bool is_empty(fy_document* document) {
+  fy_node* root = fy_document_root(document);
+  return root == nullptr || fy_node_is_null(root);
+}
+
+int line_of(fy_document* document) {
+  const auto* mark = fy_document_state_start_mark(fy_document_get_document_state(document));
+  return mark == nullptr ? 0 : mark->line + 1;
+}
+
+/// The one document that says something; none where all are empty, as "---" alone. Keys that are given twice are let
+/// through: take_pair() says where.
 Result<Document> parse(const std::string& file, const std::string& text) {
   fy_diag_cfg how{};
   fy_diag_cfg_default(&how);
@@ -188,14 +212,18 @@ Result<Document> parse(const std::string& file, const std::string& text) {
   fy_parse_cfg config{};
   config.diag = diagnostics.get();
   config.flags = static_cast<fy_parse_cfg_flags>(FYPCF_QUIET | FYPCF_ALLOW_DUPLICATE_KEYS);
-  Document document(fy_document_build_from_string(&config, text.data(), text.size()));
-  if (document) return document;
-  void* cursor = nullptr;
-  const auto* error = fy_diag_errors_iterate(diagnostics.get(), &cursor);
-  if (error == nullptr || error->msg == nullptr) return fail(file + ": cannot be read as YAML");
-  std::string message = error->msg;
-  while (message.ends_with('\n')) message.pop_back();
-  return fail(file + ":" + std::to_string(std::max(error->line, 1)) + ": cannot be read as YAML: " + message);
+  const std::unique_ptr<fy_parser, ParserDeleter> parser(fy_parser_create(&config));
+  if (!parser || fy_parser_set_string(parser.get(), text.data(), text.size()) != 0)
+    return fail(unreadable(file, diagnostics.get()));
+  Document found;
+  while (Document next{fy_parse_load_document(parser.get())}) {
+    if (is_empty(next.get())) continue;
+    if (found)
+      return fail(file + ":" + std::to_string(line_of(next.get())) + ": found a second document, expected one");
+    found = std::move(next);
+  }
+  if (fy_parser_get_stream_error(parser.get())) return fail(unreadable(file, diagnostics.get()));
+  return found;
 }
 
 Result<> take_pair(Settings& settings, std::set<std::string>& seen, const std::string& file, fy_node_pair* pair) {
@@ -253,8 +281,8 @@ Result<> read_settings(Settings& settings, const std::string& file) {
   if (has_directive(text))
     return fail(file + ": found a line that begins with '%', expected no directives (%YAML, %TAG)");
   FL_TRY(const auto document, parse(file, text));
+  if (!document) return {};
   fy_node* root = fy_document_root(document.get());
-  if (root == nullptr || fy_node_is_null(root)) return {};  // "---" alone
   if (!fy_node_is_mapping(root)) return fail(file + ": found no mapping, expected settings as \"name: value\"");
   std::set<std::string> seen;
   void* cursor = nullptr;

@@ -161,6 +161,19 @@ spec: {action: DENY, rules: [{from: [{source: {principals: [corp.example/ns/shop
                                     self.folder / "objects"], capture_output=True, text=True)
             self.assertEqual((ended.returncode, ended.stderr), (0, ""), text)
 
+    def test_settings_are_one_document(self):
+        (self.folder / "objects").mkdir()
+        for text, fault in (("node: a\n---\nnode: b\n", ":2: found a second document, expected one"),
+                            ("# ours\nnode: a\n...\n---\n# theirs\npolicy: off\n", ":4: found a second document, expected one"),
+                            ("node: a\n---\n[", ":4: cannot be read as YAML"),
+                            ("---\n---\nnodes: a\n", ":3: nodes: found an unknown setting"),
+                            ("---\nnode: a\n...\n", ""), ("node: a\n---\n", ""), ("---\n---\nnode: a\n---\n# end\n", "")):
+            (self.folder / "settings").write_text(text)
+            ended = subprocess.run([PROGRAMS[0], "--settings", self.folder / "settings", "check",
+                                    self.folder / "objects"], capture_output=True, text=True)
+            self.assertEqual(ended.returncode, 1 if fault else 0, text)
+            self.assertIn(f"{self.folder}/settings{fault}" if fault else "", ended.stderr)
+
     def test_a_wrong_command_line_gives_2(self):
         for words in (["--bogus"], ["check"], ["check", "a", "b"], ["frobnicate"], ["uninstall", "more"]):
             ended = subprocess.run([PROGRAMS[0], *words], capture_output=True, text=True)
