@@ -198,6 +198,19 @@ void read_strings(Reader& reader, View at, std::vector<std::string>& out) {
   out.shrink_to_fit();
 }
 
+bool is_reachable(Reader& reader, View at, const Address& address) {
+  static const Cidr kLinkLocal[] = {*Cidr::parse("169.254.0.0/16"), *Cidr::parse("fe80::/10"),
+                                    *Cidr::parse("224.0.0.0/24"), *Cidr::parse("ff02::/16")};
+  if (address.is_unspecified()) {
+    reader.error(at, "an address that can be reached");
+  } else if (std::ranges::any_of(kLinkLocal, [&](const Cidr& block) { return block.contains(address); })) {
+    reader.error(at, "an address outside of the link-local ranges");
+  } else {
+    return true;
+  }
+  return false;
+}
+
 void read_addresses(Reader& reader, View at, std::vector<Address>& out) {
   reader.items(at, [&](View item) {
     if (const auto address = reader.address(item)) out.push_back(*address);

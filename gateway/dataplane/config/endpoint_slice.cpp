@@ -9,14 +9,22 @@ namespace {
 
 enum class AddressType : std::uint8_t { kIpv4, kIpv6, kFqdn };
 
-void read_endpoint_addresses(Reader& reader, View at, AddressType type, model::Endpoint& out) {
+/// What is the same for all endpoints of a slice.
+struct SliceKind {
+  AddressType type;
+  bool from_pods;
+};
+
+void read_endpoint_addresses(Reader& reader, View at, SliceKind kind, model::Endpoint& out) {
   reader.items(at, [&](View item) {
     const auto address = reader.address(item);
     if (!address) return;
-    if (address->is_v4() != (type == AddressType::kIpv4))
-      return reader.error(item, type == AddressType::kIpv4 ? "an IPv4 address, as addressType says"
-                                                           : "an IPv6 address, as addressType says");
-    if (address->is_unspecified()) return reader.error(item, "an address that can be reached");
+    const bool v4 = kind.type == AddressType::kIpv4;
+    if (address->is_v4() != v4)
+      return reader.error(item, v4 ? "an IPv4 address, as addressType says" : "an IPv6 address, as addressType says");
+    if (!is_reachable(reader, item, *address)) return;
+    if (kind.from_pods && address->is_loopback())
+      reader.warn(item, "a loopback address: each client reaches its own pod or node by it");
     out.addresses.push_back(*address);
   });
   out.addresses.shrink_to_fit();
@@ -53,11 +61,11 @@ void read_hints(Reader& reader, View at, model::Endpoint& out) {
     out.hints = std::make_shared<const model::EndpointHints>(std::move(hints));
 }
 
-void read_endpoint(Reader& reader, View at, AddressType type, model::Endpoint& out) {
+void read_endpoint(Reader& reader, View at, SliceKind kind, model::Endpoint& out) {
   reader.fields(at, [&](View field) {
     const auto key = field.key();
     if (key == "addresses") {
-      read_endpoint_addresses(reader, field, type, out);
+      read_endpoint_addresses(reader, field, kind, out);
     } else if (key == "conditions") {
       read_conditions(reader, field, out);
     } else if (key == "nodeName") {
@@ -139,7 +147,7 @@ void check_weight(Reader& reader, View root, const model::EndpointSlice& slice) 
 
 }  // namespace
 
-model::EndpointSlice read_endpoint_slice(Reader& reader, View root) {
+model::EndpointSlice read_endpoint_slice(Reader& reader, View root, bool from_pods) {
   model::EndpointSlice out;
   out.metadata = read_metadata(reader, root, true);
   if (const auto* service = model::find_label(out.metadata.labels, "kubernetes.io/service-name"))
@@ -153,14 +161,14 @@ model::EndpointSlice read_endpoint_slice(Reader& reader, View root) {
   const auto found = reader.one_of(type, {"IPv4", "IPv6", "FQDN"});
   read_ports(reader, root.find("ports"), out);
   if (!found) return out;
-  if (static_cast<AddressType>(*found) == AddressType::kFqdn) {
+  const SliceKind kind{.type = static_cast<AddressType>(*found), .from_pods = from_pods};
+  if (kind.type == AddressType::kFqdn) {
     read_names(reader, root.find("endpoints"), out.names);
     return out;
   }
   reserve_for(root.find("endpoints"), out.endpoints);
-  reader.items(root.find("endpoints"), [&](View item) {
-    read_endpoint(reader, item, static_cast<AddressType>(*found), out.endpoints.emplace_back());
-  });
+  reader.items(root.find("endpoints"),
+               [&](View item) { read_endpoint(reader, item, kind, out.endpoints.emplace_back()); });
   return out;
 }
 

@@ -13,11 +13,12 @@ using model::kGatewayGroup;
 
 /// To the gateway a service is a name of backends, and may stand for a host name.
 model::Object read_backend_service(Reader& reader, View root) { return read_service(reader, root, false); }
+model::Object read_backend_slice(Reader& reader, View root) { return read_endpoint_slice(reader, root, false); }
 
 constexpr std::array<KnownKind, 21> kGatewayKinds{{
     {"Namespace", "", model::Kind::kNamespace, false, read_as<read_namespace>},
     {"Service", "", model::Kind::kService, true, read_backend_service},
-    {"EndpointSlice", "discovery.k8s.io", model::Kind::kEndpointSlice, true, read_as<read_endpoint_slice>},
+    {"EndpointSlice", "discovery.k8s.io", model::Kind::kEndpointSlice, true, read_backend_slice},
     {"GatewayClass", kGatewayGroup, model::Kind::kGatewayClass, false, read_as<read_gateway_class>},
     {"Gateway", kGatewayGroup, model::Kind::kGateway, true, read_as<read_gateway>},
     {"ListenerSet", kGatewayGroup, model::Kind::kListenerSet, true, read_as<read_listener_set>},

@@ -13,7 +13,8 @@ model::Node read_node(Reader& reader, View root);
 model::Pod read_pod(Reader& reader, View root);
 /// serves_addresses: whether a service without an address is worth a remark.
 model::Service read_service(Reader& reader, View root, bool serves_addresses);
-model::EndpointSlice read_endpoint_slice(Reader& reader, View root);
+/// from_pods: whether clients ask from network namespaces of their own, each with a loopback of its own.
+model::EndpointSlice read_endpoint_slice(Reader& reader, View root, bool from_pods);
 model::DestinationRule read_destination_rule(Reader& reader, View root);
 model::NetworkPolicy read_network_policy(Reader& reader, View root);
 model::AuthorizationPolicy read_authorization_policy(Reader& reader, View root);
@@ -37,6 +38,9 @@ model::Labels read_labels(Reader& reader, View at);
 model::Selector read_selector(Reader& reader, View at);
 void read_strings(Reader& reader, View at, std::vector<std::string>& out);
 void read_addresses(Reader& reader, View at, std::vector<Address>& out);
+/// An error for what Kubernetes takes neither for an endpoint nor for an external address: unspecified, link-local,
+/// link-local multicast. Loopback, which it does not take either, is left to the caller.
+bool is_reachable(Reader& reader, View at, const Address& address);
 /// TCP or UDP; nothing for SCTP (warned of) and for what is no protocol (error).
 std::optional<model::Protocol> read_protocol(Reader& reader, View at);
 /// A port number or an IANA service name.

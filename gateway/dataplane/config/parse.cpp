@@ -15,13 +15,14 @@ namespace {
 
 /// The agent balances the addresses of services.
 model::Object read_balanced_service(Reader& reader, View root) { return read_service(reader, root, true); }
+model::Object read_balanced_slice(Reader& reader, View root) { return read_endpoint_slice(reader, root, true); }
 
 constexpr std::array<KnownKind, 8> kAgentKinds{{
     {"Namespace", "", model::Kind::kNamespace, false, read_as<read_namespace>},
     {"Node", "", model::Kind::kNode, false, read_as<read_node>},
     {"Pod", "", model::Kind::kPod, true, read_as<read_pod>},
     {"Service", "", model::Kind::kService, true, read_balanced_service},
-    {"EndpointSlice", "discovery.k8s.io", model::Kind::kEndpointSlice, true, read_as<read_endpoint_slice>},
+    {"EndpointSlice", "discovery.k8s.io", model::Kind::kEndpointSlice, true, read_balanced_slice},
     {"DestinationRule", "networking.istio.io", model::Kind::kDestinationRule, true, read_as<read_destination_rule>},
     {"NetworkPolicy", "networking.k8s.io", model::Kind::kNetworkPolicy, true, read_as<read_network_policy>,
      refused_network_policy},

@@ -102,9 +102,12 @@ std::optional<Address> read_service_address(Reader& reader, View at) {
   return std::nullopt;
 }
 
-void read_service_addresses(Reader& reader, View at, std::vector<Address>& out) {
+void read_external_addresses(Reader& reader, View at, std::vector<Address>& out) {
   reader.items(at, [&](View item) {
-    if (const auto address = read_service_address(reader, item)) out.push_back(*address);
+    const auto address = reader.address(item);
+    if (!address || !is_reachable(reader, item, *address)) return;
+    if (address->is_loopback()) return reader.error(item, "an address outside of the loopback range");
+    out.push_back(*address);
   });
   out.shrink_to_fit();
 }
@@ -159,7 +162,7 @@ void read_spec_field(Reader& reader, View field, model::Service& out) {
   if (key == "ports") {
     read_ports(reader, field, out.ports);
   } else if (key == "externalIPs") {
-    read_service_addresses(reader, field, out.external_ips);
+    read_external_addresses(reader, field, out.external_ips);
   } else if (key == "selector") {
     out.selector = read_labels(reader, field);
   } else if (key == "type") {

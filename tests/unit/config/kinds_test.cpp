@@ -95,6 +95,16 @@ TEST(EndpointSliceObject, WhatIsLeftOutIsNamed) {
   EXPECT_THAT(fqdn.remarks, IsEmpty());
 }
 
+// Kubernetes does not take one; by hand it is the quickest way to a server on a machine's own loopback.
+TEST(EndpointSliceObject, ALoopbackAddressIsServedWithARemark) {
+  const auto read = read_valid<model::EndpointSlice>(
+      "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: x}\naddressType: IPv4\n"
+      "ports: [{port: 1}]\nendpoints: [{addresses: [127.0.0.1]}, {addresses: [10.0.0.1]}]\n");
+  ASSERT_TRUE(read.object);
+  EXPECT_EQ(read.object->endpoints.size(), 2U);
+  EXPECT_THAT(read.remarks, ElementsAre(HasSubstr("a loopback address: each client reaches its own pod or node")));
+}
+
 TEST(EndpointSliceObject, ItsWeight) {
   const auto with = [](const char* annotations) {
     return read_valid<model::EndpointSlice>(std::string("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
