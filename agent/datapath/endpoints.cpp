@@ -26,15 +26,21 @@ bool in_zone(const Candidate& candidate, const Topology& topology) {
   return !topology.zone.empty() && candidate.endpoint->zone == topology.zone;
 }
 
+struct Usable {
+  std::vector<std::uint32_t> indexes;
+  bool draining = false;
+};
+
 /// Ready ones; while there are none, those that still serve although they terminate (KEP-1669).
-std::vector<std::uint32_t> usable(std::span<const Candidate> candidates, bool local_only, const Topology& topology) {
+Usable usable(std::span<const Candidate> candidates, bool local_only, const Topology& topology) {
   std::vector<std::uint32_t> ready, draining;
   for (std::uint32_t i = 0; i < candidates.size(); ++i) {
     if (candidates[i].weight == 0 || (local_only && !is_local(candidates[i], topology))) continue;
     if (candidates[i].ready) ready.push_back(i);
     else if (candidates[i].draining) draining.push_back(i);
   }
-  return ready.empty() ? draining : ready;
+  if (ready.empty()) return {.indexes = std::move(draining), .draining = true};
+  return {.indexes = std::move(ready)};
 }
 
 std::vector<Choice> flat(std::span<const Candidate> candidates, std::span<const std::uint32_t> indexes) {
@@ -205,10 +211,12 @@ std::vector<Candidate> candidates_of(const model::Service& service, const model:
 std::vector<Choice> choose(const model::Service& service, std::span<const Candidate> candidates, bool local_only,
                            const model::TrafficPolicy* policy, const Topology& topology,
                            std::vector<std::string>& warnings) {
-  const auto indexes = usable(candidates, local_only, topology);
+  const auto [indexes, draining] = usable(candidates, local_only, topology);
   if (indexes.empty() || local_only) return flat(candidates, indexes);
   if (policy != nullptr)
     if (auto choices = by_policy(candidates, indexes, *policy, topology, warnings)) return std::move(*choices);
+  // As kube-proxy has it: what is on its way out shares what is left, wherever it is.
+  if (draining) return flat(candidates, indexes);
   if (auto choices = hinted(candidates, indexes, topology)) return std::move(*choices);
   if (service.distribution == TrafficDistribution::kNone) return flat(candidates, indexes);
   const bool prefer_node = service.distribution == TrafficDistribution::kPreferSameNode;

@@ -31,19 +31,17 @@ void read_endpoint_addresses(Reader& reader, View at, SliceKind kind, model::End
 }
 
 void read_conditions(Reader& reader, View at, model::Endpoint& out) {
-  std::optional<bool> serving;
   reader.fields(at, [&](View field) {
     if (field.key() == "ready") {
       reader.read(field, out.ready);
     } else if (field.key() == "serving") {
-      reader.read(field, serving.emplace(true));
+      reader.read(field, out.serving);
     } else if (field.key() == "terminating") {
       reader.read(field, out.terminating);
     } else {
       reader.unknown(field);
     }
   });
-  out.serving = serving.value_or(out.ready);  // discovery/v1: nil serving means as ready
 }
 
 void read_hints(Reader& reader, View at, model::Endpoint& out) {

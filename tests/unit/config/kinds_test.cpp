@@ -64,7 +64,7 @@ TEST(EndpointSliceObject, ConditionsThatAreNotGiven) {
   const auto read = read_valid<model::EndpointSlice>(kSlice);
   ASSERT_TRUE(read.object);
   const auto& unready = read.object->endpoints[2];
-  EXPECT_TRUE(!unready.ready && !unready.serving && !unready.terminating);  // serving: as ready
+  EXPECT_TRUE(!unready.ready && unready.serving && !unready.terminating);
   const auto& silent = read.object->endpoints[3];
   EXPECT_TRUE(silent.ready && silent.serving && !silent.terminating);
 }

@@ -51,6 +51,10 @@ class DesiredTest : public ::testing::Test {
   Topology topology_;
 };
 
+std::shared_ptr<const model::EndpointHints> for_zone(const char* zone) {
+  return std::make_shared<const model::EndpointHints>(model::EndpointHints{{zone}, {}});
+}
+
 TEST_F(DesiredTest, ReadyEndpointsGetConnectionsOthersKeepTheirRows) {
   add("10.0.0.1", "n1", "z1");
   add("10.0.0.2", "n2", "z2").ready = false;
@@ -72,6 +76,20 @@ TEST_F(DesiredTest, TerminatingServeOnlyWhileNoneIsReady) {
   EXPECT_EQ(level(rows().ports[0], 0), Names{"10.0.0.1"});
   add("10.0.0.2", "n1", "z1");
   EXPECT_EQ(level(rows().ports[0], 0), Names{"10.0.0.2"});
+}
+
+// kube-proxy: what is left is shared wherever it is, and hints are for what is ready.
+TEST_F(DesiredTest, TerminatingServeWithoutRegardToTheirPlace) {
+  for (const auto& [address, node, zone] : {std::tuple("10.0.0.1", "n1", "z1"), {"10.0.0.2", "n2", "z2"}}) {
+    auto& draining = add(address, node, zone);
+    draining.ready = false;
+    draining.terminating = true;
+    draining.hints = for_zone(zone);
+  }
+  service_.distribution = TrafficDistribution::kPreferSameZone;
+  EXPECT_EQ(level(rows().ports[0], 0), (Names{"10.0.0.1", "10.0.0.2"}));
+  add("10.0.0.3", "n1", "z1").hints = for_zone("z1");
+  EXPECT_EQ(level(rows().ports[0], 0), Names{"10.0.0.3"});
 }
 
 TEST_F(DesiredTest, InternalLocalHoldsOwnEndpointsOnly) {
@@ -121,10 +139,6 @@ TEST_F(DesiredTest, SlicesHaveWeights) {
   EXPECT_EQ(spec.slots[0].weight, 30U);
   EXPECT_EQ(spec.slots[1].weight, 10U);
   EXPECT_TRUE(desired.warnings.empty());
-}
-
-std::shared_ptr<const model::EndpointHints> for_zone(const char* zone) {
-  return std::make_shared<const model::EndpointHints>(model::EndpointHints{{zone}, {}});
 }
 
 TEST_F(DesiredTest, HintsCountOnlyIfAllEndpointsHaveThem) {
