@@ -282,7 +282,7 @@ Result<Json> pairs_view(const Sources& sources) {
                     {"source", found.source.text()},
                     {"destination", found.destination.text()},
                     {"service", found.has_service ? found.service.text() : ""},
-                    {"port", ntohs(pair.key.port)},
+                    {"port", found.port},
                     {"protocol", proto_name(pair.key.proto)},
                     {"opened", stats.opened},
                     {"closed", stats.closed},

@@ -28,7 +28,7 @@ metrics::Labels own_labels(const fl_pair_key& key, const PairNames& names) {
   metrics::Labels labels = {
       {"reporter", reporter_name(key.reporter)}, {"source", names.source.text()},
       {"destination", names.destination.text()}, {"service", names.has_service ? names.service.text() : ""},
-      {"port", std::to_string(ntohs(key.port))}, {"protocol", proto_name(key.proto)}};
+      {"port", std::to_string(names.port)},      {"protocol", proto_name(key.proto)}};
   const Address address(key.source_addr);
   if (!address.is_unspecified()) labels.emplace_back("source_address", address.text());
   return labels;
@@ -98,11 +98,13 @@ PairNames names_of(const fl_pair_key& key, Names& names) {
     found.has_service = true;
     found.service = *service;
   }
+  // A NodePort is one of the ways to the service's port; the server's side knows its own port only.
+  found.port = service != nullptr && key.reporter == FL_REPORTER_SOURCE ? service->port : ntohs(key.port);
   return found;
 }
 
 std::string istio_labels(const fl_pair_key& key, const PairNames& names, const std::string& domain) {
-  const auto& [source, destination, has_service, service] = names;
+  const auto& [source, destination, has_service, service, unused] = names;
   const std::string unknown = "unknown";
   const auto of_node = [&](const std::string& ns) { return ns.empty() ? unknown : ns; };  // which is in no namespace
   return label_text({

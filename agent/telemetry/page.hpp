@@ -18,7 +18,8 @@ struct PairNames {
   WorkloadLabels source;
   WorkloadLabels destination;
   bool has_service = false;
-  ServiceLabels service;
+  ServiceLabels service{};
+  std::uint16_t port = 0;
 };
 [[nodiscard]] PairNames names_of(const fl_pair_key& key, Names& names);
 

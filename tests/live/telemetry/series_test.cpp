@@ -97,6 +97,26 @@ TEST_F(SeriesTest, SayWhatAConnectionMovedAndHowFast) {
   EXPECT_EQ(shown("fairlead_backend_connections_failed_total", backend), -1) << "none failed";
 }
 
+// A NodePort is a way to the service's port, not a port that it has beside that.
+TEST_F(SeriesTest, NameThePortOfTheServiceWhicheverWayItWasAsked) {
+  const TestServer tcp(Protocol::kTcp, kServer, "server", &server_);
+  auto text = service("TCP", tcp.port(), "t", "10.96.0.1");
+  text.insert(text.find("protocol: TCP}]}"), "nodePort: 31580, ");
+  node_.write("tcp", text);
+  node_.write("far",
+              "apiVersion: v1\nkind: Node\nmetadata: {name: far}\nstatus: {addresses: [{type: InternalIP, address: "
+              "192.0.2.77}]}\n");
+  node_.start_agent();
+  ASSERT_EQ(ask_tcp("192.0.2.77", 31580, &client_), "server");
+  ASSERT_EQ(ask_tcp("10.96.0.1", 80, &client_), "server");
+  auto labels = from("client");
+  labels["service"] = "default/t";
+  labels["port"] = "80";
+  EXPECT_TRUE(comes_to(node_.process(), kOpened, labels, 2));
+  labels["port"] = "31580";
+  EXPECT_EQ(shown(kOpened, labels), -1);
+}
+
 /// Buckets of the pairs are of steps of two, those of backends of steps of four.
 TEST_F(SeriesTest, OfBackendsHaveEverySecondBucketOfConnectDurations) {
   constexpr int kConnects = 50;
