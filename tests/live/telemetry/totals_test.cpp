@@ -41,20 +41,44 @@ TEST_F(TotalsTest, ARefusedConnectIsNoConnection) {
   EXPECT_EQ(sample(node().agent(), "fairlead_service_over_limit_total", {{"service", "default/limited-total"}}), 3);
 }
 
+/// As if so many rows had been added to a table.
+void set_added(const Fd& counters, std::uint32_t counter, std::uint64_t rows) {
+  std::vector<std::uint64_t> each(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  each.front() = rows;
+  ASSERT_EQ(bpf_map_update_elem(counters.get(), &counter, each.data(), BPF_ANY), 0);
+}
+
 TEST_F(TotalsTest, RowsBeyondATablesRoomHavePushedOutOthers) {
   const auto evicted = [] {
     return sample(node().agent(), "fairlead_fallbacks_total", {{"reason", "affinity_evicted"}});
   };
-  const std::uint32_t key = FL_C_AFFINITY_ADDED;
-  std::vector<std::uint64_t> each(static_cast<std::size_t>(libbpf_num_possible_cpus()));
-  each.front() = 65536;
-  ASSERT_EQ(bpf_map_update_elem(node().map("fl_counters").get(), &key, each.data(), BPF_ANY), 0);
+  set_added(node().map("fl_counters"), FL_C_AFFINITY_ADDED, 65536);
   EXPECT_EQ(evicted(), 0);
   const TestServer server(Protocol::kTcp, "127.0.0.1", "one");
   const auto address = node().put(
       {.name = "affinity-total", .endpoints = {endpoint_of(server, "127.0.0.1")}, .spec = "sessionAffinity: ClientIP"});
   for (int i = 0; i < 2; ++i) EXPECT_EQ(connect_tcp(address, BalancedNode::kPort).error, 0);
   EXPECT_EQ(evicted(), 1);  // the second found the row of the first
+}
+
+TEST_F(TotalsTest, EachTableThatPushesOutHasItsRoom) {
+  const struct {
+    const char* map;
+    std::uint32_t counter;
+    const char* reason;
+  } rows[] = {{"fl_affinity", FL_C_AFFINITY_ADDED, "affinity_evicted"},
+              {"fl_udp_asked", FL_C_UDP_ASKED_ADDED, "udp_asked_evicted"},
+              {"fl_redir_comms", FL_C_REDIRECT_COMM_ADDED, "redirect_program_evicted"}};
+  for (const auto& row : rows) {
+    bpf_map_info info{};
+    std::uint32_t length = sizeof info;
+    ASSERT_EQ(bpf_obj_get_info_by_fd(node().map(row.map).get(), &info, &length), 0) << row.map;
+    const auto evicted = [&] { return sample(node().agent(), "fairlead_fallbacks_total", {{"reason", row.reason}}); };
+    set_added(node().map("fl_counters"), row.counter, info.max_entries);
+    EXPECT_EQ(evicted(), 0) << row.reason;
+    set_added(node().map("fl_counters"), row.counter, info.max_entries + std::uint64_t{3});
+    EXPECT_EQ(evicted(), 3) << row.reason;
+  }
 }
 
 TEST_F(TotalsTest, V6BackendsStandInBrackets) {
