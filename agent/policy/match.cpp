@@ -25,8 +25,8 @@ bool matches_one(const MatchContext& context, const std::string& policy_ns, cons
   return !want.pods || want.pods->matches(peer.labels);
 }
 
-bool any_text(const Strings& patterns, const std::string& value) {
-  return std::ranges::any_of(patterns, [&](const auto& pattern) { return matches_text(pattern, value); });
+bool any_namespace(const Strings& patterns, const std::string& ns) {
+  return std::ranges::any_of(patterns, [&](const auto& pattern) { return matches_namespace(pattern, ns); });
 }
 
 /// A list and its negation: an empty list asks for nothing; a value that is not there is in no list.
@@ -70,9 +70,8 @@ bool is_of_others(const model::Mesh& mesh, const std::string& pattern) {
 /// "ns/sa", or "sa" of the policy's namespace.
 bool any_account(const Strings& accounts, const std::string& policy_ns, const Traits& peer) {
   return std::ranges::any_of(accounts, [&](const std::string& account) {
-    const auto slash = account.find('/');
-    return slash == std::string::npos ? peer.ns == policy_ns && matches_text(account, peer.service_account)
-                                      : matches_text(account, peer.ns + "/" + peer.service_account);
+    const bool whole = account.find('/') != std::string::npos;
+    return (whole ? account : policy_ns + "/" + account) == peer.ns + "/" + peer.service_account;
   });
 }
 
@@ -82,7 +81,7 @@ bool matches_from(const MatchContext& context, const std::string& policy_ns, con
     return std::ranges::any_of(blocks, [&](const Cidr& block) { return within(block, peer); });
   };
   const auto in_principals = [&](const Strings& list) { return any_principal(context, list, peer); };
-  const auto in_namespaces = [&](const Strings& list) { return any_text(list, peer.ns); };
+  const auto in_namespaces = [&](const Strings& list) { return any_namespace(list, peer.ns); };
   const auto in_accounts = [&](const Strings& list) { return any_account(list, policy_ns, peer); };
   return listed(source.principals, source.not_principals, peer.pod, in_principals) &&
          listed(source.namespaces, source.not_namespaces, peer.pod, in_namespaces) &&
@@ -101,7 +100,8 @@ bool matches_when(const MatchContext& context, const std::string& policy_ns, con
           return block && within(*block, peer);
         });
       });
-    case Attribute::kSourceNamespace: return by(peer.pod, [&](const Strings& list) { return any_text(list, peer.ns); });
+    case Attribute::kSourceNamespace:
+      return by(peer.pod, [&](const Strings& list) { return any_namespace(list, peer.ns); });
     case Attribute::kSourcePrincipal:
       return by(peer.pod, [&](const Strings& list) { return any_principal(context, list, peer); });
     case Attribute::kSourceServiceAccount:
@@ -119,6 +119,21 @@ bool matches_text(const std::string& pattern, const std::string& value) {
   if (pattern.ends_with('*')) return value.starts_with(pattern.substr(0, pattern.size() - 1));
   if (pattern.starts_with('*')) return value.ends_with(pattern.substr(1));
   return pattern == value;
+}
+
+bool matches_namespace(std::string_view pattern, std::string_view ns) {
+  auto star = pattern.find('*');
+  if (star == std::string_view::npos) return pattern == ns;
+  if (!ns.starts_with(pattern.substr(0, star))) return false;
+  ns.remove_prefix(star);
+  pattern.remove_prefix(star + 1);
+  while ((star = pattern.find('*')) != std::string_view::npos) {
+    const auto found = ns.find(pattern.substr(0, star));
+    if (found == std::string_view::npos) return false;
+    ns.remove_prefix(found + star);
+    pattern.remove_prefix(star + 1);
+  }
+  return ns.ends_with(pattern);
 }
 
 bool matches_peer(const MatchContext& context, const std::string& policy_ns, const model::NetworkRule& rule,

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "agent/policy/traits.hpp"
 #include "fairlead/model/mesh.hpp"
@@ -28,5 +29,7 @@ struct MatchContext {
                                                             const model::AuthorizationPolicy& policy);
 /// Istio's string match: exact, "prefix*", "*suffix", "*" for any that is there.
 [[nodiscard]] bool matches_text(const std::string& pattern, const std::string& value);
+/// The same of namespaces, for which Istio takes a '*' anywhere, and several.
+[[nodiscard]] bool matches_namespace(std::string_view pattern, std::string_view ns);
 
 }  // namespace fairlead::policy

@@ -174,7 +174,8 @@ bool Peers::each_of_source(const model::AuthorizationSource& source, const Call&
   if (!source.namespaces.empty()) {
     each_in_namespaces(
         [&](const std::string& ns) {
-          return std::ranges::any_of(source.namespaces, [&](const auto& pattern) { return matches_text(pattern, ns); });
+          return std::ranges::any_of(source.namespaces,
+                                     [&](const auto& pattern) { return matches_namespace(pattern, ns); });
         },
         call);
     return true;

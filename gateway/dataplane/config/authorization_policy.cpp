@@ -58,11 +58,31 @@ bool read_request_source(Reader& reader, View field, model::AuthorizationSource&
 }
 
 /// As Istio does: an empty one matches nobody, and was meant for somebody.
-void read_patterns(Reader& reader, View at, std::vector<std::string>& out) {
-  read_strings(reader, at, out);
+void check_not_empty(Reader& reader, View at) {
   reader.items(at, [&](View item) {
     if (item.is_string() && item.text().empty()) reader.error(item, "a value that is not empty");
   });
+}
+
+void read_patterns(Reader& reader, View at, std::vector<std::string>& out) {
+  read_strings(reader, at, out);
+  check_not_empty(reader, at);
+}
+
+/// Istio takes them as they are: a '*' would match nobody, where somebody meant everybody.
+void check_account_names(Reader& reader, View at) {
+  reader.items(at, [&](View item) {
+    const auto text = item.text();
+    const auto slash = text.find('/');
+    const auto name = slash == std::string_view::npos ? text : text.substr(slash + 1);
+    if (item.is_string() && (slash == 0 || name.empty() || name.contains('/') || text.contains('*')))
+      reader.error(item, "a service account as NAME or NAMESPACE/NAME, without wildcards");
+  });
+}
+
+void read_accounts(Reader& reader, View at, std::vector<std::string>& out) {
+  read_strings(reader, at, out);
+  check_account_names(reader, at);
 }
 
 /// Istio refuses a source that names accounts beside what they stand for.
@@ -82,8 +102,8 @@ void read_source(Reader& reader, View at, Reach reach, model::AuthorizationSourc
     if (key == "notPrincipals") return read_patterns(reader, field, out.not_principals);
     if (key == "namespaces") return read_patterns(reader, field, out.namespaces);
     if (key == "notNamespaces") return read_patterns(reader, field, out.not_namespaces);
-    if (key == "serviceAccounts") return read_patterns(reader, field, out.service_accounts);
-    if (key == "notServiceAccounts") return read_patterns(reader, field, out.not_service_accounts);
+    if (key == "serviceAccounts") return read_accounts(reader, field, out.service_accounts);
+    if (key == "notServiceAccounts") return read_accounts(reader, field, out.not_service_accounts);
     if (key == "ipBlocks") return read_cidrs(reader, field, out.ip_blocks);
     if (key == "notIpBlocks") return read_cidrs(reader, field, out.not_ip_blocks);
     if (reach == Reach::kRequests && read_request_source(reader, field, out)) return;
@@ -136,13 +156,19 @@ void read_operation(Reader& reader, View at, Reach reach, model::AuthorizationOp
   });
 }
 
-/// Values that name addresses or ports and are none would match nobody, in silence.
+/// Values that cannot be any of what they stand for would match nobody, in silence.
 void check_values(Reader& reader, View values, model::AuthorizationCondition::Attribute attribute) {
   using Attribute = model::AuthorizationCondition::Attribute;
   std::vector<Cidr> blocks;
   std::vector<std::uint16_t> ports;
-  if (attribute == Attribute::kSourceIp || attribute == Attribute::kDestinationIp) read_cidrs(reader, values, blocks);
-  if (attribute == Attribute::kDestinationPort) read_port_strings(reader, values, ports);
+  switch (attribute) {
+    case Attribute::kSourceIp:
+    case Attribute::kDestinationIp: return read_cidrs(reader, values, blocks);
+    case Attribute::kDestinationPort: return read_port_strings(reader, values, ports);
+    case Attribute::kSourceServiceAccount: return check_account_names(reader, values);
+    case Attribute::kSourceNamespace:
+    case Attribute::kSourcePrincipal: return check_not_empty(reader, values);
+  }
 }
 
 /// The names in "[a][b]"; empty: it is no such text.
@@ -308,6 +334,14 @@ void check_custom(Reader& reader, View spec, const model::AuthorizationPolicy& p
                  "no field of tokens with action CUSTOM: the server is asked before they are looked at");
 }
 
+/// Istio refuses what denies nothing: a rule that was lost on the way would not be missed.
+void check_denial(Reader& reader, View spec, const model::AuthorizationPolicy& policy) {
+  if (policy.action != model::AuthorizationPolicy::Action::kDeny || !policy.rules.empty() || reader.failed()) return;
+  const std::string expected = "at least one rule with action DENY; {} denies everything";
+  if (const auto rules = spec.find("rules")) return reader.error(rules, expected);
+  reader.missing(spec, "rules", expected);
+}
+
 model::AuthorizationPolicy read_policy(Reader& reader, View root, Reach reach) {
   model::AuthorizationPolicy out;
   out.metadata = read_metadata(reader, root, true);
@@ -331,6 +365,7 @@ model::AuthorizationPolicy read_policy(Reader& reader, View root, Reach reach) {
     }
   });
   if (reach == Reach::kRequests) check_custom(reader, root.find("spec"), out);
+  check_denial(reader, root.find("spec"), out);
   if (is_dry_run(root) && !reader.failed()) {
     out.action = model::AuthorizationPolicy::Action::kAudit;
     reader.warn(root.find("metadata").find("annotations").find("istio.io/dry-run"),
