@@ -126,6 +126,13 @@ Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {
   state_->http.set_read_timeout(5);
   state_->http.set_write_timeout(5);
   state_->http.set_payload_max_length(kBodyLimit);
+  // The library bounds only bodies whose length it is told beforehand.
+  state_->http.set_pre_routing_handler([](const httplib::Request& request, httplib::Response& response) {
+    if (!request.has_header("Transfer-Encoding")) return httplib::Server::HandlerResponse::Unhandled;
+    response.status = 411;
+    response.set_content(R"({"error": "found Transfer-Encoding, expected Content-Length"})", "application/json");
+    return httplib::Server::HandlerResponse::Handled;
+  });
   // Once the body was read: what is left of it would be taken for the connection's next request.
   state_->http.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
     const auto known = state_->methods.find(request.path);

@@ -96,6 +96,15 @@ TEST_F(AdminServer, AMethodThatIsNotTakenLeavesTheConnectionInOrder) {
   EXPECT_TRUE(ask(peer, "GET /page HTTP/1.1\r\nHost: a\r\n\r\n").ends_with("the page"));
 }
 
+TEST_F(AdminServer, TakesNoBodyThatItCannotBound) {
+  server_->post("/page", [](const Request&) { return Response{.body = "taken"}; });
+  start();
+  const std::string head = "POST /page HTTP/1.1\r\nHost: a\r\n";
+  EXPECT_TRUE(ask(connected(), head + "Content-Length: 1\r\n\r\nx").ends_with("taken"));
+  EXPECT_TRUE(ask(connected(), head + "Content-Length: 70000\r\n\r\n" + std::string(70000, 'x')).contains(" 413 "));
+  EXPECT_TRUE(ask(connected(), head + "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n").contains(" 411 "));
+}
+
 TEST_F(AdminServer, ItsSocketIsOfItsUserAlone) {
   struct stat found{};
   ASSERT_EQ(::stat(path().c_str(), &found), 0);
