@@ -177,6 +177,16 @@ class JsonLogTest(unittest.TestCase):
         self.assertEqual(page.sum("fairlead_gateway_requests_begun_total"), 5)
         self.assertEqual(page.sum("fairlead_gateway_active_requests"), 0)
 
+    def test_what_a_refused_client_is_told_counts_as_sent(self):
+        head = b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n"
+        requests = [b"GET /%zz HTTP/1.1\r\nhost: a\r\n\r\n", head + b"\r\nzz\r\n", head + b"x : 1\r\n\r\n",
+                    head + b"\r\n0\r\nhost: b\r\n\r\n"]
+        for number, request in enumerate(requests, 1):
+            with self.subTest(request=request):
+                _, _, body = raw(self.gateway.port, request).partition(b"\r\n\r\n")
+                self.assertNotEqual(body, b"")
+                self.assertEqual(self.log.await_rows(number)[-1]["bytes_sent"], len(body))
+
     def test_a_backend_that_is_not_there_is_named_with_the_reason(self):
         self.backend.close()
         self.assertEqual(curl_status("-X", "POST", self.gateway.url + "/name"), "503")

@@ -65,10 +65,10 @@ class H1ServerSession final : public ServerSession, private ServerStream, privat
   void accept_request(H1Request& request, std::size_t behind);
   void accept_upgrade(const H1Request& request);
   void hand_over(std::span<char> bytes);
-  void answer_refusal(H1Refusal why);
+  Refusal answer_refusal(H1Refusal why);
   void refuse(H1Refusal why);
   void refuse_stream();
-  void write_answer(std::uint16_t status, std::string_view text, std::string_view version);
+  std::uint64_t write_answer(std::uint16_t status, std::string_view text, std::string_view version);
   void tell_reset(Reset why, bool reset_connection);
   void send_continue();
   bool framed(const ResponseHead& head, bool end, H1Line& line);
@@ -233,10 +233,7 @@ void H1ServerSession::on_timeout(Wait what) {
 // Refusals.
 
 /// Of a head: no stream has come of it.
-void H1ServerSession::refuse(H1Refusal why) {
-  owner_.on_refused(refusal_status(why), refusal_text(why));
-  answer_refusal(why);
-}
+void H1ServerSession::refuse(H1Refusal why) { owner_.on_refused(answer_refusal(why)); }
 
 /// Of a body, or of its delay: the exchange ends.
 void H1ServerSession::refuse_body(H1Refusal why) {
@@ -245,23 +242,27 @@ void H1ServerSession::refuse_body(H1Refusal why) {
     ++context_.counts.refused[static_cast<std::size_t>(why)];
     close_now(true);
   } else {
-    answer_refusal(why);
+    const auto refusal = answer_refusal(why);
+    if (handler != nullptr) handler->on_refused(refusal);
   }
   if (handler != nullptr) handler->on_reset(why == H1Refusal::kBodyTimeout ? Reset::kTimeout : Reset::kProtocol);
 }
 
-void H1ServerSession::answer_refusal(H1Refusal why) {
+Refusal H1ServerSession::answer_refusal(H1Refusal why) {
   ++context_.counts.refused[static_cast<std::size_t>(why)];
-  write_answer(refusal_status(why), refusal_text(why), why == H1Refusal::kUpgradeVersion ? "13" : "");
+  const auto status = refusal_status(why);
+  const auto text = refusal_text(why);
+  const auto bytes = write_answer(status, text, why == H1Refusal::kUpgradeVersion ? "13" : "");
+  return {.status = status, .why = text, .body_bytes = bytes};
 }
 
 void H1ServerSession::refuse_stream() {
-  owner_.on_refused(503, "no stream");
-  write_answer(503, "not now", "");
+  owner_.on_refused({.status = 503, .why = "no stream", .body_bytes = write_answer(503, "not now", "")});
 }
 
-/// An answer of our own, after which the connection ends. What the client still sends is dropped meanwhile.
-void H1ServerSession::write_answer(std::uint16_t status, std::string_view text, std::string_view version) {
+/// An answer of our own, after which the connection ends. What the client still sends is dropped meanwhile. Bytes of
+/// its body.
+std::uint64_t H1ServerSession::write_answer(std::uint16_t status, std::string_view text, std::string_view version) {
   std::string body = std::to_string(status) + " ";
   body.append(reason_of(status)).append(": ").append(text).append("\n");
   ResponseHead head;
@@ -275,7 +276,8 @@ void H1ServerSession::write_answer(std::uint16_t status, std::string_view text, 
   [[maybe_unused]] const bool written = write_head(head, line);
   assert(written);
   // One to HEAD has no body; a head that was refused did not tell, and then the close ends whatever it is.
-  if (handler_ == nullptr && !(requests_ > 0 && head_request_ && receiving_ != Receiving::kHead)) output_.append(body);
+  const bool bodiless = handler_ != nullptr || (requests_ > 0 && head_request_ && receiving_ != Receiving::kHead);
+  if (!bodiless) output_.append(body);
   answering_ = true;
   keep_alive_ = false;
   continue_ = false;
@@ -283,6 +285,7 @@ void H1ServerSession::write_answer(std::uint16_t status, std::string_view text, 
   receiving_ = Receiving::kNothing;
   begin_sending(Sending::kNothing, 0);
   later();
+  return bodiless ? 0 : body.size();
 }
 
 // The response.

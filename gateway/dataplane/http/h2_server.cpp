@@ -86,7 +86,7 @@ void Server::on_request(const nghttp2_frame& frame, H2HeadBlock& block) {
     case H2Fault::kNone: head.scheme = stream().tls() != nullptr ? "https" : "http"; return begin(id, head, end);
     case H2Fault::kMalformed:
       submit_reset(id, NGHTTP2_PROTOCOL_ERROR);
-      owner_.on_refused(400, why);
+      owner_.on_refused({.status = 400, .why = why});
       return count_malformed();
     case H2Fault::kTargetTooLong: return refuse(id, 414, why);
     case H2Fault::kTooLarge: return refuse(id, 431, why);
@@ -101,7 +101,7 @@ void Server::refuse(std::int32_t id, std::uint16_t status, std::string_view why)
   section.refusal(status);
   nghttp2_submit_response(session(), id, section.data(), section.size(), nullptr);
   schedule();
-  owner_.on_refused(status, why);
+  owner_.on_refused({.status = status, .why = why});
 }
 
 void Server::begin(std::int32_t id, RequestHead& head, bool end) {

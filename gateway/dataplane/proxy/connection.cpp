@@ -183,7 +183,7 @@ upstream::Pool& Connection::pool_of(upstream::Backend& backend) {
   return pools.of(*told_);
 }
 
-void Connection::on_refused(std::uint16_t status, std::string_view why) { worker_.refused(*this, status, why); }
+void Connection::on_refused(const http::Refusal& refusal) { worker_.refused(*this, refusal); }
 
 void Connection::on_flood(std::string_view kind) { worker_.flooded(*this, kind); }
 

@@ -62,7 +62,7 @@ class Connection final : private http::H1PrefaceOwner, private PreambleOwner, pr
    public:
     explicit Link(Connection& connection) : connection_(connection) {}
     http::ServerHandler* on_stream(http::ServerStream& stream) override { return connection_.on_stream(stream); }
-    void on_refused(std::uint16_t status, std::string_view why) override { connection_.on_refused(status, why); }
+    void on_refused(const http::Refusal& refusal) override { connection_.on_refused(refusal); }
     void on_flood(std::string_view kind) override { connection_.on_flood(kind); }
     void on_closed() override { connection_.on_session_closed(*this); }
 
@@ -71,7 +71,7 @@ class Connection final : private http::H1PrefaceOwner, private PreambleOwner, pr
   };
 
   http::ServerHandler* on_stream(http::ServerStream& stream);
-  void on_refused(std::uint16_t status, std::string_view why);
+  void on_refused(const http::Refusal& refusal);
   void on_flood(std::string_view kind);
   void on_session_closed(Link& link);
   void on_preface(std::unique_ptr<net::Stream> stream, std::string_view bytes) override;

@@ -29,27 +29,6 @@ Flag flag_of(http::Reset why) {
   }
 }
 
-/// What a session of HTTP/1 has answered to a body that it refused; nginx's 499 where nobody was answered.
-std::uint16_t status_of(http::Reset why, http::Version version) {
-  if (version == http::Version::kHttp2) return kClientGoneStatus;
-  switch (why) {
-    case http::Reset::kProtocol: return 400;
-    case http::Reset::kTimeout: return 408;
-    case http::Reset::kTooLarge: return 413;
-    default: return kClientGoneStatus;
-  }
-}
-
-/// Who has ended the request, by what was answered.
-std::string_view end_of(std::uint16_t status) {
-  switch (status) {
-    case 400: return "the request's body is malformed";
-    case 408: return "the request's body did not come in time";
-    case 413: return "the request's body is too large";
-    default: return "the client ended the request";
-  }
-}
-
 }  // namespace
 
 Exchange::Exchange(Worker& worker) : worker_(worker) {}
@@ -171,13 +150,22 @@ void Exchange::on_writable() {
   if (backend_stream_ != nullptr && !response_ended_) backend_stream_->resume();
 }
 
+void Exchange::on_refused(const http::Refusal& refusal) {
+  record_.status = refusal.status;
+  record_.details =
+      refusal.status == 408 ? "the request's body did not come in time" : "the request's body is malformed";
+  record_.bytes.response_body = refusal.body_bytes;
+}
+
 void Exchange::on_reset(http::Reset why) {
   client_ = nullptr;
   stop_splices();
   record_.flags.set(flag_of(why));
   if (!response_started_) {
-    record_.status = status_of(why, head_.version);
-    record_.details = end_of(record_.status);
+    if (record_.status == 0) {
+      record_.status = kClientGoneStatus;
+      record_.details = "the client ended the request";
+    }
     connection_->on_cancelled();
   }
   drop_try();

@@ -59,6 +59,7 @@ class Exchange final : public http::ServerHandler {
   void on_body(std::string_view data, bool end) override;
   void on_trailers(http::Fields& trailers) override;
   void on_writable() override;
+  void on_refused(const http::Refusal& refusal) override;
   void on_reset(http::Reset why) override;
   void on_done() override;
 

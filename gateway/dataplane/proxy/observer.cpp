@@ -125,13 +125,14 @@ void Observer::finished(Port& port, Place place, telemetry::RequestRecord& recor
   if (tracer_ != nullptr) tracer_->record(record);
 }
 
-void Observer::refused(Connection& connection, std::uint16_t status, std::string_view why) {
+void Observer::refused(Connection& connection, const http::Refusal& refusal) {
   auto& port = connection.port();
   worker_meter_->count(port.meter_id, telemetry::ListenerCounter::kMalformed);
   telemetry::RequestRecord record;
   record.times.start = record.times.head = record.times.end = reactor_.now_ns();
-  record.status = status;
-  record.flags.set(flag_of(status));
+  record.status = refusal.status;
+  record.bytes.response_body = refusal.body_bytes;
+  record.flags.set(flag_of(refusal.status));
   record.flags.set(ResponseFlag::kDownstreamProtocolError);
   record.listener = port.spec->name;
   const auto& ends = connection.ends();
@@ -140,7 +141,7 @@ void Observer::refused(Connection& connection, std::uint16_t status, std::string
   record.tls = connection.tls();
   record.connection_id = connection.id();
   Arena arena;
-  if (!port.logs.empty()) record.details = slug(why, arena);
+  if (!port.logs.empty()) record.details = slug(refusal.why, arena);
   finished(port, {}, record);
 }
 

@@ -44,7 +44,7 @@ class Observer {
   [[nodiscard]] std::vector<std::shared_ptr<telemetry::WorkerLog>> logs_of(const ListenerSpec& listener);
 
   /// A request that was refused before it became an exchange.
-  void refused(Connection& connection, std::uint16_t status, std::string_view why);
+  void refused(Connection& connection, const http::Refusal& refusal);
   /// `record` is whole but for what only logs and spans show, see shows().
   void finished(Port& port, Place place, telemetry::RequestRecord& record);
   /// Whether anybody is told more of a request than counters are.

@@ -310,9 +310,9 @@ bool Worker::make_room(int error) {
   return !idle.empty();
 }
 
-void Worker::refused(Connection& connection, std::uint16_t status, std::string_view why) {
-  observer_.refused(connection, status, why);
-  watch_.failed({.status = status, .flags = {Flag::kDownstreamProtocolError}, .reason = why});
+void Worker::refused(Connection& connection, const http::Refusal& refusal) {
+  observer_.refused(connection, refusal);
+  watch_.failed({.status = refusal.status, .flags = {Flag::kDownstreamProtocolError}, .reason = refusal.why});
 }
 
 /// One line in a while: whoever floods has many connections.

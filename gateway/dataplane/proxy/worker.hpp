@@ -103,7 +103,7 @@ class Worker final : private event::Deferred {
   void release(Port& port);
   /// Descriptors or memory are out: closes what is idle, and tells the program. False: nothing is.
   bool make_room(int error);
-  void refused(Connection& connection, std::uint16_t status, std::string_view why);
+  void refused(Connection& connection, const http::Refusal& refusal);
   void flooded(const Connection& connection, std::string_view kind);
   [[nodiscard]] ProtocolCounters protocols() const;
   /// The cluster of that number in that generation; nullptr where it is gone. Good until the turn ends, or while a try

@@ -103,6 +103,13 @@ class ServerStream : public Sender {
   ~ServerStream() = default;
 };
 
+/// What a session has answered to a request that it refused.
+struct Refusal {
+  std::uint16_t status = 0;
+  std::string_view why;
+  std::uint64_t body_bytes = 0;  ///< of the answer
+};
+
 class ServerHandler {
  public:
   /// The head may be changed or moved from; keep() what is to outlive the call.
@@ -110,6 +117,8 @@ class ServerHandler {
   virtual void on_body(std::string_view data, bool end) = 0;
   virtual void on_trailers(Fields& trailers) = 0;
   virtual void on_writable() = 0;
+  /// The session has answered by itself, as the request's body is malformed or too slow: on_reset follows.
+  virtual void on_refused(const Refusal& refusal) { static_cast<void>(refusal); }
   virtual void on_reset(Reset why) = 0;
   /// The response is whole and has left our buffers; so is the request, or its rest is not wanted any more.
   virtual void on_done() = 0;
@@ -153,8 +162,8 @@ class ServerSessionOwner {
  public:
   /// nullptr refuses the stream (REFUSED_STREAM, or 503 and close).
   virtual ServerHandler* on_stream(ServerStream& stream) = 0;
-  /// A request that was refused before it became a stream, with the status that was answered; for log and counters.
-  virtual void on_refused(std::uint16_t status, std::string_view why) = 0;
+  /// A request that was refused before it became a stream; for log and counters.
+  virtual void on_refused(const Refusal& refusal) = 0;
   /// The client makes more work than it is of use: the connection is closed for it. `kind`: "rapid_reset".
   virtual void on_flood(std::string_view kind) { static_cast<void>(kind); }
   /// The connection is over, all its streams were told. The owner retires the session.

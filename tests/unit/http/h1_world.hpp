@@ -217,9 +217,9 @@ struct Server final : ServerSessionOwner, H1PrefaceOwner {
     exchanges.back()->stream = &stream;
     return exchanges.back().get();
   }
-  void on_refused(std::uint16_t status, std::string_view why) override {
-    refused = status;
-    reason = why;
+  void on_refused(const Refusal& refusal) override {
+    refused = refusal.status;
+    reason = refusal.why;
   }
   void on_closed() override {
     EXPECT_FALSE(closed);

@@ -55,7 +55,7 @@ class EchoConnection final : public ServerSessionOwner, public event::Retired {
   }
 
   ServerHandler* on_stream(ServerStream& stream) override { return new EchoHandler(stream); }
-  void on_refused(std::uint16_t, std::string_view) override {}
+  void on_refused(const Refusal&) override {}
   void on_closed() override { context_.reactor.retire(std::unique_ptr<event::Retired>(this)); }
 
  private:

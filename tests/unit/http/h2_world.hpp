@@ -119,7 +119,7 @@ struct ServerSide final : ServerSessionOwner {
     };
     return &note;
   }
-  void on_refused(std::uint16_t status, std::string_view why) override { refused.emplace_back(status, why); }
+  void on_refused(const Refusal& refusal) override { refused.emplace_back(refusal.status, refusal.why); }
   void on_closed() override { closed = true; }
 
   std::vector<std::unique_ptr<ServerNote>> notes;

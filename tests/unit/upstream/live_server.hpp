@@ -84,7 +84,7 @@ class LiveServer final : private event::IoHandler {
       exchanges.push_back(std::make_unique<Exchange>(server, stream));
       return exchanges.back().get();
     }
-    void on_refused(std::uint16_t, std::string_view) override {}
+    void on_refused(const http::Refusal&) override {}
     void on_closed() override {}
     LiveServer& server;
     std::vector<std::unique_ptr<Exchange>> exchanges;
