@@ -36,7 +36,8 @@ CertificateFiles::State CertificateFiles::state() const {
 Result<> CertificateFiles::load() {
   read_ = seen_ = state();
   FL_TRY(auto certificate, tls::Certificate::load_files(certificate_, key_, ocsp_));
-  if (const auto problem = certificate->ocsp_problem(std::time(nullptr)); !problem.empty()) spdlog::warn("{}", problem);
+  for (const auto& problem : {certificate->chain_problem(), certificate->ocsp_problem(std::time(nullptr))})
+    if (!problem.empty()) spdlog::warn("{}", problem);
   auto policy = std::make_shared<tls::ServerPolicy>();
   policy->alpn = {"h2", "http/1.1"};
   tls::ServerConfig config;

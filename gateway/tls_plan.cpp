@@ -76,8 +76,9 @@ TlsPlan::Certificate TlsPlan::load(const std::shared_ptr<const model::Secret>& s
   if (!known.error.empty())
     texts.push_back(known.error + (known.certificate ? ": the certificate before stays in force" : ""));
   if (known.certificate)
-    if (auto problem = known.certificate->ocsp_problem(std::time(nullptr)); !problem.empty())
-      texts.push_back(std::move(problem));
+    for (const auto& problem :
+         {known.certificate->chain_problem(), known.certificate->ocsp_problem(std::time(nullptr))})
+      if (!problem.empty()) texts.push_back(problem);
   return known.certificate;
 }
 

@@ -599,7 +599,7 @@ spec:
 
 
 class StapleTest(unittest.TestCase):
-    """OCSP responses of `openssl ocsp`, as `openssl s_client -status` gets them."""
+    """Certificates of an authority, and OCSP responses of `openssl ocsp`, as `openssl s_client -status` gets them."""
 
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fl-staple-"))
@@ -626,9 +626,10 @@ class StapleTest(unittest.TestCase):
                      "-reqin", "request.der", "-respout", f"{name}.ocsp")
         return self.folder / f"{name}.ocsp"
 
-    def secret(self, staple=None):
-        rows = {"tls.crt": "site.pem", "tls.key": "site.key"}
-        data = {key: base64.b64encode((self.folder / name).read_bytes()).decode() for key, name in rows.items()}
+    def secret(self, staple=None, chain=("site.pem",)):
+        rows = {"tls.crt": chain, "tls.key": ["site.key"]}
+        data = {key: base64.b64encode(b"".join((self.folder / name).read_bytes() for name in names)).decode()
+                for key, names in rows.items()}
         if staple is not None:
             data["tls.ocsp-staple"] = base64.b64encode(staple).decode()
         return yaml.dump({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "default"},
@@ -642,6 +643,21 @@ class StapleTest(unittest.TestCase):
         if "OCSP response: no response sent" in done.stdout:
             return None
         return re.search(r"Cert Status: (\w+)", done.stdout)[1]
+
+    def test_a_chain_in_disorder_is_served_with_a_remark(self):
+        port = free_port()
+        files = {"gateway.yaml": join(CLASS, gateway(https(port, "a", "a.example", "a"))),
+                 "secret.yaml": self.secret(chain=("site.pem", "other.pem", "ca.pem")),
+                 "rest.yaml": join(route("a", to("one")), service("one", of(self.backend)))}
+        followed = Followed(files)
+        self.addCleanup(followed.close)
+        shown = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "a.example", "-CAfile",
+                                self.folder / "ca.pem", "-showcerts", "-verify_return_error"], input="", capture_output=True,
+                               text=True, timeout=LIMIT, check=True).stdout
+        self.assertEqual(shown.count("BEGIN CERTIFICATE"), 3)
+        self.assertIn("chain out of order: certificate 1 (CN=a.example)", followed.conditions())
+        followed.write("secret.yaml", self.secret(chain=("site.pem", "ca.pem")))
+        self.assertTrue(eventually(lambda: "chain out of order" not in followed.conditions()))
 
     def test_a_secret_s_response_is_stapled_and_followed(self):
         port = free_port()

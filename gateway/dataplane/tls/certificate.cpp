@@ -62,18 +62,20 @@ Result<> check_signature_algorithm(X509* certificate) {
   return fail(std::string("weak signature: found ") + OBJ_nid2sn(digest) + ", expected SHA-256 or better");
 }
 
-// Each certificate is issued by the one behind it: servers that send chains in disorder fail with some clients only.
 Result<> check_chain(const std::vector<X509Ptr>& chain) {
   if (chain.size() > kMaxChain)
     return fail("found a chain of " + std::to_string(chain.size()) + ", expected at most 10");
-  for (std::size_t i = 0; i < chain.size(); ++i) {
-    FL_CHECK(check_signature_algorithm(chain[i].get()));
-    if (i + 1 == chain.size()) break;
-    if (X509_check_issued(chain[i + 1].get(), chain[i].get()) != X509_V_OK) {
-      return fail("chain out of order: certificate " + std::to_string(i + 1) + " (" + subject_text(chain[i].get()) +
-                  ") is not issued by the one behind it (" + subject_text(chain[i + 1].get()) + ")");
-    }
-  }
+  for (const auto& certificate : chain) FL_CHECK(check_signature_algorithm(certificate.get()));
+  return {};
+}
+
+// Where a certificate is not issued by the one behind it. Clients are to cope with others in between and with any order
+// (RFC 8446 section 4.4.2); old ones, of TLS 1.2, need not.
+std::string disorder_of(const std::vector<X509Ptr>& chain) {
+  for (std::size_t i = 0; i + 1 < chain.size(); ++i)
+    if (X509_check_issued(chain[i + 1].get(), chain[i].get()) != X509_V_OK)
+      return "chain out of order: certificate " + std::to_string(i + 1) + " (" + subject_text(chain[i].get()) +
+             ") is not issued by the one behind it (" + subject_text(chain[i + 1].get()) + ")";
   return {};
 }
 
@@ -123,6 +125,13 @@ std::string Certificate::ocsp_problem(std::time_t now) const {
   return problem.empty() ? problem : "certificate " + name_ + ": " + problem + "; nothing is stapled";
 }
 
+std::string Certificate::chain_problem() const {
+  return chain_error_.empty() ? std::string()
+                              : "certificate " + name_ + ": " + chain_error_ +
+                                    "; it is sent as it is, and some clients "
+                                    "may refuse it";
+}
+
 Result<> check_authorities(std::string_view pem) {
   FL_CHECK(parse_certificates(pem));
   return {};
@@ -150,6 +159,7 @@ Result<std::shared_ptr<const Certificate>> Certificate::load(const CertificateSo
     if (until) made->ocsp_until_ = *until, made->ocsp_der_ = source.ocsp_der;
     else made->ocsp_error_ = std::move(until.error().message);
   }
+  made->chain_error_ = disorder_of(*chain);
   made->name_ = source.name;
   made->dns_names_ = server_names_of(leaf);
   made->key_type_ = *type;

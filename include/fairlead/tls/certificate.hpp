@@ -21,7 +21,7 @@ inline constexpr std::size_t kKeyTypes = 3;
 
 struct CertificateSource {
   std::string name;       ///< how messages call it: "Secret shop/shop-tls", a path
-  std::string chain_pem;  ///< the leaf first, then intermediates in order
+  std::string chain_pem;  ///< the leaf first, then intermediates, best in order
   std::string key_pem;    ///< PKCS#8, SEC 1 or PKCS#1, not encrypted
   std::string ocsp_der;   ///< an OCSP response to staple (RFC 6066 section 8), or empty
   bool accept_expired = false;  ///< for a certificate that was in force when it expired: worse than none it is not
@@ -32,8 +32,8 @@ struct CertificateSource {
 [[nodiscard]] Result<> check_authorities(std::string_view pem);
 
 /// A certificate chain with its private key, parsed and checked: the key belongs to the leaf, dates are good, keys are
-/// not weak (RSA from 2048 bits; P-256, P-384, P-521; Ed25519), the chain is in order, no signature uses MD5 or SHA-1.
-/// An OCSP response that cannot be stapled is left out, and no reason to refuse the certificate.
+/// not weak (RSA from 2048 bits; P-256, P-384, P-521; Ed25519), no signature uses MD5 or SHA-1. An OCSP response that
+/// cannot be stapled is left out, and no reason to refuse the certificate; neither is a chain in disorder.
 /// Immutable; a renewed certificate is another object.
 /// Owner: shared by contexts. Thread: any.
 class Certificate {
@@ -57,6 +57,8 @@ class Certificate {
   }
   /// Why the OCSP response that was given is not stapled, or will be no longer after `now`; empty: it is, or none was.
   [[nodiscard]] std::string ocsp_problem(std::time_t now) const;
+  /// What clients may find wrong with the chain's order; empty: nothing.
+  [[nodiscard]] std::string chain_problem() const;
 
   /// OpenSSL's views, for the contexts.
   [[nodiscard]] x509_st* leaf() const { return leaf_; }
@@ -70,6 +72,7 @@ class Certificate {
   std::vector<std::string> dns_names_;
   std::string ocsp_der_;
   std::string ocsp_error_;
+  std::string chain_error_;
   std::time_t ocsp_until_ = 0;
   x509_st* leaf_ = nullptr;
   evp_pkey_st* key_ = nullptr;

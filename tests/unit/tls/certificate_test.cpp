@@ -76,7 +76,6 @@ TEST(CertificateTest, SaysWhatIsWrong) {
       {"encrypted key", source_of(good), "found an encrypted private key"},
       {"broken key", source_of(good), "unreadable private key"},
       {"other key", source_of(good), "the private key does not match the certificate (CN=good)"},
-      {"disorder", source_of(good, root.pem()), "chain out of order: certificate 1 (CN=good)"},
       {"expired", source_of(middle.issue({.from_s = -7200, .until_s = -60})), "expired at 20"},
       {"not yet", source_of(middle.issue({.from_s = 3600})), "not valid before 20"},
       {"weak RSA", source_of(middle.issue({.key = TestKey::kRsa1024})), "weak key: found RSA with 1024 bits"},
@@ -100,6 +99,24 @@ TEST(CertificateTest, SaysWhatIsWrong) {
   EXPECT_EQ(error_of(expired), "loaded");
   EXPECT_THAT(Certificate::load_files("/nonexistent/a.pem", "/nonexistent/a.key").error().message,
               HasSubstr("/nonexistent/a.pem"));
+}
+
+// RFC 8446 section 4.4.2: others may be in between.
+TEST(CertificateTest, AChainInDisorderIsNoReasonToRefuse) {
+  const Authority root;
+  const Authority middle("middle", &root);
+  const auto good = middle.issue({.common_name = "good", .names = "DNS:a"});
+  const auto in_order = Certificate::load(source_of(good, middle.pem() + root.pem()));
+  ASSERT_TRUE(in_order) << in_order.error().message;
+  EXPECT_EQ((*in_order)->chain_problem(), "");
+  for (const auto& [chain, where] : {std::pair{root.pem() + middle.pem(), "certificate 1 (CN=good)"},
+                                     {good.pem() + middle.pem(), "certificate 1 (CN=good)"},
+                                     {middle.pem() + good.pem(), "certificate 2 (CN=middle)"}}) {
+    const auto loaded = Certificate::load(source_of(good, chain));
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    EXPECT_EQ(sk_X509_num((*loaded)->chain()), 2);
+    EXPECT_THAT((*loaded)->chain_problem(), HasSubstr(std::string("Secret shop/tls: chain out of order: ") + where));
+  }
 }
 
 TEST(CertificateTest, StaplesWhileTheResponseIsGood) {
