@@ -30,15 +30,17 @@ def frame(kind, flags, stream, payload=b""):
 
 HEADERS, RST_STREAM, SETTINGS = 1, 3, 4
 CANCEL = struct.pack("!I", 8)
+STATUS_200 = b"\x88"  # of the static table
 H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0)
 # GET http://a/hang: the static table's :method and :scheme, then literals of :authority and :path.
 GET_HANG = frame(HEADERS, 5, 1, b"\x82\x86\x01\x01a\x04\x05/hang")
 
 
 class ResettingBackend:
-    """Speaks HTTP/2 as far as to reset the first stream of each connection."""
+    """Speaks HTTP/2 as far as to reset the streams of each connection, but for so many first ones, which get 200."""
 
-    def __init__(self):
+    def __init__(self, answered=0):
+        self.answered = answered
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"h2c://127.0.0.1:{self.listener.getsockname()[1]}"
         threading.Thread(target=self.serve, daemon=True).start()
@@ -52,10 +54,14 @@ class ResettingBackend:
             with peer, peer.makefile("rb") as received:
                 peer.sendall(frame(SETTINGS, 0, 0))
                 received.read(24)  # the preface
+                streams = 0
                 while head := received.read(9):
                     received.read(int.from_bytes(head[:3], "big"))
                     if head[3] == HEADERS:
-                        peer.sendall(frame(RST_STREAM, 0, 1, CANCEL))
+                        streams += 1
+                        stream = int.from_bytes(head[5:], "big")
+                        answered = streams <= self.answered
+                        peer.sendall(frame(HEADERS, 5, stream, STATUS_200) if answered else frame(RST_STREAM, 0, stream, CANCEL))
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)
@@ -85,6 +91,17 @@ class ResetTest(unittest.TestCase):
         (row,) = log.await_rows(1)
         self.assertEqual((row["response_code"], row["response_flags"], row["response_code_details"]),
                          (502, "UR", "the_backend_reset_the_stream"))
+
+
+    def test_of_a_stream_on_a_kept_connection_says_nothing_of_the_connection(self):
+        backend = ResettingBackend(answered=1)
+        self.addCleanup(backend.close)
+        log = LogFile(folder_of(self) / "access.log")
+        running = started(self, backend, "--access-log", f"json:{log.path}")
+        self.assertEqual([curl_status(running.url), curl_status(running.url)], ["200", "502"])
+        row = log.await_rows(2)[1]
+        self.assertEqual((row["response_flags"], row["response_code_details"], row["upstream_attempts"]),
+                         ("UR", "the_backend_reset_the_stream", 1))
 
 
 class JsonLogTest(unittest.TestCase):

@@ -17,8 +17,10 @@ Failure failure_of(http::Reset why, bool reused, bool answered, bool multiplexed
     case kRefused:
       if (!answered) return Failure::kRefused;
       break;
-    case kClosed:
-    case kReset: break;
+    case kReset:  // of the stream alone: the connection did not close under it
+      if (!answered) return Failure::kReset;
+      break;
+    case kClosed: break;
   }
   if (answered) return Failure::kResetInResponse;
   return reused && !multiplexed ? Failure::kReusedClosed : Failure::kReset;

@@ -24,6 +24,8 @@ TEST(FailureOfTest, TellsWhatAResetMeans) {
       {kClosed, true, false, false, Failure::kReusedClosed},
       {kClosed, true, true, false, Failure::kResetInResponse},
       {kClosed, true, false, true, Failure::kReset},
+      {kReset, true, false, false, Failure::kReset},  // the connection stands: no time-out of it was met
+      {kReset, true, true, false, Failure::kResetInResponse},
       {kRefused, true, false, true, Failure::kRefused},
       {kRefused, true, false, false, Failure::kRefused},  // nothing of it was written
       {kRefused, false, true, true, Failure::kResetInResponse},
