@@ -59,6 +59,34 @@ def ask(port, path="/name", fields=(), method="GET", body=b"", host="a.example")
         return status, head.decode(), answer.decode()
 
 
+class FamiliesTest(unittest.TestCase):
+    """A dual-stack Service has a slice of each family: a pod is one backend all the same."""
+
+    @staticmethod
+    def slice_of(family, *endpoints):
+        rows = "".join(f"- {{addresses: ['{address}'], targetRef: {{kind: Pod, namespace: default, name: {pod}}}}}\n" if pod
+                       else f"- {{addresses: ['{address}']}}\n" for address, pod in endpoints)
+        return (f"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: web-{family.lower()}, namespace: default, "
+                f"labels: {{kubernetes.io/service-name: web}}}}\naddressType: {family}\n"
+                f"ports: [{{name: http, port: 80}}]\nendpoints:\n{rows}")
+
+    def test_a_pod_counts_once(self):
+        v4 = self.slice_of("IPv4", ("192.0.2.1", "a"), ("192.0.2.2", "b"), ("192.0.2.9", None))
+        v6 = self.slice_of("IPv6", ("2001:db8::1", "a"), ("2001:db8::3", "c"), ("2001:db8::9", None))
+        rows = [("", ["192.0.2.1", "192.0.2.2", "192.0.2.9", "2001:db8::3", "2001:db8::9"]),
+                ("clusterIPs: ['10.0.0.1', 'fd00::1'], ", ["192.0.2.1", "192.0.2.2", "192.0.2.9", "2001:db8::3", "2001:db8::9"]),
+                ("clusterIPs: ['fd00::1', '10.0.0.1'], ", ["192.0.2.2", "192.0.2.9", "2001:db8::1", "2001:db8::3", "2001:db8::9"])]
+        for addresses, expected in rows:
+            with self.subTest(addresses=addresses):
+                web = f"apiVersion: v1\nkind: Service\nmetadata: {{name: web, namespace: default}}\n" \
+                      f"spec: {{{addresses}ports: [{{name: http, port: 80}}]}}\n"
+                followed = Followed({"all.yaml": join(CLASS, gateway(http(free_port())), route("web", to("web")), web, v4, v6)})
+                self.addCleanup(followed.close)
+                page = json.loads(curl(f"http://{followed.gateway.admin}/v1/gateway/backends"))
+                found = [backend["address"].rsplit(":", 1)[0].strip("[]") for backend in page["clusters"][0]["backends"]]
+                self.assertEqual(sorted(found), expected)
+
+
 class BackendsCase(unittest.TestCase):
     def backend(self, name, **options):
         backend = Backend(name, **options)

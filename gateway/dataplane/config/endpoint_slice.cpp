@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <functional>
+#include <string>
 
 #include "fairlead/base/ascii.hpp"
 #include "gateway/dataplane/config/kinds.hpp"
@@ -59,6 +61,16 @@ void read_hints(Reader& reader, View at, model::Endpoint& out) {
     out.hints = std::make_shared<const model::EndpointHints>(std::move(hints));
 }
 
+/// What stands behind the endpoint, as a number that is hardly another's within a Service.
+std::uint32_t target_of(View at) {
+  const auto name = at.find("name");
+  if (!name || name.text().empty()) return 0;
+  std::string text(name.text());
+  for (const auto* part : {"namespace", "kind"})
+    if (const auto field = at.find(part)) text.append("/").append(field.text());
+  return static_cast<std::uint32_t>(std::hash<std::string>{}(text)) | 1;
+}
+
 void read_endpoint(Reader& reader, View at, SliceKind kind, model::Endpoint& out) {
   reader.fields(at, [&](View field) {
     const auto key = field.key();
@@ -72,7 +84,9 @@ void read_endpoint(Reader& reader, View at, SliceKind kind, model::Endpoint& out
       reader.read(field, out.zone);
     } else if (key == "hints") {
       read_hints(reader, field, out);
-    } else if (key != "hostname" && key != "targetRef" && key != "deprecatedTopology") {
+    } else if (key == "targetRef") {
+      out.target = target_of(field);
+    } else if (key != "hostname" && key != "deprecatedTopology") {
       reader.unknown(field);
     }
   });

@@ -84,9 +84,23 @@ void add_endpoints(const model::EndpointSlice& slice, BackendCluster& out) {
       const bool ready = endpoint.ready && !endpoint.terminating;
       if (!ready && !(endpoint.terminating && endpoint.serving)) continue;
       for (const auto& address : endpoint.addresses)
-        out.endpoints.push_back({address, port.port, endpoint.zone, ready, endpoint.terminating, weight});
+        out.endpoints.push_back(
+            {address, port.port, endpoint.zone, ready, endpoint.terminating, weight, endpoint.target});
     }
   }
+}
+
+/// A pod counts once: by its address of the Service's first family, as most clients in the cluster reach it, where it
+/// has one of each.
+void take_one_family(const model::Service& service, BackendCluster& out) {
+  const bool v4_first = service.cluster_ips.empty() || service.cluster_ips.front().is_v4();
+  const auto is_second = [&](const BackendEndpoint& endpoint) { return endpoint.address.is_v4() != v4_first; };
+  if (std::ranges::none_of(out.endpoints, is_second)) return;
+  std::set<std::uint32_t> known;
+  for (const auto& endpoint : out.endpoints)
+    if (endpoint.target != 0 && !is_second(endpoint)) known.insert(endpoint.target);
+  std::erase_if(out.endpoints,
+                [&](const auto& endpoint) { return is_second(endpoint) && known.contains(endpoint.target); });
 }
 
 /// Where nothing is ready, what is on its way out and still serves is better than nobody: as kube-proxy has it.
@@ -160,6 +174,7 @@ BackendClusterPtr GatewayState::Impl::make_cluster(const model::Cluster& cluster
     out->names.push_back({service.external_host, number, 1});
   } else {
     for (const auto& slice : cluster.slices(out->ns, out->service)) add_endpoints(*slice, *out);
+    take_one_family(service, *out);
     take_last_endpoints(*out);
   }
   out->tls = make_tls(cluster, *out);

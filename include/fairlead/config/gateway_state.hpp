@@ -34,6 +34,7 @@ struct BackendEndpoint {
   bool ready = true;        ///< gets traffic
   bool terminating = false;  ///< keeps its sessions only
   std::uint32_t weight = 1;  ///< of its slice
+  std::uint32_t target = 0;  ///< as model::Endpoint::target
   bool operator==(const BackendEndpoint&) const = default;
 };
 

@@ -115,6 +115,7 @@ struct Endpoint {
   bool ready = true;       ///< nil counts as true (discovery/v1)
   bool serving = true;
   bool terminating = false;
+  std::uint32_t target = 0;  ///< a hash of targetRef, by which a pod's addresses of both families are known; 0: none
 };
 
 struct EndpointPort {
