@@ -189,6 +189,14 @@ std::vector<AccessLogs::LogPtr> AccessLogs::further(const std::shared_ptr<const 
   return out;
 }
 
+void AccessLogs::give(const std::shared_ptr<const model::ClientSettings>& policy, proxy::ListenerSpec& spec,
+                      std::vector<std::string>& texts) {
+  auto log = policy != nullptr ? get(policy->access_log) : Result<LogPtr>(standard_);
+  if (!log) texts.push_back("ClientPolicy: accessLog: " + log.error().message + ": no log is written");
+  else spec.log = std::move(*log);
+  spec.more_logs = further(policy, texts);
+}
+
 std::vector<telemetry::LogOutputCounts> AccessLogs::counts() const {
   auto out = writer_->counts();
   const std::lock_guard lock(mutex_);

@@ -9,6 +9,7 @@
 
 #include "fairlead/base/result.hpp"
 #include "fairlead/model/policy_objects.hpp"
+#include "fairlead/proxy/snapshot.hpp"
 #include "fairlead/telemetry/access_log.hpp"
 #include "gateway/arguments.hpp"
 
@@ -33,6 +34,9 @@ class AccessLogs {
   /// The further logs of a policy, as far as they can be opened; `texts` says what is wrong with the others.
   std::vector<LogPtr> further(const std::shared_ptr<const model::ClientSettings>& policy,
                               std::vector<std::string>& texts);
+  /// Both, of a port that `policy` (null: none) is for; `texts` says what is wrong.
+  void give(const std::shared_ptr<const model::ClientSettings>& policy, proxy::ListenerSpec& spec,
+            std::vector<std::string>& texts);
   /// That of `--access-log`; null: none.
   [[nodiscard]] const LogPtr& standard() const { return standard_; }
   /// Files are opened anew by their paths.

@@ -76,7 +76,8 @@ class ConfigPlan {
         quiet_(quiet),
         clusters_(remarks_, zone),
         filters_(clusters_, remarks_, meter, quiet),
-        listeners_(routes_, filters_, remarks_, *tls_, logs) {}
+        listeners_(routes_, filters_, remarks_, *tls_, logs),
+        streams_(clusters_, remarks_, *tls_, logs) {}
   Result<std::optional<proxy::Update>> take(Result<config::Update> read);
   Result<std::optional<proxy::Update>> give_back(Result<std::optional<proxy::Update>> update);
   void log(const config::Diagnostics& diagnostics);
@@ -93,7 +94,7 @@ class ConfigPlan {
   FilterPlan filters_;
   RoutePlan routes_{clusters_, filters_, remarks_};
   ListenerPlan listeners_;
-  StreamPlan streams_{clusters_, remarks_, *tls_};
+  StreamPlan streams_;
   std::set<std::string> standing_;  // diagnostics that were logged
   std::uint64_t version_ = 0;
   std::uint64_t parsed_ = 0;  // documents, by the last reading

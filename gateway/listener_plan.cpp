@@ -243,12 +243,7 @@ void ListenerPlan::finish(const PortKey& key, Port& port, const model::Cluster& 
   port.settings = settings;
   spec->router = port.router;
   spec->limits = port.limits;
-  if (logs_ != nullptr) {
-    auto log = settings != nullptr ? logs_->get(settings->access_log) : logs_->standard();
-    if (!log) texts.push_back("ClientPolicy: accessLog: " + log.error().message + ": no log is written");
-    else spec->log = std::move(*log);
-    spec->more_logs = logs_->further(settings, texts);
-  }
+  if (logs_ != nullptr) logs_->give(settings, *spec, texts);
   bool usable = true;
   if (first.spec->protocol == ListenerProtocol::kHttps) {
     spec->kind = proxy::ListenerKind::kHttps;

@@ -127,6 +127,7 @@ void StreamPlan::make(const PortKey& key, Port& port, const model::Cluster& clus
   Remarks::Texts texts;
   const auto settings = settings_of(port.listeners, texts);
   spec->limits = make_limits(settings.get(), nullptr);
+  if (logs_ != nullptr && !udp) logs_->give(settings, *spec, texts);
   auto table = std::make_shared<proxy::StreamTable>();
   std::vector<std::string> hostnames;
   std::vector<const CompiledListener*> ending;

@@ -9,6 +9,7 @@
 
 #include "fairlead/config/gateway_state.hpp"
 #include "fairlead/proxy/snapshot.hpp"
+#include "gateway/access_logs.hpp"
 #include "gateway/cluster_plan.hpp"
 #include "gateway/remarks.hpp"
 #include "gateway/tls_plan.hpp"
@@ -21,8 +22,9 @@ namespace fairlead::gateway {
 /// Owner: ConfigPlan. Thread: main.
 class StreamPlan {
  public:
-  StreamPlan(ClusterPlan& clusters, Remarks& remarks, TlsPlan& tls)
-      : clusters_(clusters), remarks_(remarks), tls_(tls) {}
+  /// `logs`: null opens none.
+  StreamPlan(ClusterPlan& clusters, Remarks& remarks, TlsPlan& tls, AccessLogs* logs)
+      : clusters_(clusters), remarks_(remarks), tls_(tls), logs_(logs) {}
 
   void apply(const model::Cluster& cluster, const config::GatewayState& state, const config::GatewayChange& change);
   /// Adds to `specs`, those of HTTP's ports.
@@ -45,6 +47,7 @@ class StreamPlan {
   ClusterPlan& clusters_;
   Remarks& remarks_;
   TlsPlan& tls_;
+  AccessLogs* logs_;
   std::map<PortKey, Port> ports_;
   std::vector<std::string> subjects_;  // of remarks
   std::vector<std::uint32_t> used_;  // clusters, one for each use

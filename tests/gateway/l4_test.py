@@ -20,6 +20,7 @@ import backend as backends
 from backend import Backend
 from objects import (CLASS, Followed, free_port, gateway, http, https, make_certificate, of, route, secret, service,
                      to)
+from observe import LogFile, folder_of
 from support import LIMIT, Gateway, Wire, curl, eventually
 
 MIB = 1 << 20
@@ -640,6 +641,88 @@ class StreamTest(unittest.TestCase):
         told = self.served.conditions()
         self.assertNotIn("TLSRoute is not served", told)
         self.assertNotIn("stays closed", told)
+
+
+class StreamLogTest(unittest.TestCase):
+    """Connections that are passed on have a line in access logs at their end, as Envoy's and HAProxy's have."""
+
+    def setUp(self):
+        self.folder = folder_of(self)
+        self.log = LogFile(self.folder / "access.log")
+        self.told = Told()
+        self.addCleanup(self.told.close)
+
+    def serve(self, log, *listeners_and_more):
+        served = Followed({"all.yaml": "---\n".join((CLASS, *listeners_and_more, service("told", of(self.told))))},
+                          arguments=("--access-log", log))
+        self.addCleanup(served.close)
+        return served
+
+    def test_a_line_says_what_happened(self):
+        port, sick, none = free_port(), free_port(), free_port()
+        dead = free_port()
+        served = self.serve(f"json:{self.log.path}",
+                            gateway(tcp_listener(port), tcp_listener(sick, "sick"), tcp_listener(none, "none")),
+                            attached(route("tcp", to("told"), kind="TCPRoute"), "tcp"),
+                            attached(route("sick", to("sick"), kind="TCPRoute"), "sick"),
+                            service("sick", ("127.0.0.1", dead)))
+        with Wire(port) as wire:
+            wire.send(b"hello")
+            wire.socket.shutdown(socket.SHUT_WR)
+            self.assertEqual(wire.until(b"the end"), b"hellothe end")
+            client = wire.socket.getsockname()
+            self.assertTrue(wire.at_end())
+        (row,) = self.log.await_rows(1)
+        expected = {
+            "method": None, "path": None, "protocol": None, "authority": None, "response_code": 0, "response_flags": "-",
+            "response_code_details": None, "bytes_received": 5, "bytes_sent": 12, "listener": f"default/edge:{port}",
+            "route_name": "TCPRoute default/tcp", "upstream_cluster": "default/told:80", "upstream_attempts": 1,
+            "upstream_host": f"127.0.0.1:{self.told.port}", "upstream_transport_failure_reason": None,
+            "downstream_remote_address": f"127.0.0.1:{client[1]}", "downstream_local_address": f"127.0.0.1:{port}"}
+        self.assertEqual({name: row[name] for name in expected}, expected)
+        self.assertLessEqual(row["connected_us"], row["duration_us"])
+        self.assertTrue(is_closed(sick))
+        row = self.log.await_rows(2)[1]
+        self.assertEqual((row["response_flags"], row["response_code_details"], row["upstream_host"], row["bytes_sent"]),
+                         ("UF", "connect", f"127.0.0.1:{dead}", 0))
+        self.assertIn("refused", row["upstream_transport_failure_reason"].lower())
+        self.assertTrue(is_closed(none))
+        row = self.log.await_rows(3)[2]
+        self.assertEqual((row["response_flags"], row["response_code_details"], row["route_name"], row["upstream_host"]),
+                         ("NR", "no_route", None, None))
+        page = curl(f"http://{served.gateway.admin}/metrics").decode()
+        self.assertNotIn("fairlead_gateway_requests_total{", page)  # they are no requests
+
+    def test_tls_is_told_by_the_name_that_was_asked_for(self):
+        port = free_port()
+        self.serve(f"json:{self.log.path}",
+                   gateway(tls_listener(port, "pass", "*.example"), tls_listener(port, "end", "ends.example", "Terminate", "web")),
+                   secret("web", *make_certificate(self.folder, "ends.example")),
+                   attached(route("a", to("told"), hostnames=["a.example"], kind="TLSRoute"), "pass"),
+                   attached(route("ends", to("told"), hostnames=["ends.example"], kind="TLSRoute"), "end"))
+        context = ssl.create_default_context(cafile=self.folder / "crt.pem")
+        with socket.create_connection(("127.0.0.1", port), LIMIT) as peer, \
+                context.wrap_socket(peer, server_hostname="ends.example") as stream:
+            stream.sendall(b"hello")
+            self.assertEqual(stream.recv(5), b"hello")
+        row = self.log.await_rows(1)[0]
+        self.assertEqual((row["requested_server_name"], row["route_name"], row["bytes_received"]),
+                         ("ends.example", "TLSRoute default/ends", 5))
+        for number, name in ((2, "a.example"), (3, "other.example")):
+            subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", name],
+                           stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=LIMIT)
+            row = self.log.await_rows(number)[-1]
+            self.assertEqual(row["requested_server_name"], name)
+        self.assertEqual((row["response_flags"], row["route_name"]), ("NR", None))
+
+    def test_other_formats_have_it_where_it_can_be_said(self):
+        port = free_port()
+        self.serve(f"common:{self.log.path}", gateway(tcp_listener(port)),
+                   attached(route("tcp", to("told"), kind="TCPRoute"), "tcp"))
+        with Wire(port) as wire:
+            wire.send(b"hello")
+            self.assertEqual(wire.until(b"hello"), b"hello")
+        self.assertRegex(self.log.await_lines(1)[0], r'^127\.0\.0\.1 - - \[[^]]+\] "- - -" 0 \d+$')
 
 
 class StreamChangeTest(unittest.TestCase):

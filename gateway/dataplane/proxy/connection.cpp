@@ -85,12 +85,22 @@ void Connection::proceed(std::unique_ptr<net::TcpStream> stream, const tls::Clie
     const bool http = route != nullptr && route->kind == StreamRoute::Kind::kHttp;
     if (route == nullptr || (!http && route->action.backends.empty())) {
       stream->close(true);
-      return on_preamble_failed(StreamRefusal::kNoRoute);
+      return turn_away(name);
     }
     if (!http) return pass_on(std::move(stream), *route, name);
   }
   if (listener.kind == ListenerKind::kHttp) return speak(std::move(stream));
   begin_tls(std::move(stream), listener.tls);
+}
+
+void Connection::turn_away(const std::string& server_name) {
+  telemetry::RequestRecord record;
+  net::TlsFacts asked{.alpn = {}, .server_name = server_name, .version = {}, .cipher = {}, .peer_identity = {}};
+  record.tls = &asked;
+  record.flags.set(telemetry::ResponseFlag::kNoRouteFound);
+  record.details = name_of(StreamRefusal::kNoRoute);
+  worker_.observer().passed(*this, record);
+  on_preamble_failed(StreamRefusal::kNoRoute);
 }
 
 void Connection::pass_on(std::unique_ptr<net::TcpStream> stream, const StreamRoute& route,

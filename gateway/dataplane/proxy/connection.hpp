@@ -87,6 +87,7 @@ class Connection final : private http::H1PrefaceOwner, private PreambleOwner, pr
   [[nodiscard]] bool trusted() const;
   void limit_start(std::uint64_t ms);
   void proceed(std::unique_ptr<net::TcpStream> stream, const tls::ClientHello* hello);
+  void turn_away(const std::string& server_name);
   void pass_on(std::unique_ptr<net::TcpStream> stream, const StreamRoute& route, const std::string& server_name);
   void begin_tls(std::unique_ptr<net::TcpStream> stream, const std::shared_ptr<const tls::ServerContext>& context);
   void speak(std::unique_ptr<net::Stream> stream);

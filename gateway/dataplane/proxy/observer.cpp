@@ -125,6 +125,19 @@ void Observer::finished(Port& port, Place place, telemetry::RequestRecord& recor
   if (tracer_ != nullptr) tracer_->record(record);
 }
 
+void Observer::passed(Connection& connection, telemetry::RequestRecord& record) {
+  record.stream = true;
+  record.times.end = reactor_.now_ns();
+  if (record.times.start == 0) record.times.start = record.times.end;
+  record.start_unix_ns = unix_ns() - static_cast<std::int64_t>(record.times.end - record.times.start);
+  record.listener = connection.port().spec->name;
+  const auto& ends = connection.ends();
+  record.client = record.peer = ends.peer;
+  record.local = ends.local;
+  record.connection_id = connection.id();
+  for (const auto& log : connection.port().logs) log->log(record);
+}
+
 void Observer::refused(Connection& connection, const http::Refusal& refusal) {
   auto& port = connection.port();
   worker_meter_->count(port.meter_id, telemetry::ListenerCounter::kMalformed);

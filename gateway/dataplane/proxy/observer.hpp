@@ -47,6 +47,8 @@ class Observer {
   void refused(Connection& connection, const http::Refusal& refusal);
   /// `record` is whole but for what only logs and spans show, see shows().
   void finished(Port& port, Place place, telemetry::RequestRecord& record);
+  /// A connection that was passed on as it is has ended, or none wanted it: `record` says what is its own.
+  void passed(Connection& connection, telemetry::RequestRecord& record);
   /// Whether anybody is told more of a request than counters are.
   [[nodiscard]] bool shows(const Port& port) const;
 

@@ -18,12 +18,11 @@ namespace fairlead::proxy {
 
 /// A client's connection passed on to a backend, byte by byte, each direction ending for itself. Backends are chosen as
 /// for requests; one that cannot be connected to is followed by another. Ends when both directions have, when either
-/// side breaks, or when nothing has passed for the idle time-out.
+/// side breaks, or when nothing has passed for the idle time-out; then access logs are told.
 /// Owner: its Connection, which is told of the end. Thread: the worker's.
 class StreamRelay final : private net::StreamHandler, private net::TunnelOwner {
  public:
-  StreamRelay(Worker& worker, Connection& connection, GenerationRef generation, const StreamRoute& route)
-      : worker_(worker), connection_(connection), generation_(std::move(generation)), route_(route) {}
+  StreamRelay(Worker& worker, Connection& connection, GenerationRef generation, const StreamRoute& route);
   ~StreamRelay();
 
   /// `server_name`: what the client asked for by SNI, for a PROXY header.
@@ -39,7 +38,7 @@ class StreamRelay final : private net::StreamHandler, private net::TunnelOwner {
     explicit ClientSide(StreamRelay& owner) : relay(owner) {}
     void on_readable() override {}
     void on_writable() override {}
-    void on_failed(int, std::string_view) override { relay.end(true); }
+    void on_failed(int, std::string_view) override { relay.give_up(); }
     StreamRelay& relay;
   };
 
@@ -54,12 +53,14 @@ class StreamRelay final : private net::StreamHandler, private net::TunnelOwner {
   [[nodiscard]] bool send_proxy_header();
   void secure();
   void pass();
-  void on_connect_timeout() { failed(); }
+  void on_connect_timeout() { failed("connect timeout"); }
   void on_idle();
   void account();
-  void failed();
+  void failed(std::string_view what);
+  void tell();
   void drop_try(upstream::Failure failure);
   void refuse(StreamRefusal why);
+  void give_up();
   void end(bool reset);
 
   Worker& worker_;
@@ -71,7 +72,7 @@ class StreamRelay final : private net::StreamHandler, private net::TunnelOwner {
   std::unique_ptr<net::Stream> client_;
   std::unique_ptr<net::Stream> backend_stream_;
   std::optional<net::Tunnel> tunnel_;
-  std::uint32_t cluster_number_ = 0;
+  std::uint32_t cluster_number_ = WeightedBackend::kInvalid;
   upstream::Cluster* cluster_ = nullptr;  // while a try is admitted to it
   upstream::Backend* backend_ = nullptr;
   std::array<const upstream::Backend*, kTries> tried_{};  // only compared
@@ -79,6 +80,14 @@ class StreamRelay final : private net::StreamHandler, private net::TunnelOwner {
   std::array<std::uint64_t, 2> told_{};
   std::uint64_t moved_ms_ = 0;
   std::uint64_t idle_ms_ = 0;
+  // What access logs are told beside.
+  std::uint64_t begun_ns_;
+  std::uint64_t connected_ns_ = 0;
+  telemetry::ResponseFlags flags_;
+  std::string_view details_;
+  std::string failure_;  // of the last try
+  std::optional<net::Endpoint> last_;  // backend that was tried
+  net::Endpoint last_local_;
   Alarm<StreamRelay> connect_alarm_{*this, &StreamRelay::on_connect_timeout};
   Alarm<StreamRelay> idle_alarm_{*this, &StreamRelay::on_idle};
   bool connected_ = false;  // by TCP

@@ -37,6 +37,7 @@ WorkerLog::~WorkerLog() {
 }
 
 void WorkerLog::log(const RequestRecord& record) {
+  if (record.stream && log_->format.of_requests_alone()) return;
   if (!covers(log_->filter, record.route)) return;
   if (log_->filter.fraction < 1 && !passes(log_->filter, record, random_.next())) {
     ++skipped_;

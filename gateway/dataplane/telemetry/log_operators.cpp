@@ -111,7 +111,8 @@ LogValue of_backend(Op kind, const RequestRecord& record) {
     case Op::kUpstreamPort: return known ? number(record.backend.port) : LogValue{};
     case Op::kUpstreamLocal:
       return endpoint(record.backend_local, Kind::kEndpoint, known && record.backend_local.port != 0);
-    case Op::kUpstreamProtocol: return known ? plain(protocol_name(record.backend_version)) : LogValue{};
+    case Op::kUpstreamProtocol:
+      return known && !record.stream ? plain(protocol_name(record.backend_version)) : LogValue{};
     case Op::kUpstreamCluster: return from_client(record.cluster);
     case Op::kAttempts: return number(record.attempts);
     default: return from_client(record.failure);
@@ -179,7 +180,7 @@ LogValue evaluate(const LogFormat::Piece& piece, const RequestRecord& record) {
     case Op::kRequestId: return from_client(record.request_id);
     case Op::kServiceTime:
     case Op::kElapsed: return elapsed(record.times, piece);
-    case Op::kProtocol: return plain(protocol_name(record.version));
+    case Op::kProtocol: return record.stream ? LogValue{} : plain(protocol_name(record.version));
     case Op::kResponseCode: return number(record.status);
     case Op::kDetails: return from_client(record.details);
     case Op::kFlags: return {.kind = Kind::kFlags};

@@ -66,6 +66,8 @@ class LogFormat {
   [[nodiscard]] std::size_t time_caches() const { return time_caches_; }
   /// Whether lines show fields of responses or their trailers: nobody has to keep them for others.
   [[nodiscard]] bool shows_response() const;
+  /// Whether it has no lines of connections that are passed on as they are.
+  [[nodiscard]] bool of_requests_alone() const { return writer_ != nullptr; }
   /// Writes one line with its line feed; `times` has time_caches() elements that only this format uses. Returns the
   /// end.
   char* write(const RequestRecord& record, char* out, std::span<TimeCache> times) const;

@@ -66,6 +66,7 @@ struct RequestRecord {
   std::uint16_t status = 0;                                ///< sent to the client; 0: none was
   std::int16_t grpc_status = kNoGrpcStatus;                ///< of a gRPC exchange
   bool grpc = false;
+  bool stream = false;  ///< a connection that is passed on as it is, and no request: bytes are the bodies'
   std::uint16_t attempts = 0;  ///< to backends
   ResponseFlags flags;
   RequestBytes bytes;
