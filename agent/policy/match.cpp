@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "fairlead/model/namespace_pattern.hpp"
+
 namespace fairlead::policy {
 namespace {
 
@@ -26,7 +28,7 @@ bool matches_one(const MatchContext& context, const std::string& policy_ns, cons
 }
 
 bool any_namespace(const Strings& patterns, const std::string& ns) {
-  return std::ranges::any_of(patterns, [&](const auto& pattern) { return matches_namespace(pattern, ns); });
+  return std::ranges::any_of(patterns, [&](const auto& pattern) { return model::matches_namespace(pattern, ns); });
 }
 
 /// A list and its negation: an empty list asks for nothing; a value that is not there is in no list.
@@ -119,21 +121,6 @@ bool matches_text(const std::string& pattern, const std::string& value) {
   if (pattern.ends_with('*')) return value.starts_with(pattern.substr(0, pattern.size() - 1));
   if (pattern.starts_with('*')) return value.ends_with(pattern.substr(1));
   return pattern == value;
-}
-
-bool matches_namespace(std::string_view pattern, std::string_view ns) {
-  auto star = pattern.find('*');
-  if (star == std::string_view::npos) return pattern == ns;
-  if (!ns.starts_with(pattern.substr(0, star))) return false;
-  ns.remove_prefix(star);
-  pattern.remove_prefix(star + 1);
-  while ((star = pattern.find('*')) != std::string_view::npos) {
-    const auto found = ns.find(pattern.substr(0, star));
-    if (found == std::string_view::npos) return false;
-    ns.remove_prefix(found + star);
-    pattern.remove_prefix(star + 1);
-  }
-  return ns.ends_with(pattern);
 }
 
 bool matches_peer(const MatchContext& context, const std::string& policy_ns, const model::NetworkRule& rule,

@@ -29,7 +29,5 @@ struct MatchContext {
                                                             const model::AuthorizationPolicy& policy);
 /// Istio's string match: exact, "prefix*", "*suffix", "*" for any that is there.
 [[nodiscard]] bool matches_text(const std::string& pattern, const std::string& value);
-/// The same of namespaces, for which Istio takes a '*' anywhere, and several.
-[[nodiscard]] bool matches_namespace(std::string_view pattern, std::string_view ns);
 
 }  // namespace fairlead::policy

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "fairlead/model/namespace_pattern.hpp"
+
 namespace fairlead::policy {
 namespace {
 
@@ -175,7 +177,7 @@ bool Peers::each_of_source(const model::AuthorizationSource& source, const Call&
     each_in_namespaces(
         [&](const std::string& ns) {
           return std::ranges::any_of(source.namespaces,
-                                     [&](const auto& pattern) { return matches_namespace(pattern, ns); });
+                                     [&](const auto& pattern) { return model::matches_namespace(pattern, ns); });
         },
         call);
     return true;

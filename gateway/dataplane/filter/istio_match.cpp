@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "fairlead/base/ascii.hpp"
+#include "fairlead/model/namespace_pattern.hpp"
 
 namespace fairlead::filter {
 namespace {
@@ -21,6 +22,12 @@ bool in_lists(const std::vector<T>& values, const std::vector<T>& not_values, Ho
 
 bool in_patterns(const Strings& values, const Strings& not_values, std::string_view text) {
   return in_lists(values, not_values, [&](const auto& pattern) { return matches_pattern(pattern, text); });
+}
+
+/// Who has shown no identity is in no namespace.
+bool in_namespaces(const Strings& values, const Strings& not_values, std::string_view ns) {
+  return in_lists(values, not_values,
+                  [&](const auto& pattern) { return !ns.empty() && model::matches_namespace(pattern, ns); });
 }
 
 bool in_blocks(const std::vector<Cidr>& values, const std::vector<Cidr>& not_values, const Address& address) {
@@ -56,7 +63,7 @@ bool in_hosts(const Strings& values, const Strings& not_values, const IstioFacts
 
 bool matches_source(const model::AuthorizationSource& source, const std::string& ns, const IstioFacts& facts) {
   return in_patterns(source.principals, source.not_principals, facts.principal) &&
-         in_patterns(source.namespaces, source.not_namespaces, facts.ns) &&
+         in_namespaces(source.namespaces, source.not_namespaces, facts.ns) &&
          in_accounts(source.service_accounts, source.not_service_accounts, ns, facts) &&
          in_blocks(source.ip_blocks, source.not_ip_blocks, facts.source_ip) &&
          in_blocks(source.remote_ip_blocks, source.not_remote_ip_blocks, facts.remote_ip) &&
@@ -80,7 +87,7 @@ bool matches_when(const model::AuthorizationCondition& when, const std::string& 
   switch (when.attribute) {
     case kSourceIp: return in_block_texts(when.values, when.not_values, facts.source_ip);
     case kDestinationIp: return in_block_texts(when.values, when.not_values, facts.destination_ip);
-    case kSourceNamespace: return in_patterns(when.values, when.not_values, facts.ns);
+    case kSourceNamespace: return in_namespaces(when.values, when.not_values, facts.ns);
     case kSourcePrincipal: return in_patterns(when.values, when.not_values, facts.principal);
     case kSourceServiceAccount: return in_accounts(when.values, when.not_values, ns, facts);
     case kDestinationPort:
