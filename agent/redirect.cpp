@@ -20,8 +20,9 @@ using namespace std::chrono_literals;
 
 // Connections that become ready together are added by one walk.
 constexpr auto kWishDelay = 10ms;
-// Walks take one part of so many of a CPU at most: by namespace each passes all of the machine's connections.
-constexpr int kWalkShare = 5;
+// After a walk there is a rest of so many times what it took: by namespace each passes all of the machine's connections
+// once for each namespace. Longer rests would leave out connections that live for a tenth of a second.
+constexpr int kWalkShare = 2;
 // A reader may take its time; a walk passes every connection that may be redirected.
 constexpr auto kLongPause = 500ms;
 
