@@ -20,9 +20,11 @@ using namespace std::chrono_literals;
 
 // Connections that become ready together are added by one walk.
 constexpr auto kWishDelay = 10ms;
-// After a walk there is a rest of so many times what it took: by namespace each passes all of the machine's connections
-// once for each namespace. Longer rests would leave out connections that live for a tenth of a second.
+// After a long walk there is a rest of so many times what it took beyond this: by namespace each passes all of the
+// machine's connections once for each namespace. Short ones need none, and connections that live for a tenth of a
+// second are not left out.
 constexpr int kWalkShare = 2;
+constexpr auto kShortWalk = 25ms;
 // A reader may take its time; a walk passes every connection that may be redirected.
 constexpr auto kLongPause = 500ms;
 
@@ -175,7 +177,7 @@ Result<> Redirect::detach() {
 void Redirect::walk_soon(std::chrono::milliseconds delay) {
   if (walk_due_) return;
   walk_due_ = true;
-  loop_.after(std::max<event::Loop::Clock::duration>(delay, kWalkShare * walk_took_), [this] {
+  loop_.after(std::max<event::Loop::Clock::duration>(delay, kWalkShare * (walk_took_ - kShortWalk)), [this] {
     walk_due_ = false;
     walk();
   });

@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 
 // Under emulation all is slower but the agent's 10 ms until it adds a connection.
 const bool kEmulated = std::getenv("FAIRLEAD_VM") != nullptr;
-const int kMessages = kEmulated ? 250 : 2000;
+const int kMessages = kEmulated ? 250 : 6000;  // so many that they are not over before redirection begins
 const int kShort = kEmulated ? 1'000 : 10'000;
 
 class ProgramsTest : public test::RedirectTest {
