@@ -88,9 +88,12 @@ Result<> Redirect::prepare() {
   else if (datapath_.program("fl_redir_recv4") >= 0 && datapath_.program("fl_redir_recv6") >= 0)
     readers_ = {"fl_redir_recv4", "fl_redir_recv6"};
   FL_TRY(walker_, kernel::Walk::open_if_taken(datapath_.loaded(), kJoin, "fl_redirs"));
-  for (const char* program : {"fl_redir_msg", kOption, kJoin})
-    if (lacking_.empty() && (program == kJoin ? !walker_ : datapath_.program(program) < 0))
-      lacking_ = std::string("it does not take ") + program + ": " + why_not(program);
+  const auto lack = [this](const char* program) {
+    if (lacking_.empty()) lacking_ = std::string("it does not take ") + program + ": " + why_not(program);
+  };
+  for (const char* program : {"fl_redir_msg", kOption})
+    if (datapath_.program(program) < 0) lack(program);
+  if (!walker_) lack(kJoin);
   if (lacking_.empty() && readers_.empty())
     lacking_ = "it has no tracepoint sock_recv_length, and fl_redir_recv4: " + why_not("fl_redir_recv4");
   if (!lacking_.empty()) {

@@ -42,7 +42,7 @@ Result<Walk> Walk::open(const Loaded& loaded, const std::string& name, const std
   if (self.iterators_.empty()) return fail("this kernel did not take " + name, ENOTSUP);
   FL_TRY(self.walked_, loaded.map(storage + "_walked"));
   FL_TRY(self.rows_, duplicate(rows.get()));
-  FL_CHECK(self.choose());
+  FL_CHECK(self.choose());  // a pinned link may be run by another, before this was
   return self;
 }
 

@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <string>
-#include <string_view>
 
 #include "agent/policy/traits.hpp"
 #include "fairlead/model/mesh.hpp"
